@@ -1,0 +1,50 @@
+/*
+ * Boot information: what the command tells a cVM's libOS. The monitor copies it without looking. The libOS lives
+ * inside the cVM, so nothing here can grant anything: directories and ports are granted by launch.h.
+ *
+ * One block of bytes: struct libos_boot, then everything it refers to by byte offset from its own start. Strings are
+ * NUL-terminated; a "string list" is `count` strings one after the other.
+ */
+#ifndef ABI_BOOT_H
+#define ABI_BOOT_H
+
+#include <stdint.h>
+
+#define BOOT_MAGIC 0x31544f4f424d5643ull /* "CVMBOOT1" */
+#define BOOT_MOUNTS_MAX 48
+
+enum boot_mount_type {
+	BOOT_MOUNT_HOST = 1,	/* handle: a granted directory */
+	BOOT_MOUNT_OVERLAY = 2, /* handle: a granted directory, read-only, under an in-memory copy-up layer */
+	BOOT_MOUNT_TMPFS = 3,
+	BOOT_MOUNT_PROC = 4,
+	BOOT_MOUNT_DEV = 5,
+	BOOT_MOUNT_HOST_FILE = 6, /* handle: a granted regular file, mounted on a file */
+};
+
+struct boot_mount {
+	uint32_t type;
+	uint32_t handle;
+	uint32_t read_only;
+	uint32_t path; /* string offset: absolute guest path; mounts are listed parents first, "/" being the first */
+};
+
+#define BOOT_FLAG_TRACE 1u	   /* print system calls */
+#define BOOT_FLAG_LOG_UNKNOWN 2u   /* log each unknown system call once */
+
+struct libos_boot {
+	uint64_t magic;
+	uint32_t size; /* of the whole block */
+	uint32_t flags; /* BOOT_FLAG_* */
+	uint32_t argc, argv; /* count, string list offset; argv[0] as the program shall see it */
+	uint32_t envc, envp; /* count, string list offset */
+	uint32_t program;    /* string offset: guest path, or a bare name to be looked up in the guest's PATH */
+	uint32_t cwd;	     /* string offset: guest path */
+	uint32_t hostname;   /* string offset */
+	uint32_t uid, gid;   /* what the program sees: 0/0 by default */
+	uint32_t mounts;
+	struct boot_mount mount[BOOT_MOUNTS_MAX];
+	uint64_t tmpfs_max; /* bytes that tmpfs and overlays may hold, at most the memory limit */
+};
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * Hostcalls: everything a cVM can ask of the monitor. The one table that both sides share.
+ *
+ * Calling the gate (address at %gs:VCPU_GATE, by `call`):
+ *   r11 = number; arguments in rdi, rsi, r8, r9, r10, r12; result in rax (>= 0, or negative errno).
+ *   rax, rcx, rdx, rdi, rsi, r8-r11 and the flags are clobbered; rbx, rbp, r12-r15, vector and x87 state are kept.
+ *   The stack pointer needs no alignment; only the return address on it is used.
+ *
+ * Rules common to all:
+ *  - Every pointer with its length must lie inside the caller's slot, else -EFAULT. Structures are copied once.
+ *  - Addresses and sizes of mem_* are multiples of the page size, else -EINVAL.
+ *  - A handle is an index into the cVM's handle table, else -EBADF.
+ *  - A blocking hostcall returns -EINTR when the thread is kicked (thread_kick, or an outside event): the kick itself
+ *    arrives as an upcall as soon as the thread is back in the cVM.
+ *  - Limits of the launch description: -ENOMEM (memory), -EAGAIN (threads), -EMFILE (handles).
+ */
+#ifndef ABI_HOSTCALL_H
+#define ABI_HOSTCALL_H
+
+/* X(name, number of arguments). The order is the number; append only. */
+#define HOSTCALL_TABLE(X)                                                                                            \
+	X(null, 0)		/* () -> 0: measures the gate */                                                     \
+	/* memory (addresses inside the slot, at or above SLOT_LIBOS_HEAP) */                                        \
+	X(mem_commit, 4)	/* (addr, size, prot, flags HC_MEM_*): zeroed anonymous memory, replacing what is there */ \
+	X(mem_release, 2)	/* (addr, size): back to reserved, inaccessible, uncounted */                        \
+	X(mem_protect, 3)	/* (addr, size, prot R|W|none): never adds execute; drops it where pages had it */   \
+	X(mem_map_file, 6)	/* (addr, size, prot R|W, flags HC_MEM_SHARED or 0, handle, offset) */               \
+	X(mem_map_code, 5)	/* (addr, size, handle, offset, flags HC_CODE_*): translated segment, read+execute; -> stub bytes */ \
+	X(mem_seal_code, 2)	/* (addr, size): the present contents become read+execute if they pass the scan */   \
+	X(mem_advise, 3)	/* (addr, size, MADV_DONTNEED/WILLNEED/FREE/SEQUENTIAL/RANDOM/NORMAL) */             \
+	X(mem_move, 4)		/* (old, old_size, new, new_size): mremap MAYMOVE|FIXED, not for code; both in the slot */ \
+	X(mem_sync, 3)		/* (addr, size, MS_* flags) */                                                       \
+	/* threads */                                                                                                \
+	X(thread_create, 1)	/* (struct hc_thread *) -> vCPU id; runs entry(rdi = libos_thread) on its own stack */ \
+	X(thread_exit, 1)	/* (uint32_t *clear or 0): never returns; *clear = 0 and futex-woken when the stack is free */ \
+	X(thread_kick, 1)	/* (vCPU id): upcall with HC_TRAP_KICK there; wakes it from a blocking hostcall */   \
+	X(thread_upcall_done, 0) /* (): the upcall frame may be overwritten by the next one */                        \
+	X(futex_wait, 3)	/* (uint32_t *, expected, timeout ns or -1) -> 0, -EAGAIN, -ETIMEDOUT, -EINTR */     \
+	X(futex_wake, 2)	/* (uint32_t *, count) -> woken */                                                   \
+	X(futex_requeue, 4)	/* (uint32_t *, wake, uint32_t *to, move) -> woken (+ moved) */                      \
+	X(thread_yield, 0)	/* (): sched_yield */                                                                \
+	X(thread_cputime, 2)	/* (which: 0 this thread, 1 all threads of the cVM; uint64_t *ns) */                  \
+	/* the cVM itself */                                                                                         \
+	X(cvm_exit, 2)		/* (status 0..255, or signal with flag 1): never returns, ends every thread */        \
+	X(cvm_events, 0)	/* () -> pending outside signals as a bit set (bit n-1 = signal n), cleared by this */ \
+	X(cvm_log, 3)		/* (text, size, crash 0/1): to the command's log; rate-limited, may drop; -> bytes taken */ \
+	X(cvm_info, 1)		/* (struct hc_info *) */                                                             \
+	X(random, 2)		/* (buf, size) -> bytes, like getrandom without blocking */                          \
+	/* files. `dir` is a directory handle, paths are relative to it and never leave it; (dir, path, size of path) */ \
+	X(file_open, 5)		/* (dir, path, path_size, open flags, mode) -> handle. O_PATH, O_NOFOLLOW, O_DIRECTORY, O_CREAT... \
+				   Only regular files, directories and (O_PATH) links; host symlinks resolve inside dir,    \
+				   or with HC_OPEN_NO_SYMLINKS in flags give -ELOOP */                                       \
+	X(file_close, 1)	/* (handle) */                                                                       \
+	X(file_stat, 5)		/* (dir or handle, path, path_size (0: the handle itself), mask, struct statx *): no symlink followed at the end */ \
+	X(file_readlink, 5)	/* (dir or O_PATH handle, path, path_size, buf, size) -> bytes */                     \
+	X(file_read, 3)		/* (handle, buf, size) */                                                            \
+	X(file_write, 3)	/* (handle, buf, size) */                                                            \
+	X(file_pread, 4)	/* (handle, buf, size, offset) */                                                    \
+	X(file_pwrite, 4)	/* (handle, buf, size, offset) */                                                    \
+	X(file_readv, 4)	/* (handle, struct iovec *, count <= HC_IOV_MAX, offset or -1) */                     \
+	X(file_writev, 4)	/* (handle, struct iovec *, count <= HC_IOV_MAX, offset or -1) */                     \
+	X(file_seek, 3)		/* (handle, offset, SEEK_*): directories, SEEK_DATA/SEEK_HOLE, append offsets */       \
+	X(file_getdents, 3)	/* (handle, buf, size) -> bytes of struct linux_dirent64 */                           \
+	X(file_truncate, 2)	/* (handle, size) */                                                                 \
+	X(file_allocate, 4)	/* (handle, mode, offset, size) */                                                   \
+	X(file_sync, 2)		/* (handle, data only 0/1) */                                                        \
+	X(file_lock, 3)		/* (handle, F_OFD_GETLK/SETLK/SETLKW, struct flock *) */                               \
+	X(file_flock, 2)	/* (handle, LOCK_* operation) */                                                     \
+	X(file_chmod, 2)	/* (handle, mode) */                                                                 \
+	X(file_chown, 3)	/* (handle, uid, gid) */                                                             \
+	X(file_utimes, 2)	/* (handle, struct timespec[2] or 0); the handle may be O_PATH */                     \
+	X(file_statfs, 2)	/* (handle, struct statfs *) */                                                      \
+	X(file_ioctl, 3)	/* (handle, request, buf): FIONREAD, FIONBIO; on ttys TCGETS, TCSETS*, TIOCGWINSZ, TIOCGPGRP */ \
+	X(file_setfl, 2)	/* (handle, O_NONBLOCK|O_APPEND bits): F_SETFL */                                     \
+	X(file_dup, 1)		/* (handle) -> a second handle on the same open file */                               \
+	/* `name` is one component: no '/', not "." or ".." */                                                      \
+	X(dir_mkdir, 4)		/* (dir, name, name_size, mode) */                                                   \
+	X(dir_unlink, 4)	/* (dir, name, name_size, 0 or AT_REMOVEDIR) */                                       \
+	X(dir_rename, 6)	/* (dir, name, name_size, newdir, newname, newname_size | flags << 32) RENAME_NOREPLACE/EXCHANGE */ \
+	X(dir_link, 4)		/* (file handle, newdir, newname, newname_size) */                                    \
+	X(dir_symlink, 5)	/* (target, target_size, dir, name, name_size) */                                     \
+	/* sockets (AF_INET, AF_INET6; SOCK_STREAM, SOCK_DGRAM), always created non-inheritable */                   \
+	X(sock_create, 3)	/* (domain, type | SOCK_NONBLOCK, protocol) -> handle */                               \
+	X(sock_bind, 3)		/* (handle, sockaddr, size): needs a bind grant */                                   \
+	X(sock_connect, 3)	/* (handle, sockaddr, size): needs a connect grant */                                \
+	X(sock_listen, 2)	/* (handle, backlog) */                                                              \
+	X(sock_accept, 4)	/* (handle, sockaddr or 0, uint32_t *size, SOCK_NONBLOCK or 0) -> handle */           \
+	X(sock_send, 3)		/* (handle, struct hc_msg *, flags) */                                               \
+	X(sock_recv, 3)		/* (handle, struct hc_msg *, flags); name_size and flags are written back */          \
+	X(sock_shutdown, 2)	/* (handle, SHUT_*) */                                                               \
+	X(sock_getopt, 5)	/* (handle, level, name, buf, uint32_t *size) */                                      \
+	X(sock_setopt, 5)	/* (handle, level, name, buf, size): options on an allow-list */                       \
+	X(sock_name, 4)		/* (handle, peer 0/1, sockaddr, uint32_t *size) */                                    \
+	/* waiting */                                                                                                \
+	X(poll, 3)		/* (struct pollfd * with handles in fd, count <= HC_POLL_MAX, timeout ns or -1) */      \
+	X(epoll_create, 0)	/* () -> handle */                                                                   \
+	X(epoll_ctl, 5)		/* (epoll handle, EPOLL_CTL_*, handle, events, data) */                                \
+	X(epoll_wait, 4)	/* (epoll handle, struct epoll_event *, count, timeout ns or -1, rounded up to 1 ms) */  \
+	X(eventfd_create, 2)	/* (initial, EFD_SEMAPHORE|EFD_NONBLOCK) -> handle */                                  \
+	X(timerfd_create, 2)	/* (clock, TFD_NONBLOCK) -> handle */                                                 \
+	X(timerfd_settime, 4)	/* (handle, flags, struct itimerspec *new, struct itimerspec *old or 0) */             \
+	X(timerfd_gettime, 2)	/* (handle, struct itimerspec *) */                                                  \
+	X(pipe_create, 2)	/* (int32_t handles[2], O_NONBLOCK) */
+
+#define HC_MEM_SHARED 1u /* MAP_SHARED: for mem_commit, memory that stays shared when fork comes */
+#define HC_CODE_STUBS 1u /* addr lies in an image window: map stubs at addr + SLOT_STUB_DELTA */
+#define HC_OPEN_NO_SYMLINKS (1ull << 40)
+#define HC_IOV_MAX 64u
+#define HC_POLL_MAX 256u
+#define HC_PATH_MAX 4096u
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+enum hostcall {
+#define X(name, nargs) HC_##name,
+	HOSTCALL_TABLE(X)
+#undef X
+		HC_COUNT
+};
+
+/* What a cVM's first thread and every new one start with. */
+struct hc_thread {
+	uint64_t entry;		/* first instruction, with rdi = libos_thread */
+	uint64_t stack;		/* initial rsp */
+	uint64_t libos_thread;	/* goes to the vCPU page, never interpreted */
+	uint64_t upcall_entry;	/* where upcalls start, with rdi = upcall_frame */
+	uint64_t upcall_stack;	/* rsp of upcalls */
+	uint64_t upcall_frame;	/* struct upcall_frame *, in the slot, 16-aligned */
+	uint64_t syscall_entry; /* goes to the vCPU page */
+	uint64_t fs_base;	/* initial FS base, must be below 2^47 */
+};
+
+/* Passed in rdi to libos_entry on the first thread of a cVM. It lies at the start of the boot area, which follows the
+ * libOS's data and bss; the thread has a small stack in the same place and must build its own. */
+struct cvm_start {
+	uint64_t slot_base;
+	uint64_t boot;		/* address of the boot information the command wrote (abi/boot.h) */
+	uint64_t boot_size;
+	uint64_t memory_max;
+	uint64_t vdso;		/* address of the vDSO's ELF header, readable and executable by cVMs; 0 if none */
+	uint64_t data_end;	/* first address after everything mapped at SLOT_LIBOS_DATA */
+	uint64_t xsave_mask;	/* state components a signal frame holds (no PKRU) */
+	uint64_t xsave_size;	/* bytes of a standard-format XSAVE area for them */
+	uint32_t threads_max;
+	uint32_t host_cpus;
+};
+
+enum hc_trap {
+	HC_TRAP_KICK = 0,    /* somebody kicked this thread; no program fault */
+	HC_TRAP_SYSCALL = 1, /* an unrewritten `syscall`: number in rax, rip behind it */
+	HC_TRAP_FAULT = 2,   /* SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGTRAP: see signal, code, address */
+};
+
+/* Written by the monitor into upcall_frame when a thread is interrupted. The libOS resumes (or not) by restoring the
+ * registers itself; vector and x87 state are still in the processor. Until thread_upcall_done, further kicks are
+ * remembered and a further fault ends the cVM. */
+struct upcall_frame {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint64_t rip, cs, rflags, rsp, ss; /* in the order iretq wants them */
+	uint32_t trap;			   /* enum hc_trap */
+	int32_t signal;			   /* Linux signal number */
+	int32_t code;			   /* si_code */
+	uint32_t trapno;		   /* processor's vector and error code, as in ucontext */
+	uint64_t error;
+	uint64_t address; /* si_addr */
+};
+
+struct hc_info {
+	uint64_t memory_max, memory_now;
+	uint64_t host_memory;  /* bytes of RAM */
+	uint64_t boottime_ns;  /* CLOCK_BOOTTIME */
+	uint32_t host_cpus, threads_now;
+};
+
+struct hc_msg {
+	uint64_t name;	   /* sockaddr or 0 */
+	uint64_t iov;	   /* struct iovec * */
+	uint32_t name_size;
+	uint32_t iov_count; /* <= HC_IOV_MAX */
+	uint32_t flags;	   /* written by sock_recv (MSG_TRUNC ...) */
+	uint32_t reserved;
+};
+#endif
+#endif
