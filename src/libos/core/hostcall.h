@@ -1,0 +1,41 @@
+/*
+ * The libOS's side of the gate: hostcall(), and hostcall_blocking() for calls that a kick must be able to interrupt.
+ *
+ * hostcall_blocking() returns -EINTR at once if the thread has work pending (a signal), without a window in which a
+ * kick could be lost: entry.S checks `thread->work` and calls the gate between two labels, and an upcall that
+ * interrupts code between them continues at the -EINTR exit (see signal/upcall.c).
+ */
+#ifndef LIBOS_HOSTCALL_H
+#define LIBOS_HOSTCALL_H
+
+#include "abi/hostcall.h"
+#include "abi/vcpu.h"
+#include "core/types.h"
+
+static inline long hostcall6(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+	long ret;
+	register long r8 __asm__("r8") = a2;
+	register long r9 __asm__("r9") = a3;
+	register long r10 __asm__("r10") = a4;
+	register long r11 __asm__("r11") = nr;
+	register long r12 __asm__("r12") = a5;
+
+	__asm__ volatile("call *%%gs:%c[gate]"
+			 : "=a"(ret), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11)
+			 : [gate] "i"(VCPU_GATE), "r"(r12)
+			 : "rcx", "rdx", "cc", "memory");
+	return ret;
+}
+
+/* In thread/entry.S; same arguments. */
+long hostcall_blocking6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+
+#define HC_ARG_(x) ((long)(x))
+#define HC_CALL_(f, nr, a, b, c, d, e, g, ...) \
+	f(nr, HC_ARG_(a), HC_ARG_(b), HC_ARG_(c), HC_ARG_(d), HC_ARG_(e), HC_ARG_(g))
+/* hostcall(HC_file_read, handle, buf, size): missing arguments are 0 */
+#define hostcall(nr, ...) HC_CALL_(hostcall6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define hostcall_blocking(nr, ...) HC_CALL_(hostcall_blocking6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+
+#endif

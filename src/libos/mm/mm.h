@@ -1,0 +1,40 @@
+/*
+ * Program memory of a process: what is mapped where. The libOS decides addresses; the monitor enforces the slot.
+ */
+#ifndef LIBOS_MM_H
+#define LIBOS_MM_H
+
+#include "abi/slot.h"
+#include "core/types.h"
+#include <asm/mman.h>
+
+struct file;
+struct mm;
+
+nodiscard struct mm *mm_create(uint64_t slot_base);
+/* mmap(2) and friends on the calling process; addresses or negative errno. `f` is borrowed. */
+nodiscard long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, off_t offset);
+nodiscard int mm_unmap(uint64_t addr, uint64_t size);
+nodiscard int mm_protect(uint64_t addr, uint64_t size, int prot);
+nodiscard long mm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int flags, uint64_t new_addr);
+nodiscard int mm_advise(uint64_t addr, uint64_t size, int advice);
+nodiscard int mm_sync(uint64_t addr, uint64_t size, int flags);
+nodiscard long mm_brk(uint64_t addr);
+void mm_set_brk_start(uint64_t addr);
+
+/* For crash reports and /proc/self/maps: calls `visit` for each mapping in order of address. */
+struct mm_range {
+	uint64_t start, end;
+	int prot;
+	bool shared;
+	off_t offset;
+	uint64_t device, inode;
+	const char *name; /* path, "[heap]", "[stack]", "[vdso]" or "" */
+};
+void mm_for_each(void (*visit)(const struct mm_range *range, void *data), void *data);
+bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
+uint64_t mm_total_size(void); /* bytes mapped, for /proc/self/statm and RLIMIT_AS */
+/* Is addr in a MAP_GROWSDOWN/stack guard? 0 if the fault was resolved (stack growth), -EFAULT otherwise. */
+int mm_handle_fault(uint64_t addr);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * Virtual signals: everything signal(7) promises, kept by the libOS. The host knows nothing of them but kicks.
+ */
+#ifndef LIBOS_SIGNAL_H
+#define LIBOS_SIGNAL_H
+
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/types.h"
+#include <asm/signal.h>
+#include <asm/siginfo.h>
+
+struct thread;
+struct process;
+
+typedef uint64_t sigmask_t; /* bit n-1 is signal n */
+#define SIGBIT(n) (1ull << ((n)-1))
+#define SIGNAL_COUNT 64
+#define SIGNAL_QUEUE_MAX 1024 /* queued real-time signals per process (RLIMIT_SIGPENDING) */
+
+struct queued_signal {
+	struct list link;
+	siginfo_t info;
+};
+
+struct signal_pending {
+	sigmask_t set;
+	struct list queue; /* struct queued_signal, in order of arrival */
+};
+
+/* As rt_sigaction(2) hands it over. */
+struct signal_action {
+	uint64_t handler; /* SIG_DFL, SIG_IGN or an address */
+	uint64_t flags;
+	uint64_t restorer;
+	sigmask_t mask;
+};
+
+/* Part of struct process; `lock` guards all of it and every thread's pending set. */
+struct process_signals {
+	struct mutex lock;
+	struct signal_action action[SIGNAL_COUNT];
+	struct signal_pending pending;
+	uint32_t queued;
+};
+
+/* Part of struct thread. */
+struct thread_signals {
+	struct signal_pending pending; /* process lock */
+	sigmask_t blocked;	       /* written by the thread itself */
+	sigmask_t saved_mask;	       /* sigsuspend, ppoll, pselect, epoll_pwait: restored after delivery */
+	bool restore_mask;
+	uint64_t altstack_base, altstack_size;
+	int32_t altstack_flags;
+};
+
+/* Queue a signal for a process (any thread that does not block it) or one thread; info may be NULL (SI_KERNEL).
+ * 0, -EAGAIN (queue full, real-time signals only), -ESRCH. Ignored signals are dropped as Linux does. */
+int signal_send_process(struct process *p, int sig, const siginfo_t *info);
+int signal_send_thread(struct thread *t, int sig, const siginfo_t *info);
+/* A synchronous fault of the calling thread: cannot be blocked or ignored. */
+void signal_force(struct thread *t, const siginfo_t *info);
+/* Does the calling thread have a deliverable signal (or is it exiting)? */
+bool signal_pending(void);
+/* The calling thread's wait uses `mask` until the next return to the program (sigsuspend, ppoll ...). */
+void signal_set_temporary_mask(sigmask_t mask);
+/* signalfd: take one pending signal of `set` off the calling thread's or process's queue. False if none. */
+bool signal_dequeue(sigmask_t set, siginfo_t *info);
+/* Woken whenever a signal is queued for the process: signalfd and sigtimedwait wait here. */
+struct waitq *signal_waitq(struct process *p);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * Threads and processes of a cVM. A thread is 1:1 a host thread made by the monitor; `current()` reads its pointer from
+ * the vCPU page. Offsets used by entry.S are asserted below.
+ */
+#ifndef LIBOS_THREAD_H
+#define LIBOS_THREAD_H
+
+#include "abi/hostcall.h"
+#include "abi/vcpu.h"
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/types.h"
+#include "signal/signal.h"
+
+/* Program registers at a system call or interruption, at the top of the kernel stack. The last five words are what
+ * iretq pops. System call arguments: rdi rsi rdx r10 r8 r9, number in orig_rax. */
+struct regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint64_t orig_rax; /* system call number, or -1 if the program was interrupted elsewhere */
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct mm;
+struct fdtable;
+struct fs_context;
+
+/* thread->work bits: anything set makes blocking hostcalls return -EINTR and the return to the program slow. */
+#define WORK_SIGNAL 1u /* maybe a deliverable signal */
+#define WORK_EXIT 2u   /* the process is exiting (exit_group, fatal signal) */
+
+struct thread {
+	uint64_t kernel_stack;	 /* top of the kernel stack (entry.S) */
+	uint64_t user_rsp;	 /* scratch of the system call entry (entry.S) */
+	uint32_t work;		 /* WORK_*, atomic (entry.S) */
+	uint32_t wake_word;	 /* thread_sleep: 1 when woken; futex */
+	uint64_t fast_syscalls;	 /* entered through rewritten sites (entry.S) */
+	uint64_t slow_syscalls;	 /* entered through upcalls */
+
+	struct process *process; /* owner; never changes */
+	struct list link;	 /* process->threads; process->lock */
+	int32_t tid;		 /* what the program sees; the first thread's is the pid */
+	uint32_t vcpu;		 /* for hostcall thread_kick */
+	int32_t wake_eventfd;	 /* host handle written to wake this thread from hostcall poll, -1 if none yet */
+	uint32_t polling;	 /* 1 while it waits in hostcall poll: wake through wake_eventfd. atomic */
+	uint32_t *clear_child_tid; /* program address or NULL */
+	void *robust_list;	 /* program address of struct robust_list_head, or NULL */
+	size_t robust_list_size;
+	char comm[16];
+
+	struct thread_signals signals; /* signal/signal.h */
+	struct upcall_frame *upcall;   /* 16-aligned, part of this thread's pages */
+	void *pages;		       /* kernel stack and upcall stack */
+	struct regs *regs;	       /* current entry's registers on the kernel stack */
+	uint32_t exited;	       /* futex word: cleared by the monitor when the stack is free */
+};
+
+struct process {
+	int32_t pid, ppid, pgid, sid;
+	struct mutex lock; /* threads, exit state */
+	struct list threads;
+	uint32_t thread_count;
+	uint32_t exiting;     /* exit_group or fatal signal under way */
+	uint32_t exit_status; /* code, or signal with 0x100 */
+	struct mm *mm;
+	struct fdtable *files;	/* fs/file.h */
+	struct fs_context *fs;	/* cwd, root, umask: fs/vfs.h */
+	struct process_signals signals;
+	uint32_t uid, euid, suid, gid, egid, sgid;
+	uint64_t start_ns; /* CLOCK_MONOTONIC */
+	char exe_path[4096];
+	struct libos_boot *boot;
+};
+
+static inline struct thread *current(void)
+{
+	struct thread *t;
+	__asm__("mov %%gs:%c1, %0" : "=r"(t) : "i"(VCPU_LIBOS_THREAD));
+	return t;
+}
+
+static inline bool work_pending(void)
+{
+	return __atomic_load_n(&current()->work, __ATOMIC_RELAXED) != 0;
+}
+
+/* Set bits of t->work and make sure that it notices: kicks it if it is another thread. */
+void thread_notify(struct thread *t, uint32_t work);
+/* End thread_sleep()/hostcall poll of `t` (spurious wake-ups are harmless). */
+void thread_wake(struct thread *t);
+
+/* Create a thread of `p` that starts in the program with `regs` (rax = 0 as clone's child sees it). Returns the
+ * thread or NULL with *error. */
+struct thread *thread_create(struct process *p, const struct regs *regs, uint64_t fs_base, int *error);
+_Noreturn void thread_exit(int status);	       /* exit(2) of the calling thread */
+_Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal number | 0x100 */
+
+/* Clocks by the vDSO (thread/clock.c): nanoseconds; clock as in clock_gettime(2). */
+int64_t clock_now(int clock);
+
+#define THREAD_KERNEL_STACK 0
+#define THREAD_USER_RSP 8
+#define THREAD_WORK 16
+#define THREAD_WAKE_WORD 20
+#define THREAD_FAST_SYSCALLS 24
+_Static_assert(offsetof(struct thread, kernel_stack) == THREAD_KERNEL_STACK, "entry.S");
+_Static_assert(offsetof(struct thread, user_rsp) == THREAD_USER_RSP, "entry.S");
+_Static_assert(offsetof(struct thread, work) == THREAD_WORK, "entry.S");
+_Static_assert(offsetof(struct thread, fast_syscalls) == THREAD_FAST_SYSCALLS, "entry.S");
+
+#endif
