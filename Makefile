@@ -1,0 +1,47 @@
+# Two commands matter: `make run` shows it working, `make check` tests everything. Meson does the building.
+PREFIX ?= /usr/local
+PYTHON = /usr/bin/python3
+HELPERS = intravisor-monitor intravisor-translate intravisor-libos
+
+.PHONY: all build run check bench fuzz soak install format clean
+all: build
+
+build:
+	@scripts/install-deps build
+	@scripts/build
+
+run:
+	@scripts/install-deps run
+	@scripts/build
+	@$(PYTHON) bench/demo.py
+
+check:
+	@scripts/install-deps check
+	@$(PYTHON) tests/run.py
+
+bench:
+	@scripts/install-deps bench
+	@scripts/build
+	@$(PYTHON) bench/bench.py
+
+# SECONDS per target; targets are tests/fuzz/*.c
+fuzz:
+	@scripts/install-deps fuzz
+	@tests/fuzz/run $(SECONDS)
+
+# The end-to-end and guest tests over and over, HOURS long.
+soak:
+	@scripts/install-deps check
+	@scripts/build
+	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/intravisor
+	install -m 755 build/intravisor $(DESTDIR)$(PREFIX)/bin/intravisor
+	install -m 755 $(addprefix build/,$(HELPERS)) $(DESTDIR)$(PREFIX)/lib/intravisor/
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build
