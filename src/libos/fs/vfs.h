@@ -1,0 +1,72 @@
+/*
+ * The file tree of a cVM: mounts, names and paths, as everybody outside fs/ uses them.
+ *
+ * A path is a struct dentry (a name in a directory of one file system); a file system is mounted once, so a dentry says
+ * everything. How file systems plug in is fs/inode.h. Paths are strings in libOS memory; relative ones start at the
+ * calling process's working directory. Errors are Linux's own. Nothing here trusts the boot information: a directory
+ * handle that was not granted fails in the monitor.
+ */
+#ifndef LIBOS_VFS_H
+#define LIBOS_VFS_H
+
+#include "core/lock.h"
+#include "core/types.h"
+#include "fs/file.h"
+#include <linux/fcntl.h>
+
+struct libos_boot;
+struct dentry;
+struct inode;
+struct fdtable;
+
+#define PATH_SIZE 4096 /* as PATH_MAX: includes the NUL */
+#define NAME_LENGTH_MAX 255
+
+/* What the threads of a process share about paths (CLONE_FS). */
+struct fs_context {
+	struct mutex lock; /* the fields below */
+	struct dentry *cwd;  /* owned reference */
+	struct dentry *root; /* owned reference */
+	uint32_t umask;
+	uint32_t refs;
+};
+
+/* Builds the mount table and the calling process's fs_context (current()->process->fs) with the boot information's
+ * working directory, and an empty descriptor table (current()->process->files) if it has none. Called once, on the
+ * first thread, before stdio_init. 0 or negative errno (reported to the log). */
+nodiscard int vfs_init(const struct libos_boot *boot);
+/* Descriptors 0-2 from host handles 0-2; missing ones stay closed. */
+nodiscard int stdio_init(void);
+nodiscard struct fdtable *fdtable_create(void);
+
+/* open(2) without a descriptor: one reference, or NULL with *error negative. Follows symlinks unless O_NOFOLLOW. */
+nodiscard struct file *vfs_open(const char *path, int flags, int mode, int *error);
+nodiscard struct file *vfs_openat(int dirfd, const char *path, int flags, int mode, int *error);
+/* May the program be executed: regular, an x bit. 0 or -EACCES. */
+nodiscard int vfs_check_executable(struct file *f);
+/* pread/pwrite with a buffer of the libOS: bytes (short at end of file) or negative errno. */
+nodiscard ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset);
+nodiscard ssize_t file_pwrite(struct file *f, const void *buf, size_t size, off_t offset);
+/* statx of any open file (objects without an ops->stat get a plausible anonymous inode). */
+nodiscard int file_stat(struct file *f, struct statx *st);
+
+/* The name under which f was opened, as /proc/self/fd shows it ("/tmp/x", "/tmp/x (deleted)", "pipe:[7]"). Always
+ * terminates; returns the length. `f` may be any kind of file. */
+size_t file_path(struct file *f, char *buf, size_t size);
+/* Absolute path of a dentry. Returns its length, or -ENAMETOOLONG; -ENOENT if it was removed (buf is filled anyway). */
+nodiscard ssize_t dentry_path(struct dentry *d, char *buf, size_t size);
+struct dentry *dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d); /* NULL is fine */
+
+/* AF_UNIX names: a socket node in a file system in memory (tmpfs, overlay). The inode stands for the name: the socket
+ * layer compares pointers. References by inode_get/inode_put. -EADDRINUSE if the path exists; -EPERM on host volumes. */
+nodiscard struct inode *vfs_socket_bind(const char *path, int mode, int *error);
+nodiscard struct inode *vfs_socket_lookup(const char *path, int *error); /* -ENOENT, -ECONNREFUSED if not a socket */
+struct inode *inode_get(struct inode *inode);
+void inode_put(struct inode *inode); /* NULL is fine */
+
+/* FIFOs: fs/pipe.c implements it if it can; `*slot` is a word of the inode, NULL at first, that keeps the pipe while it
+ * is open (under *lock). The default (weak) answers -ENXIO. */
+nodiscard struct file *fifo_open(void **slot, struct mutex *lock, int flags, int *error);
+
+#endif
