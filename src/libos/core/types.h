@@ -58,6 +58,13 @@ int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
 
+/* -ffreestanding turns the names into plain calls; these let the compiler see constant sizes again. */
+#define memcpy(dst, src, n) __builtin_memcpy(dst, src, n)
+#define memmove(dst, src, n) __builtin_memmove(dst, src, n)
+#define memset(dst, c, n) __builtin_memset(dst, c, n)
+#define memcmp(a, b, n) __builtin_memcmp(a, b, n)
+#define strlen(s) __builtin_strlen(s)
+
 /* printf-like with %s %.*s %c %d %u %ld %lu %lld %llu %x %lx %llx %zu %p %o, widths and 0/- flags; always terminates;
  * returns the length that was wanted. */
 int format(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

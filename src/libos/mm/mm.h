@@ -6,10 +6,12 @@
 
 #include "abi/slot.h"
 #include "core/types.h"
-#include <asm/mman.h>
+#include <linux/mman.h>
 
 struct file;
 struct mm;
+
+#define MM_STACK_MAX 0x800000ull /* 8 MiB: RLIMIT_STACK, and what a stack may grow to */
 
 nodiscard struct mm *mm_create(uint64_t slot_base);
 /* mmap(2) and friends on the calling process; addresses or negative errno. `f` is borrowed. */
@@ -20,7 +22,13 @@ nodiscard long mm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int
 nodiscard int mm_advise(uint64_t addr, uint64_t size, int advice);
 nodiscard int mm_sync(uint64_t addr, uint64_t size, int flags);
 nodiscard long mm_brk(uint64_t addr);
-void mm_set_brk_start(uint64_t addr);
+/* Choose the program break's start at random and forget what was there (exec). */
+void mm_brk_init(void);
+/* Is the page mapped and backed (mincore)? Fills one byte a page; -ENOMEM at a hole. */
+nodiscard int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector);
+/* For the loader: a free place in an image window (address or -ENOMEM), and the first thread's stack (its top). */
+nodiscard long mm_place_image(uint64_t span, uint64_t align);
+nodiscard long mm_map_stack(uint64_t size);
 
 /* For crash reports and /proc/self/maps: calls `visit` for each mapping in order of address. */
 struct mm_range {

@@ -1,0 +1,88 @@
+/*
+ * Wait queues and the sleeping thread (core/waitq.h). A thread sleeps on its own wake_word: 0 asleep or running, 1 woken.
+ * thread_wake() is in thread/. Called by every blocking operation of the libOS.
+ */
+#include "core/waitq.h"
+#include "core/hostcall.h"
+#include "thread/thread.h"
+
+#include <linux/time.h>
+
+void waitq_init(struct waitq *q)
+{
+	q->lock.word = 0;
+	list_init(&q->waiters);
+}
+
+void waitq_add(struct waitq *q, struct waiter *w)
+{
+	mutex_lock(&q->lock);
+	w->queue = q;
+	list_append(&q->waiters, &w->link);
+	mutex_unlock(&q->lock);
+}
+
+void waitq_remove(struct waiter *w)
+{
+	struct waitq *q = w->queue;
+
+	if (!q)
+		return;
+	mutex_lock(&q->lock);
+	list_remove(&w->link);
+	w->queue = NULL;
+	mutex_unlock(&q->lock);
+}
+
+void waitq_wake(struct waitq *q, uint32_t events)
+{
+	/* A waiter adds itself and then looks at the object; the caller changed the object before. With a full barrier
+	 * on both sides (theirs is waitq_add's lock) one of the two sees the other. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+		return;
+	mutex_lock(&q->lock);
+	list_for_each_safe(pos, next, &q->waiters) {
+		struct waiter *w = list_entry(pos, struct waiter, link);
+
+		if (!events || !w->events || (w->events & events))
+			w->wake(w, events);
+	}
+	mutex_unlock(&q->lock);
+}
+
+static void wake_thread(struct waiter *w, uint32_t events)
+{
+	(void)events;
+	thread_wake(w->data);
+}
+
+void waiter_init_thread(struct waiter *w, uint32_t events)
+{
+	list_init(&w->link);
+	w->queue = NULL;
+	w->events = events;
+	w->wake = wake_thread;
+	w->data = current();
+}
+
+int thread_sleep(int64_t timeout_ns)
+{
+	struct thread *t = current();
+	int64_t deadline = timeout_ns > 0 ? clock_now(CLOCK_MONOTONIC) + timeout_ns : 0;
+
+	for (;;) {
+		if (__atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST))
+			return 0;
+		if (work_pending())
+			return -ERESTARTSYS;
+		long ret = timeout_ns == 0 ? -ETIMEDOUT : hostcall_blocking(HC_futex_wait, &t->wake_word, 0, timeout_ns);
+		if (ret == -ETIMEDOUT)
+			return __atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST) ? 0 : -ETIMEDOUT;
+		if (timeout_ns > 0) {
+			timeout_ns = deadline - clock_now(CLOCK_MONOTONIC);
+			if (timeout_ns < 0)
+				timeout_ns = 0;
+		}
+	}
+}

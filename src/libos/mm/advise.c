@@ -1,0 +1,130 @@
+/*
+ * madvise, msync, mincore (mm/mm.h). Advice that changes what the program can see (MADV_DONTNEED, MADV_FREE) reaches the
+ * host; advice about speed is accepted and forgotten; advice nobody knows is -EINVAL, as on Linux.
+ */
+#include "core/hostcall.h"
+#include "mm/vma.h"
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+enum advice { ADVICE_UNKNOWN, ADVICE_IGNORED, ADVICE_HOST };
+
+static enum advice advice_kind(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+		return ADVICE_HOST;
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return ADVICE_IGNORED;
+	default:
+		return ADVICE_UNKNOWN;
+	}
+}
+
+static int advise_one(const struct vma *v, uint64_t start, uint64_t end, int advice)
+{
+	if (advice == MADV_FREE && (v->file || (v->flags & VMA_SHARED)))
+		return -EINVAL;
+	if (!(v->flags & VMA_BACKED))
+		return 0;
+	/* Code from the cache comes back unchanged when touched again: nothing to drop. */
+	if (v->prot & PROT_EXEC)
+		return 0;
+	return (int)hostcall(HC_mem_advise, start, end - start, advice == MADV_FREE ? MADV_FREE : MADV_DONTNEED);
+}
+
+int mm_advise(uint64_t addr, uint64_t size, int advice)
+{
+	struct mm *mm = mm_current();
+	enum advice kind = advice_kind(advice);
+	uint64_t end = addr + ALIGN_UP(size, PAGE_SIZE), at = addr;
+	int ret = 0;
+
+	if (kind == ADVICE_UNKNOWN || addr % PAGE_SIZE || end < addr || (size && end == addr))
+		return -EINVAL;
+	if (size == 0)
+		return 0;
+	mutex_lock(&mm->lock);
+	for (struct vma *v = vma_find(mm, addr); (ret == 0 || ret == -ENOMEM) && at < end; v = vma_next(mm, v)) {
+		if (!v || v->start >= end) {
+			ret = -ENOMEM;
+			break;
+		}
+		if (v->start > at)
+			ret = -ENOMEM; /* a hole: Linux goes on and says so at the end */
+		if (kind == ADVICE_HOST) {
+			int error = advise_one(v, MAX(v->start, addr), MIN(v->end, end), advice);
+
+			ret = error ? error : ret;
+		}
+		at = v->end;
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+int mm_sync(uint64_t addr, uint64_t size, int flags)
+{
+	struct mm *mm = mm_current();
+	uint64_t end = addr + ALIGN_UP(size, PAGE_SIZE), at = addr;
+	int ret = 0;
+
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || addr % PAGE_SIZE || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+		return -EINVAL;
+	if (end < addr)
+		return -ENOMEM;
+	mutex_lock(&mm->lock);
+	for (struct vma *v = vma_find(mm, addr); at < end; v = vma_next(mm, v)) {
+		long error = 0;
+
+		if (!v || v->start > at)
+			ret = -ENOMEM;
+		if (!v || v->start >= end)
+			break;
+		at = MIN(v->end, end);
+		if (v->file && (v->flags & VMA_SHARED) && (v->flags & VMA_BACKED) && (flags & MS_SYNC))
+			error = hostcall(HC_mem_sync, MAX(v->start, addr), at - MAX(v->start, addr), flags);
+		if (error < 0)
+			ret = (int)error;
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector)
+{
+	struct mm *mm = mm_current();
+	struct vma *v;
+	int ret = 0;
+
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, addr);
+	for (uint64_t i = 0; i < pages; i++, addr += PAGE_SIZE) {
+		while (v && v->end <= addr)
+			v = vma_next(mm, v);
+		if (!v || v->start > addr) {
+			ret = -ENOMEM;
+			break;
+		}
+		vector[i] = (v->flags & VMA_BACKED) != 0;
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}

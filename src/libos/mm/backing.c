@@ -1,0 +1,147 @@
+/*
+ * From mappings to hostcalls: what the host must have behind a range. The only file of mm/ that asks the monitor for
+ * memory, so the rules about executable memory are in one place:
+ *  - writable and executable at once does not exist (-EACCES);
+ *  - executable pages of a file that nobody changed come from the code cache (translated, with stubs in image windows);
+ *  - anything else becomes executable by sealing its present contents (JITs, text relocations).
+ * Called with mm->lock held.
+ */
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "core/log.h"
+#include "fs/vfs.h"
+#include "mm/vma.h"
+
+#define ACCESS (PROT_READ | PROT_WRITE)
+
+void code_map_put(struct code_map *c)
+{
+	if (!c || --c->refs)
+		return;
+	hostcall(HC_mem_release, c->stubs, c->size);
+	kfree(c);
+}
+
+int backing_release(uint64_t start, uint64_t end)
+{
+	return (int)hostcall(HC_mem_release, start, end - start);
+}
+
+/* The host's handle for a piece of a file mapping and the offset there. */
+static int handle_of(struct vma *v, uint64_t start, uint64_t size, uint32_t prot, off_t *offset)
+{
+	int flags = v->flags & VMA_SHARED ? MAP_SHARED : MAP_PRIVATE;
+
+	*offset = v->offset + (off_t)(start - v->start);
+	if (!v->file->ops->map_handle)
+		return -ENODEV;
+	return v->file->ops->map_handle(v->file, (int)prot, flags, offset, size);
+}
+
+/* A file that the host cannot map: a private copy. Pages beyond its end stay zero. */
+static int map_copy(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
+{
+	off_t offset = v->offset + (off_t)(start - v->start);
+	long ret = hostcall(HC_mem_commit, start, end - start, ACCESS, 0);
+
+	for (uint64_t at = start; ret >= 0 && at < end; at += (uint64_t)ret) {
+		ret = file_pread(v->file, (void *)at, end - at, offset + (off_t)(at - start));
+		if (ret == 0)
+			break;
+	}
+	if (ret >= 0 && (prot & PROT_EXEC))
+		ret = hostcall(HC_mem_seal_code, start, end - start);
+	else if (ret >= 0 && prot != ACCESS)
+		ret = hostcall(HC_mem_protect, start, end - start, prot & ACCESS);
+	if (ret < 0)
+		backing_release(start, end);
+	return ret < 0 ? (int)ret : 0;
+}
+
+static void report_refused(struct vma *v, off_t offset, long error)
+{
+	char path[256];
+
+	file_path(v->file, path, sizeof(path));
+	log_text("mmap: %s: code at offset 0x%lx was refused (error %ld)", path, offset, -error);
+}
+
+/* Translated code. The segment may reach beyond the file's end: only what the file has is mapped. */
+static int map_code(struct vma *v, uint64_t start, uint64_t end)
+{
+	struct mm *mm = mm_current();
+	struct statx st = {0};
+	off_t offset, file_offset = v->offset + (off_t)(start - v->start);
+	uint64_t size = end - start, left;
+	bool stubs = in_image_window(mm, start, size) && !v->code;
+	struct code_map *code = NULL;
+	int handle = handle_of(v, start, size, PROT_READ | PROT_EXEC, &offset);
+	long ret;
+
+	if (handle == -ENOTBLK)
+		return map_copy(v, start, end, PROT_READ | PROT_EXEC);
+	if (handle < 0)
+		return handle;
+	if (!file_stat(v->file, &st)) {
+		left = (uint64_t)file_offset < st.stx_size ? ALIGN_UP(st.stx_size - (uint64_t)file_offset, PAGE_SIZE) : 0;
+		size = MIN(size, left);
+	}
+	if (size == 0)
+		return 0;
+	if (stubs) {
+		code = kmalloc(sizeof(*code));
+		if (!code)
+			return -ENOMEM;
+	}
+	ret = hostcall(HC_mem_map_code, start, size, handle, offset, stubs ? HC_CODE_STUBS : 0);
+	if (ret < 0)
+		report_refused(v, file_offset, ret);
+	if (ret <= 0) {
+		kfree(code);
+		return (int)ret;
+	}
+	if (code) {
+		*code = (struct code_map){start + SLOT_STUB_DELTA, (uint64_t)ret, 1};
+		v->code = code;
+	}
+	return 0;
+}
+
+static int map_file(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
+{
+	off_t offset;
+	int handle = handle_of(v, start, end - start, prot, &offset);
+
+	if (handle == -ENOTBLK && !(v->flags & VMA_SHARED))
+		return map_copy(v, start, end, prot);
+	if (handle < 0)
+		return handle == -ENOTBLK ? -ENODEV : handle;
+	return (int)hostcall(HC_mem_map_file, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0,
+			     handle, offset);
+}
+
+int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
+{
+	long ret;
+
+	if (v->file)
+		return prot & PROT_EXEC ? map_code(v, start, end) : map_file(v, start, end, prot);
+	ret = hostcall(HC_mem_commit, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0);
+	if (ret >= 0 && (prot & PROT_EXEC)) {
+		ret = hostcall(HC_mem_seal_code, start, end - start);
+		if (ret < 0)
+			backing_release(start, end);
+	}
+	return ret < 0 ? (int)ret : 0;
+}
+
+int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
+{
+	if (!(prot & PROT_EXEC))
+		return (int)hostcall(HC_mem_protect, start, end - start, prot & ACCESS);
+	if (v->prot & PROT_EXEC)
+		return 0; /* and not writable: nothing changes for the host */
+	if (v->file && !(v->flags & VMA_DIRTY) && !v->code)
+		return map_code(v, start, end);
+	return (int)hostcall(HC_mem_seal_code, start, end - start);
+}

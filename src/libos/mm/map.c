@@ -1,0 +1,267 @@
+/*
+ * mmap and munmap (mm/mm.h): checks as Linux makes them, the choice of addresses, and the new mapping.
+ *
+ * Images of code (private read-only mappings of ELF files: the first mmap of a library by ld.so) go to the image windows
+ * of abi/slot.h, where translated code can have stubs; everything else goes downwards from mmap_top. The order of a
+ * replacing mmap is: old mappings leave the map, the host replaces the memory, the new mapping enters the map; if the host
+ * refuses, the range is empty, as Linux may leave it too.
+ */
+#include "core/log.h"
+#include "fs/vfs.h"
+#include "mm/vma.h"
+
+#include <linux/mman.h>
+
+bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size)
+{
+	uint64_t low = mm->base + SLOT_IMAGE_BASE, end = mm->base + SLOT_SIZE;
+
+	if (addr < low || addr >= end || size > end - addr)
+		return false;
+	/* Stub windows belong to the translated code. */
+	return addr >= mm->base + SLOT_IMAGE_END || in_image_window(mm, addr, size);
+}
+
+bool in_image_window(const struct mm *mm, uint64_t addr, uint64_t size)
+{
+	uint64_t at = addr - mm->base - SLOT_IMAGE_BASE;
+
+	return addr >= mm->base + SLOT_IMAGE_BASE && addr < mm->base + SLOT_IMAGE_END &&
+	       at % (2 * SLOT_STUB_DELTA) < SLOT_STUB_DELTA && size <= SLOT_STUB_DELTA - at % (2 * SLOT_STUB_DELTA);
+}
+
+uint64_t choose_address(struct mm *mm, uint64_t size, uint64_t align)
+{
+	return vma_gap(mm, mm->base + SLOT_PROGRAM_BASE, mm->mmap_top, size, align);
+}
+
+static bool is_elf(struct file *f)
+{
+	uint32_t magic = 0;
+
+	return file_pread(f, &magic, sizeof(magic), 0) == sizeof(magic) && magic == 0x464c457f;
+}
+
+/* Would ld.so (or a tracer of it) be mapping a library? */
+static bool is_image(int prot, int flags, struct file *f, off_t offset)
+{
+	return f && !(prot & PROT_WRITE) && (flags & MAP_TYPE) == MAP_PRIVATE && (offset == 0 || (prot & PROT_EXEC)) &&
+	       is_elf(f);
+}
+
+static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
+{
+	int type = flags & MAP_TYPE;
+	int access = f ? (int)(f->flags & O_ACCMODE) : 0;
+
+	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && (!f || (flags & MAP_SYNC)))
+		return f ? -EOPNOTSUPP : -EINVAL;
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && addr % PAGE_SIZE)
+		return -EINVAL;
+	if (flags & MAP_HUGETLB)
+		return -ENOMEM;
+	if ((flags & MAP_32BIT) && !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		return -ENOMEM;
+	if (flags & MAP_LOCKED)
+		return -EPERM;
+	if ((flags & MAP_GROWSDOWN) && (f || type != MAP_PRIVATE))
+		return -EINVAL;
+	if (f && (f->flags & O_PATH))
+		return -EBADF;
+	if (f && access == O_WRONLY)
+		return -EACCES;
+	if (f && type != MAP_PRIVATE && (prot & PROT_WRITE) && access != O_RDWR)
+		return -EACCES;
+	if ((prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC)) {
+		static bool logged;
+
+		if (!__atomic_exchange_n(&logged, true, __ATOMIC_RELAXED))
+			log_text("mmap: memory that is writable and executable at once is refused (EACCES)");
+		return -EACCES;
+	}
+	return 0;
+}
+
+/* Where the mapping goes, or negative errno. */
+static long place(struct mm *mm, uint64_t addr, uint64_t size, int flags, bool image)
+{
+	uint64_t found = 0;
+
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (!range_valid(mm, addr, size))
+			return -ENOMEM;
+		if ((flags & MAP_FIXED_NOREPLACE) && !vma_range_free(mm, addr, addr + size))
+			return -EEXIST;
+		return (long)addr;
+	}
+	addr = ALIGN_DOWN(addr, PAGE_SIZE);
+	if (addr && range_valid(mm, addr, size) && vma_range_free(mm, addr, addr + size) &&
+	    (!image || in_image_window(mm, addr, size)))
+		return (long)addr;
+	for (unsigned w = 0; image && w < SLOT_IMAGE_WINDOWS && !found; w++) {
+		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
+
+		found = vma_gap(mm, low, low + SLOT_STUB_DELTA - mm->image_skip, size, PAGE_SIZE);
+		if (!found)
+			found = vma_gap(mm, low, low + SLOT_STUB_DELTA, size, PAGE_SIZE);
+	}
+	if (!found)
+		found = choose_address(mm, size, PAGE_SIZE);
+	return found ? (long)found : -ENOMEM;
+}
+
+static struct vma *vma_make(struct mm *mm, uint64_t addr, uint64_t size, int prot, int flags, struct file *f,
+			    off_t offset)
+{
+	struct vma *v = vma_take(mm);
+
+	v->start = addr;
+	v->end = addr + size;
+	v->prot = (uint32_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	if ((flags & MAP_TYPE) != MAP_PRIVATE)
+		v->flags |= VMA_SHARED;
+	if (flags & MAP_GROWSDOWN)
+		v->flags |= VMA_GROWSDOWN;
+	if (f) {
+		file_get(f);
+		v->file = f;
+		v->offset = offset;
+		if ((v->flags & VMA_SHARED) && (f->flags & O_ACCMODE) != O_RDWR)
+			v->flags |= VMA_NO_WRITE;
+		if (!(v->flags & VMA_SHARED) && (prot & PROT_WRITE))
+			v->flags |= VMA_DIRTY;
+	}
+	return v;
+}
+
+/* Whether any host memory was in [start, end) before vma_clear. */
+static bool any_backed(struct mm *mm, uint64_t start, uint64_t end)
+{
+	for (struct vma *v = vma_find(mm, start); v && v->start < end; v = vma_next(mm, v))
+		if (v->flags & VMA_BACKED)
+			return true;
+	return false;
+}
+
+static long map_locked(struct mm *mm, uint64_t addr, uint64_t size, int prot, int flags, struct file *f, off_t offset,
+		       bool image)
+{
+	long at = place(mm, addr, size, flags, image);
+	bool old = false;
+	struct vma *v;
+	int ret;
+
+	if (at < 0)
+		return at;
+	addr = (uint64_t)at;
+	if (mm->count >= VMA_COUNT_MAX)
+		return -ENOMEM;
+	ret = vma_reserve(mm, 3);
+	if (ret)
+		return ret;
+	if ((flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE)) {
+		old = any_backed(mm, addr, addr + size);
+		vma_clear(mm, addr, addr + size);
+	}
+	v = vma_make(mm, addr, size, prot, flags, f, offset);
+	/* A reservation has no memory, and code ends with its file: nothing old may show there. */
+	if (old && (!v->prot || (f && (prot & PROT_EXEC))))
+		ret = backing_release(addr, addr + size);
+	if (!ret && v->prot) {
+		ret = backing_map(v, v->start, v->end, v->prot);
+		v->flags |= VMA_BACKED;
+		if (ret && old)
+			backing_release(addr, addr + size);
+	} else if (!ret && f && !f->ops->map_handle) {
+		ret = -ENODEV;
+	}
+	if (ret) {
+		vma_free(mm, v);
+		return ret;
+	}
+	vma_insert(mm, v);
+	vma_merge(mm, v);
+	return at;
+}
+
+long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, off_t offset)
+{
+	struct mm *mm = mm_current();
+	bool image = false;
+	long ret;
+
+	if (size == 0 || (offset & (off_t)(PAGE_SIZE - 1)))
+		return -EINVAL;
+	if (size > SLOT_SIZE)
+		return -ENOMEM;
+	size = ALIGN_UP(size, PAGE_SIZE);
+	if (f && (offset < 0 || offset > INT64_MAX - (off_t)size))
+		return -EOVERFLOW;
+	ret = check_flags(addr, prot, flags, f);
+	if (ret)
+		return ret;
+	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		image = is_image(prot, flags, f, offset);
+	mutex_lock(&mm->lock);
+	ret = map_locked(mm, addr, size, prot, flags, f, offset, image);
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+int unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *v = vma_find(mm, start);
+	uint64_t low = end, high = start;
+	int ret;
+
+	if (!v || v->start >= end)
+		return 0;
+	ret = vma_reserve(mm, 2);
+	if (ret)
+		return ret;
+	/* One call for everything between the first and the last piece of host memory. */
+	for (; v && v->start < end; v = vma_next(mm, v)) {
+		if (!(v->flags & VMA_BACKED))
+			continue;
+		low = MIN(low, MAX(v->start, start));
+		high = MAX(high, MIN(v->end, end));
+	}
+	if (low < high) {
+		ret = backing_release(low, high);
+		if (ret)
+			return ret;
+	}
+	vma_clear(mm, start, end);
+	return 0;
+}
+
+/* The part of [addr, end) up to the next border between image and stub windows. */
+static uint64_t window_end(const struct mm *mm, uint64_t addr, uint64_t end)
+{
+	uint64_t border = addr + SLOT_STUB_DELTA - (addr - mm->base - SLOT_IMAGE_BASE) % SLOT_STUB_DELTA;
+
+	return addr >= mm->base + SLOT_IMAGE_END ? end : MIN(end, border);
+}
+
+int mm_unmap(uint64_t addr, uint64_t size)
+{
+	struct mm *mm = mm_current();
+	uint64_t end, part;
+	int ret = 0;
+
+	if (addr % PAGE_SIZE || size == 0 || size > SLOT_SIZE)
+		return -EINVAL;
+	size = ALIGN_UP(size, PAGE_SIZE);
+	if (addr < mm->base + SLOT_IMAGE_BASE || addr + size > mm->base + SLOT_SIZE || addr + size < addr)
+		return -EINVAL;
+	end = addr + size;
+	mutex_lock(&mm->lock);
+	for (; !ret && addr < end; addr = part) {
+		part = window_end(mm, addr, end);
+		ret = unmap_locked(mm, addr, part);
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}

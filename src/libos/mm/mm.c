@@ -1,0 +1,110 @@
+/*
+ * The map of a process as a whole: creation with its random places (DESIGN section 7), images and the first stack for
+ * the loader, and growth of MAP_GROWSDOWN mappings. The monitor enforces only the slot; everything here is for the
+ * program's own good.
+ */
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "mm/vma.h"
+#include "thread/thread.h"
+
+#define STACK_GUARD 0x100000ull	     /* Linux's stack_guard_gap */
+#define STACK_TOP_RANDOM 0x10000000ull /* 256 MiB */
+#define MMAP_RANDOM 0x100000000ull     /* 4 GiB */
+#define IMAGE_RANDOM 0x10000000ull     /* 256 MiB */
+#define GROW_STEP 0x10000ull
+
+struct mm *mm_current(void)
+{
+	return current()->process->mm;
+}
+
+struct mm *mm_create(uint64_t slot_base)
+{
+	struct mm *mm = kzalloc(sizeof(*mm));
+	uint64_t r[4] = {0};
+
+	if (!mm)
+		return NULL;
+	hostcall(HC_random, r, sizeof(r));
+	list_init(&mm->list);
+	mm->base = slot_base;
+	mm->random = (uint32_t)r[3] | 1;
+	mm->image_skip = ALIGN_DOWN(r[0] % IMAGE_RANDOM, PAGE_SIZE);
+	mm->stack_top = ALIGN_DOWN(slot_base + SLOT_SIZE - STACK_GUARD - r[1] % STACK_TOP_RANDOM, PAGE_SIZE);
+	mm->mmap_top = ALIGN_DOWN(mm->stack_top - MM_STACK_MAX - STACK_GUARD - r[2] % MMAP_RANDOM, PAGE_SIZE);
+	return mm;
+}
+
+long mm_place_image(uint64_t span, uint64_t align)
+{
+	struct mm *mm = mm_current();
+	uint64_t found = 0;
+
+	mutex_lock(&mm->lock);
+	for (unsigned w = 0; w < SLOT_IMAGE_WINDOWS && !found; w++) {
+		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
+		uint64_t high = low + SLOT_STUB_DELTA;
+
+		found = vma_gap(mm, low, high - mm->image_skip, span, align);
+		if (!found)
+			found = vma_gap(mm, low, high, span, align);
+	}
+	mutex_unlock(&mm->lock);
+	return found ? (long)found : -ENOMEM;
+}
+
+long mm_map_stack(uint64_t size)
+{
+	struct mm *mm = mm_current();
+	uint64_t start = mm->stack_top - ALIGN_UP(size, PAGE_SIZE);
+	struct vma *v;
+	int ret;
+
+	mutex_lock(&mm->lock);
+	ret = vma_reserve(mm, 1);
+	if (!ret) {
+		v = vma_take(mm);
+		v->start = start;
+		v->end = mm->stack_top;
+		v->prot = PROT_READ | PROT_WRITE;
+		v->flags = VMA_BACKED | VMA_GROWSDOWN | VMA_STACK;
+		ret = backing_map(v, v->start, v->end, v->prot);
+		if (ret)
+			vma_free(mm, v);
+		else
+			vma_insert(mm, v);
+	}
+	mutex_unlock(&mm->lock);
+	return ret ? ret : (long)mm->stack_top;
+}
+
+/* Called for a fault of the program outside every mapping: a stack that may grow does. */
+int mm_handle_fault(uint64_t addr)
+{
+	struct mm *mm = mm_current();
+	int ret = -EFAULT;
+	struct vma *v, *prev;
+
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, addr);
+	if (v && addr < v->start && (v->flags & VMA_GROWSDOWN) && v->end - ALIGN_DOWN(addr, PAGE_SIZE) <= MM_STACK_MAX) {
+		uint64_t start = MAX(ALIGN_DOWN(addr, GROW_STEP), v->end - MM_STACK_MAX);
+
+		prev = vma_prev(mm, v);
+		if (prev && prev->end + STACK_GUARD > start)
+			start = ALIGN_DOWN(addr, PAGE_SIZE);
+		if ((!prev || prev->end + STACK_GUARD <= start) && range_valid(mm, start, v->start - start) &&
+		    !backing_map(v, start, v->start, v->prot)) {
+			vma_resize(mm, v, start, v->end);
+			ret = 0;
+		}
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+uint64_t mm_total_size(void)
+{
+	return mm_current()->total;
+}

@@ -1,0 +1,55 @@
+/*
+ * The map as others see it: /proc/self/maps, crash reports. mm_find may be called by upcall code that interrupted this
+ * thread anywhere, so it only tries the lock.
+ */
+#include "fs/vfs.h"
+#include "mm/vma.h"
+
+static void describe(const struct vma *v, struct mm_range *r, char *name, size_t name_size)
+{
+	struct statx st = {0};
+
+	*r = (struct mm_range){.start = v->start, .end = v->end, .prot = (int)v->prot, .shared = v->flags & VMA_SHARED,
+			       .offset = v->offset, .name = name};
+	name[0] = '\0';
+	if (v->file) {
+		file_path(v->file, name, name_size);
+		if (!file_stat(v->file, &st)) {
+			r->device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
+			r->inode = st.stx_ino;
+		}
+	} else if (v->flags & (VMA_STACK | VMA_HEAP)) {
+		format(name, name_size, "%s", v->flags & VMA_STACK ? "[stack]" : "[heap]");
+	}
+}
+
+void mm_for_each(void (*visit)(const struct mm_range *range, void *data), void *data)
+{
+	struct mm *mm = mm_current();
+	struct mm_range r;
+	char name[512];
+
+	mutex_lock(&mm->lock);
+	list_for_each(pos, &mm->list) {
+		describe(list_entry(pos, struct vma, link), &r, name, sizeof(name));
+		visit(&r, data);
+	}
+	mutex_unlock(&mm->lock);
+}
+
+bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size)
+{
+	struct mm *mm = mm_current();
+	struct vma *v;
+	bool found = false;
+
+	if (!mm || !mutex_trylock(&mm->lock))
+		return false;
+	v = vma_find(mm, addr);
+	if (v && v->start <= addr) {
+		describe(v, out, name, name_size);
+		found = true;
+	}
+	mutex_unlock(&mm->lock);
+	return found;
+}

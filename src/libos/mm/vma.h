@@ -1,0 +1,97 @@
+/*
+ * The map of a process: struct vma for each mapping, in a balanced tree that knows the free gaps, and in a list by
+ * address. Only mm/ includes this. Everything here is called with mm->lock held.
+ */
+#ifndef LIBOS_VMA_H
+#define LIBOS_VMA_H
+
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/types.h"
+#include "mm/mm.h"
+
+#define VMA_SHARED 1u	 /* MAP_SHARED */
+#define VMA_BACKED 2u	 /* the host has memory there (else it is only reserved: PROT_NONE so far) */
+#define VMA_GROWSDOWN 4u
+#define VMA_STACK 8u	 /* the first thread's stack */
+#define VMA_HEAP 16u	 /* brk */
+#define VMA_DIRTY 32u	 /* private file mapping that was writable at some time */
+#define VMA_NO_WRITE 64u /* shared mapping of a file that is open read-only */
+
+#define VMA_COUNT_MAX 65530u /* vm.max_map_count */
+
+/* Stubs of one translated segment: unmapped when the last piece of the segment goes. */
+struct code_map {
+	uint64_t stubs; /* address */
+	uint64_t size;	/* bytes */
+	uint32_t refs;
+};
+
+struct vma {
+	uint64_t start, end;
+	uint32_t prot, flags;	/* PROT_*, VMA_* */
+	struct file *file;	/* owned reference; NULL for anonymous memory */
+	off_t offset;		/* of start in the file */
+	struct code_map *code;	/* owned reference; NULL if there are no stubs */
+	struct list link;	/* mm->list, by address */
+	struct vma *left, *right; /* treap by address */
+	uint32_t priority;
+	uint64_t gap;		/* free bytes before start, down to the previous mapping */
+	uint64_t max_gap;	/* greatest gap in the subtree */
+};
+
+struct mm {
+	struct mutex lock; /* everything below */
+	struct vma *root;
+	struct list list;
+	uint32_t count;
+	uint64_t total;	   /* bytes mapped */
+	uint64_t base;	   /* of the slot */
+	uint64_t mmap_top; /* automatic addresses go downwards from here */
+	uint64_t stack_top;
+	uint64_t image_skip; /* random distance of the first image from its window's end */
+	uint64_t brk_start, brk_now;
+	uint32_t random;   /* state of the priorities' generator */
+	struct vma *spare; /* linked by ->right */
+	uint32_t spares;
+};
+
+struct mm *mm_current(void);
+
+/* Make sure that `count` vma_take()s succeed. */
+nodiscard int vma_reserve(struct mm *mm, unsigned count);
+struct vma *vma_take(struct mm *mm); /* zeroed */
+void vma_free(struct mm *mm, struct vma *v); /* drops its references; not in the tree */
+
+void vma_insert(struct mm *mm, struct vma *v);
+void vma_remove(struct mm *mm, struct vma *v);
+void vma_resize(struct mm *mm, struct vma *v, uint64_t start, uint64_t end); /* keeps its place; offset unchanged */
+/* The mapping that contains addr, or the next one above it; NULL if there is none. */
+struct vma *vma_find(struct mm *mm, uint64_t addr);
+struct vma *vma_next(struct mm *mm, struct vma *v);
+struct vma *vma_prev(struct mm *mm, struct vma *v);
+/* Cut v at addr (inside it): v keeps the lower part, the upper one is returned. Takes one spare. */
+struct vma *vma_split(struct mm *mm, struct vma *v, uint64_t addr);
+/* Join v with its neighbours where they are alike; returns the mapping that contains v's start. */
+struct vma *vma_merge(struct mm *mm, struct vma *v);
+/* Remove all mappings in [start, end) from the map (not from the host); takes up to two spares. */
+void vma_clear(struct mm *mm, uint64_t start, uint64_t end);
+/* Highest free range of `size` in [low, high), aligned; 0 if none. */
+uint64_t vma_gap(struct mm *mm, uint64_t low, uint64_t high, uint64_t size, uint64_t align);
+bool vma_range_free(struct mm *mm, uint64_t start, uint64_t end);
+
+/* mm/backing.c: make the host's memory in [start, end) (inside v) what v->file, offset and flags say, with access `prot`.
+ * Sets v->code on a new code mapping. 0 or negative errno. */
+nodiscard int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot);
+/* Change the access of host memory that is there already. */
+nodiscard int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot);
+int backing_release(uint64_t start, uint64_t end);
+void code_map_put(struct code_map *c);
+
+/* mm/map.c */
+nodiscard bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size);
+bool in_image_window(const struct mm *mm, uint64_t addr, uint64_t size);
+uint64_t choose_address(struct mm *mm, uint64_t size, uint64_t align);
+nodiscard int unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
+
+#endif

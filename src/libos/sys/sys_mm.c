@@ -1,0 +1,115 @@
+/*
+ * System calls about memory: thin entries over mm/ (mm/mm.h). Called through the table (sys/table_mm.h) with the
+ * program's registers. mlock: the host may swap a cVM's memory, so it is refused as by a kernel whose RLIMIT_MEMLOCK is 0.
+ */
+#include "core/uaccess.h"
+#include "fs/file.h"
+#include "mm/mm.h"
+#include "sys/syscalls.h"
+
+long sys_mmap(struct regs *r)
+{
+	int flags = (int)arg(r, 3);
+	struct file *f = NULL;
+	long ret;
+
+	if (!(flags & MAP_ANONYMOUS)) {
+		f = fd_get((int)arg(r, 4));
+		if (!f)
+			return -EBADF;
+	}
+	ret = mm_map((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (int)arg(r, 2), flags, f, f ? arg(r, 5) : 0);
+	if (f)
+		file_put(f);
+	return ret;
+}
+
+long sys_munmap(struct regs *r)
+{
+	return mm_unmap((uint64_t)arg(r, 0), (uint64_t)arg(r, 1));
+}
+
+long sys_mprotect(struct regs *r)
+{
+	return mm_protect((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (int)arg(r, 2));
+}
+
+/* With key -1 it is mprotect; there are no keys for programs (pkey_alloc is ENOSYS). */
+long sys_pkey_mprotect(struct regs *r)
+{
+	if ((int)arg(r, 3) != -1)
+		return -EINVAL;
+	return sys_mprotect(r);
+}
+
+long sys_mremap(struct regs *r)
+{
+	return mm_remap((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (uint64_t)arg(r, 2), (int)arg(r, 3), (uint64_t)arg(r, 4));
+}
+
+long sys_brk(struct regs *r)
+{
+	return mm_brk((uint64_t)arg(r, 0));
+}
+
+long sys_madvise(struct regs *r)
+{
+	return mm_advise((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (int)arg(r, 2));
+}
+
+long sys_msync(struct regs *r)
+{
+	return mm_sync((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (int)arg(r, 2));
+}
+
+long sys_mincore(struct regs *r)
+{
+	uint64_t addr = (uint64_t)arg(r, 0);
+	uint64_t left = ((uint64_t)arg(r, 1) + PAGE_SIZE - 1) / PAGE_SIZE;
+	uint8_t *out = (uint8_t *)arg(r, 2);
+	uint8_t vector[256];
+
+	if (addr % PAGE_SIZE)
+		return -EINVAL;
+	while (left) {
+		uint64_t n = MIN(left, sizeof(vector));
+		int ret = mm_incore(addr, n, vector);
+
+		if (!ret)
+			ret = copy_to_user(out, vector, n);
+		if (ret)
+			return ret;
+		left -= n;
+		out += n;
+		addr += n * PAGE_SIZE;
+	}
+	return 0;
+}
+
+long sys_mlock(struct regs *r)
+{
+	(void)r;
+	return -EPERM;
+}
+
+long sys_mlock2(struct regs *r)
+{
+	return arg(r, 2) & ~1l ? -EINVAL : -EPERM;
+}
+
+long sys_mlockall(struct regs *r)
+{
+	return arg(r, 0) == 0 || (arg(r, 0) & ~7l) ? -EINVAL : -EPERM;
+}
+
+long sys_munlock(struct regs *r)
+{
+	(void)r;
+	return 0;
+}
+
+long sys_munlockall(struct regs *r)
+{
+	(void)r;
+	return 0;
+}
