@@ -1,0 +1,20 @@
+/*
+ * Boot information for a cVM's libOS (abi/boot.h): arguments, environment and the mount table.
+ */
+#ifndef CLI_BOOT_BUILD_H
+#define CLI_BOOT_BUILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+#define BOOT_SIZE_MAX (8u << 20)
+#define BOOT_HANDLE_ROOT 3u	/* 0, 1, 2 are standard input, output and error */
+#define BOOT_HANDLE_VOLUMES 4u
+
+/* `volume_is_file[i]` tells a file from a directory. *block is the caller's to free. 0, or -EINVAL with the error set. */
+__attribute__((warn_unused_result)) int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **block,
+						    size_t *size, struct config_error *error);
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * The code cache on disk: see cache.h. Called by code_service.c and cache_command.c. Trusts neither names nor contents
+ * in the directory; it trusts the directory itself only when nobody else can write to it.
+ */
+#include "cli/cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/code_image.h"
+#include "cli/memfile.h"
+#include "config/list.h"
+
+#define CACHE_MAGIC 0x3143434d56435643ull /* "CVCVMCC1" */
+#define CACHE_NAME_SIZE 38		  /* 32 hexadecimal digits, ".code", NUL */
+#define CACHE_IMAGE_MAX (1ull << 31)
+/* A file changed less than this before it was read may change again without a new time stamp. */
+#define CACHE_SETTLE_NS 20000000ll
+#define CACHE_TOUCH_SECONDS 86400 /* a used entry's time is renewed at most once a day */
+
+_Static_assert(sizeof(struct cache_key) == 80, "no padding in the key");
+
+/* The last bytes of an entry's file; before it lies the code image. */
+struct cache_trailer {
+	uint64_t magic;
+	uint64_t image_size;
+	uint64_t image_sum;
+	struct cache_key key;
+	uint64_t sum; /* of everything above */
+};
+
+/* Four independent lanes of multiply and rotate: as fast as memory, and finds damage. Not against forgery. */
+static uint64_t checksum(const void *bytes, size_t size, uint64_t seed)
+{
+	static const uint64_t factor = 0x9fb21c651e98df25ull;
+	uint64_t lane[4] = {seed, seed ^ factor, ~seed, seed + factor};
+	const char *p = bytes;
+
+	for (; size >= 32; p += 32, size -= 32) {
+		uint64_t word[4];
+
+		memcpy(word, p, 32);
+		for (int i = 0; i < 4; i++) {
+			lane[i] = (lane[i] ^ word[i]) * factor;
+			lane[i] ^= lane[i] >> 29;
+		}
+	}
+	uint64_t sum = size;
+	for (; size; p++, size--)
+		sum = (sum ^ (unsigned char)*p) * factor;
+	for (int i = 0; i < 4; i++) {
+		sum = (sum ^ lane[i]) * factor;
+		sum ^= sum >> 32;
+	}
+	return sum;
+}
+
+static void entry_name(const struct cache_key *key, char name[CACHE_NAME_SIZE])
+{
+	snprintf(name, CACHE_NAME_SIZE, "%016llx%016llx.code", (unsigned long long)checksum(key, sizeof(*key), 1),
+		 (unsigned long long)checksum(key, sizeof(*key), 2));
+}
+
+static uint64_t trailer_sum(const struct cache_trailer *trailer)
+{
+	return checksum(trailer, offsetof(struct cache_trailer, sum), 3);
+}
+
+/* Opens a directory that nobody else can write to. */
+static int open_private(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+void cache_open(struct cache *cache)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *parent = NULL;
+
+	*cache = (struct cache){.directory = -1, .error = ENOENT};
+	if (base && base[0] == '/')
+		parent = xstrdup(base);
+	else if (home && home[0] == '/')
+		parent = xasprintf("%s/.cache", home);
+	else
+		return;
+	cache->path = xasprintf("%s/intravisor", parent);
+	int fd = open_private(cache->path);
+	if (fd == -ENOENT) {
+		mkdir(parent, 0700);
+		fd = mkdir(cache->path, 0700) == 0 || errno == EEXIST ? open_private(cache->path) : -errno;
+	}
+	free(parent);
+	cache->directory = fd < 0 ? -1 : fd;
+	cache->error = fd < 0 ? -fd : 0;
+}
+
+void cache_close(struct cache *cache)
+{
+	if (cache->directory >= 0)
+		close(cache->directory);
+	free(cache->path);
+	*cache = (struct cache){.directory = -1};
+}
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+bool cache_key_make(const struct stat *file, uint64_t offset, uint64_t size, bool stubs, const struct stat *translator,
+		    struct cache_key *key)
+{
+	struct timespec now;
+
+	*key = (struct cache_key){
+		.device = file->st_dev,
+		.inode = file->st_ino,
+		.file_size = (uint64_t)file->st_size,
+		.mtime_ns = nanoseconds(file->st_mtim),
+		.ctime_ns = nanoseconds(file->st_ctim),
+		.offset = offset,
+		.size = size,
+		.translator_mtime_ns = nanoseconds(translator->st_mtim),
+		.translator_size = (uint64_t)translator->st_size,
+		.stubs = stubs,
+		.version = CODE_IMAGE_VERSION,
+	};
+	clock_gettime(CLOCK_REALTIME, &now);
+	return nanoseconds(now) - key->ctime_ns > CACHE_SETTLE_NS && nanoseconds(now) - key->mtime_ns > CACHE_SETTLE_NS;
+}
+
+static bool image_consistent(const struct code_image_header *header, uint64_t size)
+{
+	return header->magic == CODE_IMAGE_MAGIC && header->version == CODE_IMAGE_VERSION &&
+	       header->text_size <= CACHE_IMAGE_MAX && header->stub_size <= CACHE_IMAGE_MAX &&
+	       CODE_IMAGE_HEADER_SIZE + header->text_size + header->stub_size == size;
+}
+
+static bool entry_valid(const char *bytes, uint64_t size, const struct cache_key *key)
+{
+	struct cache_trailer trailer;
+	struct code_image_header header;
+
+	memcpy(&trailer, bytes + size - sizeof(trailer), sizeof(trailer));
+	if (trailer.magic != CACHE_MAGIC || trailer.sum != trailer_sum(&trailer) ||
+	    trailer.image_size != size - sizeof(trailer) || memcmp(&trailer.key, key, sizeof(*key)) != 0)
+		return false;
+	memcpy(&header, bytes, sizeof(header));
+	return image_consistent(&header, trailer.image_size) &&
+	       checksum(bytes, trailer.image_size, 4) == trailer.image_sum;
+}
+
+/* From the entry's mapped file to a memory file. */
+static int load_mapped(const char *bytes, uint64_t size, const struct cache_key *key)
+{
+	if (!entry_valid(bytes, size, key))
+		return -ENOENT;
+	int fd = memfile_create("intravisor-code");
+	if (fd < 0)
+		return fd;
+	int ret = memfile_write(fd, bytes, size - sizeof(struct cache_trailer));
+	if (ret == 0)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+int cache_load(const struct cache *cache, const struct cache_key *key)
+{
+	char name[CACHE_NAME_SIZE];
+	struct stat st;
+	int ret = -ENOENT;
+
+	if (cache->directory < 0)
+		return -ENOENT;
+	entry_name(key, name);
+	int fd = openat(cache->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -ENOENT;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size >= CODE_IMAGE_HEADER_SIZE + sizeof(struct cache_trailer) &&
+	    (uint64_t)st.st_size <= 2 * CACHE_IMAGE_MAX) {
+		void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+
+		if (bytes != MAP_FAILED) {
+			ret = load_mapped(bytes, (uint64_t)st.st_size, key);
+			munmap(bytes, (size_t)st.st_size);
+		}
+		if (ret >= 0 && time(NULL) - st.st_mtim.tv_sec > CACHE_TOUCH_SECONDS)
+			futimens(fd, NULL);
+	}
+	close(fd);
+	return ret;
+}
+
+static int store_as(const struct cache *cache, const char *temporary, const char *name, const void *image, uint64_t size,
+		    const struct cache_trailer *trailer)
+{
+	int fd = openat(cache->directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	int ret = memfile_write(fd, image, size);
+	if (ret == 0)
+		ret = memfile_write(fd, trailer, sizeof(*trailer));
+	if (close(fd) < 0 && ret == 0)
+		ret = -errno;
+	if (ret == 0 && renameat(cache->directory, temporary, cache->directory, name) < 0)
+		ret = -errno;
+	if (ret)
+		unlinkat(cache->directory, temporary, 0);
+	return ret;
+}
+
+int cache_store(struct cache *cache, const struct cache_key *key, int image_fd)
+{
+	static unsigned counter;
+	char name[CACHE_NAME_SIZE], temporary[64];
+	struct code_image_header header;
+	struct stat st;
+
+	if (cache->directory < 0)
+		return -ENOENT;
+	if (fstat(image_fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < CODE_IMAGE_HEADER_SIZE || (uint64_t)st.st_size > 2 * CACHE_IMAGE_MAX)
+		return -EINVAL;
+	/* Private, so that the monitor can seal the file at the same time. */
+	void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, image_fd, 0);
+	if (image == MAP_FAILED)
+		return -errno;
+	memcpy(&header, image, sizeof(header));
+	struct cache_trailer trailer = {
+		.magic = CACHE_MAGIC,
+		.image_size = (uint64_t)st.st_size,
+		.image_sum = checksum(image, (size_t)st.st_size, 4),
+		.key = *key,
+	};
+	trailer.sum = trailer_sum(&trailer);
+	entry_name(key, name);
+	snprintf(temporary, sizeof(temporary), "tmp.%ld.%u", (long)getpid(), counter++);
+	int ret = image_consistent(&header, trailer.image_size)
+			  ? store_as(cache, temporary, name, image, trailer.image_size, &trailer)
+			  : -EINVAL;
+	munmap(image, (size_t)st.st_size);
+	if (ret == 0)
+		cache->stored = true;
+	return ret;
+}

@@ -1,0 +1,56 @@
+/*
+ * The code cache on disk: translated code segments, by the identity of the file they came from.
+ *
+ * Correctness only, not security: the monitor scans whatever it gets. An entry is used when its trailer repeats the
+ * whole key and its checksum holds; anything else in its place is ignored and written anew.
+ * $XDG_CACHE_HOME/intravisor or ~/.cache/intravisor, private to the user.
+ */
+#ifndef CLI_CACHE_H
+#define CLI_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#define CACHE_SIZE_MAX (1ull << 30)
+
+/* Hashed and compared as bytes: no padding. */
+struct cache_key {
+	uint64_t device, inode, file_size;
+	int64_t mtime_ns, ctime_ns;
+	uint64_t offset, size; /* of the segment */
+	int64_t translator_mtime_ns;
+	uint64_t translator_size;
+	uint32_t stubs, version; /* CODE_IMAGE_VERSION */
+};
+
+struct cache {
+	int directory; /* -1: there is no cache */
+	char *path;    /* for messages; a null pointer: HOME is not set */
+	int error;     /* errno: why there is none */
+	bool stored;   /* something was added */
+};
+
+/* Creates the directory when needed. cache->directory is -1 with the reason in cache->error when it cannot be used. */
+void cache_open(struct cache *cache);
+void cache_close(struct cache *cache);
+
+/* The key of a segment, or false when the file's identity cannot be relied on (changed a moment ago). */
+bool cache_key_make(const struct stat *file, uint64_t offset, uint64_t size, bool stubs, const struct stat *translator,
+		    struct cache_key *key);
+
+/* A new memory file with the code image, or -ENOENT, or another negative errno. */
+__attribute__((warn_unused_result)) int cache_load(const struct cache *cache, const struct cache_key *key);
+
+/* Copies the code image in the memory file into the cache. 0 or negative errno; failing leaves nothing behind. */
+__attribute__((warn_unused_result)) int cache_store(struct cache *cache, const struct cache_key *key, int image_fd);
+
+struct cache_usage {
+	uint64_t entries, bytes;
+};
+
+/* Removes the oldest entries until at most `max_bytes` are left, and temporary files that were left behind. */
+__attribute__((warn_unused_result)) int cache_trim(const struct cache *cache, uint64_t max_bytes,
+						    struct cache_usage *left, struct cache_usage *removed);
+
+#endif

@@ -1,0 +1,336 @@
+/*
+ * The code service: see code_service.h. Driven by the event loop of supervise.c. Requests come from the monitor but
+ * name files and sizes that cVMs chose; translators work on hostile files and are trusted to do no more than fill the
+ * memory file (the monitor scans it) or fail.
+ */
+#include "cli/code_service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/channel.h"
+#include "abi/code_image.h"
+#include "cli/memfile.h"
+#include "cli/message.h"
+#include "cli/process.h"
+
+#define TRANSLATE_TIMEOUT_MS 120000
+#define REASON_MAX 512
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
+		       const sigset_t *blocked, bool verbose)
+{
+	*service = (struct code_service){
+		.translator = translator, .blocked = *blocked, .channels = count, .verbose = verbose};
+	for (uint32_t i = 0; i < count; i++)
+		service->channel[i] = channels[i];
+	cache_open(&service->cache);
+	if (service->cache.directory < 0 && verbose)
+		message_warning("no code cache on disk, programs start slower: %s: %s",
+				service->cache.path ? service->cache.path : "neither XDG_CACHE_HOME nor HOME is set",
+				strerror(service->cache.error));
+}
+
+void code_service_poll(const struct code_service *service, struct pollfd *entries)
+{
+	for (uint32_t i = 0; i < service->channels; i++)
+		entries[i] = (struct pollfd){.fd = service->job[i].pid ? -1 : service->channel[i], .events = POLLIN};
+}
+
+static void close_channel(struct code_service *service, uint32_t i)
+{
+	close(service->channel[i]);
+	service->channel[i] = -1;
+}
+
+/* With image >= 0 the descriptor goes along; it stays the caller's. */
+static void reply(struct code_service *service, uint32_t i, int status, int image, const char *reason)
+{
+	struct channel_message header = {.type = CHANNEL_CODE_REPLY, .cvm = i};
+	int32_t code = status;
+	size_t reason_size = strnlen(reason, REASON_MAX);
+	struct iovec parts[3] = {{&header, sizeof(header)}, {&code, sizeof(code)}, {(char *)(uintptr_t)reason, reason_size}};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+
+	header.size = (uint32_t)(sizeof(code) + reason_size);
+	if (image >= 0) {
+		memset(&control, 0, sizeof(control));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &image, sizeof(int));
+	}
+	/* The monitor waits for this one reply, so there is room; if it is gone its end is noticed elsewhere. */
+	if (sendmsg(service->channel[i], &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		close_channel(service, i);
+	if (status)
+		service->failed++;
+}
+
+static void reply_error(struct code_service *service, uint32_t i, int status, const char *what)
+{
+	char reason[REASON_MAX];
+
+	snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-status));
+	reply(service, i, status, -1, reason);
+}
+
+/* Descriptors that came with a message: the first one, the others are closed. -1 if there is none. */
+static int take_descriptor(struct msghdr *message)
+{
+	int first = -1;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (first < 0)
+				first = fd;
+			else
+				close(fd);
+		}
+	}
+	return first;
+}
+
+/* 1: a request with its descriptor; 0: nothing (now, or ever again); negative: a bad message, to be answered. */
+static int receive(struct code_service *service, uint32_t i, struct channel_code_request *request, int *source)
+{
+	struct channel_message header;
+	struct iovec parts[2] = {{&header, sizeof(header)}, {request, sizeof(*request)}};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(4 * sizeof(int))];
+	} control;
+	struct msghdr message = {
+		.msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof(control)};
+
+	ssize_t size = recvmsg(service->channel[i], &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (size <= 0) {
+		close_channel(service, i);
+		return 0;
+	}
+	*source = take_descriptor(&message);
+	if ((size_t)size == sizeof(header) + sizeof(*request) && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+	    header.type == CHANNEL_CODE_REQUEST && header.size == sizeof(*request) && *source >= 0)
+		return 1;
+	if (*source >= 0)
+		close(*source);
+	return -EINVAL;
+}
+
+static void close_job(struct code_job *job)
+{
+	close(job->source);
+	close(job->image);
+	close(job->output);
+	*job = (struct code_job){0};
+}
+
+static pid_t start_translator(const struct code_service *service, const struct code_job *job,
+			      const struct channel_code_request *request)
+{
+	char in[16], out[16], offset[24], size[24];
+	char *arguments[] = {(char[]){"intravisor-translate"}, in, out, offset, size,
+			     request->stubs ? (char[]){"1"} : (char[]){"0"}, NULL};
+	int keep[2] = {job->source, job->image};
+
+	snprintf(in, sizeof(in), "%d", job->source);
+	snprintf(out, sizeof(out), "%d", job->image);
+	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)request->offset);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)request->size);
+	return process_start(service->translator, arguments, keep, 2, job->output, &service->blocked);
+}
+
+/* Takes over `source`. */
+static void translate(struct code_service *service, uint32_t i, int source, const struct channel_code_request *request,
+		      struct code_job *job)
+{
+	job->source = source;
+	job->image = memfile_create("intravisor-code");
+	job->output = memfile_create("intravisor-translate-output");
+	pid_t pid = job->image < 0 ? job->image : job->output < 0 ? job->output : start_translator(service, job, request);
+	if (pid < 0) {
+		reply_error(service, i, pid == -ENOENT ? -ENOEXEC : (int)pid, "cannot start the code translator");
+		close_job(job);
+		return;
+	}
+	job->pid = pid;
+	job->deadline_ms = now_ms() + TRANSLATE_TIMEOUT_MS;
+}
+
+static bool translator_known(struct code_service *service)
+{
+	if (!service->translator_known)
+		service->translator_known = stat(service->translator, &service->translator_stat) == 0;
+	return service->translator_known;
+}
+
+static void handle_request(struct code_service *service, uint32_t i, int source, const struct channel_code_request *request)
+{
+	struct code_job *job = &service->job[i];
+
+	*job = (struct code_job){.source = -1, .image = -1, .output = -1};
+	if (fstat(source, &job->source_stat) < 0 || !S_ISREG(job->source_stat.st_mode) || request->size == 0 ||
+	    request->offset % 4096 || request->offset >= (uint64_t)job->source_stat.st_size) {
+		reply_error(service, i, -EINVAL, "no segment of a regular file");
+		job->source = source;
+		close_job(job);
+		return;
+	}
+	bool settled = translator_known(service) &&
+		       cache_key_make(&job->source_stat, request->offset, request->size, request->stubs,
+				      &service->translator_stat, &job->key);
+	int image = settled ? cache_load(&service->cache, &job->key) : -ENOENT;
+	if (image >= 0) {
+		reply(service, i, 0, image, "");
+		service->loaded++;
+		job->source = source;
+		job->image = image;
+		close_job(job);
+		return;
+	}
+	job->cacheable = settled && service->cache.directory >= 0;
+	translate(service, i, source, request, job);
+}
+
+void code_service_handle(struct code_service *service, const struct pollfd *entries)
+{
+	for (uint32_t i = 0; i < service->channels; i++) {
+		/* Answers from the cache leave no job: go on until the channel is empty. */
+		while (entries[i].revents && service->channel[i] >= 0 && !service->job[i].pid) {
+			struct channel_code_request request;
+			int source = -1;
+			int ret = receive(service, i, &request, &source);
+
+			if (ret == 0)
+				break;
+			if (ret < 0)
+				reply_error(service, i, ret, "bad code request");
+			else
+				handle_request(service, i, source, &request);
+		}
+	}
+}
+
+/* What the translator wrote, as one line. */
+static void read_reason(const struct code_job *job, int status, char reason[REASON_MAX])
+{
+	ssize_t size = pread(job->output, reason, REASON_MAX - 1, 0);
+
+	reason[size > 0 ? size : 0] = '\0';
+	reason[strcspn(reason, "\n")] = '\0';
+	if (reason[0])
+		return;
+	if (WIFSIGNALED(status))
+		snprintf(reason, REASON_MAX, "the code translator was killed by signal %d", WTERMSIG(status));
+	else
+		snprintf(reason, REASON_MAX, "the code translator failed with status %d", WEXITSTATUS(status));
+}
+
+/* The file must not have changed while it was read, or the entry would be filed under the wrong key. */
+static void store(struct code_service *service, const struct code_job *job)
+{
+	struct stat now;
+
+	if (!job->cacheable || fstat(job->source, &now) < 0 || now.st_size != job->source_stat.st_size ||
+	    memcmp(&now.st_mtim, &job->source_stat.st_mtim, sizeof(now.st_mtim)) != 0 ||
+	    memcmp(&now.st_ctim, &job->source_stat.st_ctim, sizeof(now.st_ctim)) != 0)
+		return;
+	int ret = cache_store(&service->cache, &job->key, job->image);
+	if (ret && service->verbose && !service->cache_warned) {
+		service->cache_warned = true;
+		message_warning("cannot add to the code cache %s: %s", service->cache.path, strerror(-ret));
+	}
+}
+
+bool code_service_reaped(struct code_service *service, pid_t pid, int status)
+{
+	uint32_t i = 0;
+
+	while (i < service->channels && service->job[i].pid != pid)
+		i++;
+	if (i == service->channels)
+		return false;
+	struct code_job *job = &service->job[i];
+	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (service->channel[i] >= 0 && done) {
+		reply(service, i, 0, job->image, "");
+		service->translated++;
+	} else if (service->channel[i] >= 0) {
+		char reason[REASON_MAX];
+
+		read_reason(job, status, reason);
+		reply(service, i, -ENOEXEC, -1, reason);
+	}
+	if (done)
+		store(service, job);
+	close_job(job);
+	return true;
+}
+
+int code_service_timeout(struct code_service *service)
+{
+	int64_t now = 0, next = -1;
+
+	for (uint32_t i = 0; i < service->channels; i++) {
+		const struct code_job *job = &service->job[i];
+
+		if (!job->pid)
+			continue;
+		now = now ? now : now_ms();
+		if (job->deadline_ms <= now)
+			kill(job->pid, SIGKILL);
+		else if (next < 0 || job->deadline_ms - now < next)
+			next = job->deadline_ms - now;
+	}
+	return (int)next;
+}
+
+void code_service_end(struct code_service *service)
+{
+	struct cache_usage left, removed;
+
+	for (uint32_t i = 0; i < service->channels; i++) {
+		struct code_job *job = &service->job[i];
+
+		if (job->pid) {
+			kill(job->pid, SIGKILL);
+			while (waitpid(job->pid, NULL, 0) < 0 && errno == EINTR)
+				;
+			close_job(job);
+		}
+		if (service->channel[i] >= 0)
+			close_channel(service, i);
+	}
+	if (service->cache.stored && cache_trim(&service->cache, CACHE_SIZE_MAX, &left, &removed) < 0 && service->verbose)
+		message_warning("cannot look through the code cache %s", service->cache.path);
+	cache_close(&service->cache);
+}

@@ -1,0 +1,58 @@
+/*
+ * Serves the code channels: a request names a segment of a file, the answer is its translated code, from the disk cache
+ * or from a translator process. One request at a time per cVM, several cVMs at once, never blocking on a translator.
+ */
+#ifndef CLI_CODE_SERVICE_H
+#define CLI_CODE_SERVICE_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "abi/launch.h"
+#include "cli/cache.h"
+
+struct code_job {
+	pid_t pid; /* of the translator; 0: no job */
+	int source, image, output; /* descriptors: the file, the memory file to fill, what the translator says */
+	bool cacheable;
+	struct stat source_stat;
+	struct cache_key key;
+	int64_t deadline_ms; /* CLOCK_MONOTONIC */
+};
+
+struct code_service {
+	const char *translator; /* path */
+	sigset_t blocked;	/* signals that translators do not react to */
+	struct cache cache;
+	uint32_t channels;
+	int channel[LAUNCH_CVMS_MAX]; /* -1 once the monitor has closed it */
+	struct code_job job[LAUNCH_CVMS_MAX];
+	bool verbose, cache_warned;
+	struct stat translator_stat;
+	bool translator_known;
+	uint64_t loaded, translated, failed; /* for --verbose */
+};
+
+/* Takes over the channels and opens the cache. */
+void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
+		       const sigset_t *blocked, bool verbose);
+
+/* One entry per channel; those with a job are not waited for. */
+void code_service_poll(const struct code_service *service, struct pollfd *entries);
+
+/* After poll: handles the requests. */
+void code_service_handle(struct code_service *service, const struct pollfd *entries);
+
+/* A child has ended; false if it is none of the translators. */
+bool code_service_reaped(struct code_service *service, pid_t pid, int status);
+
+/* Kills translators that take too long; returns milliseconds until the next deadline, or -1. */
+int code_service_timeout(struct code_service *service);
+
+/* Ends translators, closes everything, trims the cache. */
+void code_service_end(struct code_service *service);
+
+#endif

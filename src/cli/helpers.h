@@ -1,0 +1,16 @@
+/*
+ * Where the other binaries are: beside the command (the build directory), in ../lib/intravisor (installed), or in
+ * meson's tree of targets. Never taken from the environment or PATH.
+ */
+#ifndef CLI_HELPERS_H
+#define CLI_HELPERS_H
+
+struct helpers {
+	char *monitor, *translate, *libos; /* absolute paths */
+};
+
+/* 0, or negative errno after a message. */
+__attribute__((warn_unused_result)) int helpers_find(struct helpers *helpers);
+void helpers_free(struct helpers *helpers);
+
+#endif

@@ -1,0 +1,314 @@
+/*
+ * Builds the launch description: see launch_build.h. Called once by run.c. The monitor checks every value again.
+ * The configuration is the user's own: opening what it names grants the cVM nothing that the user could not do.
+ */
+#include "cli/launch_build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cli/boot_build.h"
+#include "cli/memfile.h"
+#include "cli/message.h"
+
+/* Descriptors of one run: three files for the libOS and the description, one channel, and for each cVM a channel, its
+ * root and its volumes. */
+#define INHERIT_MAX (4 + LAUNCH_CVMS_MAX * (2 + CONFIG_VOLUMES_MAX))
+
+static bool g_stdio_closed[3];
+
+void launch_prepare_stdio(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		g_stdio_closed[fd] = true;
+		/* The lowest free descriptor is this one. */
+		if (open("/dev/null", O_RDWR) != fd)
+			_exit(EXIT_CANNOT_START);
+	}
+	/* What the caller left open must not reach the monitor; it may still be read here (-y /dev/fd/63). */
+	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+}
+
+static int inherit(struct launch_plan *plan, int fd)
+{
+	plan->inherit[plan->inherited++] = fd;
+	return fd;
+}
+
+static struct launch_handle stdio_handle(int fd)
+{
+	int flags = g_stdio_closed[fd] ? -1 : fcntl(fd, F_GETFL);
+	uint32_t rights = 0;
+
+	if (flags < 0 || (flags & O_PATH))
+		return (struct launch_handle){.kind = LAUNCH_HANDLE_NONE, .fd = -1};
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		rights |= LAUNCH_RIGHT_READ;
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		rights |= LAUNCH_RIGHT_WRITE;
+	return (struct launch_handle){.kind = LAUNCH_HANDLE_STDIO, .rights = rights, .fd = fd};
+}
+
+static int open_root(struct launch_plan *plan, const struct config_cvm *cvm, struct launch_handle *handle,
+		     struct config_error *error)
+{
+	int fd = open(cvm->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		config_place(error, "%s", cvm->root_place ? cvm->root_place : cvm->place);
+		return config_fail(error, "cannot open the root directory %.200s: %s (name an existing directory)", cvm->root,
+				   strerror(errno));
+	}
+	*handle = (struct launch_handle){.kind = LAUNCH_HANDLE_DIR, .rights = LAUNCH_RIGHT_READ, .fd = inherit(plan, fd)};
+	return 0;
+}
+
+static int open_volume(struct launch_plan *plan, const struct config_volume *volume, bool *is_file,
+		       struct launch_handle *handle, struct config_error *error)
+{
+	struct stat st, opened;
+
+	config_place(error, "%s", volume->place);
+	if (stat(volume->host, &st) < 0)
+		return config_fail(error, "cannot find %.200s on the host: %s (create it first)", volume->host,
+				   strerror(errno));
+	*is_file = S_ISREG(st.st_mode);
+	if (!S_ISDIR(st.st_mode) && !*is_file)
+		return config_fail(error, "%.200s is neither a directory nor a regular file (only these can be granted)",
+				   volume->host);
+	/* Opening a FIFO or device that took the place meanwhile does not block. */
+	int flags = *is_file ? (volume->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY : O_RDONLY | O_DIRECTORY;
+	int fd = open(volume->host, flags | O_CLOEXEC);
+	if (fd < 0)
+		return config_fail(error, "cannot open %.200s on the host: %s%s", volume->host, strerror(errno),
+				   *is_file && !volume->read_only ? " (change its permissions or grant it :ro)"
+								  : " (change its permissions)");
+	inherit(plan, fd);
+	if (fstat(fd, &opened) < 0 || opened.st_dev != st.st_dev || opened.st_ino != st.st_ino)
+		return config_fail(error, "%.200s was replaced while it was opened (try again)", volume->host);
+	*handle = (struct launch_handle){
+		.kind = *is_file ? LAUNCH_HANDLE_FILE : LAUNCH_HANDLE_DIR,
+		.rights = LAUNCH_RIGHT_READ | (volume->read_only ? 0 : LAUNCH_RIGHT_WRITE),
+		.fd = fd,
+	};
+	return 0;
+}
+
+/* A pair whose second end the monitor inherits. */
+static int make_channel(struct launch_plan *plan, int *own, int32_t *inherited)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		int error = errno;
+		message_error("cannot create a socket pair: %s", strerror(error));
+		return -error;
+	}
+	*own = ends[0];
+	*inherited = inherit(plan, ends[1]);
+	return 0;
+}
+
+/* cgroup v2's weight to the nice value with the nearest share (the kernel's sched_prio_to_weight, 1024 = weight 100). */
+static int32_t nice_of_weight(uint32_t cpu_weight)
+{
+	static const uint32_t share[40] = {88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+					   9548,  7620,	 6100,	4904,  3906,  3121,  2501,  1991,  1586,  1277,
+					   1024,  820,	 655,	526,   423,   335,   272,   215,   172,   137,
+					   110,	  87,	 70,	56,    45,    36,    29,    23,	   18,	  15};
+	uint64_t wanted = (uint64_t)cpu_weight * 1024 / 100;
+	int best = 39;
+
+	/* The first entry at most the wanted share, or the one before if that is nearer. */
+	for (int i = 0; i < 40; i++) {
+		if (share[i] <= wanted) {
+			best = i > 0 && share[i - 1] - wanted < wanted - share[i] ? i - 1 : i;
+			break;
+		}
+	}
+	return best - 20;
+}
+
+static int32_t allowed_nice(const struct config_cvm *cvm)
+{
+	int32_t nice = nice_of_weight(cvm->cpu_weight);
+	struct rlimit limit = {0};
+
+	if (nice >= 0 || geteuid() == 0)
+		return nice;
+	getrlimit(RLIMIT_NICE, &limit);
+	int32_t lowest = limit.rlim_cur > 40 ? -20 : 20 - (int32_t)limit.rlim_cur;
+	if (nice >= lowest)
+		return nice;
+	message_warning("%s: a cpu weight of %u needs the right to raise priorities; 100 is used (ulimit -e, or run as root)",
+			cvm->name, cvm->cpu_weight);
+	return 0;
+}
+
+struct description {
+	char *bytes;
+	size_t size;
+};
+
+static struct launch_cvm *description_cvm(struct description *d, uint32_t i)
+{
+	return &((struct launch *)(void *)d->bytes)->cvm[i];
+}
+
+static int add_boot(struct description *d, const struct config_cvm *cvm, uint32_t i, const bool *is_file,
+		    struct config_error *error)
+{
+	void *block;
+	size_t size;
+	int ret = boot_build(cvm, is_file, &block, &size, error);
+
+	if (ret)
+		return ret;
+	size_t padded = (size + 15) & ~(size_t)15;
+	d->bytes = xrealloc(d->bytes, d->size + padded);
+	memset(d->bytes + d->size, 0, padded);
+	memcpy(d->bytes + d->size, block, size);
+	free(block);
+	description_cvm(d, i)->boot_offset = d->size;
+	description_cvm(d, i)->boot_size = size;
+	d->size += padded;
+	return 0;
+}
+
+static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t i, struct launch_plan *plan,
+		   struct config_error *error)
+{
+	bool is_file[CONFIG_VOLUMES_MAX] = {0};
+	struct launch_cvm *l = description_cvm(d, i);
+
+	strncpy(l->name, cvm->name, sizeof(l->name) - 1);
+	l->memory_max = cvm->memory;
+	l->threads_max = cvm->threads;
+	l->handles_max = cvm->handles;
+	l->log_rate = cvm->log_rate;
+	l->nice = allowed_nice(cvm);
+	l->net_rules = cvm->net_rules;
+	memcpy(l->net_rule, cvm->net_rule, cvm->net_rules * sizeof(cvm->net_rule[0]));
+	for (int fd = 0; fd < 3; fd++)
+		l->handle[fd] = stdio_handle(fd);
+	int ret = open_root(plan, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
+	for (uint32_t v = 0; ret == 0 && v < cvm->volumes; v++)
+		ret = open_volume(plan, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
+	l->handles = BOOT_HANDLE_VOLUMES + cvm->volumes;
+	if (ret == 0)
+		ret = make_channel(plan, &plan->code_channel[i], &l->code_channel);
+	return ret ? ret : add_boot(d, cvm, i, is_file, error);
+}
+
+/* Descriptors are limited per process, and all cVMs are one process. */
+static void raise_file_limit(const struct config *config, struct description *d)
+{
+	struct rlimit limit;
+	uint64_t wanted = INHERIT_MAX + 64;
+
+	for (uint32_t i = 0; i < config->cvms; i++)
+		wanted += config->cvm[i]->handles;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_max < wanted) {
+		struct rlimit more = {wanted, wanted};
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			return;
+		/* Share what there is, in proportion; nobody gets less than a few. */
+		uint64_t left = limit.rlim_max > INHERIT_MAX + 128 ? limit.rlim_max - INHERIT_MAX - 64 : 64;
+		for (uint32_t i = 0; i < config->cvms; i++) {
+			struct launch_cvm *l = description_cvm(d, i);
+			uint64_t share = left * l->handles_max / (wanted - INHERIT_MAX - 64);
+
+			l->handles_max = share < 16 ? 16 : (uint32_t)share;
+		}
+		message_warning("the host allows %llu open files, so cVMs get fewer handles than configured (raise ulimit -Hn to %llu)",
+				(unsigned long long)limit.rlim_max, (unsigned long long)wanted);
+	}
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		message_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
+static int write_description(struct launch_plan *plan, const struct description *d)
+{
+	int fd = memfile_create("intravisor-launch");
+	int ret = fd < 0 ? fd : memfile_write(fd, d->bytes, d->size);
+
+	if (ret == 0)
+		ret = memfile_seal(fd);
+	if (ret) {
+		message_error("cannot write the launch description: %s", strerror(-ret));
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
+	plan->launch_fd = inherit(plan, fd);
+	return 0;
+}
+
+int launch_build(const struct config *config, uint32_t insecure, const struct libos_image *image,
+		 struct launch_plan *plan, struct config_error *error)
+{
+	struct description d = {.bytes = xcalloc(1, sizeof(struct launch)), .size = sizeof(struct launch)};
+	int32_t event_channel = -1;
+
+	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
+	memset(plan->code_channel, -1, sizeof(plan->code_channel));
+	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));
+	inherit(plan, image->text_fd);
+	inherit(plan, image->data_fd);
+	int ret = make_channel(plan, &plan->event_channel, &event_channel);
+	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++)
+		ret = add_cvm(&d, config->cvm[i], i, plan, error);
+	if (ret == 0) {
+		struct launch *l = (struct launch *)(void *)d.bytes;
+
+		raise_file_limit(config, &d);
+		l->magic = LAUNCH_MAGIC;
+		l->version = LAUNCH_VERSION;
+		l->size = (uint32_t)d.size;
+		l->insecure = insecure;
+		l->event_channel = event_channel;
+		l->libos_text = image->text_fd;
+		l->libos_data = image->data_fd;
+		l->libos_data_size = image->data_size;
+		l->libos_bss_size = image->bss_size;
+		l->libos_entry = image->entry;
+		l->cvms = config->cvms;
+		ret = write_description(plan, &d);
+	}
+	free(d.bytes);
+	if (ret)
+		launch_close(plan);
+	return ret;
+}
+
+void launch_close_inherited(struct launch_plan *plan)
+{
+	for (size_t i = 0; i < plan->inherited; i++)
+		close(plan->inherit[i]);
+	free(plan->inherit);
+	plan->inherit = NULL;
+	plan->inherited = 0;
+}
+
+void launch_close(struct launch_plan *plan)
+{
+	launch_close_inherited(plan);
+	if (plan->event_channel >= 0)
+		close(plan->event_channel);
+	for (int i = 0; i < LAUNCH_CVMS_MAX; i++)
+		if (plan->code_channel[i] >= 0)
+			close(plan->code_channel[i]);
+}

@@ -1,0 +1,114 @@
+/*
+ * Reads intravisor-libos: see libos_image.h. Called once a run. The file comes with the command, but is treated like
+ * any ELF file; the monitor scans the code as it does all other.
+ */
+#include "cli/libos_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "abi/code_image.h"
+#include "abi/slot.h"
+#include "cli/memfile.h"
+#include "cli/message.h"
+#include "loader/elf_parse.h"
+
+static int parse(const char *path, const char *bytes, uint64_t size, struct elf_info *info)
+{
+	int error = elf_parse_header(bytes, size, ELF_ALLOW_FIXED, info);
+
+	if (!error && (info->phdr_offset > size || size - info->phdr_offset < (uint64_t)info->phdr_count * ELF_PHDR_SIZE))
+		error = ELF_ERROR_TRUNCATED;
+	if (!error)
+		error = elf_parse_segments(bytes + info->phdr_offset, size - info->phdr_offset, size, info);
+	if (error) {
+		message_error("%s: %s (build or install the Intravisor again)", path, elf_error_text(error));
+		return -ENOEXEC;
+	}
+	const struct elf_load *text = &info->load[0], *data = &info->load[1];
+	if (info->loads != 2 || info->interp_size || !text->exec || text->write || data->exec || !data->write ||
+	    text->vaddr != SLOT_LIBOS_TEXT || data->vaddr != SLOT_LIBOS_DATA ||
+	    text->memory_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT ||
+	    data->memory_size > SLOT_LIBOS_HEAP - SLOT_LIBOS_DATA) {
+		message_error("%s: not a libOS image: it must have one code segment at %#llx and one data segment at %#llx",
+			      path, SLOT_LIBOS_TEXT, SLOT_LIBOS_DATA);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+/* Header page, code, zeros up to a whole page. */
+static int write_text(int fd, const char *code, uint64_t size)
+{
+	union {
+		struct code_image_header header;
+		char page[CODE_IMAGE_HEADER_SIZE];
+	} first;
+	uint64_t text_size = (size + CVM_PAGE_SIZE - 1) & ~(CVM_PAGE_SIZE - 1);
+
+	memset(&first, 0, sizeof(first));
+	first.header.magic = CODE_IMAGE_MAGIC;
+	first.header.version = CODE_IMAGE_VERSION;
+	first.header.text_size = text_size;
+	int ret = memfile_write(fd, &first, sizeof(first));
+	if (ret == 0)
+		ret = memfile_write(fd, code, size);
+	if (ret == 0 && ftruncate(fd, (off_t)(CODE_IMAGE_HEADER_SIZE + text_size)) < 0)
+		ret = -errno;
+	return ret;
+}
+
+static int make(const char *path, const char *bytes, uint64_t size, struct libos_image *image)
+{
+	struct elf_info info;
+	int ret = parse(path, bytes, size, &info);
+
+	if (ret)
+		return ret;
+	image->data_size = info.load[1].file_size;
+	image->bss_size = info.load[1].memory_size - info.load[1].file_size;
+	image->entry = info.entry;
+	image->text_fd = memfile_create("intravisor-libos-text");
+	image->data_fd = memfile_create("intravisor-libos-data");
+	if (image->text_fd < 0 || image->data_fd < 0)
+		ret = image->text_fd < 0 ? image->text_fd : image->data_fd;
+	if (ret == 0)
+		ret = write_text(image->text_fd, bytes + info.load[0].offset, info.load[0].file_size);
+	if (ret == 0)
+		ret = memfile_write(image->data_fd, bytes + info.load[1].offset, info.load[1].file_size);
+	if (ret == 0)
+		ret = memfile_seal(image->data_fd);
+	if (ret == 0)
+		return 0;
+	message_error("cannot put the libOS into memory: %s", strerror(-ret));
+	if (image->text_fd >= 0)
+		close(image->text_fd);
+	if (image->data_fd >= 0)
+		close(image->data_fd);
+	return ret;
+}
+
+int libos_image_read(const char *path, struct libos_image *image)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *bytes = MAP_FAILED;
+
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		bytes = st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0)
+				       : (errno = ENOEXEC, MAP_FAILED);
+	int ret = bytes == MAP_FAILED ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (ret) {
+		message_error("cannot read the libOS: %s: %s (build or install the Intravisor again)", path, strerror(-ret));
+		return ret;
+	}
+	ret = make(path, bytes, (uint64_t)st.st_size, image);
+	munmap(bytes, (size_t)st.st_size);
+	return ret;
+}

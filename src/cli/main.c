@@ -1,0 +1,57 @@
+/*
+ * The command `intravisor`: untrusted, parses what a person wrote and stays beside the monitor as its parent.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/machine.h"
+#include "cli/message.h"
+#include "config/value.h"
+
+static const char g_usage[] =
+	"usage: intravisor COMMAND ...\n\n"
+	"  run [OPTIONS] [--] PROGRAM [ARGUMENT...]   run a program in a cVM\n"
+	"  run [OPTIONS] -y FILE                      run the cVMs that a YAML file describes\n"
+	"  check                                      say whether this machine can run cVMs\n"
+	"  cache [--clear]                            show or empty the code cache on disk\n\n"
+	"intravisor run --help lists the options; intravisor --version prints the version.\n";
+
+static int command_check(char **arguments)
+{
+	if (!*arguments)
+		return machine_check();
+	message_error("check: unknown argument %.100s (intravisor check has none)", *arguments);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const commands[] = {"run", "check", "cache", NULL};
+	const char *command = argc > 1 ? argv[1] : NULL;
+
+	if (!command) {
+		message_error("no command is given (run, check or cache; see intravisor --help)");
+		return EXIT_USAGE;
+	}
+	if (strcmp(command, "run") == 0)
+		return command_run(argv + 2);
+	if (strcmp(command, "check") == 0)
+		return command_check(argv + 2);
+	if (strcmp(command, "cache") == 0)
+		return command_cache(argv + 2);
+	if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0) {
+		fputs(g_usage, stdout);
+		return 0;
+	}
+	if (strcmp(command, "--version") == 0) {
+		puts("intravisor " INTRAVISOR_VERSION);
+		return 0;
+	}
+	const char *near = value_nearest(command, commands);
+	if (near)
+		message_error("unknown command %.100s (did you mean %s?)", command, near);
+	else
+		message_error("unknown command %.100s (run, check or cache; see intravisor --help)", command);
+	return EXIT_USAGE;
+}

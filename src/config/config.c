@@ -1,0 +1,186 @@
+/*
+ * Configurations as a whole: creation, defaults, and the rules that concern more than one field or cVM. Called by
+ * cli/run.c after options or YAML were read. Trusts that single values were checked by their setters.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/fields.h"
+#include "config/value.h"
+
+extern char **environ;
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct config_cvm *config_add_cvm(struct config *config, const char *place)
+{
+	if (config->cvms == LAUNCH_CVMS_MAX)
+		return NULL;
+	struct config_cvm *cvm = xcalloc(1, sizeof(*cvm));
+
+	cvm->place = xstrdup(place);
+	config->cvm[config->cvms++] = cvm;
+	return cvm;
+}
+
+static void free_cvm(struct config_cvm *cvm)
+{
+	free(cvm->place);
+	free(cvm->name);
+	free(cvm->root);
+	free(cvm->root_place);
+	free(cvm->program);
+	free(cvm->cwd);
+	free(cvm->hostname);
+	strlist_free(&cvm->args);
+	strlist_free(&cvm->env);
+	strlist_free(&cvm->tmpfs);
+	for (uint32_t i = 0; i < cvm->volumes; i++) {
+		free(cvm->volume[i].host);
+		free(cvm->volume[i].guest);
+		free(cvm->volume[i].place);
+	}
+	free(cvm);
+}
+
+void config_free(struct config *config)
+{
+	for (uint32_t i = 0; i < config->cvms; i++)
+		free_cvm(config->cvm[i]);
+	config->cvms = 0;
+}
+
+static bool env_has(const struct config_cvm *cvm, const char *entry)
+{
+	size_t size = strcspn(entry, "=") + 1;
+
+	for (size_t i = 0; i < cvm->env.count; i++)
+		if (strncmp(cvm->env.item[i], entry, size) == 0)
+			return true;
+	return false;
+}
+
+static void env_default(struct config_cvm *cvm, size_t *at, const char *entry)
+{
+	if (!env_has(cvm, entry))
+		strlist_insert(&cvm->env, (*at)++, entry);
+}
+
+/* What was set by name wins over what is passed from the caller, which wins over the defaults. */
+static void finish_env(struct config_cvm *cvm)
+{
+	size_t at = 0;
+
+	for (char **e = environ; *e; e++) {
+		bool locale = strncmp(*e, "LANG=", 5) == 0 || strncmp(*e, "LC_", 3) == 0 || strncmp(*e, "TERM=", 5) == 0;
+
+		if (strchr(*e, '=') && (cvm->env_host || (locale && !cvm->env_clear)))
+			env_default(cvm, &at, *e);
+	}
+	if (cvm->env_clear)
+		return;
+	env_default(cvm, &at, DEFAULT_PATH);
+	env_default(cvm, &at, cvm->uid == 0 ? "HOME=/root" : "HOME=/");
+}
+
+static void finish_name(struct config_cvm *cvm, uint32_t index)
+{
+	const char *slash = strrchr(cvm->program, '/');
+	const char *base = slash ? slash + 1 : cvm->program;
+	struct config_error ignored = {0};
+
+	for (const struct config_field *f = g_config_fields; f->set; f++)
+		if (f->key && strcmp(f->key, "name") == 0 && f->set(cvm, base, &ignored) == 0)
+			return;
+	cvm->name = xasprintf("cvm%u", index);
+}
+
+static int finish_program(struct config_cvm *cvm, struct config_error *error)
+{
+	if (cvm->program) {
+		strlist_insert(&cvm->args, 0, cvm->program);
+		return 0;
+	}
+	if (cvm->args.count == 0)
+		return config_fail(error, "no program (give program: /path, or args: [program, argument, ...])");
+	if (!cvm->args.item[0][0])
+		return config_fail(error, "the program's name is empty");
+	cvm->program = xstrdup(cvm->args.item[0]);
+	return 0;
+}
+
+/* One guest path can be one mount only. */
+static int check_mounts(struct config_cvm *cvm, struct config_error *error)
+{
+	for (uint32_t i = 0; i < cvm->volumes; i++) {
+		const char *guest = cvm->volume[i].guest;
+
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(guest, cvm->volume[j].guest) == 0)
+				return config_fail(error, "two volumes are mounted on %.200s (remove one)", guest);
+		for (size_t j = 0; j < cvm->tmpfs.count; j++)
+			if (strcmp(guest, cvm->tmpfs.item[j]) == 0)
+				return config_fail(error, "a volume and a tmpfs are mounted on %.200s (remove one)", guest);
+	}
+	for (size_t i = 0; i < cvm->tmpfs.count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(cvm->tmpfs.item[i], cvm->tmpfs.item[j]) == 0)
+				return config_fail(error, "two tmpfs are mounted on %.200s (remove one)", cvm->tmpfs.item[i]);
+	return 0;
+}
+
+static int finish_cvm(struct config_cvm *cvm, uint32_t index, struct config_error *error)
+{
+	config_place(error, "%s", cvm->place);
+	int ret = finish_program(cvm, error);
+	if (ret)
+		return ret;
+	if (!cvm->name)
+		finish_name(cvm, index);
+	if (!cvm->hostname)
+		cvm->hostname = xstrdup(cvm->name);
+	if (!cvm->root)
+		cvm->root = xstrdup("/");
+	if (!cvm->cwd)
+		cvm->cwd = xstrdup("/");
+	if (!cvm->threads)
+		cvm->threads = CONFIG_THREADS_DEFAULT;
+	if (!cvm->handles)
+		cvm->handles = CONFIG_HANDLES_DEFAULT;
+	if (!cvm->log_rate)
+		cvm->log_rate = CONFIG_LOG_RATE_DEFAULT;
+	if (!cvm->cpu_weight)
+		cvm->cpu_weight = CONFIG_CPU_WEIGHT_DEFAULT;
+	if (!cvm->memory) {
+		uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+		cvm->memory = ram < CONFIG_MEMORY_MAX ? ram : CONFIG_MEMORY_MAX;
+	}
+	finish_env(cvm);
+	ret = check_mounts(cvm, error);
+	if (ret)
+		return ret;
+	if (cvm->net == CONFIG_NET_NONE && cvm->net_rules)
+		return config_fail(error, "net is none but ports or addresses are granted (remove one or the other)");
+	if (cvm->net == CONFIG_NET_ANY && cvm->net_rules)
+		return config_fail(error, "net is any, so ports and addresses need no grant (remove one or the other)");
+	return cvm->net == CONFIG_NET_ANY ? value_net_any(cvm, error) : 0;
+}
+
+int config_finish(struct config *config, struct config_error *error)
+{
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		int ret = finish_cvm(config->cvm[i], i, error);
+		if (ret)
+			return ret;
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(config->cvm[i]->name, config->cvm[j]->name) == 0)
+				return config_fail(error, "the name \"%s\" is used twice (give each cVM its own)",
+						   config->cvm[i]->name);
+	}
+	return 0;
+}
