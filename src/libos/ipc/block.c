@@ -1,0 +1,41 @@
+/*
+ * What the libOS's own objects share: the blocking loop, SIGPIPE and inode numbers (ipc/block.h).
+ */
+#include "ipc/block.h"
+#include "thread/thread.h"
+#include <linux/time.h>
+
+ssize_t block_until(struct waitq *q, uint32_t events, int64_t timeout_ns, ssize_t (*attempt)(void *ctx), void *ctx)
+{
+	int64_t deadline = timeout_ns > 0 ? clock_now(CLOCK_MONOTONIC) + timeout_ns : 0;
+	struct waiter w;
+	ssize_t ret;
+
+	waiter_init_thread(&w, events);
+	waitq_add(q, &w);
+	while ((ret = attempt(ctx)) == -EAGAIN) {
+		int err = thread_sleep(timeout_ns);
+
+		if (err) {
+			ret = err == -ETIMEDOUT ? -EAGAIN : err;
+			break;
+		}
+		if (timeout_ns > 0)
+			timeout_ns = MAX(deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0);
+	}
+	waitq_remove(&w);
+	return ret;
+}
+
+ssize_t broken_pipe(void)
+{
+	(void)signal_send_thread(current(), SIGPIPE, NULL);
+	return -EPIPE;
+}
+
+uint64_t anon_inode(void)
+{
+	static uint64_t g_next = 1024;
+
+	return __atomic_fetch_add(&g_next, 1, __ATOMIC_RELAXED);
+}

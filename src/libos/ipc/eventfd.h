@@ -1,0 +1,22 @@
+/* Objects that are only counters or queues behind a descriptor: eventfd, timerfd, signalfd. */
+#ifndef LIBOS_EVENTFD_H
+#define LIBOS_EVENTFD_H
+
+#include "fs/file.h"
+#include "signal/signal.h"
+#include <linux/time.h>
+
+#define EFD_SEMAPHORE 1u
+#define EFD_NONBLOCK O_NONBLOCK
+#define EFD_CLOEXEC O_CLOEXEC
+
+/* One reference, or NULL with *error negative. flags: O_NONBLOCK and (eventfd) EFD_SEMAPHORE. */
+nodiscard struct file *eventfd_create(uint32_t initial, uint32_t flags, int *error);
+nodiscard struct file *timerfd_create(int clock, uint32_t flags, int *error);
+nodiscard struct file *signalfd_create(sigmask_t mask, uint32_t flags, int *error);
+/* -EINVAL if f is of another kind. */
+nodiscard int timerfd_settime(struct file *f, int flags, const struct itimerspec *new_value, struct itimerspec *old);
+nodiscard int timerfd_gettime(struct file *f, struct itimerspec *now);
+nodiscard int signalfd_set_mask(struct file *f, sigmask_t mask);
+
+#endif
