@@ -53,6 +53,7 @@ struct file {
 	off_t pos;
 	void *data;		/* the kind's own */
 	struct dentry *dentry;	/* for files with a path: owned reference; NULL otherwise (fs/vfs.h) */
+	uint32_t kind;		/* private to `ops`: bits of a host file (fs/hostfile.h) */
 	struct list epolls;	/* epoll items watching this file (fs/poll.c), epolls_lock */
 	struct mutex epolls_lock;
 };
@@ -74,6 +75,12 @@ int fd_get_cloexec(int fd);
 int fd_set_cloexec(int fd, bool cloexec);
 /* One more than the highest open descriptor; for /proc/self/fd and close_range. */
 int fd_end(void);
+
+/* RLIMIT_NOFILE's soft limit of the calling process: descriptors are below it. At most FD_LIMIT_MAX. */
+uint32_t fd_limit(void);
+void fd_set_limit(uint32_t limit);
+void fd_close_all(void); /* at the end of a process: every descriptor */
+void fd_close_on_exec(void);
 
 /* Copies and checks a program's iovec array: count, or -EFAULT/-EINVAL. `out` has room for `max` (<= 1024). */
 nodiscard int iovec_from_user(struct iovec *out, const void *user, unsigned long count, unsigned max);

@@ -1,0 +1,403 @@
+/*
+ * The dentry tree: names by (directory, name) in one hash, the LRU of names that are only cached, reference counts.
+ * For file systems in memory it is the truth, for host directories a cache of bounded age. Called by everything in
+ * fs/. Trusts its callers to hold g_tree_lock where fs/inode.h says so.
+ */
+#include "abi/boot.h"
+#include "core/kheap.h"
+#include "fs/inode.h"
+#include <linux/time.h>
+
+#define HASH_BUCKETS 16384u
+#define CACHED_MAX 16384u
+#define EVICT_BATCH 64u
+
+struct mutex g_tree_lock;
+static struct dentry *g_hash[HASH_BUCKETS];
+static struct list g_lru = LIST_INIT(g_lru); /* oldest first; refs == 0 */
+static unsigned g_lru_count;
+static uint64_t g_next_cookie = 2;
+
+uint64_t cache_now_ms(void)
+{
+	return (uint64_t)clock_now(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
+uint32_t name_hash(const char *name, size_t size)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ (uint8_t)name[i]) * 16777619u;
+	return h;
+}
+
+static struct dentry **bucket_of(const struct dentry *dir, uint32_t hash)
+{
+	uint64_t key = (uint64_t)(uintptr_t)dir / 32 * 0x9e3779b97f4a7c15ull;
+
+	return &g_hash[(hash ^ (uint32_t)(key >> 32)) % HASH_BUCKETS];
+}
+
+struct dentry *d_find(struct dentry *dir, const char *name, size_t size)
+{
+	uint32_t hash = name_hash(name, size);
+
+	for (struct dentry *d = *bucket_of(dir, hash); d; d = d->hash_next)
+		if (d->hash == hash && d->parent == dir && d->name_size == size && memcmp(d->name, name, size) == 0)
+			return d;
+	return NULL;
+}
+
+void inode_init(struct inode *inode, const struct inode_ops *ops, struct mount *m, uint32_t mode, uint64_t ino)
+{
+	inode->ops = ops;
+	inode->mount = m;
+	inode->refs = 1;
+	inode->mode = mode;
+	inode->ino = ino;
+}
+
+struct inode *inode_get(struct inode *inode)
+{
+	__atomic_add_fetch(&inode->refs, 1, __ATOMIC_RELAXED);
+	return inode;
+}
+
+void inode_put(struct inode *inode)
+{
+	if (inode && __atomic_sub_fetch(&inode->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		inode->ops->release(inode);
+}
+
+static int set_name(struct dentry *d, const char *name, size_t size)
+{
+	char *p = d->inline_name;
+
+	if (size >= sizeof d->inline_name) {
+		p = kmalloc(size + 1);
+		if (!p)
+			return -ENOMEM;
+	}
+	memcpy(p, name, size);
+	p[size] = 0;
+	if (d->name && d->name != d->inline_name)
+		kfree(d->name);
+	d->name = p;
+	d->name_size = (uint32_t)size;
+	d->hash = name_hash(name, size);
+	return 0;
+}
+
+static void hash_insert(struct dentry *d)
+{
+	struct dentry **bucket = bucket_of(d->parent, d->hash);
+
+	d->hash_next = *bucket;
+	*bucket = d;
+}
+
+static void hash_remove(struct dentry *d)
+{
+	struct dentry **p = bucket_of(d->parent, d->hash);
+
+	while (*p && *p != d)
+		p = &(*p)->hash_next;
+	if (*p)
+		*p = d->hash_next;
+	d->hash_next = NULL;
+}
+
+static struct dentry *d_alloc(struct mount *m, const char *name, size_t size)
+{
+	struct dentry *d = kzalloc(sizeof *d);
+
+	if (!d)
+		return NULL;
+	if (set_name(d, name, size)) {
+		kfree(d);
+		return NULL;
+	}
+	d->refs = 1;
+	d->mount = m;
+	list_init(&d->siblings);
+	list_init(&d->children);
+	list_init(&d->lru);
+	return d;
+}
+
+struct dentry *d_alloc_root(struct mount *m, struct inode *inode)
+{
+	struct dentry *d = d_alloc(m, "", 0);
+
+	if (d)
+		d->inode = inode;
+	return d;
+}
+
+static void d_free(struct dentry *d)
+{
+	if (d->name != d->inline_name)
+		kfree(d->name);
+	inode_put(d->inode);
+	kfree(d);
+}
+
+/* Free a dentry without references, then its parent if that was its last one. */
+static void d_destroy(struct dentry *d)
+{
+	struct dentry *parent = d->parent;
+
+	if (!(d->flags & D_DEAD) && parent) {
+		hash_remove(d);
+		list_remove(&d->siblings);
+	}
+	d_free(d);
+	if (parent)
+		d_put(parent);
+}
+
+static void evict_some(void)
+{
+	for (unsigned i = 0; i < EVICT_BATCH && !list_empty(&g_lru); i++) {
+		struct dentry *d = list_entry(g_lru.next, struct dentry, lru);
+
+		list_remove(&d->lru);
+		g_lru_count--;
+		d_destroy(d);
+	}
+}
+
+void d_get(struct dentry *d)
+{
+	if (d->refs++ == 0 && !list_empty(&d->lru)) {
+		list_remove(&d->lru);
+		g_lru_count--;
+	}
+}
+
+void d_put(struct dentry *d)
+{
+	if (--d->refs)
+		return;
+	if ((d->flags & D_DEAD) || !d->parent) {
+		d_destroy(d);
+		return;
+	}
+	list_append(&g_lru, &d->lru);
+	if (++g_lru_count > CACHED_MAX)
+		evict_some();
+}
+
+struct dentry *dentry_get(struct dentry *d)
+{
+	tree_lock();
+	d_get(d);
+	tree_unlock();
+	return d;
+}
+
+void dentry_put(struct dentry *d)
+{
+	if (!d)
+		return;
+	tree_lock();
+	d_put(d);
+	tree_unlock();
+}
+
+struct dentry *d_add(struct dentry *dir, const char *name, size_t size, struct inode *inode)
+{
+	struct dentry *d = d_alloc(dir->mount, name, size);
+
+	if (!d)
+		return NULL;
+	d->inode = inode;
+	d->parent = dir;
+	d_get(dir);
+	d->cookie = g_next_cookie++;
+	d->checked_ms = cache_now_ms();
+	hash_insert(d);
+	list_append(&dir->children, &d->siblings);
+	return d;
+}
+
+void d_pin(struct dentry *d)
+{
+	if (d->flags & D_PINNED)
+		return;
+	d->flags |= D_PINNED;
+	d_get(d);
+}
+
+void d_kill(struct dentry *d)
+{
+	if (!(d->flags & D_DEAD)) {
+		hash_remove(d);
+		list_remove(&d->siblings);
+		d->flags |= D_DEAD;
+	}
+	if (d->flags & D_PINNED) {
+		d->flags &= ~D_PINNED;
+		d_put(d);
+	}
+}
+
+int d_move(struct dentry *d, struct dentry *to, const char *name, size_t size)
+{
+	struct dentry *from = d->parent;
+	int err;
+
+	hash_remove(d);
+	err = set_name(d, name, size);
+	if (!err) {
+		list_remove(&d->siblings);
+		d->parent = to;
+		d_get(to);
+		d->cookie = g_next_cookie++;
+		list_append(&to->children, &d->siblings);
+	}
+	hash_insert(d);
+	if (!err)
+		d_put(from);
+	return err;
+}
+
+/* May the cache answer for d, or must the file system be asked? Tree lock held. */
+static bool d_fresh(const struct dentry *d, enum lookup_trust trust)
+{
+	const struct mount *m = d->mount;
+
+	if ((d->flags & (D_PINNED | D_MOUNTPOINT)) || d->mounted || m->handle < 0)
+		return true;
+	if (trust == LOOKUP_TRUST && d->inode && !is_link(d->inode))
+		return true;
+	if (trust == LOOKUP_FRESH && m->type == BOOT_MOUNT_HOST)
+		return false;
+	return cache_now_ms() - d->checked_ms < CACHE_MS;
+}
+
+static bool same_object(const struct inode *a, const struct inode *b)
+{
+	return (a->mode & S_IFMT) == (b->mode & S_IFMT) && (is_dir(a) || a->ino == b->ino);
+}
+
+/* Is what the tree says of `now` more than a cache of the host's answer? */
+static bool is_truth(const struct dentry *now)
+{
+	return (now->flags & (D_PINNED | D_MOUNTPOINT)) || now->mounted ||
+	       (now->mount->type == BOOT_MOUNT_OVERLAY && !list_empty(&now->children));
+}
+
+/* Enter the file system's answer (err, inode) for a name that was not cached or too old. Tree lock held. */
+static int d_refresh(struct dentry *dir, const char *name, size_t size, int err, struct inode *inode,
+		     struct dentry **out)
+{
+	struct dentry *now = d_find(dir, name, size);
+
+	if (now && (is_truth(now) || (!now->inode && !inode && err == 1))) {
+		;
+	} else if (now && now->inode && inode && same_object(now->inode, inode)) {
+		if (inode->ops->refresh)
+			inode->ops->refresh(now->inode, inode);
+	} else {
+		if (now) {
+			d_get(now);
+			d_kill(now);
+			d_put(now);
+		}
+		if (err < 0)
+			return err;
+		if (inode)
+			inode_get(inode);
+		now = d_add(dir, name, size, inode);
+		if (!now) {
+			inode_put(inode);
+			return -ENOMEM;
+		}
+		if (inode && dir->mount->type == BOOT_MOUNT_OVERLAY)
+			now->flags |= D_COVERS;
+		*out = now;
+		return 0;
+	}
+	now->checked_ms = cache_now_ms();
+	d_get(now);
+	*out = now;
+	return 0;
+}
+
+int d_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trust trust, struct dentry **out,
+	     struct statx *st)
+{
+	struct inode *inode = NULL;
+	struct dentry *d;
+	int err;
+
+	if (!is_dir(dir->inode))
+		return -ENOTDIR;
+	if (size > NAME_LENGTH_MAX)
+		return -ENAMETOOLONG;
+	tree_lock();
+	d = d_find(dir, name, size);
+	if (d && d_fresh(d, trust)) {
+		d_get(d);
+		tree_unlock();
+		*out = d;
+		return 0;
+	}
+	tree_unlock();
+	err = dir->inode->ops->lookup ? dir->inode->ops->lookup(dir, name, size, &inode, st) : -ENOENT;
+	if (err < 0 && err != -ENOENT)
+		return err;
+	tree_lock();
+	err = d_refresh(dir, name, size, err, inode, out);
+	tree_unlock();
+	inode_put(inode);
+	return err;
+}
+
+void d_forget(struct dentry *d)
+{
+	tree_lock();
+	if (!(d->flags & D_DEAD) && d->parent && !is_truth(d))
+		d_kill(d);
+	tree_unlock();
+}
+
+/* Prepend text to a path that grows downwards in buf. */
+static bool prepend(char **at, char *buf, const char *text, size_t size)
+{
+	if ((size_t)(*at - buf) < size)
+		return false;
+	*at -= size;
+	memcpy(*at, text, size);
+	return true;
+}
+
+ssize_t dentry_path(struct dentry *d, char *buf, size_t size)
+{
+	char *at = buf + size - 1;
+	bool fits = true, dead = false;
+
+	*at = 0;
+	tree_lock();
+	for (;;) {
+		while (!d->parent && d->mount->point && d == d->mount->root)
+			d = d->mount->point;
+		dead |= (d->flags & D_DEAD) != 0;
+		if (!d->parent)
+			break;
+		fits = fits && prepend(&at, buf, d->name, d->name_size) && prepend(&at, buf, "/", 1);
+		d = d->parent;
+	}
+	tree_unlock();
+	if (fits && !*at)
+		fits = prepend(&at, buf, "/", 1);
+	if (!fits) {
+		buf[0] = 0;
+		return -ENAMETOOLONG;
+	}
+	size = (size_t)(buf + size - 1 - at);
+	memmove(buf, at, size + 1);
+	return dead ? -ENOENT : (ssize_t)size;
+}

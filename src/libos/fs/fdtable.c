@@ -1,0 +1,250 @@
+/*
+ * Descriptor tables. fd_get is on every read and write, so it takes no lock: descriptors live in chunks that never move
+ * or go away, a struct file's memory stays a struct file for ever, and a reference taken on a file that left the slot
+ * meanwhile is given back. Everything that changes the table holds its lock. Called by system calls with numbers from
+ * the program.
+ */
+#include "core/kheap.h"
+#include "fs/vfs.h"
+
+#define CHUNK 256
+#define CHUNKS (FD_LIMIT_MAX / CHUNK)
+#define WORDS (FD_LIMIT_MAX / 64)
+#define FD_LIMIT_DEFAULT 1024 /* as Linux: RLIMIT_NOFILE's soft limit */
+
+struct fdtable {
+	struct mutex lock;
+	uint32_t limit;
+	int lowest; /* no free descriptor below it; lock */
+	int end;    /* one more than the highest open one; lock */
+	struct file **chunk[CHUNKS]; /* atomic; entries atomic */
+	uint64_t used[WORDS];	     /* lock */
+	uint64_t cloexec[WORDS];     /* lock */
+};
+
+struct fdtable *fdtable_create(void)
+{
+	struct fdtable *t = kzalloc(sizeof *t);
+
+	if (t)
+		t->limit = FD_LIMIT_DEFAULT;
+	return t;
+}
+
+static inline struct fdtable *table(void)
+{
+	return current()->process->files;
+}
+
+static inline struct file **slot_of(struct fdtable *t, int fd)
+{
+	struct file **chunk;
+
+	if ((unsigned)fd >= FD_LIMIT_MAX)
+		return NULL;
+	chunk = __atomic_load_n(&t->chunk[fd / CHUNK], __ATOMIC_ACQUIRE);
+	return chunk ? &chunk[fd % CHUNK] : NULL;
+}
+
+struct file *fd_get(int fd)
+{
+	struct file **slot = slot_of(table(), fd), *f;
+	uint32_t refs;
+
+	if (unlikely(!slot))
+		return NULL;
+	for (;;) {
+		f = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+		if (!f)
+			return NULL;
+		refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+		while (refs && !__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, false, __ATOMIC_ACQUIRE,
+							    __ATOMIC_RELAXED))
+			;
+		if (unlikely(!refs))
+			continue;
+		if (likely(__atomic_load_n(slot, __ATOMIC_ACQUIRE) == f))
+			return f;
+		file_put(f);
+	}
+}
+
+static bool bit_test(const uint64_t *map, int fd)
+{
+	return map[fd / 64] >> (fd % 64) & 1;
+}
+
+static void bit_put(uint64_t *map, int fd, bool value)
+{
+	uint64_t bit = 1ull << (fd % 64);
+
+	map[fd / 64] = value ? map[fd / 64] | bit : map[fd / 64] & ~bit;
+}
+
+static int find_free(struct fdtable *t, int min)
+{
+	int fd = MAX(min, t->lowest);
+
+	while (fd < (int)t->limit) {
+		uint64_t used = t->used[fd / 64] >> (fd % 64);
+
+		if (~used) {
+			int skip = __builtin_ctzll(~used);
+
+			if (skip < 64 - fd % 64)
+				return fd + skip < (int)t->limit ? fd + skip : -EMFILE;
+		}
+		fd = (fd / 64 + 1) * 64;
+	}
+	return -EMFILE;
+}
+
+static int make_chunk(struct fdtable *t, int fd)
+{
+	struct file **chunk;
+
+	if (t->chunk[fd / CHUNK])
+		return 0;
+	chunk = kzalloc(CHUNK * sizeof *chunk);
+	if (!chunk)
+		return -ENOMEM;
+	__atomic_store_n(&t->chunk[fd / CHUNK], chunk, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Lock held; the chunk exists. Returns what was there. */
+static struct file *put_slot(struct fdtable *t, int fd, struct file *f, bool cloexec)
+{
+	struct file *old = __atomic_exchange_n(slot_of(t, fd), f, __ATOMIC_ACQ_REL);
+
+	bit_put(t->used, fd, f != NULL);
+	bit_put(t->cloexec, fd, cloexec);
+	if (f) {
+		if (fd >= t->end)
+			t->end = fd + 1;
+	} else {
+		if (fd < t->lowest)
+			t->lowest = fd;
+		while (t->end > 0 && !bit_test(t->used, t->end - 1))
+			t->end--;
+	}
+	return old;
+}
+
+static void closed(struct file *f)
+{
+	if (f->ops->on_close)
+		f->ops->on_close(f);
+	file_put(f);
+}
+
+int fd_install(struct file *f, int min, bool cloexec)
+{
+	struct fdtable *t = table();
+	int fd, err;
+
+	mutex_lock(&t->lock);
+	fd = find_free(t, min);
+	err = fd < 0 ? fd : make_chunk(t, fd);
+	if (!err) {
+		put_slot(t, fd, f, cloexec);
+		if (min <= t->lowest)
+			t->lowest = fd + 1;
+	}
+	mutex_unlock(&t->lock);
+	if (err)
+		file_put(f);
+	return err ? err : fd;
+}
+
+int fd_close(int fd)
+{
+	struct fdtable *t = table();
+	struct file *f = NULL;
+
+	mutex_lock(&t->lock);
+	if (slot_of(t, fd))
+		f = put_slot(t, fd, NULL, false);
+	mutex_unlock(&t->lock);
+	if (!f)
+		return -EBADF;
+	closed(f);
+	return 0;
+}
+
+int fd_replace(struct file *f, int fd, bool cloexec)
+{
+	struct fdtable *t = table();
+	struct file *old = NULL;
+	int err = -EBADF;
+
+	mutex_lock(&t->lock);
+	if (fd >= 0 && fd < (int)t->limit)
+		err = make_chunk(t, fd);
+	if (!err)
+		old = put_slot(t, fd, f, cloexec);
+	mutex_unlock(&t->lock);
+	if (err)
+		file_put(f);
+	if (old)
+		closed(old);
+	return err ? err : fd;
+}
+
+int fd_get_cloexec(int fd)
+{
+	struct fdtable *t = table();
+	int ret = -EBADF;
+
+	if ((unsigned)fd >= FD_LIMIT_MAX)
+		return ret;
+	mutex_lock(&t->lock);
+	if (bit_test(t->used, fd))
+		ret = bit_test(t->cloexec, fd);
+	mutex_unlock(&t->lock);
+	return ret;
+}
+
+int fd_set_cloexec(int fd, bool cloexec)
+{
+	struct fdtable *t = table();
+	int ret = -EBADF;
+
+	if ((unsigned)fd >= FD_LIMIT_MAX)
+		return ret;
+	mutex_lock(&t->lock);
+	if (bit_test(t->used, fd)) {
+		bit_put(t->cloexec, fd, cloexec);
+		ret = 0;
+	}
+	mutex_unlock(&t->lock);
+	return ret;
+}
+
+int fd_end(void)
+{
+	return __atomic_load_n(&table()->end, __ATOMIC_RELAXED);
+}
+
+uint32_t fd_limit(void)
+{
+	return __atomic_load_n(&table()->limit, __ATOMIC_RELAXED);
+}
+
+void fd_set_limit(uint32_t limit)
+{
+	__atomic_store_n(&table()->limit, MIN(limit, FD_LIMIT_MAX), __ATOMIC_RELAXED);
+}
+
+void fd_close_all(void)
+{
+	for (int fd = fd_end() - 1; fd >= 0; fd--)
+		(void)!fd_close(fd);
+}
+
+void fd_close_on_exec(void)
+{
+	for (int fd = fd_end() - 1; fd >= 0; fd--)
+		if (fd_get_cloexec(fd) == 1)
+			(void)!fd_close(fd);
+}
