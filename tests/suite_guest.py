@@ -1,0 +1,63 @@
+"""Guest programs: every tests/guest/*.c runs natively and in a cVM, with the same output and exit status.
+
+The comment that opens a file may hold:
+  Build: KIND...      gcc (dynamic glibc, the default), static (glibc static PIE), musl, musl-static
+  Args: WORDS         {dir} is an empty directory of the host, mounted at the same path in the cVM
+  Options: WORDS      of `intravisor run`
+  Stdin: TEXT
+  Native: no          it only makes sense in a cVM: its last line must be "ok"
+"""
+import os
+import shlex
+
+import harness
+from harness import ROOT, Test, compile_c, cvm, directives, expect, expect_same, run, scratch
+
+FOLDER = os.path.join(ROOT, "tests/guest")
+SMOKE = ("hello", "threads", "signal", "mmap", "futex", "fault")
+
+
+def guest(source, kind):
+    name = f"{os.path.basename(source)[:-2]}.{kind}"
+
+    def test():
+        said = directives(source, ("build", "args", "options", "stdin", "native"))
+        program = compile_c(source, kind)
+        native_dir, cvm_dir = (scratch(f"guest-{name}-{which}") for which in ("native", "cvm"))
+        stdin = said["stdin"].encode() + b"\n" if "stdin" in said else None
+
+        def words(key, folder):
+            return [w.replace("{dir}", folder) for w in shlex.split(said.get(key, ""))]
+        ours = cvm([program, *words("args", cvm_dir)], ["-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro",
+                   "-v", f"{cvm_dir}:{cvm_dir}", *words("options", cvm_dir)], stdin=stdin)
+        if said.get("native") == "no":
+            expect(ours.status == 0 and ours.text().rstrip().endswith("ok"), "did not end with ok", ours)
+            return
+        native = run([program, *words("args", native_dir)], stdin=stdin, cwd="/")
+        native.out = native.out.replace(native_dir.encode(), cvm_dir.encode())
+        expect_same(native, ours)
+    return test
+
+
+def sources():
+    return [os.path.join(FOLDER, n) for n in sorted(os.listdir(FOLDER)) if n.endswith(".c")]
+
+
+def kinds(source):
+    return directives(source, ("build",)).get("build", "gcc").split()
+
+
+def prepare():
+    for source in sources():
+        if is_smoke(source):
+            compile_c(source, kinds(source)[0])
+
+
+def is_smoke(source):
+    return any(s in os.path.basename(source) for s in SMOKE)
+
+
+def tests():
+    return [Test(f"guest/{os.path.basename(s)[:-2]}.{kind}", guest(s, kind),
+                 vm="too" if is_smoke(s) and kind == kinds(s)[0] else None)
+            for s in sources() for kind in kinds(s)]
