@@ -56,7 +56,7 @@ struct region code_region(struct translator *t, uint32_t at)
 		region.ok = bits_test(t->region_ok, region.start);
 	} else {
 		bits_set(t->region_done, region.start);
-		if (functions_is_code(t, region.start)) {
+		if (bits_test(t->code, region.start)) {
 			decode_region(t, &region);
 			region.ok = region.ok && branches_agree(t, &region);
 		}

@@ -43,10 +43,10 @@ static void add_sections(struct translator *t)
 		if (!code)
 			continue;
 		t->have_sections = true;
-		bits_set(t->code_from, start);
+		bits_set(t->code, start);
 		bits_set(t->data_from, end);
 	}
-	bits_set(t->have_sections ? t->data_from : t->code_from, t->code_lo);
+	bits_set(t->have_sections ? t->data_from : t->code, t->code_lo);
 }
 
 /* Data between functions, say its symbol. */
@@ -57,9 +57,9 @@ static void add_object(struct translator *t, uint64_t vaddr, uint64_t size)
 	if (size == 0 || vaddr + size < vaddr || !to_text(t, vaddr, &start) || !to_text(t, vaddr + size, &end))
 		return;
 	bits_set(t->data_from, start);
-	bits_clear(t->code_from, start);
+	bits_clear(t->code, start);
 	if (!bits_test(t->data_from, end))
-		bits_set(t->code_from, end);
+		bits_set(t->code, end);
 }
 
 static void add_symbols(struct translator *t, uint64_t offset, uint64_t size)
@@ -230,10 +230,10 @@ static void add_fde(struct translator *t, struct cursor c, const struct cie *cie
 		return;
 	bits_set(t->anchor, from);
 	bits_set(t->anchor, to);
-	bits_set(t->fde_start, from);
-	bits_set(t->fde_end, to);
+	bits_set(t->unwind, from);
+	bits_set(t->unwind_end, to);
 	if (lsda != 0)
-		bits_set(t->fde_lsda, from);
+		bits_set(t->lsda, from);
 }
 
 static void add_eh_frame(struct translator *t, uint64_t offset, uint64_t size, uint64_t vaddr)
@@ -308,6 +308,26 @@ static void add_by_sections(struct translator *t)
 	}
 }
 
+/* Turns the starts of stretches into all their members; a start wins over an end at the same place. */
+static void fill_stretches(uint64_t *starts, const uint64_t *ends, uint32_t size)
+{
+	bool inside = false;
+
+	for (uint32_t word = 0; word <= size / 64; word++) {
+		uint64_t on = starts[word], off = ends[word], members = 0;
+
+		if (on == 0 && off == 0) {
+			starts[word] = inside ? ~0ull : 0;
+			continue;
+		}
+		for (uint32_t bit = 0; bit < 64; bit++) {
+			inside = (on >> bit & 1) || (inside && !(off >> bit & 1));
+			members |= (uint64_t)inside << bit;
+		}
+		starts[word] = members;
+	}
+}
+
 void functions_collect(struct translator *t)
 {
 	Elf64_Phdr phdr;
@@ -330,25 +350,7 @@ void functions_collect(struct translator *t)
 			dynamic_done = true;
 		}
 	}
-}
-
-bool functions_is_code(const struct translator *t, uint32_t at)
-{
-	uint32_t code = bits_prev(t->code_from, at), data = bits_prev(t->data_from, at);
-
-	return code != BITS_NONE && (data == BITS_NONE || code >= data);
-}
-
-bool functions_fde_covers(const struct translator *t, uint32_t at)
-{
-	uint32_t start = bits_prev(t->fde_start, at), end = bits_prev(t->fde_end, at);
-
-	return start != BITS_NONE && (end == BITS_NONE || end <= start);
-}
-
-bool functions_has_lsda(const struct translator *t, uint32_t at)
-{
-	uint32_t start = bits_prev(t->fde_start, at);
-
-	return start != BITS_NONE && bits_test(t->fde_lsda, start) && functions_fde_covers(t, at);
+	fill_stretches(t->code, t->data_from, t->size);
+	fill_stretches(t->unwind, t->unwind_end, t->size);
+	fill_stretches(t->lsda, t->unwind_end, t->size);
 }

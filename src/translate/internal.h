@@ -35,8 +35,9 @@ struct translator {
 
 	/* what symbols and unwind tables say: see functions.c */
 	uint64_t *anchor;    /* surely between two instructions */
-	uint64_t *fde_start, *fde_end, *fde_lsda;
-	uint64_t *code_from, *data_from; /* where stretches of code, of data begin; the nearest before counts */
+	uint64_t *code;	     /* functions.c collects starts here, then fills what lies between them and data_from */
+	uint64_t *unwind, *lsda; /* likewise: covered by an FDE, by one with exception landing pads */
+	uint64_t *data_from, *unwind_end;
 	bool have_sections;
 
 	/* what decoding says, region by region on demand: see code_map.c */
@@ -66,9 +67,6 @@ struct insn {
 
 /* functions.c */
 void functions_collect(struct translator *t);
-bool functions_is_code(const struct translator *t, uint32_t at);
-bool functions_fde_covers(const struct translator *t, uint32_t at);
-bool functions_has_lsda(const struct translator *t, uint32_t at);
 
 /* code_map.c */
 struct region code_region(struct translator *t, uint32_t at);

@@ -72,7 +72,7 @@ static bool is_bare_restorer(const struct translator *t, uint32_t at)
 {
 	static const uint8_t restorer[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
-	return at >= 7 && memcmp(t->orig + at - 7, restorer, sizeof(restorer)) == 0 && !functions_fde_covers(t, at);
+	return at >= 7 && memcmp(t->orig + at - 7, restorer, sizeof(restorer)) == 0 && !bits_test(t->unwind, at);
 }
 
 /* The instruction at `at` leaves the stack pointer alone, or is a return, whose CFI row is the syscall's. */

@@ -2,15 +2,17 @@
  * May anything branch to this instruction? Asked for instructions that are to be moved away from behind another one.
  * The answer does not rely on having decoded everything: any four bytes of executable segments that would be a rel32
  * to the place count, whatever they are, and so do any eight aligned bytes of the file that hold its link-time address
- * (pointers, relocation addends, symbols, absolute jump tables), entries of relative jump tables at every place the
- * code refers to, and, for short branches, the decoded neighbourhood or, where that is unknown, every byte of it.
+ * (pointers, relocation addends, symbols, absolute jump tables) and entries of relative jump tables at every place the
+ * code refers to. Only close by, where every small constant would look like a branch, the decoded instructions decide,
+ * or, in what cannot be decoded, every byte.
  * Functions with exception landing pads, and ENDBR64, count as targets everywhere.
  */
 #include <string.h>
 
 #include "internal.h"
 
-#define SHORT_REACH 130u /* longest distance of a rel8 branch and its own size */
+#define NEAR 8192	/* distances that decoding decides */
+#define NEAR_REACH (NEAR + 8u) /* and the branch's own size */
 #define TABLE_ENTRIES_MAX 65536u
 #define TABLE_BUDGET (16u << 20)
 
@@ -66,7 +68,7 @@ static void scan_code(struct translator *t, struct table_walk *walk, const Elf64
 		memcpy(&value, bytes + i, 4);
 		to = here + (uint64_t)(int64_t)value;
 		if (__builtin_expect(to - lo < span, 0)) {
-			if (to - text < size)
+			if (to - text < size && (value < -NEAR || value > NEAR))
 				bits_set(t->target, (uint32_t)(to - text));
 			if (to % 4 == 0)
 				walk_table(t, walk, to);
@@ -109,18 +111,32 @@ static bool is_short_branch(uint8_t opcode)
 	return opcode == 0xeb || (opcode & 0xf0) == 0x70 || (opcode & 0xfc) == 0xe0;
 }
 
-/* Decodes what lies within a short branch's reach of `at`; false if an undecoded byte there might be such a branch. */
+/* Could undecoded bytes at `from` be a branch to `at`, a close one? */
+static bool may_branch(const struct translator *t, uint32_t from, uint32_t at)
+{
+	int32_t distance;
+
+	if (from + 2 <= t->size && is_short_branch(t->orig[from]) &&
+	    (int64_t)from + 2 + (int8_t)t->orig[from + 1] == at)
+		return true;
+	if (t->size - from < sizeof(distance))
+		return false;
+	memcpy(&distance, t->orig + from, sizeof(distance));
+	return (int64_t)from + 4 + distance == at;
+}
+
+/* Decodes what lies close to `at`; false if there are undecoded bytes that might branch to it. */
 static bool neighbours_decoded(struct translator *t, uint32_t at)
 {
-	uint32_t from = at > SHORT_REACH ? at - SHORT_REACH : 0;
-	uint32_t to = t->size - at > SHORT_REACH ? at + SHORT_REACH : t->size;
+	uint32_t from = at > NEAR_REACH ? at - NEAR_REACH : 0;
+	uint32_t to = t->size - at > NEAR_REACH ? at + NEAR_REACH : t->size;
 
 	while (from < to) {
 		struct region region = code_region(t, from);
 		uint32_t end = region.end > from ? region.end : from + 1;
 
-		for (; !region.ok && from < end && from < to && from + 2 <= t->size; from++)
-			if (is_short_branch(t->orig[from]) && (int64_t)from + 2 + (int8_t)t->orig[from + 1] == at)
+		for (; !region.ok && from < end && from < to; from++)
+			if (may_branch(t, from, at))
 				return false;
 		from = end;
 	}
@@ -133,7 +149,7 @@ bool code_is_target(struct translator *t, uint32_t at)
 
 	if (!t->targets_done)
 		find_targets(t);
-	if (t->targets_unknown || bits_test(t->anchor, at) || bits_test(t->target, at) || functions_has_lsda(t, at))
+	if (t->targets_unknown || bits_test(t->anchor, at) || bits_test(t->target, at) || bits_test(t->lsda, at))
 		return true;
 	if (t->size - at >= 4 && memcmp(t->orig + at, endbr64, 4) == 0)
 		return true;

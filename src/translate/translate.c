@@ -41,7 +41,7 @@ static void find_segment(struct translator *t, const struct translate_input *in)
 
 static uint64_t **bit_sets(struct translator *t, uint32_t i)
 {
-	uint64_t **sets[] = { &t->anchor,	&t->fde_start, &t->fde_end, &t->fde_lsda, &t->code_from, &t->data_from,
+	uint64_t **sets[] = { &t->anchor,	&t->unwind, &t->unwind_end, &t->lsda, &t->code, &t->data_from,
 			      &t->boundary, &t->region_done, &t->region_ok, &t->branch, &t->target, &t->taken };
 
 	return i < sizeof(sets) / sizeof(sets[0]) ? sets[i] : NULL;
