@@ -108,3 +108,8 @@ uint64_t mm_total_size(void)
 {
 	return mm_current()->total;
 }
+
+struct mm_args *mm_args(void)
+{
+	return &mm_current()->args;
+}

@@ -30,6 +30,13 @@ nodiscard int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector);
 nodiscard long mm_place_image(uint64_t span, uint64_t align);
 nodiscard long mm_map_stack(uint64_t size);
 
+/* Where the first stack's parts are, for /proc/self/cmdline, environ and auxv. Written by the loader. */
+struct mm_args {
+	uint64_t arg_start, arg_end, env_start, env_end;
+	uint64_t auxv, auxv_size;
+};
+struct mm_args *mm_args(void);
+
 /* For crash reports and /proc/self/maps: calls `visit` for each mapping in order of address. */
 struct mm_range {
 	uint64_t start, end;

@@ -51,6 +51,7 @@ struct mm {
 	uint64_t stack_top;
 	uint64_t image_skip; /* random distance of the first image from its window's end */
 	uint64_t brk_start, brk_now;
+	struct mm_args args; /* not locked: written by exec, when there is one thread */
 	uint32_t random;   /* state of the priorities' generator */
 	struct vma *spare; /* linked by ->right */
 	uint32_t spares;

@@ -1,0 +1,309 @@
+/*
+ * Starts a program (loader/exec.h): opens it, follows "#!" lines, reads the headers of the program and its interpreter
+ * before anything is mapped, maps both, builds the stack. Called by main.c, later by execve. Trusts nothing in the files.
+ */
+#include "loader/exec.h"
+#include "core/kheap.h"
+#include "fs/vfs.h"
+#include "loader/elf_map.h"
+#include "loader/stack.h"
+#include "mm/mm.h"
+#include "thread/thread.h"
+
+#define SCRIPT_DEPTH 4
+#define SCRIPT_LINE 256 /* BINPRM_BUF_SIZE */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct exec {
+	char *path;	   /* what is opened now: the program or a script's interpreter; kmalloc'ed */
+	const char **argv; /* kmalloc'ed; strings from the caller or owned[] */
+	char *owned[2 * SCRIPT_DEPTH + SCRIPT_DEPTH];
+	unsigned owned_count;
+	struct image program, interpreter;
+	char *why;
+	size_t why_size;
+};
+
+static const char *own(struct exec *e, char *s)
+{
+	if (s)
+		e->owned[e->owned_count++] = s;
+	return s;
+}
+
+static struct file *open_executable(struct exec *e, const char *path, int *error)
+{
+	struct file *f = vfs_open(path, O_RDONLY | O_CLOEXEC, 0, error);
+
+	if (!f) {
+		format(e->why, e->why_size, "%s: %s", path,
+		       *error == -ENOENT ? "no such file" : *error == -EACCES ? "permission denied" : "cannot be opened");
+		return NULL;
+	}
+	*error = vfs_check_executable(f);
+	if (!*error)
+		return f;
+	format(e->why, e->why_size, "%s: is not an executable file (chmod +x it, or name its interpreter)", path);
+	file_put(f);
+	return NULL;
+}
+
+/* Replace argv[0] by interpreter, optional argument and the script's path. */
+static int script_argv(struct exec *e, char *interpreter, char *argument)
+{
+	const char *head[3] = {interpreter};
+	size_t n = 0, heads = 1;
+	const char **argv;
+
+	if (argument)
+		head[heads++] = argument;
+	head[heads++] = e->path;
+	while (e->argv[n])
+		n++;
+	argv = kmalloc((heads + n + 1) * sizeof(*argv));
+	if (!argv)
+		return -ENOMEM;
+	memcpy(argv, head, heads * sizeof(*argv));
+	if (n)
+		memcpy(argv + heads, e->argv + 1, n * sizeof(*argv));
+	else
+		argv[heads] = NULL;
+	kfree(e->argv);
+	e->argv = argv;
+	own(e, e->path);
+	e->path = kstrdup(interpreter);
+	return e->path ? 0 : -ENOMEM;
+}
+
+static char *skip_blanks(char *s)
+{
+	while (*s == ' ' || *s == '\t')
+		s++;
+	return s;
+}
+
+/* `line` is the start of a file that begins with "#!"; takes it apart as Linux does. */
+static int follow_script(struct exec *e, char *line)
+{
+	char *name = skip_blanks(line + 2), *end, *argument;
+	char *newline = strchr(name, '\n');
+
+	if (newline)
+		*newline = '\0';
+	else if (strlen(line) >= SCRIPT_LINE - 1 && !strchr(name, ' ') && !strchr(name, '\t'))
+		return -ENOEXEC; /* the interpreter's name is cut off */
+	for (end = name + strlen(name); end > name && (end[-1] == ' ' || end[-1] == '\t'); end--)
+		end[-1] = '\0';
+	for (end = name; *end && *end != ' ' && *end != '\t'; end++)
+		;
+	argument = *end ? skip_blanks(end + 1) : NULL;
+	*end = '\0';
+	if (!*name) {
+		format(e->why, e->why_size, "%s: its #! line names no interpreter", e->path);
+		return -ENOEXEC;
+	}
+	name = kstrdup(name);
+	if (!own(e, name))
+		return -ENOMEM;
+	if (argument && *argument) {
+		argument = kstrdup(argument);
+		if (!own(e, argument))
+			return -ENOMEM;
+	} else {
+		argument = NULL;
+	}
+	return script_argv(e, name, argument);
+}
+
+static void explain(struct exec *e, const char *path, int error)
+{
+	if (error > 0)
+		format(e->why, e->why_size, "%s: %s", path, elf_error_text(error));
+	else if (!e->why[0])
+		format(e->why, e->why_size, "%s: cannot be loaded (error %d)", path, -error);
+}
+
+static int errno_of(int error)
+{
+	return error > 0 ? -ENOEXEC : error;
+}
+
+/* Opens e->path, following scripts, until it is an ELF file whose headers are good. */
+static int open_program(struct exec *e)
+{
+	char line[SCRIPT_LINE];
+	int ret;
+
+	for (int depth = 0;; depth++) {
+		struct file *f = open_executable(e, e->path, &ret);
+		ssize_t n;
+
+		if (!f)
+			return ret;
+		n = file_pread(f, line, sizeof(line) - 1, 0);
+		if (n < 2 || line[0] != '#' || line[1] != '!') {
+			ret = n < 0 ? (file_put(f), (int)n) : image_read(&e->program, f);
+			if (ret)
+				explain(e, e->path, ret);
+			return errno_of(ret);
+		}
+		file_put(f);
+		if (depth >= SCRIPT_DEPTH) {
+			format(e->why, e->why_size, "%s: too many levels of #! interpreters", e->path);
+			return -ELOOP;
+		}
+		line[n] = '\0';
+		ret = follow_script(e, line);
+		if (ret)
+			return ret;
+	}
+}
+
+static int open_interpreter(struct exec *e)
+{
+	const char *path = e->program.interpreter;
+	struct file *f;
+	int ret;
+
+	if (!path)
+		return 0;
+	f = open_executable(e, path, &ret);
+	if (!f) {
+		if (ret == -ENOENT)
+			format(e->why, e->why_size, "%s: its dynamic loader %s is not in the cVM's file system", e->path, path);
+		return ret;
+	}
+	ret = image_read(&e->interpreter, f);
+	if (ret)
+		explain(e, path, ret);
+	return errno_of(ret);
+}
+
+/* The old program is gone from here on. */
+static int map_program(struct exec *e, const char *const *envp, const char *execfn, struct exec_start *start)
+{
+	struct stack_request rq = {.argv = e->argv, .envp = envp, .path = execfn, .program = &e->program};
+	long top;
+	int ret;
+
+	mm_brk_init();
+	ret = image_map(&e->program);
+	if (!ret && e->interpreter.file) {
+		ret = image_map(&e->interpreter);
+		rq.interpreter_base = e->interpreter.bias;
+	}
+	if (ret)
+		return ret;
+	rq.size = MIN(MM_STACK_MAX, ALIGN_DOWN(g_start->memory_max / 4, PAGE_SIZE));
+	top = mm_map_stack(rq.size);
+	if (top < 0)
+		return (int)top;
+	rq.top = (uint64_t)top;
+	start->rip = e->interpreter.file ? e->interpreter.bias + e->interpreter.info.entry :
+					  e->program.bias + e->program.info.entry;
+	return stack_build(&rq, &start->rsp);
+}
+
+/* What others say about the program from now on: /proc/self/exe and the thread's name. */
+static void set_names(struct exec *e, const char *path)
+{
+	struct process *p = current()->process;
+	const char *base = strrchr(path, '/');
+	char *comm = current()->comm;
+	size_t n;
+
+	file_path(e->program.file, p->exe_path, sizeof(p->exe_path));
+	base = base ? base + 1 : path;
+	n = strnlen(base, sizeof(current()->comm) - 1);
+	memcpy(comm, base, n);
+	comm[n] = '\0';
+}
+
+static void exec_free(struct exec *e)
+{
+	image_drop(&e->program);
+	image_drop(&e->interpreter);
+	for (unsigned i = 0; i < e->owned_count; i++)
+		kfree(e->owned[i]);
+	kfree(e->argv);
+	kfree(e->path);
+	kfree(e);
+}
+
+static const char **copy_list(const char *const *list)
+{
+	size_t n = 0;
+	const char **copy;
+
+	while (list[n])
+		n++;
+	copy = kmalloc((n + 1) * sizeof(*copy));
+	if (copy)
+		memcpy(copy, list, (n + 1) * sizeof(*copy));
+	return copy;
+}
+
+int exec_load(const char *path, const char *const *argv, const char *const *envp, struct exec_start *start, char *why,
+	      size_t why_size)
+{
+	struct exec *e = kzalloc(sizeof(*e));
+	int ret = -ENOMEM;
+
+	if (!e)
+		return ret;
+	why[0] = '\0';
+	e->why = why;
+	e->why_size = why_size;
+	e->path = kstrdup(path);
+	e->argv = copy_list(argv);
+	if (e->path && e->argv)
+		ret = open_program(e);
+	if (!ret)
+		ret = open_interpreter(e);
+	if (!ret)
+		ret = stack_check(e->argv, envp, MM_STACK_MAX);
+	if (!ret)
+		ret = map_program(e, envp, path, start);
+	if (!ret)
+		set_names(e, path);
+	else
+		explain(e, path, ret);
+	exec_free(e);
+	return ret;
+}
+
+static int try_executable(const char *path)
+{
+	int error;
+	struct file *f = vfs_open(path, O_RDONLY | O_CLOEXEC, 0, &error);
+
+	if (!f)
+		return error;
+	error = vfs_check_executable(f);
+	file_put(f);
+	return error;
+}
+
+int exec_find(const char *name, const char *path_variable, char *found, size_t size)
+{
+	const char *dir = path_variable && *path_variable ? path_variable : DEFAULT_PATH;
+	int ret = -ENOENT;
+
+	for (;;) {
+		const char *end = strchr(dir, ':');
+		size_t n = end ? (size_t)(end - dir) : strlen(dir);
+		int length = format(found, size, "%.*s%s%s", (int)n, dir, n ? "/" : "", name);
+
+		if ((size_t)length < size) {
+			int error = try_executable(found);
+
+			if (!error)
+				return 0;
+			if (error == -EACCES)
+				ret = error;
+		}
+		if (!end)
+			return ret;
+		dir = end + 1;
+	}
+}

@@ -1,0 +1,153 @@
+/*
+ * The start of a cVM's libOS. libos_start runs on the host thread that the monitor enters with: it relocates this very
+ * program, makes the heap and the first process, and starts its first thread; that one makes the file system and loads
+ * the program. Trusts the monitor and the boot information (they can only harm this cVM). Exit statuses are those of
+ * container tools: 125 could not start, 126 cannot be executed, 127 not found.
+ */
+#include "core/boot.h"
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "core/log.h"
+#include "fs/vfs.h"
+#include "loader/exec.h"
+#include "mm/mm.h"
+#include "thread/thread.h"
+
+#include <elf.h>
+
+#define STATUS_START 125
+#define STATUS_EXEC 126
+#define STATUS_NOT_FOUND 127
+
+_Noreturn void libos_start(struct cvm_start *start);
+
+extern const Elf64_Rela g_rela_start[], g_rela_end[]; /* libos.ld */
+
+/* Only addresses of the libOS's own image can be in the table: it links nothing else. */
+static bool relocate(uint64_t base)
+{
+	for (const Elf64_Rela *r = g_rela_start; r < g_rela_end; r++) {
+		if (ELF64_R_TYPE(r->r_info) == R_X86_64_NONE)
+			continue;
+		if (ELF64_R_TYPE(r->r_info) != R_X86_64_RELATIVE)
+			return false;
+		*(uint64_t *)(base + r->r_offset) = base + (uint64_t)r->r_addend;
+	}
+	return true;
+}
+
+static _Noreturn void quit(int status)
+{
+	for (;;)
+		hostcall(HC_cvm_exit, status, 0);
+}
+
+/* A string list of the boot information as a NULL-terminated array, or NULL. */
+static const char **string_list(uint32_t offset, uint32_t count)
+{
+	const char **list = kmalloc((count + 1ull) * sizeof(*list));
+	const char *s = boot_string(offset);
+
+	if (!list)
+		return NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		list[i] = s;
+		s += strlen(s) + 1;
+	}
+	list[count] = NULL;
+	return list;
+}
+
+static const char *variable(const char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
+}
+
+static void find_program(const char *name, const char *const *envp, char *path)
+{
+	const char *path_variable = variable(envp, "PATH");
+	int ret = 0;
+
+	if (strchr(name, '/'))
+		format(path, PATH_SIZE, "%s", name);
+	else
+		ret = exec_find(name, path_variable, path, PATH_SIZE);
+	if (ret == -EACCES) {
+		log_crash("%s: found in the cVM's PATH, but not executable (chmod +x it)", name);
+		quit(STATUS_EXEC);
+	}
+	if (ret) {
+		log_crash("%s: not found in the cVM's PATH (%s)", name, path_variable ? path_variable : "the default one");
+		quit(STATUS_NOT_FOUND);
+	}
+}
+
+static void load_program(struct exec_start *at)
+{
+	const struct libos_boot *boot = boot_info();
+	const char **argv = string_list(boot->argv, boot->argc);
+	const char **envp = string_list(boot->envp, boot->envc);
+	char *path = kmalloc(PATH_SIZE), *why = kmalloc(PATH_SIZE);
+	int ret;
+
+	if (!argv || !envp || !path || !why) {
+		log_crash("the cVM's memory limit is too small for its libOS");
+		quit(STATUS_START);
+	}
+	find_program(boot_string(boot->program), envp, path);
+	ret = exec_load(path, argv, envp, at, why, PATH_SIZE);
+	if (ret) {
+		log_crash("%s", why);
+		quit(ret == -ENOENT || ret == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_EXEC);
+	}
+	kfree(argv);
+	kfree(envp);
+	kfree(path);
+	kfree(why);
+}
+
+static void first_thread(void *arg)
+{
+	struct process *p = current()->process;
+	struct exec_start at;
+
+	(void)arg;
+	p->mm = mm_create(g_start->slot_base);
+	if (!p->mm) {
+		log_crash("the cVM's memory limit is too small for its libOS");
+		quit(STATUS_START);
+	}
+	if (vfs_init(boot_info()) || stdio_init()) {
+		log_crash("the cVM's file system could not be set up");
+		quit(STATUS_START);
+	}
+	load_program(&at);
+	thread_enter_program(at.rip, at.rsp);
+}
+
+void libos_start(struct cvm_start *start)
+{
+	struct process *p;
+	int error = -ENOMEM;
+
+	if (!relocate(start->slot_base))
+		quit(STATUS_START);
+	kheap_init(start->slot_base);
+	thread_init(start);
+	if (boot_info()->magic != BOOT_MAGIC) {
+		log_crash("the boot information is of another version: command and libOS do not belong together");
+		quit(STATUS_START);
+	}
+	p = process_create((struct libos_boot *)start->boot);
+	if (!p || !thread_start_kernel(p, first_thread, NULL, &error)) {
+		log_crash("the cVM's first thread could not be started (error %d)", -error);
+		quit(STATUS_START);
+	}
+	for (;;)
+		hostcall(HC_thread_exit, 0);
+}
