@@ -1,0 +1,450 @@
+"""End to end: programs as Debian ships them, in a cVM, against the same program run natively.
+
+The first table is for programs whose output and exit status must equal the native run's; the functions below it are for
+servers and for what the command itself promises.
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import harness
+from harness import (BUILD, INTRAVISOR, OUT, ROOT, Fail, Skip, Started, Test, compile_c, cvm, cvm_command, expect, expect_same,
+                     free_port, listening, run, scratch, yaml_command)
+
+PROGRAMS = os.path.join(ROOT, "tests/e2e/programs")
+PYTHON = "/usr/bin/python3.11"
+DATA = os.path.join(OUT, "data")
+
+
+def data(name):
+    """Input files, made once: the same bytes every time."""
+    path = os.path.join(DATA, name)
+    if os.path.exists(path):
+        return path
+    os.makedirs(DATA, exist_ok=True)
+    if name == "lines":  # a million lines in no order
+        with open(path + ".new", "w") as f:
+            x = 1
+            for _ in range(1_000_000):
+                x = x * 6364136223846793005 + 1442695040888963407 & 0xffffffffffffffff
+                f.write(f"{x >> 33:x} {x >> 40 & 4095}\n")
+    else:
+        size = {"200mb": 200 << 20, "20mb": 20 << 20, "1mb": 1 << 20}[name]
+        block = b"".join(i.to_bytes(4, "little") * (i % 7 + 1) for i in range(40000))
+        with open(path + ".new", "wb") as f:
+            left, turn = size, 0
+            while left:
+                part = (turn.to_bytes(8, "little") + block)[:left]
+                f.write(part)
+                left, turn = left - len(part), turn + 1
+    os.rename(path + ".new", path)
+    return path
+
+
+# name, command, more: `files` of data() that the command needs, `stdin` bytes, `options`, `vm` as in Test.
+# {200mb} stands for the path of that file, {programs} for tests/e2e/programs.
+TABLE = [
+    ("echo", "/bin/echo one 'two words' -n", {"vm": "too"}),
+    ("true", "/bin/true", {}),
+    ("false", "/bin/false", {"vm": "too"}),
+    ("cat_stdin", "/bin/cat", {"stdin": b"piped\n" * 5000 + b"no newline", "vm": "too"}),
+    ("ls_recursive", "/bin/ls -lR /usr/share", {}),
+    ("ls_small", "/bin/ls -l /usr/share/doc/bash /etc/hosts", {"vm": "too"}),
+    ("sha256sum_200mb", "/usr/bin/sha256sum {200mb}", {"files": ["200mb"]}),
+    ("sort_million", "/usr/bin/sort {lines}", {"files": ["lines"]}),
+    ("sort_numeric_one_thread", "/usr/bin/sort --parallel=1 -S 20M -T /tmp -k2n {lines}", {"files": ["lines"]}),
+    ("grep_recursive", "/bin/grep -r include /usr/include/linux", {}),
+    ("find", "/usr/bin/find /usr/share/perl -name '*.pm' -size +10k", {}),
+    ("wc", "/usr/bin/wc {lines}", {"files": ["lines"]}),
+    ("md5_small", "/usr/bin/md5sum {1mb}", {"files": ["1mb"], "vm": "too"}),
+    ("xz_stdout", "/usr/bin/xz -3 -T1 -c {20mb}", {"files": ["20mb"]}),
+    ("xz_threads", "/usr/bin/xz -1 -T2 --block-size=4MiB -c {20mb}", {"files": ["20mb"]}),
+    ("openssl_dgst", "/usr/bin/openssl dgst -sha512 {20mb}", {"files": ["20mb"]}),
+    ("openssl_enc", "/usr/bin/openssl enc -aes-256-cbc -pbkdf2 -S 0102030405060708 -k secret -in {1mb}", {"files": ["1mb"]}),
+    ("openssl_version", "/usr/bin/openssl version", {"vm": "too"}),
+    ("perl", "/usr/bin/perl {programs}/work.pl", {"vm": "too"}),
+    ("perl_regex", "/usr/bin/perl -ne '$n{$1}++ if /^(..)/; END { print \"$_ $n{$_}\\n\" for sort keys %n }' {lines}",
+     {"files": ["lines"]}),
+    ("busybox_sha256sum", "/bin/busybox sha256sum {20mb}", {"files": ["20mb"]}),
+    ("busybox_sort", "/bin/busybox sort {programs}/words.txt", {"vm": "too"}),
+    ("busybox_awk", "/bin/busybox awk '{ s += $2 } END { print s, NR }' {lines}", {"files": ["lines"]}),
+    ("busybox_sed", "/bin/busybox sed -n 's/a\\(.\\)/<\\1>/gp' {programs}/words.txt", {}),
+    ("busybox_wc", "/bin/busybox wc {lines}", {"files": ["lines"]}),
+    ("busybox_gzip", "/bin/busybox gzip -c {20mb}", {"files": ["20mb"]}),
+    ("busybox_gunzip", "/bin/busybox gunzip -c /usr/share/doc/bash/changelog.Debian.gz", {}),
+    ("busybox_cut", "/bin/busybox cut -d' ' -f1 {programs}/words.txt", {}),
+    ("busybox_sh_builtins", "/bin/busybox sh -c 'i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done; echo $i; exit 7'", {}),
+    ("dash_builtins", "/bin/dash -c 'set -- a b c; echo $# $*; exit 9'", {"vm": "too"}),
+    ("sqlite_memory", "/usr/bin/sqlite3 :memory: 'select sqlite_version(); with recursive c(x) as (select 1 union all "
+                      "select x+1 from c where x<100000) select sum(x), count(*) from c'", {}),
+    ("env_cleared", "/usr/bin/env", {"options": ["--env-clear", "-e", "LC_ALL=C", "-e", "A=1"], "env": {"LC_ALL": "C", "A": "1"}}),
+    ("no_such_file", "/bin/cat /nonexistent", {"vm": "too"}),
+    ("dd", "/bin/dd if=/dev/zero bs=64k count=160 status=none", {}),
+    ("date", "/bin/date -u -d @1234567890", {}),
+    ("printf_stderr", "/usr/bin/perl -e 'print STDERR \"to stderr\\n\"; print \"to stdout\\n\"; exit 300 & 255'", {}),
+    ("python_hello", f"{PYTHON} -c 'import sys; print(sys.version_info[:2], 6*7); sys.exit(5)'", {"vm": "too"}),
+    ("python_stdin", f"{PYTHON} -", {"stdin": b"import os\nprint(os.getcwd(), sorted(os.environ)[:1])\n"}),
+]
+for _name in sorted(os.listdir(PROGRAMS)):
+    if _name.endswith(".py"):
+        TABLE.append(("python_" + _name[:-3], f"{PYTHON} {{programs}}/{_name}", {"options": ["--net", "any"]}))
+
+
+def same_as_native(command, more):
+    def test():
+        import shlex
+        places = {name: data(name) for name in more.get("files", ())}
+        places["programs"] = PROGRAMS
+        words = [re.sub(r"\{(200mb|20mb|1mb|lines|programs)\}", lambda m: places[m[1]], w) for w in shlex.split(command)]
+        volumes = ["-v", f"{PROGRAMS}:{PROGRAMS}:ro"] + (["-v", f"{DATA}:{DATA}:ro"] if "files" in more else [])
+        native = run(words, stdin=more.get("stdin"), cwd="/", env=more.get("env"))
+        ours = cvm(words, volumes + more.get("options", []), stdin=more.get("stdin"), timeout=300)
+        expect_same(native, ours)
+        if "insecure" not in ours.errors() and native.err:
+            expect(native.errors().splitlines()[-1] in ours.errors(), "stderr lacks the program's last line", native, ours)
+    return test
+
+
+def hello(kind):
+    def test():
+        program = compile_c(os.path.join(ROOT, "tests/guest/hello.c"), kind)
+        folder = os.path.dirname(program)
+        expect_same(run([program, "a"]), cvm([program, "a"], ["-v", f"{folder}:{folder}:ro"]))
+    return test
+
+
+def tar_to_volume():
+    where = scratch("tar")
+    ours = cvm(["/bin/tar", "-cf", "/out/a.tar", "-C", "/usr/share", "perl"], ["-v", f"{where}:/out"])
+    expect(ours.status == 0, "tar failed", ours)
+    listed = run(["/bin/tar", "-df", f"{where}/a.tar", "-C", "/usr/share"])
+    expect(listed.status == 0, "the archive differs from the files", listed)
+    ours = cvm(["/bin/tar", "-xf", "/out/a.tar", "-C", "/out"], ["-v", f"{where}:/out"])
+    expect(ours.status == 0, "tar -x failed", ours)
+    compared = run(["/usr/bin/diff", "-r", "/usr/share/perl", f"{where}/perl"])
+    expect(compared.status == 0, "the unpacked tree differs", compared)
+
+
+def overlay_is_private():
+    before = os.stat("/etc/hosts").st_mtime_ns
+    ours = cvm(["/usr/bin/perl", "-e", 'open F, ">>/etc/hosts" or die; print F "x\n"; close F; open F, ">/new-file" or die; '
+                'mkdir "/etc/new" or die; unlink "/etc/passwd" or die; print -e "/etc/passwd" ? 1 : 0, -e "/new-file" ? 1 : 0, "\n"'])
+    expect(ours.status == 0 and ours.text() == "01\n", "writing into the overlay failed", ours)
+    expect(os.stat("/etc/hosts").st_mtime_ns == before and not os.path.exists("/new-file") and os.path.exists("/etc/passwd")
+           and not os.path.exists("/etc/new"), "the host's files changed")
+
+
+def read_only_volume():
+    where = scratch("read-only")
+    with open(f"{where}/f", "w") as f:
+        f.write("kept\n")
+    ours = cvm(["/bin/dd", "if=/dev/zero", "of=/vol/f", "bs=1", "count=1", "status=none"], ["-v", f"{where}:/vol:ro"])
+    expect(ours.status == 1 and "Read-only file system" in ours.errors(), "a read-only volume was written", ours)
+    expect(harness.read(f"{where}/f") == "kept\n", "the file changed")
+
+
+def openssl_genrsa():
+    where = scratch("genrsa")
+    ours = cvm(["/usr/bin/openssl", "genrsa", "-out", "/k/key.pem", "2048"], ["-v", f"{where}:/k"])
+    expect(ours.status == 0, "genrsa failed", ours)
+    checked = run(["/usr/bin/openssl", "rsa", "-in", f"{where}/key.pem", "-check", "-noout"])
+    expect(checked.status == 0 and "RSA key ok" in checked.text() + checked.errors(), "not a key", checked)
+    with open(f"{where}/text", "w") as f:
+        f.write("to be signed\n")
+    ours = cvm(["/usr/bin/openssl", "dgst", "-sha256", "-sign", "/k/key.pem", "-out", "/k/sig", "/k/text"], ["-v", f"{where}:/k"])
+    expect(ours.status == 0, "signing failed", ours)
+    public = run(["/usr/bin/openssl", "rsa", "-in", f"{where}/key.pem", "-pubout", "-out", f"{where}/pub.pem"])
+    checked = run(["/usr/bin/openssl", "dgst", "-sha256", "-verify", f"{where}/pub.pem", "-signature", f"{where}/sig", f"{where}/text"])
+    expect(public.status == 0 and checked.status == 0, "the signature does not verify", checked)
+
+
+SQL = """pragma journal_mode=wal; pragma synchronous=normal;
+create table t(id integer primary key, a integer, b text);
+begin;
+with recursive c(x) as (select 1 union all select x+1 from c where x<{rows})
+insert into t select x, x*7919 % 1000003, 'row ' || x from c;
+commit;
+create index t_a on t(a);
+update t set b = b || '!' where a % 10 = 3;
+select count(*), sum(a), max(b) from t;
+"""
+
+
+def sqlite(rows):
+    def test():
+        where = scratch(f"sqlite-{rows}")
+        sql = SQL.format(rows=rows).encode()
+        native = run(["/usr/bin/sqlite3", f"{where}/native.db"], stdin=sql)
+        ours = cvm(["/usr/bin/sqlite3", "/db/cvm.db"], ["-v", f"{where}:/db"], stdin=sql, timeout=600)
+        expect_same(native, ours)
+        reopened = run(["/usr/bin/sqlite3", f"{where}/cvm.db", "pragma integrity_check; select count(*), sum(a) from t"])
+        expect(reopened.text().startswith("ok\n" + str(rows)), "the database is not whole", reopened)
+        run(["rm", "-rf", where])
+    return test
+
+
+def redis_command(port, folder="/data"):
+    return ["/usr/bin/redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes",
+            "--appendfsync", "everysec", "--save", "", "--daemonize", "no"]
+
+
+def redis_cli(port, *words):
+    return run(["/usr/bin/redis-cli", "-p", str(port), *words])
+
+
+def ready(port):
+    return lambda: listening(port) and redis_cli(port, "ping").text() == "PONG\n"
+
+
+def load_redis(port, requests):
+    ran = run(["/usr/bin/redis-benchmark", "-p", str(port), "-c", "50", "-P", "16", "-n", str(requests), "-r", "5000", "-q", "-t",
+               "set,get,incr,lpush,hset"], timeout=300)
+    expect(ran.status == 0 and "Error" not in ran.text() + ran.errors(), "redis-benchmark failed", ran)
+    for i in range(20):
+        redis_cli(port, "set", f"mark:{i}", f"value {i * i}")
+
+
+def contents(port):
+    size = redis_cli(port, "dbsize").text()
+    return size + "".join(redis_cli(port, "get", f"mark:{i}").text() for i in range(20)) + redis_cli(port, "debug", "digest").text()
+
+
+def redis(requests):
+    def test():
+        where = scratch(f"redis-{requests}")
+        port = free_port()
+        command = cvm_command(redis_command(port), ["-v", f"{where}:/data", "-p", f"127.0.0.1:{port}"])
+        with Started(command) as server:
+            server.wait_for(ready(port))
+            load_redis(port, requests)
+            before = contents(port)
+            expect("value 361" in before, "data is missing: " + before)
+            server.process.send_signal(signal.SIGTERM)
+            status = server.wait()
+            expect(status == 0, f"status {status} after SIGTERM\n{server.output()}")
+        with Started(command) as server:
+            server.wait_for(ready(port))
+            after = contents(port)
+            expect(before == after, f"data differs after the restart:\n{before}\n{after}\n{server.output()}")
+            redis_cli(port, "shutdown", "nosave")
+            expect(server.wait() == 0, "status after SHUTDOWN\n" + server.output())
+    return test
+
+
+def write_yaml(path, cvms):
+    """cvms: list of maps whose values are texts or lists of texts."""
+    import json
+    lines = ["cVMs:"]
+    for one in cvms:
+        for i, (key, value) in enumerate(one.items()):
+            lines.append(f"{'  - ' if i == 0 else '    '}{key}: {json.dumps(value)}")
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+def two_redis():
+    where = scratch("two-redis")
+    ports = [free_port(), free_port()]
+    cvms = []
+    for i, port in enumerate(ports):
+        os.makedirs(f"{where}/{i}")
+        program, *arguments = redis_command(port)
+        cvms.append({"name": f"redis{i}", "program": program, "args": arguments, "volumes": [f"{where}/{i}:/data"],
+                     "bind": [f"127.0.0.1:{port}"]})
+    write_yaml(f"{where}/pod.yaml", cvms)
+    with Started(yaml_command(f"{where}/pod.yaml")) as pod:
+        pod.wait_for(ready(ports[0]))
+        pod.wait_for(ready(ports[1]))
+        redis_cli(ports[0], "set", "who", "zero")
+        redis_cli(ports[1], "set", "who", "one")
+        loads = [subprocess.Popen(["/usr/bin/redis-benchmark", "-p", str(p), "-c", "20", "-P", "16", "-n", "50000", "-q", "-t", "set,get"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for p in ports]
+        for load in loads:
+            expect(load.wait(120) == 0, "redis-benchmark failed\n" + pod.output())
+        got = [redis_cli(p, "get", "who").text() for p in ports]
+        expect(got == ["zero\n", "one\n"], f"wrong data: {got}")
+        redis_cli(ports[0], "shutdown", "nosave")
+        time.sleep(0.5)
+        expect(redis_cli(ports[1], "get", "who").text() == "one\n", "the second server went with the first\n" + pod.output())
+        pod.process.send_signal(signal.SIGTERM)
+        expect(pod.wait() == 0, "status after SIGTERM\n" + pod.output())
+
+
+def exit_statuses():
+    for status in (0, 1, 42, 126, 127, 255):
+        ours = cvm(["/usr/bin/perl", "-e", f"exit {status}"])
+        expect(ours.status == status, f"exit {status} became {ours.status}", ours)
+
+
+def ends_by_signal():
+    for name in ("TERM", "INT", "KILL", "ABRT", "SEGV"):
+        number = getattr(signal, "SIG" + name)
+        ours = cvm(["/usr/bin/perl", "-e", f"kill {name} => $$; sleep 10"])
+        expect(ours.status == 128 + number, f"SIG{name} became status {ours.status}", ours)
+
+
+def signals_reach_the_program():
+    program = "$SIG{HUP} = sub { print 'hup '; }; $SIG{TERM} = sub { print qq(term\\n); exit 3 }; $| = 1; print qq(ready\\n); sleep 1 while 1"
+    with Started(cvm_command(["/usr/bin/perl", "-e", program])) as started:
+        started.wait_for(lambda: "ready" in started.output())
+        started.process.send_signal(signal.SIGHUP)
+        started.wait_for(lambda: "hup" in started.output())
+        started.process.send_signal(signal.SIGTERM)
+        status = started.wait()
+        expect(status == 3 and "hup term" in started.output(), f"status {status}\n{started.output()}")
+
+
+def could_not_start():
+    for arguments, status in ((["/nonexistent/program"], 127), (["no-such-program-anywhere"], 127), (["/etc/passwd"], 126), (["/usr"], 126)):
+        ours = cvm(arguments)
+        expect(ours.status == status, f"{arguments[0]}: status {ours.status} instead of {status}", ours)
+        expect(arguments[0] in ours.errors(), "the message does not name it", ours)
+
+
+def pipes_between_cvms():
+    """stdin and stdout are the command's own."""
+    first = subprocess.Popen(cvm_command(["/usr/bin/seq", "1", "200000"]), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=harness.ENV)
+    ran = run(cvm_command(["/usr/bin/sha256sum"]), stdin=first.stdout)
+    first.stdout.close()
+    first.wait()
+    import hashlib
+    wanted = hashlib.sha256("".join(f"{i}\n" for i in range(1, 200001)).encode()).hexdigest()
+    expect(ran.text().startswith(wanted), "wrong bytes came through", ran)
+
+
+def closed_pipe():
+    """A reader that goes away ends the program by SIGPIPE, as natively."""
+    first = subprocess.Popen(cvm_command(["/usr/bin/yes"]), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=harness.ENV)
+    line = first.stdout.readline()
+    first.stdout.close()
+    status = first.wait(60 * harness.SLOWNESS)
+    expect(line == b"y\n" and status in (141, -13), f"status {status}")
+
+
+def trace():
+    ours = cvm(["/bin/echo", "traced"], ["--trace"])
+    expect(ours.status == 0 and ours.text() == "traced\n", "the program's own output changed", ours)
+    for call in ("execve(", "openat(", "write(1", "exit_group(0"):
+        if call != "execve(":
+            expect(call in ours.errors(), f"the trace lacks {call}", ours)
+
+
+def stats():
+    ours = cvm(["/bin/ls", "/usr/bin"], ["--stats"])
+    expect(ours.status == 0, "failed", ours)
+    for word in ("fast", "trapped", "hostcalls", "memory"):
+        expect(word in ours.errors().lower(), f"the statistics lack {word}", ours)
+    return None
+
+
+def crash_report():
+    """A fault is reported with signal, address and symbol; only that cVM ends."""
+    where = scratch("crash")
+    program = compile_c(os.path.join(PROGRAMS, "crash.c"))
+    folder = os.path.dirname(program)
+    write_yaml(f"{where}/pod.yaml", [
+        {"name": "crasher", "program": program, "volumes": [f"{folder}:{folder}:ro"]},
+        {"name": "survivor", "program": "/usr/bin/perl", "args": ["-e", "sleep 3; open F, '>/out/alive'; print F 'yes'; close F"],
+         "volumes": [f"{where}:/out"]},
+    ])
+    ours = run(yaml_command(f"{where}/pod.yaml"))
+    errors = ours.errors()
+    expect(harness.read(f"{where}/alive") == "yes", "the other cVM did not survive", ours)
+    for word in ("crasher", "SIGSEGV", "0x123456", "crash_here"):
+        expect(word in errors, f"the report lacks {word}", ours)
+    expect(ours.status != 0, "the crash is not in the exit status", ours)
+
+
+def leaves_nothing_behind():
+    """No process, socket or temporary file stays."""
+    def state():
+        files = set()
+        for folder in ("/tmp", "/dev/shm", "/run"):
+            files |= {os.path.join(folder, n) for n in os.listdir(folder) if "intravisor" in n or "cvm" in n.lower()}
+        return files
+    before = state()
+    marker = f"marker-{os.getpid()}"
+    ours = cvm(["/bin/echo", marker])
+    expect(ours.status == 0, "failed", ours)
+    with Started(cvm_command(["/bin/sleep", "1000", marker])) as started:
+        time.sleep(1 * harness.SLOWNESS ** 0.5)
+        started.process.kill()
+        started.process.wait()
+        time.sleep(1 * harness.SLOWNESS ** 0.5)
+        left = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.getpgid(int(pid)) == started.process.pid:
+                    left.append(harness.read(f"/proc/{pid}/comm").strip() + " " + pid)
+            except OSError:
+                pass
+        expect(not left, f"processes survive the command's SIGKILL: {left}")
+    expect(state() <= before, f"left behind: {state() - before}")
+
+
+def ordinary_user():
+    """Everything but installing packages works without root."""
+    if os.getuid() != 0:
+        return
+    where = "/tmp/cvm-rootless" if not harness.IN_VM else scratch("rootless")
+    shutil.rmtree(where, ignore_errors=True)
+    os.makedirs(where)
+    try:
+        for name in ("intravisor", "intravisor-monitor", "intravisor-translate", "intravisor-libos"):
+            shutil.copy(os.path.join(BUILD, name), where)
+        os.chmod(where, 0o755)
+        command = [os.path.join(where, "intravisor"), *cvm_command(["/bin/echo", "rootless"])[1:]]
+        os.makedirs(where + "/home", exist_ok=True)
+        os.chown(where + "/home", 65534, 65534)
+        ours = run(["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
+                   env=dict(harness.ENV, HOME=where + "/home"), cwd="/")
+        expect(ours.status == 0 and ours.text() == "rootless\n", "failed", ours)
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+
+
+def check_command():
+    """`intravisor check` says whether this machine can run it."""
+    ran = run([INTRAVISOR, "check"])
+    if harness.HAVE_KEYS:
+        expect(ran.status == 0, "this machine has protection keys", ran)
+    else:
+        expect(ran.status != 0 and re.search(r"protection key|PKU", ran.text() + ran.errors(), re.I), "does not name what is missing", ran)
+
+
+def refuses_without_keys():
+    if harness.HAVE_KEYS:
+        return "this CPU has protection keys: nothing to refuse"
+    ours = cvm(["/bin/echo", "ran"], insecure=[])
+    expect(ours.status == 125 and b"ran" not in ours.out, "ran without protection keys and without being told to", ours)
+    return None
+
+
+FUNCTIONS = [
+    (hello("gcc"), "hello_glibc", "too"), (hello("static"), "hello_static_glibc", None), (hello("musl"), "hello_musl", None),
+    (hello("musl-static"), "hello_static_musl", "too"),
+    (tar_to_volume, None, None), (overlay_is_private, None, "too"), (read_only_volume, None, None), (openssl_genrsa, None, None),
+    (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
+    (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (two_redis, "two_redis_in_one", None),
+    (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
+    (pipes_between_cvms, None, None), (closed_pipe, None, None), (trace, None, None), (stats, None, None), (crash_report, None, "too"),
+    (leaves_nothing_behind, None, None), (ordinary_user, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
+]
+
+
+def prepare():
+    """What the emulated machine would take long to make."""
+    data("1mb")
+    compile_c(os.path.join(PROGRAMS, "crash.c"))
+    for kind in ("gcc", "musl-static"):
+        compile_c(os.path.join(ROOT, "tests/guest/hello.c"), kind)
+
+
+def tests():
+    found = [Test("e2e/" + name, same_as_native(command, more), vm=more.get("vm")) for name, command, more in TABLE]
+    found += [Test("e2e/" + (name or function.__name__), function, vm=vm) for function, name, vm in FUNCTIONS]
+    return found
