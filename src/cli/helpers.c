@@ -19,6 +19,8 @@ static const struct {
 	{"/intravisor-monitor", "/intravisor-translate", "/intravisor-libos"},
 	{"/../lib/intravisor/intravisor-monitor", "/../lib/intravisor/intravisor-translate",
 	 "/../lib/intravisor/intravisor-libos"},
+	{"/../libexec/intravisor/intravisor-monitor", "/../libexec/intravisor/intravisor-translate",
+	 "/../libexec/intravisor/intravisor-libos"},
 	{"/../monitor/intravisor-monitor", "/../translate/intravisor-translate", "/../libos/intravisor-libos"},
 };
 

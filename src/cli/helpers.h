@@ -1,5 +1,5 @@
 /*
- * Where the other binaries are: beside the command (the build directory), in ../lib/intravisor (installed), or in
+ * Where the other binaries are: beside the command (the build directory), in ../lib/intravisor or ../libexec/intravisor (installed), or in
  * meson's tree of targets. Never taken from the environment or PATH.
  */
 #ifndef CLI_HELPERS_H

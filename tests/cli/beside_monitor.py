@@ -1,0 +1,383 @@
+#!/usr/bin/python3
+"""The command beside a monitor (a fake one): what it hands over, prints, passes on and answers, and how it ends."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fakes import Box, libos_elf  # noqa: E402
+
+
+class BesideMonitor(unittest.TestCase):
+    def setUp(self):
+        self.box = Box()
+
+    def tearDown(self):
+        self.assertEqual(self.box.wait_nothing_left(), [], "processes are left")
+
+    def value(self, expression, *options, **more):
+        status, out, err = self.box.python(f"print({expression}, flush=True); cvm.exit(0)", *options, **more)
+        self.assertEqual((status, err), (0, ""))
+        return out.strip()
+
+    # Exit statuses
+
+    def test_exit_status_is_the_programs(self):
+        for code in (0, 1, 42, 255):
+            self.assertEqual(self.box.python(f"cvm.exit({code})")[0], code)
+
+    def test_exit_status_of_a_signal(self):
+        self.assertEqual(self.box.python("cvm.exit(139, 1)")[0], 139)
+        self.assertEqual(self.box.python("cvm.exit(11, 1)")[0], 139)
+
+    def test_first_status_that_is_not_zero(self):
+        cvms = "".join(f"  - {{name: c{i}, program: fake, args: ['time.sleep({delay}); cvm.exit({code})']}}\n"
+                       for i, (code, delay) in enumerate([(0, 0), (3, 0.2), (4, 0)]))
+        self.box.file("pod.yaml", "cVMs:\n" + cvms)
+        self.assertEqual(self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "pod.yaml")[0], 3)
+
+    def test_monitor_dies(self):
+        status, _, err = self.box.python("os.kill(os.getpid(), 9)")
+        self.assertEqual(status, 125)
+        self.assertIn("the monitor ended unexpectedly (killed by signal 9)", err)
+
+    def test_monitor_fatal(self):
+        status, _, err = self.box.python("cvm.send(20, b'no\\x1b memory'); os._exit(1)")
+        self.assertEqual((status, err), (125, "intravisor: no\\x1b memory\n"))
+
+    def test_monitor_cannot_be_executed(self):
+        self.box.helper("monitor", "neither ELF nor script")
+        status, _, err = self.box.python("")
+        self.assertEqual(status, 125)
+        self.assertIn("cannot start the monitor", err)
+
+    def test_killed_command_takes_the_monitor_along(self):
+        process = self.box.start("run", "--insecure-no-pkeys", "-q", "fake", "print('up', flush=True); time.sleep(60)")
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        process.kill()
+        process.communicate()
+        self.assertEqual(self.box.wait_nothing_left(), [])
+
+    # What is printed
+
+    def test_log_is_prefixed_and_escaped(self):
+        code = r"cvm.log(b'one\n\ntwo\ttab \x1b[2J\r\x07 \xc3\xa9 \xc3 \xff \xe2\x80\xae \xc2\x9b \x7f\x00'); cvm.exit(0)"
+        status, out, err = self.box.python(code, "--name", "web")
+        self.assertEqual((status, out), (0, ""))
+        self.assertEqual(err, "[web] one\n[web] two\ttab \\x1b[2J\\x0d\\x07 é \\xc3 \\xff \\xe2\\x80\\xae \\xc2\\x9b \\x7f\\x00\n")
+
+    def test_crash_report(self):
+        err = self.box.python("cvm.crash('SIGSEGV at 0x10\\n  in main'); cvm.exit(139, 1)", "--name", "db")[2]
+        self.assertEqual(err, "intravisor: db: SIGSEGV at 0x10\nintravisor: db:   in main\n")
+
+    def test_many_log_lines_stay_whole(self):
+        err = self.box.python("[cvm.log('x' * 2000) for i in range(500)]; cvm.exit(0)")[2]
+        self.assertEqual(err, ("[fake] " + "x" * 2000 + "\n") * 500)
+
+    def test_bad_messages_are_ignored(self):
+        code = ("monitor.events.send(b'abc'); cvm.send(999, b'x'); cvm.send(18, b'short'); cvm.send(2);"
+                "monitor.events.send(struct.pack('=IIII', 17, 77, 1, 0) + b'?'); cvm.exit(5)")
+        status, _, err = self.box.python(code)
+        self.assertEqual((status, err), (5, "[monitor] ?\n"))
+
+    def test_stats(self):
+        err = self.box.python("cvm.exit(0)", "--stats", "--name", "web")[2].splitlines()
+        self.assertEqual(len(err), 2)
+        self.assertEqual(dict(zip(err[0].split(), err[1].split())),
+                         {"cVM": "web", "status": "0", "wall_s": "1.500", "cpu_s": "0.250", "mem_peak": "3.0M",
+                          "hostcalls": "7", "fast_calls": "99", "trapped": "1", "fast": "99.00%", "faults": "2",
+                          "threads": "3", "handles": "5", "code": "2", "code_mem": "8.0K", "log_drop": "0B"})
+
+    def test_insecure_options_are_listed(self):
+        status, out, err = self.box.run("run", "--insecure-no-pkeys", "--insecure-no-scan", "fake", "cvm.exit(0)")
+        self.assertEqual([line.split(":")[:3] for line in err.splitlines()],
+                         [["intravisor", " warning", " --insecure-no-pkeys"], ["intravisor", " warning", " --insecure-no-scan"]])
+        self.assertEqual(self.value("monitor.insecure", "--insecure-no-wx"), str(1 | 1 << 8))
+
+    # Signals
+
+    def test_signals_are_passed_on(self):
+        code = "print('up', flush=True); cvm.exit(cvm.wait_signal())"
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+                       signal.SIGWINCH, signal.SIGCONT):
+            process = self.box.start("run", "--insecure-no-pkeys", "-q", "fake", code)
+            self.assertEqual(process.stdout.readline(), b"up\n")
+            process.send_signal(number)
+            process.communicate(timeout=20)
+            self.assertEqual(process.returncode, number)
+
+    def test_group_signal_reaches_the_program_once(self):
+        code = "print('up', flush=True); a = cvm.wait_signal(); b = cvm.wait_signal(0.3); cvm.exit(a + 100 * bool(b))"
+        process = self.box.start("run", "--insecure-no-pkeys", "-q", "fake", code, start_new_session=True)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, signal.SIGINT)
+
+    def test_ignored_signal_stays_ignored(self):
+        code = "print('up', flush=True); cvm.exit(bool(cvm.wait_signal(0.3)))"
+        process = self.box.start("run", "--insecure-no-pkeys", "-q", "fake", code,
+                                 preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 0)
+
+    # What is handed over
+
+    def test_arguments_and_defaults(self):
+        self.assertEqual(self.value("cvm.args[0], cvm.program, cvm.name, cvm.hostname, cvm.cwd, cvm.uid, cvm.gid"),
+                         "fake fake fake fake / 0 0")
+        self.assertEqual(self.value("cvm.threads, cvm.handles_max, cvm.log_rate, cvm.nice"), "256 4096 4194304 0")
+
+    def test_program_arguments_are_not_options(self):
+        code = "print(cvm.args[2:], flush=True); cvm.exit(0)"
+        for marker in (["--"], []):
+            out = self.box.run("run", "--insecure-no-pkeys", "-q", *marker, "fake", code, "--name", "-x", "--", "a b", "")[1]
+            self.assertEqual(out.strip(), str(["--name", "-x", "--", "a b", ""]))
+
+    def test_default_environment(self):
+        self.assertEqual(self.value("sorted(cvm.env.items())", env=dict(self.box.env, SECRET="x", LANG="C.UTF-8")),
+                         str(sorted({"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
+                                     "TERM": "dumb", "LC_ALL": "C", "LANG": "C.UTF-8"}.items())))
+
+    def test_environment_options(self):
+        env = dict(self.box.env, SECRET="x")
+        self.assertEqual(self.value("cvm.env['A'], cvm.env['SECRET'], 'B' in cvm.env, cvm.env['HOME'], cvm.env['E'] == ''",
+                                    "-e", "A=0", "-eA=1=2", "-e", "SECRET", "--env=B", "-e", "HOME=/h", "-e", "E=", env=env),
+                         "1=2 x False /h True")
+        self.assertEqual(self.value("cvm.env", "--env-clear", "-e", "A=1", env=env), "{'A': '1'}")
+        self.assertEqual(self.value("cvm.env['SECRET'], cvm.env['PATH']", "--env-host", env=env), "x /usr/bin:/bin")
+        self.assertEqual(self.value("cvm.env['HOME']", "-u", "5"), "/")
+
+    def test_limits(self):
+        self.assertEqual(self.value("cvm.memory, cvm.threads, cvm.handles_max, cvm.log_rate, cvm.uid, cvm.gid", "-m", "64M",
+                                    "--threads=7", "--handles", "99", "--log-rate", "2K", "-u", "5:6"),
+                         f"{64 << 20} 7 99 2048 5 6")
+        self.assertEqual(self.value("cvm.nice", "--cpu-weight", "1"), "19")
+        self.assertEqual(self.value("cvm.nice", "--cpu-weight", "100"), "0")
+        self.assertEqual(self.value("cvm.nice", "--cpu-weight", "33"), "5")
+
+    def test_default_mounts(self):
+        self.assertEqual(self.value("cvm.mounts"),
+                         str([(2, 3, 0, "/"), (5, 0, 0, "/dev"), (3, 0, 0, "/dev/shm"), (4, 0, 0, "/proc"), (3, 0, 0, "/run"),
+                              (3, 0, 0, "/tmp")]))
+
+    def test_volumes(self):
+        self.box.file("one", "1")
+        os.mkdir(os.path.join(self.box.work, "dir"))
+        options = ("-v", "dir:/data//x/", "-v", f"{self.box.work}/one:/etc/one:ro", "--tmpfs", "/data", "-v", "dir:/tmp:ro")
+        self.assertEqual(self.value("[m for m in cvm.mounts if m[3] not in ('/', '/dev', '/dev/shm', '/proc', '/run')]", *options),
+                         str([(3, 0, 0, "/data"), (1, 4, 0, "/data/x"), (6, 5, 1, "/etc/one"), (1, 6, 1, "/tmp")]))
+        self.assertEqual(self.value("[h[:2] for h in cvm.handles[3:]]", *options), "[(2, 1), (2, 3), (3, 1), (2, 1)]")
+        self.assertEqual(self.value("os.listdir(cvm.handles[4][2]), os.read(cvm.handles[5][2], 9)", *options), "[] b'1'")
+
+    def test_only_granted_descriptors_are_inherited(self):
+        read_end, write_end = os.pipe()
+        code = ("known = {0, 1, 2, monitor.text, monitor.data, monitor.events.fileno(), cvm.code.fileno(), cvm.handles[3][2],"
+                "int(__import__('sys').argv[1])};"
+                "there = set(map(int, os.listdir('/proc/self/fd'))) - known;"
+                "print([fd for fd in there if os.path.exists(f'/proc/self/fd/{fd}')], flush=True); cvm.exit(0)")
+        out = self.box.python(code, pass_fds=(read_end, write_end))[1]
+        self.assertEqual(out, "[]\n")
+
+    def test_stdio_rights(self):
+        self.assertEqual(self.value("[h[:2] for h in cvm.handles[:3]]", input=b""), "[(1, 1), (1, 2), (1, 2)]")
+
+    def test_closed_stdio_is_not_granted(self):
+        run = subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", self.box.command, "run", "--insecure-no-pkeys", "-q", "fake",
+                              "cvm.log(str([h[0] for h in cvm.handles[:4]])); cvm.exit(0)"], env=self.box.env, stderr=subprocess.PIPE, timeout=20)
+        self.assertEqual((run.returncode, run.stderr), (0, b"[fake] [0, 0, 1, 2]\n"))
+
+    def test_network_rules(self):
+        self.assertEqual(self.value("cvm.rules"), "[]")
+        self.assertEqual(self.value("cvm.rules", "-p", "80", "--bind", "127.0.0.1:8000-8010/udp", "--connect", "10.0.0.0/8:443",
+                                    "--connect=[fd00::/8]:*", "--publish", "localhost:0"),
+                         str([("bind", "tcp", "0.0.0.0", 0, 80, 80), ("bind", "tcp", "::", 0, 80, 80),
+                              ("bind", "udp", "127.0.0.1", 32, 8000, 8010), ("connect", "tcp", "10.0.0.0", 8, 443, 443),
+                              ("connect", "tcp", "fd00::", 8, 1, 65535), ("bind", "tcp", "127.0.0.1", 32, 0, 0),
+                              ("bind", "tcp", "::1", 128, 0, 0)]))
+        self.assertEqual(self.value("len(cvm.rules), cvm.rules[0]", "--net", "any"), "8 ('bind', 'tcp', '0.0.0.0', 0, 0, 65535)")
+
+    def test_yaml(self):
+        os.mkdir(os.path.join(self.box.work, "sub"))
+        path = self.box.file("sub/pod.yaml", """
+cVMs:
+  - name: one
+    program: [fake, "print(sorted(cvm.env)[:2], cvm.args[2:], cvm.memory, cvm.mounts[-1], cvm.rules, cvm.flags, flush=True); cvm.exit(0)"]
+    args: [a, 5]
+    env: {A: 1, HOME: null, B: "null"}
+    env_clear: true
+    memory: 1G
+    threads: 8
+    volumes: [{host: ., guest: /vol, read_only: true}]
+    bind: 80/udp
+    trace: true
+    runtime: libos
+  - args: [fake, "cvm.log(cvm.env['K']); cvm.exit(0)"]
+    name: two
+    env: [K=v]
+""")
+        status, out, err = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", path, cwd="/")
+        self.assertEqual((status, err), (0, "[two] v\n"))
+        self.assertEqual(out, "['A', 'B'] ['a', '5'] 1073741824 (1, 4, 1, '/vol') "
+                              "[('bind', 'udp', '0.0.0.0', 0, 80, 80), ('bind', 'udp', '::', 0, 80, 80)] 3\n")
+
+    def test_yaml_from_standard_input(self):
+        text = b"cVMs: [{name: a, program: fake, args: ['cvm.exit(9)']}]"
+        self.assertEqual(self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "-", input=text)[0], 9)
+
+    def test_thirteen_cvms(self):
+        self.box.file("pod.yaml", "cVMs:\n" + "".join(f"  - {{name: c{i}, args: [fake, cvm.exit(0)]}}\n" for i in range(13)))
+        status, _, err = self.box.run("run", "--insecure-no-pkeys", "--stats", "-q", "-y", "pod.yaml")
+        self.assertEqual((status, len(err.splitlines())), (0, 14))
+
+    def test_libos_image(self):
+        self.box.helper("libos", libos_elf(text=b"T" * 5000, data=b"D" * 300, bss=77))
+        self.assertEqual(self.value("len(os.pread(monitor.text, 99999, 0)), os.pread(monitor.text, 2, 9095),"
+                                    "os.pread(monitor.data, 999, 0) == b'D' * 300, monitor.data_size, monitor.bss_size, hex(monitor.entry)"),
+                         "12288 b'T\\x00' True 300 77 0x100010")
+
+    # Code channels and the cache
+
+    def images(self, status, out):
+        self.assertEqual(status, 0, out)
+        return out
+
+    def cache_files(self):
+        folder = os.path.join(self.box.home, ".cache/intravisor")
+        return sorted(os.path.join(folder, n) for n in os.listdir(folder)) if os.path.isdir(folder) else []
+
+    ASK = ("s, r, i = cvm.request({!r}, {}, {}, {}); print(s, r, i and (len(i), i[4096:4100], i[-1:]), flush=True);")
+
+    def ask(self, path, offset=0, size=4096, stubs=1, *options):
+        status, out, err = self.box.python(self.ASK.format(path, offset, size, stubs) + "cvm.exit(0)", *options)
+        self.assertEqual(status, 0, err)
+        return out.strip()
+
+    def settled(self, name, content):
+        path = self.box.file(name, content)
+        time.sleep(0.05)
+        return path
+
+    def test_code_is_translated_then_cached(self):
+        path = self.settled("prog", b"A" * 4096 + b"B" * 5000)
+        self.assertEqual(self.ask(path, 4096, 5000), "0  (16384, b'BBBB', b's')")
+        self.assertEqual(len(self.cache_files()), 1)
+        self.box.helper("translate", "#!/bin/false\n")  # another translator: not the same entry
+        self.assertRegex(self.ask(path, 4096, 5000), "^-8 the code translator failed with status 1 None$")
+
+    def test_cache_is_used(self):
+        path = self.settled("prog", b"A" * 4096)
+        self.ask(path)
+        before = os.stat(os.path.join(self.box.bin, "intravisor-translate"))
+        with open(os.path.join(self.box.bin, "intravisor-translate"), "r+b") as f:
+            f.write(b"#!/bin/false -I\n")
+        os.utime(os.path.join(self.box.bin, "intravisor-translate"), ns=(before.st_atime_ns, before.st_mtime_ns))
+        self.assertEqual(self.ask(path), "0  (12288, b'AAAA', b's')")
+        self.assertRegex(self.ask(path, 0, 4096, 0), "^-8 ", "another request is another entry")
+
+    def test_changed_file_is_not_taken_from_the_cache(self):
+        path = self.settled("prog", b"A" * 4096)
+        self.ask(path)
+        with open(path, "r+b") as f:
+            f.write(b"C" * 4096)
+        self.assertEqual(self.ask(path), "0  (12288, b'CCCC', b's')")
+
+    def test_damaged_entries_are_rewritten(self):
+        path = self.settled("prog", b"A" * 4096)
+        self.ask(path)
+        entry, = self.cache_files()
+        with open(entry, "rb") as f:
+            good = f.read()
+        wrong = [b"", good[:100], good[:-1], good + b"x", bytes(len(good))]
+        wrong += [good[:i] + bytes([good[i] ^ 1]) + good[i + 1:] for i in (0, 20, 4097, len(good) - 130, len(good) - 100, len(good) - 1)]
+        for content in wrong:
+            with open(entry, "wb") as f:
+                f.write(content)
+            self.assertEqual(self.ask(path), "0  (12288, b'AAAA', b's')")
+            with open(entry, "rb") as f:
+                self.assertEqual(f.read(), good)
+        os.unlink(entry)
+        os.symlink("/dev/zero", entry)
+        self.assertEqual(self.ask(path), "0  (12288, b'AAAA', b's')")
+        self.assertFalse(os.path.islink(entry))
+
+    def test_translator_failures(self):
+        self.assertEqual(self.ask(self.settled("bad", b"FAIL")), "-8 text at 0x0: cannot be rewritten\x1b[31m None")
+        self.assertEqual(self.ask(self.settled("die", b"DIE")), "-8 the code translator was killed by signal 9 None")
+        os.unlink(os.path.join(self.box.bin, "intravisor-translate"))
+        self.assertRegex(self.ask(self.settled("good", b"A")), "^-8 cannot start the code translator")
+        self.assertEqual(self.cache_files(), [])
+
+    def test_bad_requests(self):
+        path = self.box.file("prog", b"A" * 4096)
+        for arguments in ((path, 1, 4096), (path, 4096, 4096), (path, 0, 0), ("/dev/null", 0, 4096), (self.box.work, 0, 4096)):
+            self.assertRegex(self.ask(*arguments), "^-22 no segment of a regular file: Invalid argument None$")
+        out = self.box.python("print(cvm.request('', fds=[]), cvm.request('', fds=[1, 2]), flush=True); cvm.exit(0)")[1]
+        self.assertIn("bad code request", out)
+
+    def test_translators_run_side_by_side(self):
+        slow, fast = self.settled("slow", b"SLOW"), self.settled("fast", b"F")
+        self.box.file("pod.yaml", "cVMs:\n" + "".join(
+            f"  - {{name: c{i}, args: [fake, \"{self.ASK.format(path, 0, 4, 1)} cvm.exit(0)\"]}}\n" for i, path in enumerate([slow, slow, fast])))
+        started = time.monotonic()
+        status, out, _ = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "pod.yaml")
+        self.assertLess(time.monotonic() - started, 1.9)
+        self.assertEqual(status, 0)
+        self.assertIn("FFFF"[:1], out.splitlines()[0])
+
+    def test_translator_ends_with_the_run(self):
+        path = self.settled("hang", b"HANG")
+        code = f"import threading; threading.Thread(target=lambda: cvm.request({path!r}), daemon=True).start(); time.sleep(0.3); cvm.exit(4)"
+        self.assertEqual(self.box.python(code)[0], 4)
+
+    def test_without_a_cache_directory(self):
+        path = self.settled("prog", b"A" * 4096)
+        for env in ({"PATH": "/bin"}, {"HOME": "/proc/nowhere"}, {"XDG_CACHE_HOME": "/dev/null"}):
+            status, out, err = self.box.python(self.ASK.format(path, 0, 4096, 1) + "cvm.exit(0)", env=env)
+            self.assertEqual((status, out, err), (0, "0  (12288, b'AAAA', b's')\n", ""))
+        err = self.box.run("run", "--insecure-no-pkeys", "--verbose", "fake", "cvm.exit(0)", env={"HOME": "/proc/nowhere"})[2]
+        self.assertIn("no code cache on disk", err)
+
+    def test_cache_that_others_can_write_to_is_not_used(self):
+        path = self.settled("prog", b"A" * 4096)
+        folder = os.path.join(self.box.home, ".cache/intravisor")
+        os.makedirs(folder)
+        os.chmod(folder, 0o777)
+        self.ask(path)
+        self.assertEqual(self.cache_files(), [])
+
+    def test_cache_command(self):
+        self.ask(self.settled("prog", b"A" * 4096))
+        self.assertRegex(self.box.run("cache")[1], r"/\.cache/intravisor: 1 entries, 0\.0 MiB of 1024 MiB")
+        self.assertRegex(self.box.run("cache", "--clear")[1], "removed 1 entries")
+        self.assertEqual(self.cache_files(), [])
+
+    def test_bound_of_the_cache(self):
+        folder = os.path.join(self.box.home, ".cache/intravisor")
+        os.makedirs(folder, 0o700)
+        for i in range(3):
+            path = os.path.join(folder, f"{i:032x}.code")
+            with open(path, "wb") as f:
+                f.truncate(500 << 20)
+            os.utime(path, (1000 + i, 1000 + i))
+        with open(os.path.join(folder, "unrelated"), "w"):
+            pass
+        self.ask(self.settled("prog", b"A" * 4096))
+        names = [os.path.basename(p) for p in self.cache_files()]
+        self.assertNotIn(f"{0:032x}.code", names)
+        self.assertIn(f"{2:032x}.code", names)
+        self.assertIn("unrelated", names)
+        self.assertEqual(len(names), 4)
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed} passed, {failed} failed")
+    sys.exit(bool(failed))

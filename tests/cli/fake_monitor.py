@@ -1,0 +1,147 @@
+#!/usr/bin/python3 -I
+"""A monitor that isolates nothing: it speaks the launch description and the channels of src/abi with the real command,
+so that the command is tested by itself. A cVM's "program" is its second argument, Python run with a Cvm as `cvm`.
+
+Copied by fakes.py to intravisor-monitor beside a copy of the command.
+"""
+import array
+import ctypes
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+LAUNCH_HEAD = struct.Struct("=QIIIiiiQQQII")
+LAUNCH_CVM_HEAD = struct.Struct("=64sQIIQiiII")
+HANDLE = struct.Struct("=IIiI")
+NET_RULE = struct.Struct("=HHHHHHI16s")
+BOOT_HEAD = struct.Struct("=QIIIIIIIIIIII")
+MOUNT = struct.Struct("=IIII")
+MESSAGE = struct.Struct("=IIII")
+STATS = struct.Struct("=8Q2I3Q")
+CVM_SIZE = LAUNCH_CVM_HEAD.size + 64 * HANDLE.size + 64 * NET_RULE.size + 16
+CODE_REQUEST, CODE_REPLY, READY, LOG, EXIT, CRASH, FATAL, SIGNAL = 1, 2, 16, 17, 18, 19, 20, 32
+
+
+def string(block, at):
+    return block[at:block.index(b"\0", at)]
+
+
+def strings(block, at, count):
+    result = []
+    for _ in range(count):
+        result.append(string(block, at))
+        at += len(result[-1]) + 1
+    return result
+
+
+class Cvm:
+    def __init__(self, monitor, index, data):
+        self.monitor, self.index = monitor, index
+        at = LAUNCH_HEAD.size + index * CVM_SIZE
+        (name, self.memory, self.threads, self.handles_max, self.log_rate, self.nice, code, handles,
+         rules) = LAUNCH_CVM_HEAD.unpack_from(data, at)
+        self.name = name.rstrip(b"\0").decode()
+        self.code = socket.socket(fileno=code)
+        at += LAUNCH_CVM_HEAD.size
+        self.handles = [HANDLE.unpack_from(data, at + i * HANDLE.size)[:3] for i in range(handles)]
+        at += 64 * HANDLE.size
+        self.rules = []
+        for i in range(rules):
+            action, protocol, first, last, family, prefix, _, address = NET_RULE.unpack_from(data, at + i * NET_RULE.size)
+            address = socket.inet_ntop(family, address[:4 if family == socket.AF_INET else 16])
+            self.rules.append(("bind" if action == 1 else "connect", "tcp" if protocol == 6 else "udp", address, prefix, first, last))
+        offset, size = struct.unpack_from("=QQ", data, at + 64 * NET_RULE.size)
+        boot = data[offset:offset + size]
+        (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, self.uid, self.gid, mounts) = \
+            BOOT_HEAD.unpack_from(boot)
+        assert boot_size == size
+        self.args = [s.decode(errors="surrogateescape") for s in strings(boot, argv, argc)]
+        self.env = dict(s.decode(errors="surrogateescape").split("=", 1) for s in strings(boot, envp, envc))
+        self.program, self.cwd, self.hostname = (string(boot, at).decode() for at in (program, cwd, hostname))
+        self.mounts = []
+        for i in range(mounts):
+            kind, handle, read_only, path = MOUNT.unpack_from(boot, BOOT_HEAD.size + i * MOUNT.size)
+            self.mounts.append((kind, handle, read_only, string(boot, path).decode()))
+        self.signals = []
+
+    def send(self, kind, payload=b""):
+        self.monitor.events.send(MESSAGE.pack(kind, self.index, len(payload), 0) + payload)
+
+    def log(self, text):
+        self.send(LOG, text if isinstance(text, bytes) else text.encode())
+
+    def crash(self, text):
+        self.send(CRASH, text.encode())
+
+    def exit(self, status, signaled=0, stats=(1500000000, 250000000, 3 << 20, 0, 7, 1, 2, 99, 3, 5, 0, 2, 8192)):
+        self.send(EXIT, struct.pack("=iI", status, signaled) + STATS.pack(*stats))
+
+    def wait_signal(self, seconds=10):
+        deadline = time.monotonic() + seconds
+        while not self.signals and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return self.signals.pop(0) if self.signals else None
+
+    def request(self, path, offset=0, size=4096, stubs=1, fds=None):
+        """The reply: (status, reason, image bytes or None)."""
+        fd = os.open(path, os.O_RDONLY) if fds is None else -1
+        payload = struct.pack("=QQII", offset, size, stubs, 0)
+        control = array.array("i", [fd] if fds is None else fds)
+        self.code.sendmsg([MESSAGE.pack(CODE_REQUEST, self.index, len(payload), 0) + payload],
+                          [(socket.SOL_SOCKET, socket.SCM_RIGHTS, control)] if len(control) else [])
+        data, ancillary, _, _ = self.code.recvmsg(65536, socket.CMSG_SPACE(4))
+        if fd >= 0:
+            os.close(fd)
+        kind, cvm, size, _ = MESSAGE.unpack_from(data)
+        assert kind == CODE_REPLY and cvm == self.index and size == len(data) - MESSAGE.size
+        image = None
+        if ancillary:
+            image_fd, = struct.unpack("=i", ancillary[0][2][:4])
+            import fcntl
+            fcntl.fcntl(image_fd, 1033, 8)  # F_ADD_SEALS, F_SEAL_WRITE: fails if anybody could still write
+            image = os.pread(image_fd, 1 << 24, 0)
+            os.close(image_fd)
+        return struct.unpack_from("=i", data, MESSAGE.size)[0], data[MESSAGE.size + 4:].decode(), image
+
+
+class Monitor:
+    def __init__(self, fd):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        data = os.pread(fd, 1 << 26, 0)
+        (magic, version, size, self.insecure, events, self.text, self.data, self.data_size, self.bss_size, self.entry,
+         count, _) = LAUNCH_HEAD.unpack_from(data)
+        assert magic == 0x3148434e554c5643 and version == 1 and size == len(data), "bad launch description"
+        self.events = socket.socket(fileno=events)
+        self.cvms = [Cvm(self, i, data) for i in range(count)]
+
+    def listen(self):
+        while True:
+            data = self.events.recv(4096)
+            if not data:
+                return
+            kind, _, _, _ = MESSAGE.unpack_from(data)
+            if kind == SIGNAL:
+                for cvm in self.cvms:
+                    cvm.signals.append(struct.unpack_from("=i", data, MESSAGE.size)[0])
+
+    def run(self):
+        threading.Thread(target=self.listen, daemon=True).start()
+        self.events.send(MESSAGE.pack(READY, 0, 0, 0))
+        threads = [threading.Thread(target=self.run_cvm, args=(c,)) for c in self.cvms]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def run_cvm(self, cvm):
+        exec(cvm.args[1], {"cvm": cvm, "monitor": self, "os": os, "time": time, "signal": signal, "struct": struct})
+
+
+monitor = Monitor(int(sys.argv[1]))
+monitor.run()
+sys.stdout.flush()
+os._exit(0)
