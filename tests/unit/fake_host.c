@@ -1,0 +1,139 @@
+/*
+ * A monitor for unit tests of the libOS: a slot, a vCPU page behind GS, and a gate that does the mem_* hostcalls with the
+ * host's own mmap family. No isolation; the libOS's files run as ordinary code of the
+ * test. In the C library's world: the test proper is in the libOS's (their basic types do not go together).
+ */
+#define _GNU_SOURCE
+#include "abi/hostcall.h"
+#include "abi/slot.h"
+#include "abi/vcpu.h"
+#include "unit/fake_host.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct vcpu_page g_vcpu;
+static uint64_t g_base;
+unsigned long fake_hostcalls;
+
+long fake_hostcall(long nr, long a0, long a1, long a2, long a3, long a4);
+
+/* Register convention of abi/hostcall.h to System V; keeps what the gate keeps. */
+__asm__(".text\n"
+	"fake_gate:\n"
+	"	push %rbp\n"
+	"	mov %rsp, %rbp\n"
+	"	and $-16, %rsp\n"
+	"	mov %r8, %rcx\n"  /* a2 */
+	"	mov %rsi, %rdx\n" /* a1 */
+	"	mov %rdi, %rsi\n" /* a0 */
+	"	mov %r11, %rdi\n" /* number */
+	"	mov %r9, %r8\n"	  /* a3 */
+	"	mov %r10, %r9\n"  /* a4 */
+	"	call fake_hostcall\n"
+	"	mov %rbp, %rsp\n"
+	"	pop %rbp\n"
+	"	ret\n");
+extern char fake_gate[];
+
+static long result(void *p)
+{
+	return p == MAP_FAILED ? -errno : 0;
+}
+
+static int checked(long addr, long size)
+{
+	uint64_t at = (uint64_t)addr - g_base;
+
+	if ((addr | size) & 4095 || size <= 0)
+		return -EINVAL;
+	return at < SLOT_LIBOS_HEAP || at >= SLOT_SIZE || (uint64_t)size > SLOT_SIZE - at ? -EFAULT : 0;
+}
+
+static long reserve(long addr, long size)
+{
+	return result(mmap((void *)addr, (size_t)size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0));
+}
+
+long fake_hostcall(long nr, long a0, long a1, long a2, long a3, long a4)
+{
+	int shared = a3 & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE;
+	long ret;
+
+	fake_hostcalls++;
+	if (nr <= HC_mem_sync && nr >= HC_mem_commit && checked(a0, a1))
+		return checked(a0, a1);
+	switch (nr) {
+	case HC_mem_commit:
+		return result(mmap((void *)a0, (size_t)a1, (int)a2, shared | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0));
+	case HC_mem_release:
+		return reserve(a0, a1);
+	case HC_mem_protect:
+		return mprotect((void *)a0, (size_t)a1, (int)a2) ? -errno : 0;
+	case HC_mem_seal_code:
+		return mprotect((void *)a0, (size_t)a1, PROT_READ | PROT_EXEC) ? -errno : 0;
+	case HC_mem_map_file:
+		return result(mmap((void *)a0, (size_t)a1, (int)a2, shared | MAP_FIXED, (int)a4, 0));
+	case HC_mem_advise:
+		return madvise((void *)a0, (size_t)a1, (int)a2) ? -errno : 0;
+	case HC_mem_move:
+		ret = result(mremap((void *)a0, (size_t)a1, (size_t)a3, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)a2));
+		return ret ? ret : reserve(a0, a1);
+	case HC_mem_sync:
+		return 0;
+	case HC_random:
+		return getrandom((void *)a0, (size_t)a1, 0);
+	case HC_cvm_log:
+		return (long)fwrite((void *)a0, 1, (size_t)a1, stdout);
+	case HC_cvm_exit:
+		exit(1);
+	default:
+		fprintf(stderr, "unexpected hostcall %ld\n", nr);
+		exit(1);
+	}
+}
+
+uint64_t fake_host_init(void *thread)
+{
+	char *p = mmap(NULL, 2 * SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		exit(77);
+	}
+	g_base = ((uint64_t)p + SLOT_SIZE - 1) & SLOT_MASK;
+	g_vcpu.self = (uint64_t)&g_vcpu;
+	g_vcpu.gate = (uint64_t)fake_gate;
+	g_vcpu.libos_thread = (uint64_t)thread;
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &g_vcpu);
+	return g_base;
+}
+
+void fake_host_fail(const char *file, int line, const char *what)
+{
+	printf("%s:%d: failed: %s\n", file, line, what);
+	exit(1);
+}
+
+bool fake_host_access(uint64_t addr, bool *writable)
+{
+	int fd[2];
+	bool readable;
+
+	if (pipe(fd))
+		exit(1);
+	readable = write(fd[1], (void *)addr, 1) == 1;
+	if (!readable && write(fd[1], "x", 1) != 1)
+		exit(1);
+	/* read() of the same byte back: changes nothing */
+	*writable = readable && read(fd[0], (void *)addr, 1) == 1;
+	close(fd[0]);
+	close(fd[1]);
+	return readable;
+}
