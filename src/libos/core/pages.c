@@ -13,6 +13,7 @@
 #include "abi/slot.h"
 
 #define STEP_PAGES 64u		   /* smallest commit: 256 KiB */
+#define STEP_PAGES_MAX 2048u	   /* largest step; each commit is a mapping of the host, so they grow with the heap */
 #define KEEP_PAGES 1024u	   /* committed free pages kept for reuse: 4 MiB */
 #define BINS 40u		   /* 1..31 pages exactly, then powers of two */
 #define HEAP_PAGES ((uint32_t)((SLOT_LIBOS_END - SLOT_LIBOS_HEAP) / PAGE_SIZE))
@@ -24,6 +25,7 @@ static uint64_t g_base;		/* address of page 0 */
 static uint32_t g_count;	/* pages that have records so far: [1, g_count) */
 static uint64_t g_records_end;	/* committed bytes of the record array */
 static uint32_t g_kept;		/* committed free pages */
+static uint32_t g_committed;	/* committed pages */
 static uint32_t g_bin[2][BINS]; /* [committed][size bin] -> first page of the first run */
 
 struct page *page_number(uint32_t number)
@@ -143,7 +145,7 @@ static void run_cut(struct page *p, uint32_t pages)
 
 static struct page *run_commit(uint32_t pages)
 {
-	uint32_t step = MAX(pages, STEP_PAGES);
+	uint32_t step = MAX(pages, MIN(MAX(g_committed / 8, STEP_PAGES), STEP_PAGES_MAX));
 	struct page *p = run_find(step, false);
 
 	if (!p && heap_extend(step))
@@ -154,6 +156,7 @@ static struct page *run_commit(uint32_t pages)
 	}
 	if (!p || hostcall(HC_mem_commit, page_address(p), step * PAGE_SIZE, 3, HC_MEM_SHARED) < 0)
 		return NULL;
+	g_committed += step;
 	run_cut(p, step);
 	if (step > pages)
 		run_free(p + pages, step - pages, true);
@@ -190,6 +193,8 @@ void pages_give(void *run)
 	release = release || (g_kept > KEEP_PAGES && pages >= STEP_PAGES);
 	if (release)
 		release = hostcall(HC_mem_release, run, pages * PAGE_SIZE) == 0;
+	if (release)
+		g_committed -= pages;
 	run_free(p, pages, !release);
 	mutex_unlock(&g_lock);
 }

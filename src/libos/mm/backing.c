@@ -94,6 +94,10 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 			return -ENOMEM;
 	}
 	ret = hostcall(HC_mem_map_code, start, size, handle, offset, stubs ? HC_CODE_STUBS : 0);
+	if (ret == -EBADF) { /* a memory object: no image of it is kept */
+		kfree(code);
+		return map_copy(v, start, end, PROT_READ | PROT_EXEC);
+	}
 	if (ret < 0)
 		report_refused(v, file_offset, ret);
 	if (ret <= 0) {
@@ -141,7 +145,7 @@ int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 		return (int)hostcall(HC_mem_protect, start, end - start, prot & ACCESS);
 	if (v->prot & PROT_EXEC)
 		return 0; /* and not writable: nothing changes for the host */
-	if (v->file && !(v->flags & VMA_DIRTY) && !v->code)
+	if (v->file && !(v->flags & VMA_DIRTY))
 		return map_code(v, start, end);
 	return (int)hostcall(HC_mem_seal_code, start, end - start);
 }
