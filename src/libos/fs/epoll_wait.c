@@ -1,0 +1,286 @@
+/*
+ * epoll: the ready list and waiting (fs/epoll.h says how it works). The hot path of servers is epoll_wait_events() of an
+ * epoll with host files only: one hostcall that writes straight into the program's array.
+ */
+#include "core/hostcall.h"
+#include "core/uaccess.h"
+#include "fs/epoll.h"
+
+#include <linux/time.h>
+
+static void write_eventfd(struct epoll *ep)
+{
+	uint64_t one = 1;
+
+	(void)hostcall(HC_file_write, ep->eventfd, &one, sizeof(one));
+}
+
+/* ready_lock held, the ready list as it is now. Pairs with enter_sleep(): one of both sees the other. */
+static bool somebody_sleeps(struct epoll *ep)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(&ep->sleepers, __ATOMIC_SEQ_CST) || ep->observed;
+}
+
+void epoll_item_ready(struct epoll_item *item)
+{
+	struct epoll *ep = item->epoll;
+	bool signal = false;
+
+	mutex_lock(&ep->ready_lock);
+	if (list_empty(&item->ready))
+		list_append(&ep->ready, &item->ready);
+	if (somebody_sleeps(ep) && !ep->signaled)
+		signal = ep->signaled = true;
+	mutex_unlock(&ep->ready_lock);
+	if (signal)
+		write_eventfd(ep);
+}
+
+uint32_t epoll_item_poll(struct epoll_item *item)
+{
+	uint32_t wanted = __atomic_load_n(&item->events, __ATOMIC_RELAXED);
+
+	if (!(wanted & ~(uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE)))
+		return 0;
+	return item->file->ops->poll(item->file) & (wanted | EPOLLERR | EPOLLHUP);
+}
+
+void epoll_clear_signal(struct epoll *ep)
+{
+	uint64_t count;
+
+	mutex_lock(&ep->ready_lock);
+	ep->signaled = false;
+	if (ep->observed) /* level-triggered then */
+		(void)hostcall(HC_file_read, ep->eventfd, &count, sizeof(count));
+	mutex_unlock(&ep->ready_lock);
+}
+
+static struct epoll_item *pop(struct epoll *ep, struct list *from)
+{
+	struct epoll_item *item = NULL;
+
+	mutex_lock(&ep->ready_lock);
+	if (!list_empty(from)) {
+		item = list_entry(from->next, struct epoll_item, ready);
+		list_remove(&item->ready);
+	}
+	mutex_unlock(&ep->ready_lock);
+	return item;
+}
+
+/* Move all of `from` to the front of `to`; ready_lock held. */
+static void splice(struct list *from, struct list *to)
+{
+	if (list_empty(from))
+		return;
+	from->prev->next = to->next;
+	to->next->prev = from->prev;
+	to->next = from->next;
+	from->next->prev = to;
+	list_init(from);
+}
+
+static void put_back(struct epoll *ep, struct epoll_item *item)
+{
+	mutex_lock(&ep->ready_lock);
+	if (list_empty(&item->ready))
+		list_append(&ep->ready, &item->ready);
+	mutex_unlock(&ep->ready_lock);
+}
+
+/* Hand what did not fit back, and make sure that others learn of what is still ready. */
+static void end_scan(struct epoll *ep, struct list *rest)
+{
+	bool signal = false;
+
+	mutex_lock(&ep->ready_lock);
+	splice(rest, &ep->ready);
+	if (!list_empty(&ep->ready) && somebody_sleeps(ep) && !ep->signaled)
+		signal = ep->signaled = true;
+	mutex_unlock(&ep->ready_lock);
+	if (signal)
+		write_eventfd(ep);
+}
+
+static void begin_scan(struct epoll *ep, struct list *todo)
+{
+	list_init(todo);
+	mutex_lock(&ep->ready_lock);
+	splice(&ep->ready, todo);
+	mutex_unlock(&ep->ready_lock);
+}
+
+/* Deliver ready libOS objects to the program's array: count, or -EFAULT. */
+static long harvest(struct epoll *ep, struct epoll_event *user, int max)
+{
+	struct epoll_item *item;
+	struct list todo;
+	long n = 0;
+
+	mutex_lock(&ep->items_lock);
+	begin_scan(ep, &todo);
+	while (n < max && (item = pop(ep, &todo))) {
+		uint32_t events = epoll_item_poll(item);
+		struct epoll_event e = { .events = events, .data = item->data };
+
+		if (!events)
+			continue;
+		if (copy_to_user(user + n, &e, sizeof(e))) {
+			put_back(ep, item);
+			if (!n)
+				n = -EFAULT;
+			break;
+		}
+		n++;
+		if (item->events & EPOLLONESHOT)
+			__atomic_and_fetch(&item->events, (uint32_t)(EPOLLET | EPOLLONESHOT), __ATOMIC_RELAXED);
+		else if (!(item->events & EPOLLET))
+			put_back(ep, item);
+	}
+	end_scan(ep, &todo);
+	mutex_unlock(&ep->items_lock);
+	return n;
+}
+
+bool epoll_refresh(struct epoll *ep)
+{
+	struct epoll_item *item;
+	struct list todo;
+	bool ready = false;
+
+	for (unsigned fd = 0; ep->nested_count && fd < ep->by_fd_count; fd++)
+		for (struct epoll_item *i = ep->by_fd[fd]; i; i = i->next)
+			if (epoll_of(i->file))
+				(void)i->file->ops->poll(i->file);
+	begin_scan(ep, &todo);
+	while (!ready && (item = pop(ep, &todo))) {
+		ready = epoll_item_poll(item) != 0;
+		if (ready)
+			put_back(ep, item);
+	}
+	if (!ready && ep->observed && ep->eventfd >= 0) {
+		bool empty;
+
+		mutex_lock(&ep->ready_lock);
+		empty = list_empty(&ep->ready) && list_empty(&todo);
+		mutex_unlock(&ep->ready_lock);
+		if (empty && ep->signaled)
+			epoll_clear_signal(ep);
+	}
+	end_scan(ep, &todo);
+	return ready;
+}
+
+/* Take the eventfd's event, if there is an eventfd, out of what the host returned. */
+static long strip(struct epoll *ep, struct epoll_event *user, long n, bool *signaled)
+{
+	*signaled = false;
+	if (ep->eventfd < 0)
+		return n;
+	for (long i = 0; i < n; i++) {
+		struct epoll_event e;
+
+		if (copy_from_user(&e, user + i, sizeof(e)))
+			return -EFAULT;
+		if (e.data != ep->cookie)
+			continue;
+		*signaled = true;
+		epoll_clear_signal(ep);
+		if (i < n - 1 && (copy_from_user(&e, user + n - 1, sizeof(e)) || copy_to_user(user + i, &e, sizeof(e))))
+			return -EFAULT;
+		return n - 1;
+	}
+	return n;
+}
+
+static bool ready_empty(struct epoll *ep)
+{
+	return __atomic_load_n(&ep->ready.next, __ATOMIC_SEQ_CST) == &ep->ready;
+}
+
+/* Announce a sleep in the host epoll, unless something is ready after all. */
+static bool enter_sleep(struct epoll *ep)
+{
+	__atomic_add_fetch(&ep->sleepers, 1, __ATOMIC_SEQ_CST);
+	if (likely(ready_empty(ep)))
+		return true;
+	__atomic_sub_fetch(&ep->sleepers, 1, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+static void leave_sleep(struct epoll *ep)
+{
+	__atomic_sub_fetch(&ep->sleepers, 1, __ATOMIC_SEQ_CST);
+}
+
+/* What is ready now on both sides, without sleeping. */
+static long collect(struct epoll *ep, struct epoll_event *user, int max)
+{
+	bool signaled, host_first = max == 1 && (ep->host_turn = !ep->host_turn);
+	long n = 0, ret;
+
+	if (!host_first && !ready_empty(ep))
+		n = harvest(ep, user, max);
+	if (n < 0 || n == max)
+		return n;
+	if (ep->host_count || ep->signaled) {
+		ret = hostcall(HC_epoll_wait, ep->host, user + n, max - n, 0);
+		if (ret > 0)
+			ret = strip(ep, user + n, ret, &signaled);
+		if (ret < 0 && ret != -EINTR)
+			return n ? n : ret;
+		n += MAX(ret, 0l);
+	}
+	if (host_first && n == 0 && !ready_empty(ep))
+		n = harvest(ep, user, max);
+	return n;
+}
+
+/* Sleep once. *ended: the time is over or an error came. */
+static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout, bool *ended)
+{
+	bool signaled = false;
+	long n, more;
+
+	*ended = false;
+	if (!enter_sleep(ep))
+		return 0;
+	n = hostcall_blocking(HC_epoll_wait, ep->host, user, max, timeout);
+	leave_sleep(ep);
+	if (n <= 0) {
+		*ended = n == 0 || n != -EINTR || work_pending();
+		return n == -EINTR ? (*ended ? -ERESTARTNOHAND : 0) : n;
+	}
+	n = strip(ep, user, n, &signaled);
+	if (n < 0 || n == max || !signaled)
+		return n;
+	more = harvest(ep, user + n, max - (int)n);
+	return more < 0 ? (n ? n : more) : n + more;
+}
+
+long epoll_wait_events(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout)
+{
+	int64_t deadline = timeout > 0 ? clock_now(CLOCK_MONOTONIC) + timeout : 0;
+
+	for (;;) {
+		bool ended;
+		long n = 0;
+
+		if (unlikely(ep->nested_count)) {
+			mutex_lock(&ep->items_lock);
+			(void)epoll_refresh(ep);
+			mutex_unlock(&ep->items_lock);
+		}
+		if (timeout == 0 || !ready_empty(ep))
+			n = collect(ep, user, max);
+		if (n || timeout == 0)
+			return n;
+		n = sleep_host(ep, user, max, timeout, &ended);
+		if (n || ended)
+			return n;
+		if (timeout > 0)
+			timeout = MAX(deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0);
+	}
+}
