@@ -1,10 +1,12 @@
 /*
  * The command `intravisor`: untrusted, parses what a person wrote and stays beside the monitor as its parent.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/launch_build.h"
 #include "cli/machine.h"
 #include "cli/message.h"
 #include "config/value.h"
@@ -25,10 +27,10 @@ static int command_check(char **arguments)
 	return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int dispatch(char **argv)
 {
 	static const char *const commands[] = {"run", "check", "cache", NULL};
-	const char *command = argc > 1 ? argv[1] : NULL;
+	const char *command = argv[0] ? argv[1] : NULL;
 
 	if (!command) {
 		message_error("no command is given (run, check or cache; see intravisor --help)");
@@ -54,4 +56,17 @@ int main(int argc, char **argv)
 	else
 		message_error("unknown command %.100s (run, check or cache; see intravisor --help)", command);
 	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	launch_prepare_stdio();
+	int status = dispatch(argv);
+	errno = 0;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+		message_error("cannot write to standard output: %s", strerror(errno ? errno : EIO));
+		return 1;
+	}
+	return status;
 }

@@ -2,8 +2,6 @@
  * `intravisor run`: options or YAML to a configuration, the configuration to a launch plan, the plan to a monitor.
  * Called by main.c. Everything that can be found wrong is found before anything is started.
  */
-#include <errno.h>
-
 #include "cli/commands.h"
 #include "cli/helpers.h"
 #include "cli/launch_build.h"
@@ -57,7 +55,6 @@ int command_run(char **arguments)
 	struct config_error error = {0};
 	int status = EXIT_USAGE;
 
-	launch_prepare_stdio();
 	int ret = read_configuration(arguments, &options, &config, &error);
 	message_quiet(options.quiet);
 	if (ret == 0 && options.help) {

@@ -1,0 +1,317 @@
+#!/usr/bin/python3
+"""Wrong options, configuration files and environments: each gives one line that names the place and the remedy, the
+right exit status, starts nothing and leaves nothing behind.
+"""
+import os
+import resource
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fakes import Box, libos_elf  # noqa: E402
+
+BASE = ["run", "--insecure-no-pkeys", "-q"]
+LONG = "x" * 5000
+
+# (arguments behind BASE, what the message must contain after "intravisor: ")
+OPTIONS = [
+    ([], "run: no program is given (intravisor run [OPTIONS] -- PROGRAM"),
+    (["--"], "run: no program is given"),
+    (["--memry", "1G", "x"], "run: unknown option --memry (did you mean --memory?)"),
+    (["--volumes=a:b", "x"], "run: unknown option --volumes (did you mean --volume?)"),
+    (["--insecure-no-pkey", "x"], "(did you mean --insecure-no-pkeys?)"),
+    (["--frobnicate", "x"], "run: unknown option --frobnicate (see intravisor run --help)"),
+    (["-Z", "x"], "run: unknown option -Z (see intravisor run --help)"),
+    (["-", "x\x1b[2J"], None),  # "-" is a program's name
+    (["--memory"], "--memory: the value is missing"),
+    (["-m"], "-m: the value is missing"),
+    (["-m", "12Q", "x"], "-m: \"12Q\" is not a size (use 64M, 2G)"),
+    (["--memory", "", "x"], "--memory: \"\" is not a size"),
+    (["--memory=1.5G", "x"], "--memory: \"1.5G\" is not a size"),
+    (["--memory=-1", "x"], "--memory: \"-1\" is not a size"),
+    (["--memory=99999999999999999999", "x"], "is not a size"),
+    (["--memory=17179869184G", "x"], "is not a size"),
+    (["--memory", "1K", "x"], "--memory: 1K is out of range (use 8M to 48G)"),
+    (["--memory", "100G", "x"], "--memory: 100G is out of range (use 8M to 48G)"),
+    (["--memory", "1G", "--memory", "2G", "x"], "--memory: given twice"),
+    (["--memory", "1\x1b[2JG", "x"], "--memory: \"1\\x1b[2JG\" is not a size"),
+    (["--memory", "1\nintravisor: fake", "x"], "--memory: \"1\\x0aintravisor: fake\" is not a size"),
+    (["--memory", LONG, "x"], "is not a size (use 64M, 2G)"),
+    (["--threads", "0", "x"], "--threads: 0 is out of range (use 1 to 1024)"),
+    (["--threads", "many", "x"], "--threads: \"many\" is not a number (use 1 to 1024)"),
+    (["--handles", "1", "x"], "--handles: 1 is out of range (use 16 to 65536)"),
+    (["--cpu-weight", "10001", "x"], "--cpu-weight: 10001 is out of range (use 1 to 10000)"),
+    (["--log-rate", "1", "x"], "--log-rate: 1 is out of range (use 1K to 1T)"),
+    (["--name", "a b", "x"], "--name: \"a b\" is not a name (use 1 to 63 of A-Z a-z 0-9 _ . -)"),
+    (["--name", "a" * 64, "x"], "is not a name"),
+    (["--name=", "x"], "--name: \"\" is not a name"),
+    (["--hostname", "a_b", "x"], "--hostname: \"a_b\" is not a host name"),
+    (["--root", "/nonexistent", "x"], "--root: cannot open the root directory /nonexistent: No such file or directory (name an existing directory)"),
+    (["--root", "/etc/passwd", "x"], "--root: cannot open the root directory /etc/passwd: Not a directory"),
+    (["--root=", "x"], "--root: the directory is missing"),
+    (["-v", "/etc", "x"], "-v: \"/etc\" names no place inside the cVM (use HOST:GUEST or HOST:GUEST:ro)"),
+    (["-v", ":/x", "x"], "-v: the host's path is missing"),
+    (["-v", "/etc:x", "x"], "-v: \"x\" is not an absolute path inside the cVM (start it with /)"),
+    (["-v", "/etc:", "x"], "-v: \"\" is not an absolute path"),
+    (["-v", "/etc:/a/../b", "x"], "-v: \"/a/../b\" contains \"..\" (write the path out)"),
+    (["-v", "/etc:/x:rx", "x"], "-v: \"rx\" is not a mode (use ro or rw)"),
+    (["-v", "/etc://", "x"], "-v: a volume cannot replace the cVM's root"),
+    (["--volume", "/nonexistent:/x", "x"], "--volume: cannot find /nonexistent on the host: No such file or directory (create it first)"),
+    (["-v", "/dev/null:/x", "x"], "-v: /dev/null is neither a directory nor a regular file"),
+    (["-v", "fifo:/x", "x"], "-v: fifo is neither a directory nor a regular file"),
+    (["-v", "socket:/x", "x"], "-v: socket is neither a directory nor a regular file"),
+    (["-v", "loop:/x", "x"], "-v: cannot find loop on the host: Too many levels of symbolic links"),
+    (["-v", "/etc:/x", "-v", "/usr:/x/", "x"], "two volumes are mounted on /x (remove one)"),
+    (["-v", "/etc:/x", "--tmpfs", "/x", "x"], "a volume and a tmpfs are mounted on /x (remove one)"),
+    (["--tmpfs", "/x", "--tmpfs", "//x", "x"], "two tmpfs are mounted on /x (remove one)"),
+    (["--tmpfs", "/", "x"], "--tmpfs: the cVM's root cannot be a tmpfs"),
+    (["--tmpfs", "tmp", "x"], "--tmpfs: \"tmp\" is not an absolute path"),
+    (["-v", "/etc:/" + LONG, "x"], "-v: the path is too long (at most 4095 bytes)"),
+    (sum((["-v", f"/etc:/v{i}"] for i in range(25)), []) + ["x"], "-v: too many volumes (at most 24)"),
+    (sum((["--tmpfs", f"/v{i}"] for i in range(17)), []) + ["x"], "--tmpfs: too many tmpfs mounts (at most 16)"),
+    (["-e", "=1", "x"], "-e: \"\" is not the name of a variable (use NAME=VALUE or NAME)"),
+    (["-w", "here", "x"], "-w: \"here\" is not an absolute path"),
+    (["-u", "root", "x"], "-u: \"root\" is not UID or UID:GID (numbers, for example 1000:1000)"),
+    (["-u", "1:", "x"], "-u: \"1:\" is not UID or UID:GID"),
+    (["-u", "4294967295", "x"], "is not UID or UID:GID"),
+    (["-p", "70000", "x"], "-p: \"70000\": not a port from 0 to 65535 (use [ADDRESS:]PORT"),
+    (["-p", "http", "x"], "-p: \"http\": not a port from 0 to 65535"),
+    (["-p", "8080:80", "x"], "-p: \"8080:80\": ports are not translated"),
+    (["--publish", "90-80", "x"], "--publish: \"90-80\": the range of ports is empty"),
+    (["--bind", "80/sctp", "x"], "--bind: \"80/sctp\": not a port or a range of ports"),
+    (["--bind", "::1:80", "x"], "--bind: \"::1:80\": an IPv6 address needs brackets"),
+    (["--bind", "[::1:80", "x"], "--bind: \"[::1:80\": the ] of the IPv6 address is missing"),
+    (["--bind", "[::1]", "x"], "--bind: \"[::1]\": the port is missing"),
+    (["--bind", "10.0.0.0/8:80", "x"], "a prefix makes sense only in what may be connected to"),
+    (["--connect", "example.org:80", "x"], "--connect: \"example.org:80\": not an IPv4 address or an IPv6 address in brackets (names are not resolved)"),
+    (["--connect", "10.0.0.1", "x"], "--connect: \"10.0.0.1\": the port is missing"),
+    (["--connect", "10.0.0.1:", "x"], "not a port from 0 to 65535"),
+    (["--connect", "10.0.0.1:0", "x"], "port 0 cannot be connected to"),
+    (["--connect", "10.0.0.1/8:80", "x"], "the address has bits behind the prefix"),
+    (["--connect", "10.0.0.0/33:80", "x"], "the prefix is not a number from 0 to 32"),
+    (["--connect", "[fd00::/129]:80", "x"], "the prefix is not a number from 0 to 128"),
+    (sum((["--connect", f"*:{i + 1}"] for i in range(33)), []) + ["x"], "--connect: too many network rules (at most 64"),
+    (["--net", "host", "x"], "--net: \"host\" is not a network (use rules, none or any)"),
+    (["--net", "none", "-p", "80", "x"], "net is none but ports or addresses are granted (remove one or the other)"),
+    (["--net", "any", "-p", "80", "x"], "net is any, so ports and addresses need no grant"),
+    (["--trace=yes", "x"], "--trace: takes no value"),
+    (["--stats=1", "x"], "--stats: takes no value"),
+    (["-qx", "x"], "-q: takes no value"),
+    ([""], "the program's name is empty"),
+    (["-y"], "-y: the value is missing"),
+    (["-y", "/nonexistent.yaml"], "/nonexistent.yaml: cannot open the configuration file: No such file or directory"),
+    (["-y", "/etc"], "/etc: cannot read the configuration file: Is a directory"),
+    (["-y", "pod.yaml", "-y", "pod.yaml"], "-y: given twice"),
+    (["-y", "pod.yaml", "x"], "run: a program (x) and -y cannot be combined"),
+    (["-y", "pod.yaml", "-m", "1G"], "run: --memory and -y cannot be combined (write it into the YAML file)"),
+]
+
+# (the file pod.yaml, what the message must contain after "intravisor: ")
+YAML = [
+    ("", "pod.yaml:1: the file is empty (it needs a list of cVMs: under the key cVMs)"),
+    ("# only a comment\n", "pod.yaml:1: the file is empty"),
+    ("hello", "pod.yaml:1: must be a map with the key cVMs"),
+    ("- a", "pod.yaml:1: must be a map with the key cVMs"),
+    ("{}", "pod.yaml:1: the key cVMs is missing"),
+    ("cvms:\n- {name: a}", "pod.yaml:1: unknown key \"cvms\" (did you mean cVMs?)"),
+    ("capfiles: []\ncVMs: []", "pod.yaml:1: unknown key \"capfiles\" (the only one here is cVMs)"),
+    ("cVMs:", "pod.yaml:1: cVMs: must be a list"),
+    ("cVMs: {name: a}", "pod.yaml:1: cVMs: must be a list (one \"- name: ...\" for each cVM)"),
+    ("cVMs: []", "pod.yaml:1: cVMs: the list is empty (describe at least one cVM)"),
+    ("cVMs:\n- a", "pod.yaml:2: cVMs[0]: must be a map"),
+    ("cVMs:\n- {name: a, args: [x]}\n- 5", "pod.yaml:3: cVMs[1]: must be a map"),
+    ("cVMs:\n- name: a", "pod.yaml:2: cVMs[0]: no program (give program: /path, or args: [program, argument, ...])"),
+    ("cVMs:\n- {name: a, args: []}", "pod.yaml:2: cVMs[0]: no program"),
+    ("cVMs:\n- {name: a, program: []}", "pod.yaml:2: cVMs[0].program: the list is empty"),
+    ("cVMs:\n- {name: a, program: ''}", "pod.yaml:2: cVMs[0].program: the program's name is empty"),
+    ("cVMs:\n- {name: a, args: ['']}", "pod.yaml:2: cVMs[0]: the program's name is empty"),
+    ("cVMs:\n- {name: a, args: [[x]]}", "pod.yaml:2: cVMs[0].args[0]: must be one value, not a list"),
+    ("cVMs:\n- {name: a, args: [x, ~]}", "pod.yaml:2: cVMs[0].args[1]: has no value"),
+    ("cVMs:\n- {name: a, program: [x, {b: c}]}", "pod.yaml:2: cVMs[0].program[1]: must be one value"),
+    ("cVMs:\n- name: a\n  program: x\n\n\n\n  memory: 12Q", "pod.yaml:7: cVMs[0].memory: \"12Q\" is not a size (use 64M, 2G)"),
+    ("cVMs:\n- name: a\n  program: x\n  memory: [1]", "pod.yaml:4: cVMs[0].memory: must be one value, not a list"),
+    ("cVMs:\n- name: a\n  program: x\n  memory:", "pod.yaml:4: cVMs[0].memory: has no value (give one or leave the key out)"),
+    ("cVMs:\n- name: a\n  memroy: 1G", "pod.yaml:3: cVMs[0]: unknown key \"memroy\" (did you mean memory?)"),
+    ("cVMs:\n- name: a\n  volume: a", "pod.yaml:3: cVMs[0]: unknown key \"volume\" (did you mean volumes?)"),
+    ("cVMs:\n- name: a\n  cpu-weight: 5", "(did you mean cpu_weight?)"),
+    ("cVMs:\n- name: a\n  disk: a.img", "pod.yaml:3: cVMs[0]: unknown key \"disk\" (disk images are not read; name a directory with root)"),
+    ("cVMs:\n- name: a\n  callback_out: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_out\" (known: name, program"),
+    ("cVMs:\n- name: a\n  runtime: libluker.so", "pod.yaml:3: cVMs[0].runtime: \"libluker.so\" is not a runtime (the only one is libos; leave the key out)"),
+    ("cVMs:\n- name: a\n  name: b", "pod.yaml:3: the key \"name\" is given twice (first in line 2)"),
+    ("cVMs:\n- name: a\n  env: {A: 1, A: 2}", "pod.yaml:3: the key \"A\" is given twice"),
+    ("cVMs:\n- {name: a, args: [x]}\n- {name: a, args: [x]}", "pod.yaml:3: cVMs[1]: the name \"a\" is used twice (give each cVM its own)"),
+    ("cVMs:\n- {args: [x]}\n- {args: [/bin/x]}", "pod.yaml:3: cVMs[1]: the name \"x\" is used twice"),
+    ("cVMs:\n" + "- {args: [x]}\n" * 14, "pod.yaml:2: cVMs: 14 cVMs are too many (at most 13)"),
+    ("cVMs:\n- name: a\n  env: [[A]]", "pod.yaml:3: cVMs[0].env[0]: must be one value, not a list"),
+    ("cVMs:\n- name: a\n  env: {A: [1]}", "pod.yaml:3: cVMs[0].env: the value of A must be one value"),
+    ("cVMs:\n- name: a\n  env: {'': 1}", "pod.yaml:3: cVMs[0].env: \"\" is not the name of a variable"),
+    ("cVMs:\n- name: a\n  env: {A=B: 1}", "pod.yaml:3: cVMs[0].env: \"A=B\" is not the name of a variable"),
+    ("cVMs:\n- name: a\n  ? [x]\n  : y", "pod.yaml:3: a key must be a word, not a list or a map"),
+    ("cVMs:\n- name: a\n  trace: yes", "pod.yaml:3: cVMs[0].trace: \"yes\" is neither true nor false"),
+    ("cVMs:\n- name: a\n  volumes: {host: /, guest: /x}", "pod.yaml:3: cVMs[0].volumes: must be a list, not a map"),
+    ("cVMs:\n- name: a\n  volumes:\n  - /etc:/x\n  - {host: /etc}", "pod.yaml:5: cVMs[0].volumes[1]: guest is missing"),
+    ("cVMs:\n- name: a\n  volumes:\n  - {guest: /x}", "pod.yaml:4: cVMs[0].volumes[0]: host is missing"),
+    ("cVMs:\n- name: a\n  volumes:\n  - {host: /etc, guest: /x, readonly: true}", "unknown key \"readonly\" (a volume has host, guest and read_only)"),
+    ("cVMs:\n- name: a\n  volumes:\n  - {host: /etc, guest: /x, read_only: 1}", "cVMs[0].volumes[0]: \"1\" is neither true nor false"),
+    ("cVMs:\n- name: a\n  volumes:\n  - {host: [], guest: /x}", "cVMs[0].volumes[0]: host must be one value"),
+    ("cVMs:\n- name: a\n  args: [x]\n  volumes:\n  - missing:/x", "pod.yaml:5: cVMs[0].volumes[0]: cannot find missing on the host"),
+    ("cVMs:\n- name: a\n  args: [x]\n  root: missing", "pod.yaml:4: cVMs[0].root: cannot open the root directory missing"),
+    ("cVMs:\n- name: a\n  bind: [80, '8080:80']", "pod.yaml:3: cVMs[0].bind[1]: \"8080:80\": ports are not translated"),
+    ("cVMs:\n- name: a\n  connect: '*'", "pod.yaml:3: cVMs[0].connect: \"*\": the port is missing"),
+    ("cVMs:\n- name: a\n  threads: 0x10", "pod.yaml:3: cVMs[0].threads: \"0x10\" is not a number"),
+    ("cVMs:\n- name: a\n  cwd: .", "pod.yaml:3: cVMs[0].cwd: \".\" is not an absolute path"),
+    ("a: &x 1\n", "pod.yaml:1: anchors (&x) are not supported (write the value out)"),
+    ("a: *x\n", "pod.yaml:1: aliases (*x) are not supported (write the value out)"),
+    ("a: !!str 1\n", "pod.yaml:1: tags (tag:yaml.org,2002:str) are not supported (leave it out)"),
+    ("a: " + "[" * 5000, "pod.yaml:1: nested too deeply (at most 8 levels)"),
+    ("a: " + "{b: " * 20, "pod.yaml:1: nested too deeply"),
+    ("cVMs:\n\t- name: a", "pod.yaml:2: not valid YAML: "),
+    ("cVMs: [", "not valid YAML: "),
+    ("cVMs: 'open", "not valid YAML: "),
+    ("a: b: c", "pod.yaml:1: not valid YAML: mapping values are not allowed in this context at column 5"),
+    ("---\ncVMs: []\n---\ncVMs: []", "pod.yaml:3: a second document begins here"),
+    (b"cVMs: \xff\xfe", "pod.yaml: not readable as text: "),
+    (b"cVMs:\n- name: a\0b", "pod.yaml: not readable as text: "),
+    ("cVMs:\n- name: \"a\\0b\"", "pod.yaml:2: a value contains a NUL byte"),
+    ("#" * (1 << 20) + "\n", "pod.yaml: the configuration file is too large (at most 1 MiB)"),
+    ("cVMs:\n- name: \"\\e[31m\"", "pod.yaml:2: cVMs[0].name: \"\\x1b[31m\" is not a name"),
+]
+
+# (whole command line, exit status, message)
+COMMANDS = [
+    ([], 2, "no command is given (run, check or cache; see intravisor --help)"),
+    (["rum"], 2, "unknown command rum (did you mean run?)"),
+    (["frobnicate"], 2, "unknown command frobnicate (run, check or cache"),
+    (["check", "x"], 2, "check: unknown argument x"),
+    (["cache", "--clean"], 2, "cache: unknown argument --clean (intravisor cache [--clear])"),
+]
+
+
+class Failure(Exception):
+    pass
+
+
+def check(box, ran, status, message):
+    code, out, err = ran
+    if code != status:
+        raise Failure(f"status {code} instead of {status}: {err}")
+    if out or err.count("\n") != 1 or not err.startswith("intravisor: ") or message not in err:
+        raise Failure(f"wanted one line with {message!r}, got\n{err!r}\nstdout {out!r}")
+    if len(err) > 1400 or any(ord(c) < 32 and c not in "\n\t" for c in err):
+        raise Failure(f"not fit for a terminal: {err!r}")
+    if box.left_behind():
+        raise Failure(f"processes are left: {box.left_behind()}")
+    if os.listdir(box.home):
+        raise Failure(f"files are left: {os.listdir(box.home)}")
+
+
+def environments(box):
+    """Cases whose environment is wrong: (name, function that returns what `check` needs)."""
+    def without(name, message, status=125):
+        def case():
+            other = Box()
+            os.unlink(os.path.join(other.bin, "intravisor-" + name))
+            return other.run(*BASE, "x"), status, message
+        return f"no {name}", case
+
+    def libos(name, content, message):
+        def case():
+            other = Box()
+            other.helper("libos", content)
+            return other.run(*BASE, "x"), 125, message
+        return f"libOS: {name}", case
+
+    good = libos_elf()
+    yield without("monitor", "intravisor-monitor is neither in ")
+    yield without("libos", "cannot read the libOS: ")
+    yield libos("empty", b"", "Exec format error")
+    yield libos("text", b"#!/bin/sh\n" * 20, "not an ELF file (build or install the Intravisor again)")
+    yield libos("short", good[:50], "truncated")
+    yield libos("cut", good[:6000], "truncated")
+    yield libos("wrong place", libos_elf(vaddr=0xff000), "not a libOS image")
+    yield libos("writable code", libos_elf(flags=7), "a segment is writable and executable")
+    yield libos("other machine", good[:18] + b"\xb7\0" + good[20:], "wrong machine (needs x86-64)")
+    yield libos("32 bits", good[:4] + b"\x01" + good[5:], "32-bit executable")
+    yield libos("no headers", good[:56] + b"\0\0" + good[58:], "bad program header table")
+
+    def no_keys():
+        if "ospke" in open("/proc/cpuinfo").read():
+            return None
+        return box.run("run", "x"), 125, "this machine has no protection keys (PKU), so cVMs cannot be isolated: use an "
+    yield "no protection keys", no_keys
+
+    def unreadable():
+        path = box.file("secret.yaml", "cVMs: []")
+        os.chmod(path, 0)
+        ran = box.run(*BASE, "-y", "secret.yaml", **({"user": 65534, "group": 65534} if os.geteuid() == 0 else {}))
+        return ran, 2, "secret.yaml: cannot open the configuration file: Permission denied"
+    yield "unreadable YAML", unreadable
+
+    def unwritable():
+        path = box.file("theirs", "x")
+        os.chmod(path, 0o444)
+        if os.geteuid() != 0:
+            return box.run(*BASE, "-v", "theirs:/x", "x"), 2, "(change its permissions or grant it :ro)"
+        os.chmod(box.folder, 0o755)
+        return (box.run(*BASE, "-v", "theirs:/x", "x", user=65534, group=65534), 2,
+                "-v: cannot open theirs on the host: Permission denied (change its permissions or grant it :ro)")
+    yield "unwritable volume", unwritable
+
+    def few_files():
+        ran = box.run(*BASE, *sum((["-v", f"/etc:/v{i}"] for i in range(20)), []), "x",
+                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12)))
+        return ran, 2, "cannot open /etc on the host: Too many open files"
+    yield "too few descriptors", few_files
+
+    def no_errors_shown():
+        process = subprocess.run([box.command, "run", "-m", "1Q", "x"], env=box.env, stderr=open("/dev/full", "w"))
+        return (process.returncode, "", "intravisor: -\n"), 2, "-"
+    yield "standard error is full", no_errors_shown
+
+    def full_help():
+        process = subprocess.run([box.command, "run", "--help"], env=box.env, stdout=open("/dev/full", "w"), stderr=subprocess.PIPE)
+        return (process.returncode, "", process.stderr.decode()), 1, "cannot write to standard output: No space left on device"
+    yield "standard output is full", full_help
+
+
+def main():
+    box = Box()
+    os.chmod(box.folder, 0o755)
+    for folder in (box.bin, box.home, box.work):
+        os.chmod(folder, 0o755)
+    os.mkfifo(os.path.join(box.work, "fifo"))
+    os.symlink("loop", os.path.join(box.work, "loop"))
+    listener = socket.socket(socket.AF_UNIX)
+    os.chdir(box.work)
+    listener.bind("socket")
+    cases = []
+    for arguments, message in OPTIONS:
+        if message is not None:
+            cases.append((" ".join(arguments)[:60], lambda a=arguments, m=message: (box.run(*BASE, *a), 2, m)))
+    for text, message in YAML:
+        def case(text=text, message=message):
+            box.file("pod.yaml", text)
+            return box.run(*BASE, "-y", "pod.yaml"), 2, message
+        cases.append((repr(text)[:60], case))
+    for arguments, status, message in COMMANDS:
+        cases.append((" ".join(arguments), lambda a=arguments, s=status, m=message: (box.run(*a), s, m)))
+    cases += environments(box)
+    box.file("pod.yaml", "")
+    failed = skipped = 0
+    for name, case in cases:
+        try:
+            outcome = case()
+            if outcome is None:
+                skipped += 1
+                continue
+            check(box, *outcome)
+        except (Failure, subprocess.TimeoutExpired) as error:
+            failed += 1
+            print(f"FAIL {name}: {error}")
+    print(f"{len(cases) - failed - skipped} passed, {failed} failed, {skipped} do not apply here")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
