@@ -46,6 +46,8 @@ struct region code_region(struct translator *t, uint32_t at)
 {
 	struct region region = { 0, 0, false };
 
+	if (!t->collected)
+		functions_collect(t);
 	if (!t->known || at < t->code_lo || at >= t->code_hi)
 		return region;
 	if (at >= t->last_region.start && at < t->last_region.end)

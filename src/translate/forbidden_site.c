@@ -170,13 +170,25 @@ static void build_redirect(struct translator *t, struct translate_patch *p, stru
 	struct insn insn;
 	int64_t target;
 
-	if (!insn_decode(t, p->start, &insn) || !insn_branch_target(&insn, &target)) {
+	if (!insn_decode(t, p->start, &insn)) {
 		text->failed = true;
-		return;
+	} else if (insn_branch_target(&insn, &target)) {
+		code_bytes(text, insn.bytes, insn.size - 4u);
+		code_relative(text, stub->at);
+		code_jump(stub, target);
+	} else { /* call *pointer(%rip): addr32 call of a jmp *pointer(%rip) */
+		int64_t pointer = (int64_t)insn.at + insn.size + insn.z.raw.disp.value;
+
+		code_bytes(text, "\x67\xe8", 2);
+		code_relative(text, stub->at);
+		code_bytes(stub, "\xff\x25", 2);
+		code_relative(stub, pointer);
 	}
-	code_bytes(text, insn.bytes, insn.size - 4u);
-	code_relative(text, stub->at);
-	code_jump(stub, target);
+}
+
+static bool is_rip_call(const struct insn *insn)
+{
+	return insn->size == 6 && insn->bytes[0] == 0xff && insn->bytes[1] == 0x15;
 }
 
 /* A call keeps its return address this way. */
@@ -186,7 +198,9 @@ static bool redirect(struct translator *t, const struct insn *insn)
 
 	p.start = insn->at;
 	p.end = insn->at + insn->size;
-	return insn->z.raw.imm[0].is_relative && insn->z.raw.imm[0].size == 32 && change_place(t, &p, build_redirect);
+	if (!is_rip_call(insn) && (!insn->z.raw.imm[0].is_relative || insn->z.raw.imm[0].size != 32))
+		return false;
+	return change_place(t, &p, build_redirect);
 }
 
 static void build_moved(struct translator *t, struct translate_patch *p, struct code *text, struct code *stub)

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-static bool to_text(const struct translator *t, uint64_t vaddr, uint32_t *at)
+bool functions_to_text(const struct translator *t, uint64_t vaddr, uint32_t *at)
 {
 	uint64_t distance = vaddr - t->vaddr;
 
@@ -22,7 +22,7 @@ static void add_anchor(struct translator *t, uint64_t vaddr)
 {
 	uint32_t at;
 
-	if (to_text(t, vaddr, &at))
+	if (functions_to_text(t, vaddr, &at))
 		bits_set(t->anchor, at);
 }
 
@@ -35,8 +35,8 @@ static void add_sections(struct translator *t)
 		bool code = s.sh_flags & SHF_EXECINSTR;
 
 		if (!(s.sh_flags & SHF_ALLOC) || s.sh_type == SHT_NOBITS || s.sh_size == 0 ||
-		    s.sh_addr + s.sh_size < s.sh_addr || !to_text(t, s.sh_addr, &start) ||
-		    !to_text(t, s.sh_addr + s.sh_size, &end))
+		    s.sh_addr + s.sh_size < s.sh_addr || !functions_to_text(t, s.sh_addr, &start) ||
+		    !functions_to_text(t, s.sh_addr + s.sh_size, &end))
 			continue;
 		bits_set(t->anchor, start);
 		bits_set(t->anchor, end);
@@ -54,7 +54,7 @@ static void add_object(struct translator *t, uint64_t vaddr, uint64_t size)
 {
 	uint32_t start, end;
 
-	if (size == 0 || vaddr + size < vaddr || !to_text(t, vaddr, &start) || !to_text(t, vaddr + size, &end))
+	if (size == 0 || vaddr + size < vaddr || !functions_to_text(t, vaddr, &start) || !functions_to_text(t, vaddr + size, &end))
 		return;
 	bits_set(t->data_from, start);
 	bits_clear(t->code, start);
@@ -104,197 +104,7 @@ static void add_dynamic_symbols(struct translator *t, const Elf64_Phdr *dynamic)
 		add_symbols(t, offset, strtab - symtab < room ? strtab - symtab : room);
 }
 
-#define AUGMENTATION_MAX 16
 #define SYMBOL_TABLES_MAX 4
-
-struct cursor {
-	const uint8_t *p, *end;
-	uint64_t vaddr; /* of p */
-	bool bad;
-};
-
-static uint64_t take(struct cursor *c, uint32_t size)
-{
-	uint64_t value = 0;
-
-	if ((uint64_t)(c->end - c->p) < size) {
-		c->bad = true;
-		return 0;
-	}
-	memcpy(&value, c->p, size);
-	c->p += size;
-	c->vaddr += size;
-	return value;
-}
-
-static uint64_t take_leb(struct cursor *c)
-{
-	uint64_t value = 0;
-
-	for (uint32_t shift = 0; !c->bad; shift += 7) {
-		uint64_t byte = take(c, 1);
-
-		if (shift < 64)
-			value |= (byte & 0x7f) << shift;
-		if (!(byte & 0x80) || shift > 70)
-			break;
-	}
-	return value;
-}
-
-/* A pointer in DWARF's exception header encoding; only what GNU and LLVM tools write. */
-static uint64_t take_pointer(struct cursor *c, uint8_t encoding, bool relative)
-{
-	uint64_t base = relative && (encoding & 0x70) == 0x10 ? c->vaddr : 0;
-	uint64_t value;
-
-	switch (encoding & 0x0f) {
-	case 0x00: /* absptr */
-	case 0x04: /* udata8 */
-	case 0x0c: /* sdata8 */
-		value = take(c, 8);
-		break;
-	case 0x03: /* udata4 */
-		value = take(c, 4);
-		break;
-	case 0x0b: /* sdata4 */
-		value = (uint64_t)(int64_t)(int32_t)take(c, 4);
-		break;
-	default:
-		c->bad = true;
-		return 0;
-	}
-	if ((encoding & 0x70) != 0 && (encoding & 0x70) != 0x10)
-		c->bad = true;
-	return value == 0 && !relative ? 0 : base + value;
-}
-
-struct cie {
-	const uint8_t *at;
-	uint8_t pointer, lsda;
-	bool has_lsda, has_size, valid;
-};
-
-static struct cie read_cie(struct cursor c)
-{
-	struct cie cie = { .pointer = 0 };
-	const uint8_t *augmentation;
-	uint8_t version = (uint8_t)take(&c, 1);
-
-	augmentation = c.p;
-	while (take(&c, 1) != 0 && !c.bad)
-		if (c.p - augmentation > AUGMENTATION_MAX)
-			return cie;
-	if (c.bad || (version != 1 && version != 3))
-		return cie;
-	take_leb(&c);
-	take_leb(&c);
-	if (version == 1)
-		take(&c, 1);
-	else
-		take_leb(&c);
-	cie.valid = true;
-	if (*augmentation != 'z')
-		return cie;
-	cie.has_size = true;
-	take_leb(&c);
-	for (augmentation++; *augmentation != 0 && !c.bad; augmentation++) {
-		if (*augmentation == 'R') {
-			cie.pointer = (uint8_t)take(&c, 1);
-		} else if (*augmentation == 'L') {
-			cie.lsda = (uint8_t)take(&c, 1);
-			cie.has_lsda = true;
-		} else if (*augmentation == 'P') {
-			uint8_t encoding = (uint8_t)take(&c, 1);
-			take_pointer(&c, encoding & 0x0f, false);
-		} else if (*augmentation != 'S' && *augmentation != 'B') {
-			break;
-		}
-	}
-	cie.valid = !c.bad;
-	return cie;
-}
-
-static void add_fde(struct translator *t, struct cursor c, const struct cie *cie)
-{
-	uint64_t start = take_pointer(&c, cie->pointer, true);
-	uint64_t size = take_pointer(&c, cie->pointer & 0x0f, false);
-	uint64_t lsda = 0;
-	uint32_t from, to;
-
-	if (cie->has_size)
-		take_leb(&c);
-	if (cie->has_lsda)
-		lsda = take_pointer(&c, cie->lsda & 0x0f, false);
-	if (c.bad || size == 0 || !to_text(t, start, &from) || !to_text(t, start + size, &to) || to <= from)
-		return;
-	bits_set(t->anchor, from);
-	bits_set(t->anchor, to);
-	bits_set(t->unwind, from);
-	bits_set(t->unwind_end, to);
-	if (lsda != 0)
-		bits_set(t->lsda, from);
-}
-
-static void add_eh_frame(struct translator *t, uint64_t offset, uint64_t size, uint64_t vaddr)
-{
-	struct cursor c = { t->elf.data + offset, t->elf.data + offset + size, vaddr, false };
-	const uint8_t *start = c.p;
-	struct cie cie = { .valid = false };
-
-	while (c.end - c.p >= 8) {
-		uint64_t length = take(&c, 4);
-		struct cursor entry;
-		const uint8_t *id_at;
-		uint64_t id;
-
-		if (length == 0)
-			break;
-		if (length == 0xffffffff)
-			length = take(&c, 8);
-		if (c.bad || length < 4 || length > (uint64_t)(c.end - c.p))
-			break;
-		entry = (struct cursor){ c.p, c.p + length, c.vaddr, false };
-		c.p += length;
-		c.vaddr += length;
-		id_at = entry.p;
-		id = take(&entry, 4);
-		if (id == 0) {
-			cie = read_cie(entry);
-			cie.at = id_at - 4;
-			continue;
-		}
-		if (id > (uint64_t)(id_at - start))
-			continue;
-		if (cie.at != id_at - id) { /* an FDE of an earlier CIE */
-			struct cursor other = { id_at - id, c.end, 0, false };
-
-			take(&other, 4);
-			if (take(&other, 4) != 0)
-				continue;
-			cie = read_cie(other);
-			cie.at = id_at - id;
-		}
-		if (cie.valid)
-			add_fde(t, entry, &cie);
-	}
-}
-
-/* .eh_frame by way of PT_GNU_EH_FRAME, which stripping section headers does not remove. */
-static void add_eh_frame_header(struct translator *t, const Elf64_Phdr *phdr)
-{
-	uint64_t offset, room;
-	struct cursor c;
-	uint8_t head[4];
-	uint64_t eh_frame;
-
-	if (!elf_view_copy(&t->elf, phdr->p_offset, head, sizeof(head)) || head[0] != 1 || t->elf.size - phdr->p_offset < 12)
-		return;
-	c = (struct cursor){ t->elf.data + phdr->p_offset + 4, t->elf.data + t->elf.size, phdr->p_vaddr + 4, false };
-	eh_frame = take_pointer(&c, head[1], true);
-	if (!c.bad && elf_view_offset(&t->elf, eh_frame, &offset, &room))
-		add_eh_frame(t, offset, room, eh_frame);
-}
 
 static void add_by_sections(struct translator *t)
 {
@@ -333,6 +143,7 @@ void functions_collect(struct translator *t)
 	Elf64_Phdr phdr;
 	bool unwind_done = false, dynamic_done = false;
 
+	t->collected = true;
 	if (!t->known)
 		return;
 	bits_set(t->anchor, t->code_lo);
@@ -342,7 +153,7 @@ void functions_collect(struct translator *t)
 	add_by_sections(t);
 	for (uint32_t i = 0; elf_view_phdr(&t->elf, i, &phdr); i++) {
 		if (phdr.p_type == PT_GNU_EH_FRAME && !unwind_done) {
-			add_eh_frame_header(t, &phdr);
+			unwind_collect(t, &phdr);
 			unwind_done = true;
 		}
 		if (phdr.p_type == PT_DYNAMIC && !dynamic_done && t->elf.header.e_shnum == 0) {

@@ -36,9 +36,10 @@ struct translator {
 	/* what symbols and unwind tables say: see functions.c */
 	uint64_t *anchor;    /* surely between two instructions */
 	uint64_t *code;	     /* functions.c collects starts here, then fills what lies between them and data_from */
-	uint64_t *unwind, *lsda; /* likewise: covered by an FDE, by one with exception landing pads */
+	uint64_t *unwind, *lsda; /* likewise: covered by an FDE, by one with an unreadable LSDA */
 	uint64_t *data_from, *unwind_end;
-	bool have_sections;
+	uint64_t lsda_budget; /* bytes of exception tables to look at, yet */
+	bool have_sections, collected;
 
 	/* what decoding says, region by region on demand: see code_map.c */
 	ZydisDecoder quick, full;
@@ -47,7 +48,7 @@ struct translator {
 	uint64_t *branch; /* targets of decoded direct branches */
 	uint64_t *target; /* may be pointed to: see targets.c */
 	struct region { uint32_t start, end; bool ok; } last_region;
-	bool targets_done, targets_unknown;
+	bool targets_done;
 
 	uint64_t *taken; /* bytes already part of a change */
 	struct stub_area stubs;
@@ -67,6 +68,10 @@ struct insn {
 
 /* functions.c */
 void functions_collect(struct translator *t);
+bool functions_to_text(const struct translator *t, uint64_t vaddr, uint32_t *at);
+
+/* unwind.c */
+void unwind_collect(struct translator *t, const Elf64_Phdr *phdr);
 
 /* code_map.c */
 struct region code_region(struct translator *t, uint32_t at);

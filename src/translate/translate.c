@@ -57,6 +57,7 @@ static bool start(struct translator *t, const struct translate_input *in, struct
 	t->text_size = page_up(in->size);
 	t->use_stubs = in->stubs;
 	t->stubs.limit = t->text_size;
+	t->lsda_budget = in->file_size;
 	elf_view_open(&t->elf, in->file, in->file_size);
 	find_segment(t, in);
 	for (uint32_t i = 0; (set = bit_sets(t, i)) != NULL; i++)
@@ -160,7 +161,6 @@ int translate_segment(const struct translate_input *in, struct translate_output 
 	    in->file_size > FILE_SIZE_MAX || in->offset >= in->file_size)
 		return -EINVAL;
 	if (start(&t, in, out)) {
-		functions_collect(&t);
 		visit_forbidden(&t);
 		visit_syscalls(&t);
 		done = finish(&t, in->offset);
