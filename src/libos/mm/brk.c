@@ -25,7 +25,8 @@ static int brk_grow(struct mm *mm, uint64_t start, uint64_t end)
 	int ret;
 
 	/* One page stays free between the break and what follows. */
-	if (!range_valid(mm, start, end - start) || !vma_range_free(mm, start, end + PAGE_SIZE) || end > mm->mmap_top)
+	if (!range_valid(mm, start, end - start) || !vma_range_free(mm, start, end + PAGE_SIZE) || end > mm->mmap_top ||
+	    over_limit(mm, end - start))
 		return -ENOMEM;
 	ret = vma_reserve(mm, 1);
 	if (ret)

@@ -9,8 +9,9 @@
 #include "core/log.h"
 #include "fs/vfs.h"
 #include "mm/vma.h"
+#include "thread/thread.h"
 
-#include <linux/mman.h>
+#include <linux/resource.h>
 
 bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size)
 {
@@ -82,6 +83,13 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 		return -EACCES;
 	}
 	return 0;
+}
+
+bool over_limit(const struct mm *mm, uint64_t more)
+{
+	uint64_t limit = process_limit(current()->process, RLIMIT_AS);
+
+	return mm->total > limit || more > limit - mm->total;
 }
 
 /* Where the mapping goes, or negative errno. */
@@ -156,7 +164,7 @@ static long map_locked(struct mm *mm, uint64_t addr, uint64_t size, int prot, in
 	if (at < 0)
 		return at;
 	addr = (uint64_t)at;
-	if (mm->count >= VMA_COUNT_MAX)
+	if (mm->count >= VMA_COUNT_MAX || over_limit(mm, size))
 		return -ENOMEM;
 	ret = vma_reserve(mm, 3);
 	if (ret)

@@ -119,6 +119,8 @@ static long remap_locked(struct mm *mm, uint64_t old, uint64_t old_size, uint64_
 	}
 	if (v->end < old + old_size)
 		return -EFAULT;
+	if (over_limit(mm, new_size - old_size))
+		return -ENOMEM;
 	if (v->end == old + old_size && !(v->prot & PROT_EXEC) && !grow_in_place(mm, v, new_size - old_size))
 		return (long)old;
 	if (!(flags & MREMAP_MAYMOVE))

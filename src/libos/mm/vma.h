@@ -93,6 +93,7 @@ void code_map_put(struct code_map *c);
 nodiscard bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size);
 bool in_image_window(const struct mm *mm, uint64_t addr, uint64_t size);
 uint64_t choose_address(struct mm *mm, uint64_t size, uint64_t align);
+bool over_limit(const struct mm *mm, uint64_t more); /* RLIMIT_AS */
 nodiscard int unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
 
 #endif
