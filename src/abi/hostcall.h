@@ -41,7 +41,7 @@
 	X(thread_yield, 0)	/* (): sched_yield */                                                                \
 	X(thread_cputime, 2)	/* (which: 0 this thread, 1 all threads of the cVM; uint64_t *ns) */                  \
 	/* the cVM itself */                                                                                         \
-	X(cvm_exit, 2)		/* (status 0..255, or signal with flag 1): never returns, ends every thread */        \
+	X(cvm_exit, 3)		/* (status 0..255, or signal with flag 1, fast system calls counted): never returns */  \
 	X(cvm_events, 0)	/* () -> pending outside signals as a bit set (bit n-1 = signal n), cleared by this */ \
 	X(cvm_log, 3)		/* (text, size, crash 0/1): to the command's log; rate-limited, may drop; -> bytes taken */ \
 	X(cvm_info, 1)		/* (struct hc_info *) */                                                             \
@@ -102,7 +102,12 @@
 	X(timerfd_gettime, 2)	/* (handle, struct itimerspec *) */                                                  \
 	X(pipe_create, 2)	/* (int32_t handles[2], O_NONBLOCK) */                                                \
 	X(memobj_create, 1)	/* (size) -> handle: shared memory object (a memfd), for mem_map_file and file_pread/pwrite; \
-				   its size counts as committed memory until closed; file_truncate resizes it */
+				   its size counts as committed memory until closed; file_truncate resizes it */ \
+	X(thread_setup, 1)	/* (struct hc_thread *): gives the calling thread its upcall frame, entry and stack, \
+				   libos_thread and syscall_entry (entry, stack and fs_base are ignored); for the cVM's    \
+				   first thread, which starts without; before it an upcall ends the cVM */      \
+	X(mem_low_window, 0)	/* () -> 0: the addresses SLOT_LOW_BASE..SLOT_LOW_END (slot.h) are this cVM's until it ends, \
+				   for a program linked at a fixed address; -EBUSY while another cVM has them */
 
 #define HC_MEM_SHARED 1u /* MAP_SHARED: for mem_commit, memory that stays shared when fork comes */
 #define HC_CODE_STUBS 1u /* addr lies in an image window: map stubs at addr + SLOT_STUB_DELTA */

@@ -26,6 +26,14 @@
 
 #define SLOT_PROGRAM_BASE SLOT_IMAGE_END /* brk, anonymous memory, stacks, other file mappings */
 
+/*
+ * The low window: addresses that executables linked at a fixed place want (ET_EXEC, such as Debian's python3.11). It
+ * belongs to at most one cVM at a time (hostcall mem_low_window), besides its slot. Images below SLOT_STUB_DELTA, their
+ * stubs above it, as in an image window.
+ */
+#define SLOT_LOW_BASE 0x10000ull
+#define SLOT_LOW_END (2 * SLOT_STUB_DELTA)
+
 #define CVM_PAGE_SIZE 4096ull
 
 #endif

@@ -1,0 +1,42 @@
+/*
+ * The monitor's basic vocabulary: fixed-width types, checked arithmetic, alignment, and the few memory functions that a
+ * freestanding compiler calls. No state; trusted because the monitor uses it.
+ */
+#ifndef BASE_BITS_H
+#define BASE_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, a) (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define nodiscard __attribute__((warn_unused_result))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* a + b without wrapping, into *sum: false if it wraps. */
+static inline bool add_checked(uint64_t a, uint64_t b, uint64_t *sum)
+{
+	return !__builtin_add_overflow(a, b, sum);
+}
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n);
+void *memmove(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+void *memchr(const void *s, int c, size_t n);
+size_t strlen(const char *s);
+
+/* "text" and numbers into a message of fixed size; for the few lines that the monitor says itself. */
+struct message {
+	size_t size;
+	char text[256];
+};
+
+void message_text(struct message *m, const char *text);
+void message_number(struct message *m, int64_t value);
+void message_hex(struct message *m, uint64_t value);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * The address space of the Intravisor process: one reservation for the slots, one shared arena for all monitor state.
+ * Called once by main.c; afterwards nothing in the monitor maps at an address of the kernel's choice.
+ */
+#include <linux/mman.h>
+
+#include "host/syscall.h"
+
+struct arena *g_arena;
+uint32_t g_key0_canary;
+
+#define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
+
+static uint64_t g_blocks, g_vcpus, g_slots, g_scan;
+
+struct thread *thread_block(uint32_t id)
+{
+	return (struct thread *)(g_blocks + (uint64_t)id * THREAD_BLOCK_SIZE);
+}
+
+struct vcpu_page *vcpu_page(uint32_t id)
+{
+	return (struct vcpu_page *)(g_vcpus + (uint64_t)id * VCPU_PAGE_SIZE);
+}
+
+uint64_t slot_base(uint32_t index)
+{
+	return g_slots + index * SLOT_SIZE;
+}
+
+void *scan_window(void)
+{
+	return (void *)g_scan;
+}
+
+/* An aligned reservation; what sticks out on both sides stays reserved too. */
+static uint64_t reserve(uint64_t size, uint64_t align, uint32_t prot, uint32_t flags)
+{
+	long addr = host_mmap(0, size + align, prot, flags | MAP_NORESERVE, -1, 0);
+
+	return addr < 0 && addr > -4096 ? 0 : ALIGN_UP((uint64_t)addr, align);
+}
+
+int arena_create(void)
+{
+	uint64_t blocks = (uint64_t)THREADS_MAX * THREAD_BLOCK_SIZE;
+	uint64_t vcpus = (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE;
+	uint64_t tables = ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE);
+	uint64_t size = blocks + vcpus + tables + 2ull * CVMS_MAX * BITMAP_SIZE;
+	uint64_t at = reserve(size, THREAD_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+
+	g_slots = reserve(CVMS_MAX * SLOT_SIZE, SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	g_scan = reserve(SCAN_WINDOW_SIZE, CVM_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	long low = host_mmap(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (!at || !g_slots || !g_scan || low != (long)SLOT_LOW_BASE)
+		return -ENOMEM_;
+	g_blocks = at;
+	g_vcpus = at + blocks;
+	g_arena = (struct arena *)(at + blocks + vcpus);
+	for (uint32_t i = 0; i < CVMS_MAX; i++) {
+		uint64_t bitmaps = (uint64_t)g_arena + tables + 2ull * i * BITMAP_SIZE;
+		g_arena->cvm[i].index = i;
+		g_arena->cvm[i].base = slot_base(i);
+		g_arena->cvm[i].mapped = (uint64_t *)bitmaps;
+		g_arena->cvm[i].counted = (uint64_t *)(bitmaps + BITMAP_SIZE);
+	}
+	return 0;
+}

@@ -1,0 +1,122 @@
+/*
+ * The monitor's side of the channels to the command: events out, translation requests out and their replies in.
+ * Replies are bytes of unknown origin; the memfd in one is sealed and scanned by code.c.
+ */
+#include <linux/errno.h>
+#include <linux/uio.h>
+
+#include "host/syscall.h"
+#include "monitor/trap.h"
+
+#define SOL_SOCKET_ 1
+#define SCM_RIGHTS_ 1
+#define MSG_NOSIGNAL_ 0x4000
+#define MSG_CMSG_CLOEXEC_ 0x40000000
+
+struct kernel_msghdr {
+	void *name;
+	int32_t name_size;
+	struct iovec *iov;
+	uint64_t iov_count;
+	void *control;
+	uint64_t control_size;
+	uint32_t flags;
+};
+
+struct control_fd {
+	uint64_t size;
+	int32_t level, type;
+	int32_t fd, pad;
+};
+
+/* Sends one datagram, with a descriptor unless fd is -1. */
+static long channel_send(int channel, const struct channel_message *m, const void *payload, int fd)
+{
+	struct iovec iov[2] = { { (void *)m, sizeof *m }, { (void *)payload, m->size } };
+	struct control_fd control = { .size = 20, .level = SOL_SOCKET_, .type = SCM_RIGHTS_, .fd = fd };
+	struct kernel_msghdr msg = { .iov = iov, .iov_count = 2 };
+	long r;
+
+	if (fd >= 0) {
+		msg.control = &control;
+		msg.control_size = sizeof control;
+	}
+	do
+		r = host(__NR_sendmsg, channel, &msg, MSG_NOSIGNAL_);
+	while (r == -EINTR_);
+	return r < 0 ? r : 0;
+}
+
+void event_send(uint32_t type, uint32_t cvm, const void *payload, uint32_t size)
+{
+	struct channel_message m = { .type = type, .cvm = cvm, .size = size };
+
+	lock_take(&g_arena->event_lock);
+	channel_send(g_arena->launch.event_channel, &m, payload, -1);
+	lock_give(&g_arena->event_lock);
+}
+
+_Noreturn static void exit_all(int status)
+{
+	for (;;)
+		host(__NR_exit_group, status);
+}
+
+_Noreturn void host_die(const struct message *m, struct thread *t)
+{
+	static const char prefix[] = "intravisor: ";
+
+	(void)t;
+	host(__NR_write, 2, prefix, sizeof prefix - 1);
+	host(__NR_write, 2, m->text, m->size);
+	host(__NR_write, 2, "\n", 1);
+	exit_all(125);
+}
+
+void event_fatal(const struct message *m)
+{
+	event_send(CHANNEL_FATAL, 0, m->text, (uint32_t)m->size);
+}
+
+/* Waits for the reply. The wait ends early only if the cVM is dying or the command is gone. */
+static int receive_reply(struct cvm *c, int *status, int *memfd)
+{
+	struct {
+		struct channel_message m;
+		int32_t status;
+		char reason[CHANNEL_PAYLOAD_MAX];
+	} reply;
+	struct iovec iov = { &reply, sizeof reply };
+	struct control_fd control = { 0 };
+	struct kernel_msghdr msg = { .iov = &iov, .iov_count = 1, .control = &control, .control_size = sizeof control };
+	long r;
+
+	do
+		r = host(__NR_recvmsg, c->config->code_channel, &msg, MSG_CMSG_CLOEXEC_);
+	while (r == -EINTR_ && !__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE));
+	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
+		return r < 0 ? (int)r : -EPROTO_;
+	*memfd = control.size == 20 && control.level == SOL_SOCKET_ && control.type == SCM_RIGHTS_ ? control.fd : -1;
+	*status = reply.status;
+	return 0;
+}
+
+int code_request(struct cvm *c, int fd, const struct channel_code_request *request, int *memfd)
+{
+	struct channel_message m = { .type = CHANNEL_CODE_REQUEST, .cvm = c->index, .size = sizeof *request };
+	int status = 0, r;
+
+	*memfd = -1;
+	lock_take(&c->code_lock);
+	r = (int)channel_send(c->config->code_channel, &m, request, fd);
+	if (!r)
+		r = receive_reply(c, &status, memfd);
+	lock_give(&c->code_lock);
+	if (r)
+		return r;
+	if (status < 0 && *memfd >= 0)
+		host(__NR_close, *memfd), *memfd = -1;
+	if (status < 0)
+		return status > -4096 ? status : -EPROTO_;
+	return *memfd >= 0 ? 0 : -EPROTO_;
+}

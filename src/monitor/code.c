@@ -1,0 +1,276 @@
+/*
+ * The code cache: executable memory comes from sealed memfds that were scanned after sealing. Images of file segments are
+ * made by the translator at the command's side (channel.c), found again by what fstat says of their source, and
+ * shared by all cVMs. A JIT's pages take the same way through a memfd of their own.
+ */
+#include <linux/mman.h>
+#include <asm/stat.h>
+#include <linux/fcntl.h>
+
+#include "base/forbidden.h"
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+
+#define SEALS_ALL (0x1 | 0x2 | 0x4 | 0x8) /* SEAL, SHRINK, GROW, WRITE */
+#define F_ADD_SEALS_ 1033
+#define F_GET_SEALS_ 1034
+#define MFD_FLAGS (1u | 2u) /* CLOEXEC, ALLOW_SEALING */
+#define EDGE (FORBIDDEN_LENGTH - 1)
+
+/* Maps sealed memory into the scan window, read-only: 0 or negative errno. scan_lock held. */
+static int window_map(int memfd, uint64_t offset, uint64_t size, int prot)
+{
+	if (size > SCAN_WINDOW_SIZE)
+		return -ENOMEM_;
+	long r = host_mmap((uint64_t)scan_window(), size, (uint32_t)prot, MAP_SHARED | MAP_FIXED, memfd, offset);
+	return r < 0 && r > -4096 ? (int)r : 0;
+}
+
+static void window_unmap(uint64_t size)
+{
+	host_mmap((uint64_t)scan_window(), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}
+
+static int seal(int memfd)
+{
+	long r = host(__NR_fcntl, memfd, F_ADD_SEALS_, SEALS_ALL);
+
+	if (r)
+		return (int)r;
+	r = host(__NR_fcntl, memfd, F_GET_SEALS_);
+	return r >= 0 && (r & SEALS_ALL) == SEALS_ALL ? 0 : -EINVAL_;
+}
+
+/* Scans `size` bytes of sealed memory from `offset`. -EPERM if something forbidden is in it. */
+static int scan_sealed(int memfd, uint64_t offset, uint64_t size)
+{
+	if (!size || insecure(LAUNCH_INSECURE_NO_SCAN))
+		return 0;
+	int r = window_map(memfd, offset, size, PROT_READ);
+	if (r)
+		return r;
+	r = scan_bytes(scan_window(), size) >= 0 ? -EPERM_ : 0;
+	window_unmap(size);
+	return r;
+}
+
+/* Seals a code image that somebody untrusted wrote, checks its header and scans it. Fills sizes and memfd. */
+int code_check_image(int memfd, struct code_image *out)
+{
+	struct code_image_header header;
+	struct stat st;
+	int r = seal(memfd);
+
+	if (r || (r = (int)host(__NR_fstat, memfd, &st)))
+		return r;
+	if (host(__NR_pread64, memfd, &header, sizeof header, 0) != sizeof header)
+		return -EINVAL_;
+	uint64_t size = (uint64_t)st.st_size;
+	if (header.magic != CODE_IMAGE_MAGIC || header.version != CODE_IMAGE_VERSION || !header.text_size ||
+	    (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) || header.text_size > SCAN_WINDOW_SIZE ||
+	    header.stub_size > header.text_size || size != CODE_IMAGE_HEADER_SIZE + header.text_size + header.stub_size)
+		return -EINVAL_;
+	lock_take(&g_arena->scan_lock);
+	r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE, header.text_size);
+	if (!r)
+		r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE + header.text_size, header.stub_size);
+	lock_give(&g_arena->scan_lock);
+	if (r)
+		return r;
+	out->text_size = header.text_size;
+	out->stub_size = header.stub_size;
+	out->memfd = memfd;
+	return 0;
+}
+
+/* Could a forbidden sequence lie across one edge of new code? Exec neighbours are readable and do not change. */
+static int check_edge(const struct cvm *c, uint64_t edge)
+{
+	uint8_t bytes[2 * EDGE];
+
+	if (insecure(LAUNCH_INSECURE_NO_SCAN) || !exec_ranges_has(c, edge - CVM_PAGE_SIZE, CVM_PAGE_SIZE) ||
+	    !exec_ranges_has(c, edge, CVM_PAGE_SIZE))
+		return 0;
+	if (user_in(c, bytes, (struct gaddr){ edge - EDGE }, sizeof bytes))
+		return -EFAULT_;
+	return scan_bytes(bytes, sizeof bytes) >= 0 ? -EPERM_ : 0;
+}
+
+/* Maps sealed, scanned bytes readable at `addr`, checks the edges, then makes them executable. mem_lock held. */
+static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size)
+{
+	long m;
+	int r;
+
+	exec_ranges_remove(c, addr, size);
+	m = host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset);
+	if (m < 0 && m > -4096)
+		return (int)m;
+	r = exec_ranges_add(c, addr, size);
+	if (!r)
+		r = check_edge(c, addr);
+	if (!r)
+		r = check_edge(c, addr + size);
+	if (!r)
+		r = memory_assign(c, addr, size, PROT_READ | PROT_EXEC);
+	if (r) {
+		exec_ranges_remove(c, addr, size);
+		memory_assign(c, addr, size, PROT_NONE);
+	}
+	return r;
+}
+
+int code_map(struct cvm *c, const struct code_image *image, uint64_t addr)
+{
+	uint64_t stubs = addr + SLOT_STUB_DELTA;
+	uint64_t size = image->text_size / CVM_PAGE_SIZE, first = page_of(c, addr);
+
+	memory_uncount(c, pages_count(c->counted, first, size) * CVM_PAGE_SIZE);
+	pages_mark(c->counted, first, size, false);
+	int r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE, addr, image->text_size);
+	if (!r && image->stub_size)
+		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + image->text_size, stubs, image->stub_size);
+	if (!r) {
+		c->code_images++;
+		c->code_bytes += image->text_size + image->stub_size;
+	}
+	return r;
+}
+
+static int image_key(int fd, uint64_t offset, uint64_t length, uint32_t stubs, struct code_image *key)
+{
+	struct stat st;
+	long r = host(__NR_fstat, fd, &st);
+
+	if (r)
+		return (int)r;
+	*key = (struct code_image){
+		.dev = st.st_dev, .ino = st.st_ino, .size = (uint64_t)st.st_size,
+		.mtime_ns = st.st_mtime * 1000000000ull + st.st_mtime_nsec,
+		.ctime_ns = st.st_ctime * 1000000000ull + st.st_ctime_nsec,
+		.offset = offset, .length = length, .stubs = stubs, .memfd = -1,
+	};
+	return 0;
+}
+
+/* The image for a key from the table, or made now. Entries are never removed, so the result stays valid. */
+static int image_find(struct cvm *c, int fd, struct code_image *image)
+{
+	struct lock *lock = &g_arena->code_table_lock;
+	int r = 0;
+
+	lock_take(lock);
+	for (uint32_t i = 0; i < g_arena->code_images; i++)
+		if (!memcmp(&g_arena->code[i], image, offsetof(struct code_image, text_size)) &&
+		    g_arena->code[i].stubs == image->stubs) {
+			*image = g_arena->code[i];
+			lock_give(lock);
+			return 0;
+		}
+	lock_give(lock);
+	struct channel_code_request request = { .offset = image->offset, .size = image->length, .stubs = image->stubs };
+	int memfd = -1;
+	r = code_request(c, fd, &request, &memfd);
+	if (!r)
+		r = code_check_image(memfd, image);
+	if (!r && image->text_size != image->length)
+		r = -EINVAL_;
+	lock_take(lock);
+	if (!r && g_arena->code_images == CODE_IMAGES_MAX)
+		r = -ENOMEM_;
+	if (!r)
+		g_arena->code[g_arena->code_images++] = *image;
+	lock_give(lock);
+	if (r && memfd >= 0)
+		host(__NR_close, memfd);
+	return r;
+}
+
+static bool stubs_fit(const struct cvm *c, uint64_t addr, uint64_t size)
+{
+	uint64_t at = addr - c->base, window = SLOT_STUB_DELTA;
+
+	if (addr < SLOT_LOW_END)
+		return addr + size <= window;
+	return at >= SLOT_IMAGE_BASE && at + size <= SLOT_IMAGE_END && (at - SLOT_IMAGE_BASE) / window % 2 == 0 &&
+	       (at - SLOT_IMAGE_BASE) / window == (at + size - 1 - SLOT_IMAGE_BASE) / window;
+}
+
+long hc_mem_map_code(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	struct code_image image;
+	uint32_t stubs = a[4] & HC_CODE_STUBS;
+	int error, r;
+
+	if ((a[0] | a[1] | a[3]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[4] & ~(uint64_t)HC_CODE_STUBS)
+		return -EINVAL_;
+	if (!memory_changeable(c, a[0], a[1]))
+		return -EFAULT_;
+	if (stubs && !stubs_fit(c, a[0], a[1]))
+		return -EINVAL_;
+	struct handle *h = handle_get(t, a[2], HANDLE_FILE, &error);
+	if (!h)
+		return error;
+	r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &image) : -EACCES_;
+	if (!r)
+		r = image_find(c, h->fd, &image);
+	handle_put(c, h);
+	if (r)
+		return r;
+	lock_take(&c->mem_lock);
+	r = code_map(c, &image, a[0]);
+	lock_give(&c->mem_lock);
+	return r ? r : (long)image.stub_size;
+}
+
+/* Copies `size` bytes of the cVM into a new sealed memfd: the descriptor or negative errno. scan_lock held. */
+static int snapshot(struct cvm *c, uint64_t addr, uint64_t size)
+{
+	int fd = (int)host(__NR_memfd_create, "code", MFD_FLAGS);
+
+	if (fd < 0)
+		return fd;
+	int r = (int)host(__NR_ftruncate, fd, size);
+	if (!r)
+		r = window_map(fd, 0, size, PROT_READ | PROT_WRITE);
+	if (!r) {
+		r = user_in(c, scan_window(), (struct gaddr){ addr }, size);
+		window_unmap(size);
+	}
+	if (!r)
+		r = seal(fd);
+	if (!r)
+		r = scan_sealed(fd, 0, size);
+	if (!r)
+		return fd;
+	host(__NR_close, fd);
+	return r;
+}
+
+long hc_mem_seal_code(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	uint64_t pages = a[1] / CVM_PAGE_SIZE;
+	int r;
+
+	if ((a[0] | a[1]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[1] > SCAN_WINDOW_SIZE)
+		return -EINVAL_;
+	if (!memory_changeable(c, a[0], a[1]))
+		return -EFAULT_;
+	lock_take(&c->mem_lock);
+	lock_take(&g_arena->scan_lock);
+	/* Counted pages only: the copy takes their place in the accounts. */
+	if (pages_count(c->counted, page_of(c, a[0]), pages) != pages && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
+		r = -EACCES_;
+	else
+		r = snapshot(c, a[0], a[1]);
+	lock_give(&g_arena->scan_lock);
+	if (r >= 0) {
+		int fd = r;
+		r = map_sealed(c, fd, 0, a[0], a[1]);
+		host(__NR_close, fd);
+	}
+	lock_give(&c->mem_lock);
+	return r;
+}

@@ -1,0 +1,212 @@
+/*
+ * cVMs: made by the supervisor from the launch description, ended by themselves (cvm_end), taken apart by the
+ * supervisor when their last thread is gone; then nothing of them is left but the exit message. Also the few hostcalls
+ * about the cVM as a whole.
+ */
+#include <linux/mman.h>
+#include <asm/stat.h>
+
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+#include "monitor/trap.h"
+
+#define START_STACK_SIZE 0x4000ull
+
+static uint64_t now_ns(long clock)
+{
+	int64_t ts[2] = { 0, 0 };
+
+	host(__NR_clock_gettime, clock, ts);
+	return (uint64_t)(ts[0] * 1000000000ll + ts[1]);
+}
+
+static int read_all(int fd, uint64_t addr, uint64_t size)
+{
+	for (uint64_t done = 0; done < size;) {
+		long r = host(__NR_pread64, fd, addr + done, size - done, done);
+		if (r <= 0)
+			return -EINVAL_;
+		done += (uint64_t)r;
+	}
+	return 0;
+}
+
+/* The libOS's text (shared, scanned once) and data, boot information, the first thread's stack. */
+static int load_libos(struct cvm *c, const struct launch *l, struct hc_thread *start)
+{
+	static struct code_image text = { .memfd = -1 };
+	uint64_t data = c->base + SLOT_LIBOS_DATA;
+	uint64_t boot = ALIGN_UP(data + l->libos_data_size + l->libos_bss_size, CVM_PAGE_SIZE);
+	uint64_t info = boot + sizeof(struct cvm_start);
+	uint64_t stack = ALIGN_UP(info + c->config->boot_size, CVM_PAGE_SIZE) + START_STACK_SIZE;
+	int r = text.memfd >= 0 ? 0 : code_check_image(l->libos_text, &text);
+
+	if (!r && text.text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
+		r = -EINVAL_;
+	if (!r)
+		r = code_map(c, &text, c->base + SLOT_LIBOS_TEXT);
+	if (r || stack > c->base + SLOT_LIBOS_HEAP)
+		return r ? r : -EINVAL_;
+	r = memory_count(c, stack - data);
+	if (r)
+		return r;
+	pages_mark(c->counted, SLOT_LIBOS_DATA / CVM_PAGE_SIZE, (stack - data) / CVM_PAGE_SIZE, true);
+	if (host_mmap(data, stack - data, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (long)data)
+		return -ENOMEM_;
+	r = read_all(l->libos_data, data, l->libos_data_size);
+	if (r)
+		return r;
+	memcpy((void *)info, (const char *)l + c->config->boot_offset, c->config->boot_size);
+	*(struct cvm_start *)boot = (struct cvm_start){
+		.slot_base = c->base, .boot = info, .boot_size = c->config->boot_size,
+		.memory_max = c->config->memory_max, .vdso = g_arena->vdso, .data_end = stack,
+		.xsave_mask = g_arena->xsave_mask, .xsave_size = g_arena->xsave_size,
+		.threads_max = c->config->threads_max, .host_cpus = g_arena->host_cpus,
+	};
+	start->entry = c->base + l->libos_entry;
+	start->stack = stack - 8;
+	start->libos_thread = boot;
+	return memory_assign(c, data, stack - data, PROT_READ | PROT_WRITE);
+}
+
+static int grant_handles(struct cvm *c)
+{
+	static const uint16_t kinds[] = { [LAUNCH_HANDLE_STDIO] = HANDLE_STDIO, [LAUNCH_HANDLE_DIR] = HANDLE_DIR,
+					  [LAUNCH_HANDLE_FILE] = HANDLE_FILE };
+
+	for (uint32_t i = 0; i < c->config->handles; i++) {
+		const struct launch_handle *h = &c->config->handle[i];
+		long number = handle_add(c, h->fd, kinds[h->kind], h->rights);
+		if (number != (long)i)
+			return number < 0 ? (int)number : -EINVAL_;
+	}
+	return 0;
+}
+
+int cvm_create(uint32_t index)
+{
+	struct cvm *c = &g_arena->cvm[index];
+	struct hc_thread start = { 0 };
+
+	c->config = &g_arena->launch.cvm[index];
+	c->start_ns = now_ns(1);
+	c->log_tokens = c->config->log_rate;
+	c->log_time = c->start_ns;
+	if (host(__NR_getrandom, c->cookie, sizeof c->cookie, 0) != sizeof c->cookie)
+		return -EAGAIN_;
+	int r = domain_create(c);
+	if (!r)
+		r = grant_handles(c);
+	if (!r)
+		r = load_libos(c, (const struct launch *)g_launch_bytes, &start);
+	if (r)
+		return r;
+	c->state = CVM_RUNNING;
+	long id = thread_create(c, &start, true); /* with the start information in rdi; see thread_setup */
+	return id < 0 ? (int)id : 0;
+}
+
+void cvm_stats_fill(struct cvm *c, struct cvm_stats *out)
+{
+	*out = (struct cvm_stats){
+		.wall_ns = now_ns(1) - c->start_ns, .cpu_ns = c->cpu_ns,
+		.memory_peak = c->memory_peak, .memory_now = c->memory_now,
+		.hostcalls = c->hostcalls, .trapped_syscalls = c->trapped, .faults = c->faults,
+		.fast_syscalls = c->fast_syscalls,
+		.threads_peak = c->threads_peak, .handles_peak = c->handles_peak, .log_dropped = c->log_dropped,
+		.code_images = c->code_images, .code_bytes = c->code_bytes,
+	};
+}
+
+/* Does any host thread of the cVM still exist? Their blocks' tid words are cleared by the kernel. */
+static bool threads_gone(const struct cvm *c)
+{
+	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+		struct thread *t = thread_block(i);
+		if (t->cvm == c && __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
+			return false;
+	}
+	return true;
+}
+
+void cvm_destroy(struct cvm *c)
+{
+	struct channel_exit exit = { .status = c->exit_status, .signaled = c->exit_signaled };
+
+	while (!threads_gone(c))
+		host(__NR_sched_yield);
+	cvm_stats_fill(c, &exit.stats);
+	handle_close_all(c);
+	memory_release_all(c);
+	domain_destroy(c);
+	memset(c->cookie, 0, sizeof c->cookie);
+	c->state = CVM_DEAD;
+	event_send(CHANNEL_EXIT, c->index, &exit, sizeof exit);
+}
+
+long hc_cvm_exit(struct thread *t, const uint64_t *a)
+{
+	bool signaled = a[1] & 1;
+
+	t->cvm->fast_syscalls = a[2];
+	cvm_end(t->cvm, (int)(a[0] & (signaled ? 0x7f : 0xff)), signaled);
+	thread_leave(t);
+}
+
+long hc_cvm_events(struct thread *t, const uint64_t *a)
+{
+	(void)a;
+	return (long)__atomic_exchange_n(&t->cvm->events, 0, __ATOMIC_ACQ_REL);
+}
+
+/* Token bucket: one second's worth of bytes. log_lock held. */
+static bool log_admit(struct cvm *c, uint64_t size)
+{
+	uint64_t now = now_ns(1), rate = c->config->log_rate;
+
+	if (insecure(LAUNCH_INSECURE_NO_LIMITS))
+		return true;
+	uint64_t elapsed = MIN(now - c->log_time, 1000000000ull);
+	c->log_tokens = MIN(c->log_tokens + rate / 1000 * (elapsed / 1000000), rate);
+	c->log_time = now - elapsed % 1000000;
+	if (c->log_tokens < size) {
+		c->log_dropped += size;
+		return false;
+	}
+	c->log_tokens -= size;
+	return true;
+}
+
+long hc_cvm_log(struct thread *t, const uint64_t *a)
+{
+	char text[CHANNEL_PAYLOAD_MAX];
+	uint64_t size = MIN(a[1], sizeof text);
+
+	if (user_in(t->cvm, text, (struct gaddr){ a[0] }, size))
+		return -EFAULT_;
+	lock_take(&t->cvm->log_lock);
+	bool admitted = log_admit(t->cvm, size);
+	lock_give(&t->cvm->log_lock);
+	if (!admitted)
+		return 0;
+	event_send(a[2] ? CHANNEL_CRASH : CHANNEL_LOG, t->cvm->index, text, (uint32_t)size);
+	return (long)size;
+}
+
+long hc_cvm_info(struct thread *t, const uint64_t *a)
+{
+	struct hc_info info = {
+		.memory_max = t->cvm->config->memory_max, .memory_now = t->cvm->memory_now,
+		.host_memory = g_arena->host_memory, .boottime_ns = now_ns(7), .host_cpus = g_arena->host_cpus,
+		.threads_now = t->cvm->threads,
+	};
+
+	return user_out(t->cvm, (struct gaddr){ a[0] }, &info, sizeof info);
+}
+
+long hc_random(struct thread *t, const uint64_t *a)
+{
+	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
+		return -EFAULT_;
+	return host(__NR_getrandom, a[0], a[1], 1 /* GRND_NONBLOCK */);
+}

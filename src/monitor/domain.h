@@ -1,0 +1,25 @@
+/*
+ * A domain: the isolation mechanism behind one small interface. Today's only implementation is
+ * x86_64/domain_pku.c (memory protection keys); nothing outside that folder knows what a PKRU is. Entering and leaving a
+ * domain are the gates of the architecture (cvm_enter, gate_enter); copying is user_copy.
+ */
+#ifndef MONITOR_DOMAIN_H
+#define MONITOR_DOMAIN_H
+
+#include <stdint.h>
+
+struct cvm;
+
+/* Finds out what the machine has, prepares public read-only memory. 0, or -errno with a remedy in *why. */
+int domain_init(uint32_t insecure, const char **why);
+/* Gives the cVM a domain of its own (its key, and the register value its threads run with). */
+int domain_create(struct cvm *c);
+void domain_destroy(struct cvm *c);
+/* Makes [addr, addr+size) accessible with `prot` (PROT_*) in the cVM's domain and no other. */
+int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot);
+/* Makes memory readable by every domain, writable by the monitor alone. */
+int domain_publish(uint64_t addr, uint64_t size, int prot);
+/* Rewrites a signal frame's domain register so that returning from the handler runs as the monitor. */
+void domain_frame_to_monitor(void *xsave_area);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * Handle tables: a cVM names host descriptors by small integers of its own. The reference count of an entry keeps the
+ * descriptor open while any hostcall uses it, so a number that another thread closes cannot turn into somebody else's
+ * file under a running call.
+ */
+#include "host/syscall.h"
+
+#define HANDLE_RELEASING 0x80000000u /* refs while the last holder closes the descriptor */
+
+static void handle_release(struct cvm *c, struct handle *h)
+{
+	if (h->size_pages)
+		memory_uncount(c, (uint64_t)h->size_pages * CVM_PAGE_SIZE);
+	host(__NR_close, h->fd);
+	h->fd = -1;
+	h->kind = HANDLE_NONE;
+	h->size_pages = 0;
+	__atomic_sub_fetch(&c->handles, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->refs, 0, __ATOMIC_RELEASE);
+}
+
+long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
+{
+	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? HANDLES_MAX : MIN(c->config->handles_max, HANDLES_MAX);
+	long number = -EMFILE_;
+
+	lock_take(&c->handle_lock);
+	for (uint32_t n = 0, i = c->handle_hint; c->handles < max && n < HANDLES_MAX; n++, i = (i + 1) % HANDLES_MAX) {
+		struct handle *h = &c->handle[i];
+		if (__atomic_load_n(&h->refs, __ATOMIC_ACQUIRE))
+			continue;
+		h->fd = fd;
+		h->kind = (uint16_t)kind;
+		h->rights = (uint8_t)rights;
+		h->closing = 0;
+		h->size_pages = 0;
+		__atomic_store_n(&h->refs, 1, __ATOMIC_RELEASE);
+		uint32_t used = __atomic_add_fetch(&c->handles, 1, __ATOMIC_RELAXED);
+		if (used > c->handles_peak)
+			c->handles_peak = used;
+		c->handle_hint = (i + 1) % HANDLES_MAX;
+		number = i;
+		break;
+	}
+	lock_give(&c->handle_lock);
+	if (number < 0)
+		host(__NR_close, fd);
+	return number;
+}
+
+/* Takes a reference unless the entry is free or being closed. */
+static bool handle_hold(struct handle *h)
+{
+	uint32_t refs = __atomic_load_n(&h->refs, __ATOMIC_ACQUIRE);
+
+	while (refs && refs != HANDLE_RELEASING && !__atomic_load_n(&h->closing, __ATOMIC_ACQUIRE))
+		if (__atomic_compare_exchange_n(&h->refs, &refs, refs + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error)
+{
+	struct cvm *c = t->cvm;
+
+	*error = -EBADF_;
+	if (insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK) && (number >> 32) < CVMS_MAX) {
+		c = &g_arena->cvm[(c->index + (number >> 32)) % CVMS_MAX]; /* the hole that the attack test needs */
+		number &= 0xffffffff;
+	}
+	if (number >= HANDLES_MAX)
+		return NULL;
+	struct handle *h = &c->handle[number];
+	if (!handle_hold(h))
+		return NULL;
+	if (h->kind & kinds)
+		return h;
+	*error = -EINVAL_;
+	handle_put(c, h);
+	return NULL;
+}
+
+void handle_put(struct cvm *c, struct handle *h)
+{
+	uint32_t refs = __atomic_load_n(&h->refs, __ATOMIC_RELAXED);
+
+	for (;;) {
+		uint32_t next = refs == 1 ? HANDLE_RELEASING : refs - 1;
+		if (__atomic_compare_exchange_n(&h->refs, &refs, next, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			break;
+	}
+	if (refs == 1)
+		handle_release(c, h);
+}
+
+int handle_close(struct cvm *c, uint64_t number)
+{
+	if (number >= HANDLES_MAX)
+		return -EBADF_;
+	struct handle *h = &c->handle[number];
+	if (!handle_hold(h))
+		return -EBADF_;
+	if (__atomic_exchange_n(&h->closing, 1, __ATOMIC_ACQ_REL)) {
+		handle_put(c, h); /* another thread closes it right now */
+		return -EBADF_;
+	}
+	handle_put(c, h); /* ours */
+	handle_put(c, h); /* the table's */
+	return 0;
+}
+
+/* No thread of the cVM runs any more. */
+void handle_close_all(struct cvm *c)
+{
+	for (uint32_t i = 0; i < HANDLES_MAX; i++)
+		if (c->handle[i].refs) {
+			c->handle[i].refs = 1;
+			handle_release(c, &c->handle[i]);
+		}
+	c->handle_hint = 0;
+}

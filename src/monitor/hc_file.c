@@ -1,0 +1,602 @@
+/*
+ * File hostcalls: paths below granted directories, and operations on open handles. A path never leaves its directory
+ * (openat2 with RESOLVE_IN_ROOT or RESOLVE_BENEATH, no magic links, no mount crossing); a name that changes a directory
+ * is one component. Only regular files and directories are ever opened: the type is checked on an O_PATH
+ * descriptor and that same object is then opened, so a swapped device node or FIFO is never touched.
+ */
+#include <asm/ioctls.h>
+#include <asm/stat.h>
+#include <linux/fcntl.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+#include <linux/uio.h>
+
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+
+#define NAME_SIZE 256
+#define OPEN_FLAGS_ALLOWED                                                                                            \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT | O_LARGEFILE |  \
+	 O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_PATH | O_TMPFILE)
+#define OPEN_FLAGS_WRITE (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND)
+
+static bool open_writes(uint64_t flags)
+{
+	return flags & OPEN_FLAGS_WRITE || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+/* openat2 below `dir` under the rules above. */
+static long open_below(int dir, const char *path, uint64_t flags, uint64_t mode, bool no_symlinks)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC, .mode = mode };
+
+	if (!insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
+		how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+	if (no_symlinks)
+		how.resolve |= RESOLVE_NO_SYMLINKS;
+	return host(__NR_openat2, dir, *path ? path : ".", &how, sizeof how);
+}
+
+/* "/proc/self/fd" entry of `fd`: reopening through it opens that very object. */
+static long reopen(int fd, uint64_t flags)
+{
+	char name[12];
+	int at = sizeof name - 1;
+
+	name[at] = 0;
+	do
+		name[--at] = (char)('0' + fd % 10);
+	while (fd /= 10);
+	return host(__NR_openat, g_arena->proc_fd, name + at, flags | O_CLOEXEC, 0);
+}
+
+static int kind_of(int fd, unsigned *kind, uint64_t flags)
+{
+	struct stat st;
+	long r = host(__NR_fstat, fd, &st);
+
+	if (r)
+		return (int)r;
+	*kind = (st.st_mode & 0170000) == 0040000 ? HANDLE_DIR : HANDLE_FILE;
+	if (flags & O_PATH)
+		*kind = *kind == HANDLE_DIR ? HANDLE_DIR | HANDLE_PATH : HANDLE_PATH;
+	else if (*kind != HANDLE_DIR && (st.st_mode & 0170000) != 0100000)
+		return (st.st_mode & 0170000) == 0120000 ? -ELOOP_ : -ENXIO_;
+	return 0;
+}
+
+/* An existing object: look at it first, then open exactly it. */
+static long open_existing(int dir, const char *path, uint64_t flags, bool no_symlinks, unsigned *kind)
+{
+	uint64_t look = O_PATH | (flags & (O_NOFOLLOW | O_DIRECTORY));
+	long fd = open_below(dir, path, look, 0, no_symlinks);
+
+	if (fd < 0)
+		return fd;
+	long r = kind_of((int)fd, kind, flags);
+	if (r || flags & O_PATH) {
+		if (r)
+			host(__NR_close, fd);
+		return r ? r : fd;
+	}
+	r = reopen((int)fd, (flags & ~(uint64_t)(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_NONBLOCK * (*kind == HANDLE_FILE));
+	host(__NR_close, fd);
+	return r;
+}
+
+static long open_creating(int dir, const char *path, uint64_t flags, uint64_t mode, bool no_symlinks, unsigned *kind)
+{
+	long r = -EEXIST_;
+
+	for (int tries = 0; tries < 8; tries++) {
+		if (!(flags & O_EXCL)) {
+			r = open_existing(dir, path, flags, no_symlinks, kind);
+			if (r != -ENOENT_)
+				return r;
+		}
+		*kind = HANDLE_FILE;
+		r = open_below(dir, path, flags | O_EXCL, mode, no_symlinks);
+		if (r != -EEXIST_ || flags & O_EXCL)
+			return r;
+	}
+	return r;
+}
+
+long hc_file_open(struct thread *t, const uint64_t *a)
+{
+	char path[HC_PATH_MAX];
+	uint64_t flags = a[3] & ~HC_OPEN_NO_SYMLINKS;
+	bool no_symlinks = a[3] & HC_OPEN_NO_SYMLINKS;
+	unsigned kind = HANDLE_FILE;
+	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
+
+	if (error || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
+		return error ? error : -EINVAL_;
+	struct handle *dir = handle_get(t, a[0], HANDLE_DIR, &error);
+	if (!dir)
+		return error;
+	unsigned rights = dir->rights;
+	long fd = -EROFS_;
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
+	if (!open_writes(flags) || rights & LAUNCH_RIGHT_WRITE || flags & O_PATH) {
+		if ((flags & O_TMPFILE) == O_TMPFILE)
+			fd = open_below(dir->fd, path, flags, a[4], no_symlinks);
+		else if (flags & O_CREAT)
+			fd = open_creating(dir->fd, path, flags, a[4], no_symlinks, &kind);
+		else
+			fd = open_existing(dir->fd, path, flags, no_symlinks, &kind);
+	}
+	handle_put(t->cvm, dir);
+	if (fd < 0)
+		return fd;
+	if (kind == HANDLE_FILE && (flags & O_ACCMODE) == O_RDONLY)
+		rights &= LAUNCH_RIGHT_READ | (open_writes(flags) ? LAUNCH_RIGHT_WRITE : 0);
+	return handle_add(t->cvm, (int)fd, kind, rights);
+}
+
+long hc_file_close(struct thread *t, const uint64_t *a)
+{
+	return handle_close(t->cvm, a[0]);
+}
+
+static bool one_component(const char *name)
+{
+	if (!*name || (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))))
+		return false;
+	for (; *name; name++)
+		if (*name == '/')
+			return false;
+	return true;
+}
+
+#define ANY_FILE (HANDLE_FILE | HANDLE_DIR | HANDLE_PATH | HANDLE_MEMOBJ)
+
+/* statx of the object at `path` below `dir`, links not followed at the end. */
+static long stat_below(int dir, const char *path, uint64_t mask, struct statx *st)
+{
+	if (one_component(path) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK)) {
+		long r = host5(__NR_statx, dir, (long)path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, (long)mask, (long)st);
+		return !r && st->stx_attributes & STATX_ATTR_MOUNT_ROOT ? -EXDEV_ : r;
+	}
+	long fd = open_below(dir, path, O_PATH | O_NOFOLLOW, 0, false);
+	if (fd < 0)
+		return fd;
+	long r = host5(__NR_statx, fd, (long)"", AT_EMPTY_PATH, (long)mask, (long)st);
+	host(__NR_close, fd);
+	return r;
+}
+
+long hc_file_stat(struct thread *t, const uint64_t *a)
+{
+	char path[HC_PATH_MAX];
+	struct statx st;
+	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
+
+	if (error)
+		return error;
+	struct handle *h = handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE, &error);
+	if (!h)
+		return error;
+	long r = a[2] ? stat_below(h->fd, path, a[3], &st) :
+			host5(__NR_statx, h->fd, (long)"", AT_EMPTY_PATH, (long)a[3], (long)&st);
+	handle_put(t->cvm, h);
+	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &st, sizeof st);
+}
+
+long hc_file_readlink(struct thread *t, const uint64_t *a)
+{
+	char path[HC_PATH_MAX];
+	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
+
+	if (error || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
+		return error ? error : -EFAULT_;
+	struct handle *h = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH, &error);
+	if (!h)
+		return error;
+	long r;
+	if (!a[2] || one_component(path)) {
+		r = host(__NR_readlinkat, h->fd, path, a[3], a[4]);
+	} else {
+		r = open_below(h->fd, path, O_PATH | O_NOFOLLOW, 0, false);
+		if (r >= 0) {
+			long fd = r;
+			r = host(__NR_readlinkat, fd, "", a[3], a[4]);
+			host(__NR_close, fd);
+		}
+	}
+	handle_put(t->cvm, h);
+	return r;
+}
+
+enum transfer { READS = LAUNCH_RIGHT_READ, WRITES = LAUNCH_RIGHT_WRITE };
+
+/* read, write, pread, pwrite: the kernel moves the bytes straight to or from the cVM's buffer. */
+static long transfer(struct thread *t, const uint64_t *a, unsigned kinds, enum transfer right, long number, uint64_t offset)
+{
+	int error;
+
+	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
+		return -EFAULT_;
+	struct handle *h = handle_get(t, a[0], kinds, &error);
+	if (!h)
+		return error;
+	long r = h->rights & right ? host_blocking(number, h->fd, a[1], a[2], offset) : -EBADF_;
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_file_read(struct thread *t, const uint64_t *a)
+{
+	return transfer(t, a, HANDLE_STREAM, READS, __NR_read, 0);
+}
+
+long hc_file_write(struct thread *t, const uint64_t *a)
+{
+	return transfer(t, a, HANDLE_STREAM, WRITES, __NR_write, 0);
+}
+
+long hc_file_pread(struct thread *t, const uint64_t *a)
+{
+	return transfer(t, a, HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, READS, __NR_pread64, a[3]);
+}
+
+long hc_file_pwrite(struct thread *t, const uint64_t *a)
+{
+	return transfer(t, a, HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, WRITES, __NR_pwrite64, a[3]);
+}
+
+/* Copies and checks an array of buffers: their number or negative errno. */
+long iov_in(const struct cvm *c, struct iovec *iov, uint64_t user, uint64_t count)
+{
+	if (count > HC_IOV_MAX)
+		return -EINVAL_;
+	if (user_in(c, iov, (struct gaddr){ user }, count * sizeof *iov))
+		return -EFAULT_;
+	for (uint64_t i = 0; i < count; i++)
+		if (!in_slot(c, (struct gaddr){ (uint64_t)iov[i].iov_base }, iov[i].iov_len))
+			return -EFAULT_;
+	return (long)count;
+}
+
+static long transfer_v(struct thread *t, const uint64_t *a, enum transfer right, long plain, long positioned)
+{
+	struct iovec iov[HC_IOV_MAX];
+	long count = iov_in(t->cvm, iov, a[1], a[2]), r;
+	int error;
+
+	if (count < 0)
+		return count;
+	struct handle *h = handle_get(t, a[0], HANDLE_STREAM, &error);
+	if (!h)
+		return error;
+	if (!(h->rights & right))
+		r = -EBADF_;
+	else if ((int64_t)a[3] == -1)
+		r = host_blocking(plain, h->fd, iov, count);
+	else
+		r = host5(positioned, h->fd, (long)iov, count, (long)a[3], 0);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_file_readv(struct thread *t, const uint64_t *a)
+{
+	return transfer_v(t, a, READS, __NR_readv, __NR_preadv);
+}
+
+long hc_file_writev(struct thread *t, const uint64_t *a)
+{
+	return transfer_v(t, a, WRITES, __NR_writev, __NR_pwritev);
+}
+
+/* One call on one descriptor. `needs`: rights; results of the kernel unchanged. */
+static long on_handle(struct thread *t, uint64_t number, unsigned kinds, unsigned needs, long nr, uint64_t x, uint64_t y,
+		      uint64_t z)
+{
+	int error;
+	struct handle *h = handle_get(t, number, kinds, &error);
+
+	if (!h)
+		return error;
+	long r = (h->rights & needs) == needs ? host_blocking(nr, h->fd, x, y, z) : -EROFS_;
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_file_seek(struct thread *t, const uint64_t *a)
+{
+	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_STDIO | HANDLE_MEMOBJ, 0, __NR_lseek, a[1], a[2], 0);
+}
+
+long hc_file_getdents(struct thread *t, const uint64_t *a)
+{
+	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
+		return -EFAULT_;
+	return on_handle(t, a[0], HANDLE_DIR, LAUNCH_RIGHT_READ, __NR_getdents64, a[1], a[2], 0);
+}
+
+/* A memory object's size is accounted before it grows. */
+static long memobj_resize(struct thread *t, struct handle *h, uint64_t size)
+{
+	uint64_t pages = ALIGN_UP(size, CVM_PAGE_SIZE) / CVM_PAGE_SIZE, had = h->size_pages;
+
+	if (size > SLOT_SIZE)
+		return -EINVAL_;
+	int r = pages > had ? memory_count(t->cvm, (pages - had) * CVM_PAGE_SIZE) : 0;
+	if (r)
+		return r;
+	long result = host(__NR_ftruncate, h->fd, size);
+	if (!result)
+		h->size_pages = (uint32_t)pages;
+	if (result ? pages > had : pages < had)
+		memory_uncount(t->cvm, (pages > had ? pages - had : had - pages) * CVM_PAGE_SIZE);
+	return result;
+}
+
+long hc_file_truncate(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct handle *h = handle_get(t, a[0], HANDLE_FILE | HANDLE_MEMOBJ, &error);
+
+	if (!h)
+		return error;
+	long r = -EROFS_;
+	if (h->kind == HANDLE_MEMOBJ) {
+		lock_take(&t->cvm->mem_lock);
+		r = memobj_resize(t, h, a[1]);
+		lock_give(&t->cvm->mem_lock);
+	} else if (h->rights & LAUNCH_RIGHT_WRITE) {
+		r = host(__NR_ftruncate, h->fd, a[1]);
+	}
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_memobj_create(struct thread *t, const uint64_t *a)
+{
+	int error;
+	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */);
+
+	if (fd < 0)
+		return fd;
+	long number = handle_add(t->cvm, (int)fd, HANDLE_MEMOBJ, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
+	if (number < 0)
+		return number;
+	struct handle *h = handle_get(t, (uint64_t)number, HANDLE_MEMOBJ, &error);
+	if (!h)
+		return error;
+	lock_take(&t->cvm->mem_lock);
+	long r = memobj_resize(t, h, a[0]);
+	lock_give(&t->cvm->mem_lock);
+	handle_put(t->cvm, h);
+	if (r) {
+		error = handle_close(t->cvm, (uint64_t)number);
+		return r;
+	}
+	return number;
+}
+
+/* A memory object may grow by memobj_resize only, so no allocating modes for it: punching holes is fine. */
+long hc_file_allocate(struct thread *t, const uint64_t *a)
+{
+	bool punch = a[1] == 3; /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
+
+	return on_handle(t, a[0], HANDLE_FILE | (punch ? HANDLE_MEMOBJ : 0), LAUNCH_RIGHT_WRITE, __NR_fallocate, a[1], a[2], a[3]);
+}
+
+long hc_file_sync(struct thread *t, const uint64_t *a)
+{
+	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_STDIO, 0, a[1] ? __NR_fdatasync : __NR_fsync, 0, 0, 0);
+}
+
+long hc_file_lock(struct thread *t, const uint64_t *a)
+{
+	struct flock lock;
+
+	if (a[1] != F_OFD_GETLK && a[1] != F_OFD_SETLK && a[1] != F_OFD_SETLKW)
+		return -EINVAL_;
+	if (user_in(t->cvm, &lock, (struct gaddr){ a[2] }, sizeof lock))
+		return -EFAULT_;
+	lock.l_pid = 0;
+	long r = on_handle(t, a[0], HANDLE_FILE, 0, __NR_fcntl, a[1], (uint64_t)&lock, 0);
+	return r ? r : user_out(t->cvm, (struct gaddr){ a[2] }, &lock, sizeof lock);
+}
+
+long hc_file_flock(struct thread *t, const uint64_t *a)
+{
+	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, 0, __NR_flock, a[1], 0, 0);
+}
+
+long hc_file_chmod(struct thread *t, const uint64_t *a)
+{
+	if (a[1] & ~01777ull) /* no set-user-id files for the host */
+		return -EPERM_;
+	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, LAUNCH_RIGHT_WRITE, __NR_fchmod, a[1], 0, 0);
+}
+
+long hc_file_chown(struct thread *t, const uint64_t *a)
+{
+	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, LAUNCH_RIGHT_WRITE, __NR_fchown, a[1], a[2], 0);
+}
+
+long hc_file_utimes(struct thread *t, const uint64_t *a)
+{
+	int64_t times[4];
+	int error;
+
+	if (a[1] && user_in(t->cvm, times, (struct gaddr){ a[1] }, sizeof times))
+		return -EFAULT_;
+	struct handle *h = handle_get(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_PATH, &error);
+	if (!h)
+		return error;
+	/* utimensat with an empty path and AT_EMPTY_PATH also takes O_PATH descriptors, links included. */
+	long r = h->rights & LAUNCH_RIGHT_WRITE ?
+			 host(__NR_utimensat, h->fd, "", a[1] ? times : NULL, AT_EMPTY_PATH) : -EROFS_;
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_file_statfs(struct thread *t, const uint64_t *a)
+{
+	uint64_t buf[15]; /* struct statfs of x86-64: 120 bytes */
+	long r = on_handle(t, a[0], ANY_FILE, 0, __NR_fstatfs, (uint64_t)buf, 0, 0);
+
+	return r ? r : user_out(t->cvm, (struct gaddr){ a[1] }, buf, sizeof buf);
+}
+
+long hc_file_ioctl(struct thread *t, const uint64_t *a)
+{
+	uint8_t buf[64] = { 0 };
+	uint64_t size, request = a[1];
+	unsigned kinds = HANDLE_STDIO;
+
+	switch (request) {
+	case FIONREAD: case FIONBIO:
+		size = 4;
+		kinds = HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE;
+		break;
+	case TCGETS: case TCSETS: case TCSETSW: case TCSETSF:
+		size = 36;
+		break;
+	case TIOCGWINSZ: size = 8; break;
+	case TIOCGPGRP: size = 4; break;
+	default: return -ENOTTY_;
+	}
+	if (user_in(t->cvm, buf, (struct gaddr){ a[2] }, size))
+		return -EFAULT_;
+	long r = on_handle(t, a[0], kinds, 0, __NR_ioctl, request, (uint64_t)buf, 0);
+	if (r < 0 || request == FIONBIO || request == TCSETS || request == TCSETSW || request == TCSETSF)
+		return r;
+	return user_out(t->cvm, (struct gaddr){ a[2] }, buf, size);
+}
+
+long hc_file_setfl(struct thread *t, const uint64_t *a)
+{
+	if (a[1] & ~(uint64_t)(O_NONBLOCK | O_APPEND))
+		return -EINVAL_;
+	/* Standard streams are shared with the outside: O_NONBLOCK on them is the libOS's business. */
+	return on_handle(t, a[0], HANDLE_STREAM & ~HANDLE_STDIO, 0, __NR_fcntl, F_SETFL, a[1], 0);
+}
+
+long hc_file_dup(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct handle *h = handle_get(t, a[0], ~0u & ~HANDLE_MEMOBJ, &error);
+
+	if (!h)
+		return error;
+	unsigned kind = h->kind, rights = h->rights;
+	long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0);
+	handle_put(t->cvm, h);
+	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, kind, rights);
+}
+
+/* A directory to be changed and the name in it. */
+static struct handle *dir_and_name(struct thread *t, uint64_t dir, uint64_t user, uint64_t size, char name[NAME_SIZE],
+				   int *error)
+{
+	*error = user_path(t->cvm, name, NAME_SIZE, (struct gaddr){ user }, size);
+	if (*error)
+		return NULL;
+	*error = -EINVAL_;
+	if (!one_component(name) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
+		return NULL;
+	struct handle *h = handle_get(t, dir, HANDLE_DIR, error);
+	if (h && !(h->rights & LAUNCH_RIGHT_WRITE)) {
+		handle_put(t->cvm, h);
+		*error = -EROFS_;
+		return NULL;
+	}
+	return h;
+}
+
+long hc_dir_mkdir(struct thread *t, const uint64_t *a)
+{
+	char name[NAME_SIZE];
+	int error;
+	struct handle *dir = dir_and_name(t, a[0], a[1], a[2], name, &error);
+
+	if (!dir)
+		return error;
+	long r = host(__NR_mkdirat, dir->fd, name, a[3] & 01777);
+	handle_put(t->cvm, dir);
+	return r;
+}
+
+long hc_dir_unlink(struct thread *t, const uint64_t *a)
+{
+	char name[NAME_SIZE];
+	int error;
+
+	if (a[3] & ~(uint64_t)AT_REMOVEDIR)
+		return -EINVAL_;
+	struct handle *dir = dir_and_name(t, a[0], a[1], a[2], name, &error);
+	if (!dir)
+		return error;
+	long r = host(__NR_unlinkat, dir->fd, name, a[3]);
+	handle_put(t->cvm, dir);
+	return r;
+}
+
+long hc_dir_rename(struct thread *t, const uint64_t *a)
+{
+	char old_name[NAME_SIZE], new_name[NAME_SIZE];
+	uint64_t flags = a[5] >> 32;
+	int error;
+
+	if (flags & ~3ull) /* RENAME_NOREPLACE, RENAME_EXCHANGE */
+		return -EINVAL_;
+	struct handle *from = dir_and_name(t, a[0], a[1], a[2], old_name, &error);
+	if (!from)
+		return error;
+	struct handle *to = dir_and_name(t, a[3], a[4], a[5] & 0xffffffff, new_name, &error);
+	long r = error;
+	if (to) {
+		r = host5(__NR_renameat2, from->fd, (long)old_name, to->fd, (long)new_name, (long)flags);
+		handle_put(t->cvm, to);
+	}
+	handle_put(t->cvm, from);
+	return r;
+}
+
+/* The source needs write rights too: a link must not turn a read-only grant into a writable one. */
+long hc_dir_link(struct thread *t, const uint64_t *a)
+{
+	char name[NAME_SIZE], self[32] = "/proc/self/fd/";
+	int error;
+	struct handle *file = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH, &error);
+
+	if (!file)
+		return error;
+	long r = -EROFS_;
+	struct handle *dir = NULL;
+	if (file->rights & LAUNCH_RIGHT_WRITE) {
+		dir = dir_and_name(t, a[1], a[2], a[3], name, &error);
+		r = error;
+	}
+	if (dir) {
+		struct message m = { 0 };
+		message_number(&m, file->fd);
+		memcpy(self + 14, m.text, m.size);
+		r = host5(__NR_linkat, AT_FDCWD, (long)self, dir->fd, (long)name, AT_SYMLINK_FOLLOW);
+		handle_put(t->cvm, dir);
+	}
+	handle_put(t->cvm, file);
+	return r;
+}
+
+long hc_dir_symlink(struct thread *t, const uint64_t *a)
+{
+	char target[HC_PATH_MAX], name[NAME_SIZE];
+	int error = user_path(t->cvm, target, sizeof target, (struct gaddr){ a[0] }, a[1]);
+
+	if (error)
+		return error;
+	struct handle *dir = dir_and_name(t, a[2], a[3], a[4], name, &error);
+	if (!dir)
+		return error;
+	long r = host(__NR_symlinkat, target, dir->fd, name);
+	handle_put(t->cvm, dir);
+	return r;
+}

@@ -1,0 +1,363 @@
+/*
+ * Socket hostcalls: IPv4 and IPv6, TCP and UDP, on host sockets. Where a socket may be bound and what it may talk to is
+ * decided here by the grants of the launch description; addresses are copied once and checked before the kernel sees
+ * the copy. No ancillary data, no raw sockets, no options that reach beyond the socket itself.
+ */
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/tcp.h>
+#include <linux/uio.h>
+
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+
+#define AF_UNSPEC_ 0
+#define AF_INET_ 2
+#define AF_INET6_ 10
+#define SOCK_STREAM_ 1
+#define SOCK_DGRAM_ 2
+#define SOCK_NONBLOCK_ 04000
+#define SOCK_CLOEXEC_ 02000000
+#define SOL_SOCKET_ 1
+#define SO_TYPE_ 3
+#define SO_PROTOCOL_ 38
+#define ADDRESS_MAX 28
+/* OOB PEEK DONTROUTE TRUNC DONTWAIT EOR WAITALL NOSIGNAL MORE; not FASTOPEN, ERRQUEUE, ZEROCOPY, CMSG_* */
+#define MSG_ALLOWED 0xc1e7u
+#define MSG_NOSIGNAL_ 0x4000
+
+struct address {
+	union {
+		uint16_t family;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		uint8_t bytes[ADDRESS_MAX];
+	};
+	uint32_t size;
+};
+
+static int address_in(const struct cvm *c, struct address *out, uint64_t user, uint64_t size)
+{
+	memset(out, 0, sizeof *out);
+	if (size < 2 || size > 128)
+		return -EINVAL_;
+	out->size = (uint32_t)MIN(size, (uint64_t)ADDRESS_MAX);
+	if (user_in(c, out->bytes, (struct gaddr){ user }, out->size))
+		return -EFAULT_;
+	if (out->family == AF_INET_)
+		return size >= sizeof out->in ? 0 : -EINVAL_;
+	if (out->family == AF_INET6_)
+		return size >= 24 ? 0 : -EINVAL_;
+	return out->family == AF_UNSPEC_ ? 0 : -EAFNOSUPPORT_;
+}
+
+static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	return !memcmp(a, b, bits / 8) && (bits % 8 == 0 || !((a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8)));
+}
+
+static uint16_t swap16(uint16_t x)
+{
+	return (uint16_t)(x << 8 | x >> 8);
+}
+
+/* Does a grant of `c` cover this? An IPv4-mapped IPv6 address counts as the IPv4 address it means. */
+static bool granted(const struct cvm *c, unsigned action, unsigned protocol, const struct address *address)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	uint16_t family = address->family, port = swap16(address->in.sin_port);
+	const uint8_t *bytes = (const uint8_t *)&address->in.sin_addr;
+
+	if (insecure(LAUNCH_INSECURE_NO_NET_CHECK))
+		return true;
+	if (family == AF_INET6_) {
+		bytes = (const uint8_t *)&address->in6.sin6_addr;
+		if (!memcmp(bytes, mapped, sizeof mapped)) {
+			family = AF_INET_;
+			bytes += sizeof mapped;
+		}
+	}
+	for (uint32_t i = 0; i < c->config->net_rules; i++) {
+		const struct launch_net_rule *r = &c->config->net_rule[i];
+		if (r->action == action && r->protocol == protocol && r->family == family && port >= r->port_first &&
+		    port <= r->port_last && prefix_matches(bytes, r->address, r->prefix))
+			return true;
+	}
+	return false;
+}
+
+/* IPPROTO_TCP or IPPROTO_UDP of a socket. */
+static unsigned protocol_of(int fd)
+{
+	int32_t protocol = 0;
+	uint32_t size = sizeof protocol;
+
+	host5(__NR_getsockopt, fd, SOL_SOCKET_, SO_PROTOCOL_, (long)&protocol, (long)&size);
+	return (unsigned)protocol;
+}
+
+long hc_sock_create(struct thread *t, const uint64_t *a)
+{
+	uint64_t type = a[1] & ~(uint64_t)(SOCK_NONBLOCK_ | SOCK_CLOEXEC_);
+	uint64_t protocol = type == SOCK_STREAM_ ? IPPROTO_TCP : IPPROTO_UDP;
+
+	if (a[0] != AF_INET_ && a[0] != AF_INET6_)
+		return -EAFNOSUPPORT_;
+	if ((type != SOCK_STREAM_ && type != SOCK_DGRAM_) || (a[2] && a[2] != protocol))
+		return -EACCES_;
+	long fd = host(__NR_socket, a[0], a[1] | SOCK_CLOEXEC_, protocol);
+	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
+}
+
+long hc_sock_bind(struct thread *t, const uint64_t *a)
+{
+	struct address address;
+	int error = address_in(t->cvm, &address, a[1], a[2]);
+
+	if (error)
+		return error;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	long r = -EACCES_;
+	if (address.family == AF_UNSPEC_)
+		address.family = AF_INET_; /* Linux takes it for 0.0.0.0 */
+	if (granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
+		r = host(__NR_bind, h->fd, address.bytes, address.size);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_sock_connect(struct thread *t, const uint64_t *a)
+{
+	struct address address;
+	int error = address_in(t->cvm, &address, a[1], a[2]);
+
+	if (error)
+		return error;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	long r = -EACCES_;
+	if (address.family == AF_UNSPEC_ || granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
+		r = host_blocking(__NR_connect, h->fd, address.bytes, address.size);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+/* listen on an unbound socket binds it to a port of the kernel's choice: that needs the grant for it. */
+long hc_sock_listen(struct thread *t, const uint64_t *a)
+{
+	struct address address = { 0 };
+	uint32_t size = ADDRESS_MAX;
+	int error;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+
+	if (!h)
+		return error;
+	long r = host(__NR_getsockname, h->fd, address.bytes, &size);
+	if (!r && !address.in.sin_port && !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
+		r = -EACCES_;
+	if (!r)
+		r = host(__NR_listen, h->fd, a[1]);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+/* Gives an address back with its size, cut to the room there is. */
+static int address_out(const struct cvm *c, const uint8_t *bytes, uint32_t size, uint64_t user, uint64_t user_size)
+{
+	uint32_t room;
+
+	if (user_in(c, &room, (struct gaddr){ user_size }, sizeof room))
+		return -EFAULT_;
+	if (user_out(c, (struct gaddr){ user }, bytes, MIN(MIN(room, size), 128u)))
+		return -EFAULT_;
+	return user_out(c, (struct gaddr){ user_size }, &size, sizeof size);
+}
+
+long hc_sock_accept(struct thread *t, const uint64_t *a)
+{
+	uint8_t bytes[128];
+	uint32_t size = sizeof bytes;
+	int error;
+
+	if (a[3] & ~(uint64_t)SOCK_NONBLOCK_)
+		return -EINVAL_;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	long fd = host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_);
+	handle_put(t->cvm, h);
+	if (fd < 0)
+		return fd;
+	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
+		host(__NR_close, fd);
+		return -EFAULT_;
+	}
+	return handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
+}
+
+struct kernel_msghdr {
+	void *name;
+	int32_t name_size;
+	struct iovec *iov;
+	uint64_t iov_count;
+	void *control;
+	uint64_t control_size;
+	uint32_t flags;
+};
+
+long hc_sock_send(struct thread *t, const uint64_t *a)
+{
+	struct iovec iov[HC_IOV_MAX];
+	struct address address = { 0 };
+	struct hc_msg m;
+	int error = 0;
+
+	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
+		return -EFAULT_;
+	long count = iov_in(t->cvm, iov, m.iov, m.iov_count);
+	if (count < 0 || a[2] & ~(uint64_t)MSG_ALLOWED)
+		return count < 0 ? count : -EOPNOTSUPP_;
+	if (m.name)
+		error = address_in(t->cvm, &address, m.name, m.name_size);
+	if (error)
+		return error;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	struct kernel_msghdr msg = { .iov = iov, .iov_count = (uint64_t)count };
+	long r = 0;
+	if (m.name) {
+		msg.name = address.bytes;
+		msg.name_size = (int32_t)address.size;
+		if (address.family == AF_UNSPEC_)
+			address.family = AF_INET_;
+		if (!granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
+			r = -EACCES_;
+	}
+	if (!r)
+		r = host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL_);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_sock_recv(struct thread *t, const uint64_t *a)
+{
+	struct iovec iov[HC_IOV_MAX];
+	uint8_t name[128];
+	struct hc_msg m;
+	int error;
+
+	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
+		return -EFAULT_;
+	long count = iov_in(t->cvm, iov, m.iov, m.iov_count);
+	if (count < 0 || a[2] & ~(uint64_t)MSG_ALLOWED)
+		return count < 0 ? count : -EOPNOTSUPP_;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	struct kernel_msghdr msg = { .name = name, .name_size = sizeof name, .iov = iov, .iov_count = (uint64_t)count };
+	long r = host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
+	handle_put(t->cvm, h);
+	if (r < 0)
+		return r;
+	uint32_t size = (uint32_t)msg.name_size;
+	if (m.name && user_out(t->cvm, (struct gaddr){ m.name }, name, MIN(MIN(m.name_size, size), (uint32_t)sizeof name)))
+		return -EFAULT_;
+	m.name_size = size;
+	m.flags = msg.flags;
+	return user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT_ : r;
+}
+
+long hc_sock_shutdown(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+
+	if (!h)
+		return error;
+	long r = host(__NR_shutdown, h->fd, a[1]);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+static bool option_allowed(uint64_t level, uint64_t name, bool set)
+{
+	/* REUSEADDR TYPE ERROR DONTROUTE BROADCAST SNDBUF RCVBUF KEEPALIVE OOBINLINE PRIORITY LINGER REUSEPORT RCVLOWAT
+	 * SNDLOWAT RCVTIMEO SNDTIMEO ACCEPTCONN PROTOCOL DOMAIN */
+	static const uint8_t socket[] = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 18, 19, 20, 21, 30, 38, 39 };
+
+	switch (level) {
+	case SOL_SOCKET_:
+		return memchr(socket, (int)name, sizeof socket) && name < 256 && (!set || name != 12);
+	case IPPROTO_TCP:
+		return name == TCP_NODELAY || name == TCP_MAXSEG || name == TCP_CORK || name == TCP_KEEPIDLE ||
+		       name == TCP_KEEPINTVL || name == TCP_KEEPCNT || name == TCP_SYNCNT || name == TCP_LINGER2 ||
+		       name == TCP_DEFER_ACCEPT || name == TCP_QUICKACK || name == TCP_USER_TIMEOUT ||
+		       name == TCP_NOTSENT_LOWAT || (!set && (name == TCP_INFO || name == TCP_CONGESTION));
+	case IPPROTO_IP:
+		return name == IP_TOS || name == IP_TTL || name == IP_RECVERR || name == IP_MTU_DISCOVER;
+	case IPPROTO_IPV6:
+		return name == IPV6_V6ONLY || name == IPV6_TCLASS || name == IPV6_UNICAST_HOPS || name == IPV6_RECVERR;
+	default:
+		return false;
+	}
+}
+
+long hc_sock_getopt(struct thread *t, const uint64_t *a)
+{
+	uint8_t value[256];
+	uint32_t size, room;
+	int error;
+
+	if (!option_allowed(a[1], a[2], false))
+		return -92 /* ENOPROTOOPT */;
+	if (user_in(t->cvm, &room, (struct gaddr){ a[4] }, sizeof room))
+		return -EFAULT_;
+	if ((int32_t)room < 0)
+		return -EINVAL_;
+	size = MIN(room, (uint32_t)sizeof value);
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	long r = host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)&size);
+	handle_put(t->cvm, h);
+	if (!r)
+		r = user_out(t->cvm, (struct gaddr){ a[3] }, value, size);
+	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &size, sizeof size);
+}
+
+long hc_sock_setopt(struct thread *t, const uint64_t *a)
+{
+	uint8_t value[64];
+	int error;
+
+	if (!option_allowed(a[1], a[2], true))
+		return -92 /* ENOPROTOOPT */;
+	if (a[4] > sizeof value)
+		return -EINVAL_;
+	if (user_in(t->cvm, value, (struct gaddr){ a[3] }, a[4]))
+		return -EFAULT_;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	if (!h)
+		return error;
+	long r = host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]);
+	handle_put(t->cvm, h);
+	return r;
+}
+
+long hc_sock_name(struct thread *t, const uint64_t *a)
+{
+	uint8_t bytes[128];
+	uint32_t size = sizeof bytes;
+	int error;
+	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET | HANDLE_STDIO, &error);
+
+	if (!h)
+		return error;
+	long r = host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size);
+	handle_put(t->cvm, h);
+	return r ? r : address_out(t->cvm, bytes, size, a[2], a[3]);
+}

@@ -1,0 +1,27 @@
+/*
+ * The hostcall table and its dispatcher, called by gate.S on the thread's monitor stack. The arguments were copied from
+ * registers by the gate; nothing a handler is given can change under it but the memory behind an address.
+ */
+#include "monitor/hostcalls.h"
+
+long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args);
+
+static long (*const k_hostcalls[HC_COUNT])(struct thread *t, const uint64_t *a) = {
+#define X(name, nargs) [HC_##name] = hc_##name,
+	HOSTCALL_TABLE(X)
+#undef X
+};
+
+long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args)
+{
+	t->hostcalls++;
+	if (number >= HC_COUNT)
+		return -ENOSYS_;
+	return k_hostcalls[number](t, args);
+}
+
+long hc_null(struct thread *t, const uint64_t *a)
+{
+	(void)t, (void)a;
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* The monitor's futex mutex (Drepper, "Futexes Are Tricky"): holders are inside a hostcall and always come out. */
+#include <linux/futex.h>
+
+#include "host/syscall.h"
+
+void lock_take(struct lock *l)
+{
+	uint32_t expected = 0;
+
+	if (__atomic_compare_exchange_n(&l->word, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE))
+		host(__NR_futex, &l->word, FUTEX_WAIT, 2, 0);
+}
+
+void lock_give(struct lock *l)
+{
+	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) == 2)
+		host(__NR_futex, &l->word, FUTEX_WAKE, 1);
+}

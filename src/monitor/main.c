@@ -1,0 +1,354 @@
+/*
+ * The monitor's start and its supervisor loop. The only argument is the number of the descriptor with the launch
+ * description (abi/launch.h), which is checked here as bytes of unknown origin; then the process prepares itself,
+ * creates the cVMs and serves the event channel until the last of them is gone.
+ */
+#include <linux/mman.h>
+#include <asm/poll.h>
+#include <asm/signal.h>
+#include <asm/stat.h>
+#include <linux/auxvec.h>
+#include <linux/prctl.h>
+
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+#include "monitor/trap.h"
+
+const void *g_launch_bytes;
+static struct thread g_boot_thread;
+static struct vcpu_page g_boot_vcpu;
+
+_Noreturn void monitor_main(const uint64_t *stack);
+
+static _Noreturn void quit(int status)
+{
+	for (;;)
+		host(__NR_exit_group, status);
+}
+
+/* Start-up failed: the command prints the text. */
+static _Noreturn void fail(const char *what, long error)
+{
+	struct message m = { 0 };
+
+	message_text(&m, what);
+	if (error) {
+		message_text(&m, " (errno ");
+		message_number(&m, -error);
+		message_text(&m, ")");
+	}
+	if (g_arena && g_arena->launch.event_channel > 0)
+		event_fatal(&m);
+	else
+		host_die(&m, NULL);
+	quit(125);
+}
+
+static int parse_number(const char *s)
+{
+	int n = 0;
+
+	if (!*s)
+		return -1;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9' || n > 100000)
+			return -1;
+		n = n * 10 + (*s - '0');
+	}
+	return n;
+}
+
+static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
+{
+	uint64_t end;
+
+	if (!memchr(c->name, 0, sizeof c->name) || !c->threads_max || !c->handles_max || c->handles > LAUNCH_HANDLES_MAX ||
+	    c->net_rules > LAUNCH_NET_RULES_MAX || c->nice < -20 || c->nice > 19 || !c->log_rate)
+		return false;
+	if (!add_checked(c->boot_offset, c->boot_size, &end) || end > l->size || c->boot_size > (1u << 24))
+		return false;
+	for (uint32_t i = 0; i < c->handles; i++)
+		if (c->handle[i].kind < LAUNCH_HANDLE_STDIO || c->handle[i].kind > LAUNCH_HANDLE_FILE || c->handle[i].fd < 0 ||
+		    c->handle[i].rights & ~(LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE))
+			return false;
+	for (uint32_t i = 0; i < c->net_rules; i++)
+		if (c->net_rule[i].prefix > (c->net_rule[i].family == 2 ? 32 : 128))
+			return false;
+	return true;
+}
+
+static void read_launch(int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || host(__NR_fstat, fd, &st) || st.st_size < (long)sizeof(struct launch) || st.st_size > 1 << 28)
+		fail("usage: intravisor-monitor LAUNCH_FD (started by `intravisor run`)", 0);
+	long at = host_mmap(0, (uint64_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (at < 0 && at > -4096)
+		fail("cannot map the launch description", at);
+	g_launch_bytes = (const void *)at;
+	memcpy(&g_arena->launch, g_launch_bytes, sizeof g_arena->launch);
+	const struct launch *l = &g_arena->launch;
+	bool valid = l->magic == LAUNCH_MAGIC && l->version == LAUNCH_VERSION && l->size == (uint64_t)st.st_size && l->cvms &&
+		     l->cvms <= CVMS_MAX && !(l->insecure & ~LAUNCH_INSECURE_ALL) &&
+		     l->libos_data_size + l->libos_bss_size < (1u << 28) && l->libos_data_size < (1u << 28);
+	for (uint32_t i = 0; valid && i < l->cvms; i++)
+		valid = cvm_config_valid(l, &l->cvm[i]);
+	if (!valid) {
+		g_arena->launch.event_channel = 0;
+		fail("the launch description is damaged or of another version", 0);
+	}
+	g_arena->insecure = l->insecure;
+}
+
+/* The kernel's description of one mapping (linux/fs.h since 6.11: PROCMAP_QUERY). */
+struct procmap_query {
+	uint64_t size, query_flags, query_addr;
+	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+_Static_assert(sizeof(struct procmap_query) == 104, "linux/fs.h");
+#define PROCMAP_QUERY_ 0xc0686611u
+#define VMA_EXECUTABLE 0x04u
+#define COVERING_OR_NEXT 0x10u
+
+extern char gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], gs_load_label[] __asm__("gs_load"),
+	xrstor_insn[];
+
+/* The instructions that the gates are made of are the only forbidden ones in the process. */
+static bool is_gate_instruction(uint64_t addr)
+{
+	uint64_t gs = (uint64_t)gs_load_label;
+
+	return addr == (uint64_t)gate_wrpkru_in || addr == (uint64_t)gate_wrpkru_out || addr == (uint64_t)enter_wrpkru ||
+	       addr == (uint64_t)xrstor_insn || (addr >= gs && addr < gs + 3);
+}
+
+static void check_executable(uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start; at < end;) {
+		int64_t found = scan_bytes((const uint8_t *)at, end - at);
+		if (found < 0)
+			return;
+		at += (uint64_t)found;
+		if (!is_gate_instruction(at))
+			fail("the process contains a forbidden instruction outside the gates: this kernel's vDSO or this build "
+			     "cannot be used", 0);
+		at++;
+	}
+}
+
+/* Every mapping of the process: executable ones are scanned; the vDSO and its data become public. */
+static void survey_mappings(uint64_t vdso)
+{
+	char name[64];
+	long fd = host(__NR_openat, -100, "/proc/self/maps", 02000000, 0);
+	struct procmap_query q = { .size = sizeof q, .query_flags = COVERING_OR_NEXT };
+
+	if (fd < 0)
+		fail("cannot open /proc/self/maps: mount /proc", fd);
+	for (;;) {
+		q.vma_name_addr = (uint64_t)name;
+		q.vma_name_size = sizeof name;
+		q.build_id_size = 0;
+		name[0] = 0;
+		long r = host(__NR_ioctl, fd, PROCMAP_QUERY_, &q);
+		if (r == -36 /* ENAMETOOLONG: not one of ours */) {
+			q.vma_name_addr = q.vma_name_size = 0;
+			r = host(__NR_ioctl, fd, PROCMAP_QUERY_, &q);
+		}
+		if (r == -ENOENT_)
+			break;
+		if (r)
+			fail("PROCMAP_QUERY failed: this kernel is older than 6.12", r);
+		if (q.vma_flags & VMA_EXECUTABLE)
+			check_executable(q.vma_start, q.vma_end);
+		bool data = !memcmp(name, "[vvar", 5);
+		if (vdso && (data || q.vma_start == vdso) &&
+		    domain_publish(q.vma_start, q.vma_end - q.vma_start, data ? PROT_READ : PROT_READ | PROT_EXEC))
+			fail("cannot give the vDSO its key", 0);
+		q.query_addr = q.vma_end;
+	}
+	host(__NR_close, fd);
+}
+
+static void prepare_process(uint64_t vdso)
+{
+	struct {
+		int64_t uptime;
+		uint64_t loads[3], totalram, rest[8];
+		uint32_t unit;
+		uint8_t pad[64];
+	} info = { 0 };
+	uint64_t cpus[16] = { 0 }, files[2];
+	const char *why = "";
+
+	host(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	host(__NR_prctl, PR_SET_DUMPABLE, 0);
+	if (host(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1))
+		fail("prctl(PR_SET_NO_NEW_PRIVS)", 0);
+	if (!host(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, files)) {
+		files[0] = files[1];
+		host(__NR_prlimit64, 0, 7, files, 0);
+	}
+	if (!host(__NR_sysinfo, &info))
+		g_arena->host_memory = info.totalram;
+	host(__NR_sched_getaffinity, 0, sizeof cpus, cpus);
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
+		g_arena->host_cpus += (uint32_t)__builtin_popcountll(cpus[i]);
+	g_arena->pid = (int32_t)host(__NR_getpid);
+	g_arena->wake_fd = (int32_t)host(__NR_eventfd2, 0, 02000000);
+	g_arena->proc_fd = (int32_t)host(__NR_openat, -100, "/proc/self/fd", 010000000 | 0200000 | 02000000, 0);
+	if (g_arena->wake_fd < 0 || g_arena->proc_fd < 0)
+		fail("cannot open /proc/self/fd or make an eventfd: mount /proc, raise the open files limit", 0);
+	int r = domain_init(g_arena->insecure, &why);
+	if (r)
+		fail(why, r);
+	g_arena->vdso = vdso;
+	survey_mappings(vdso);
+	r = domain_publish((uint64_t)vcpu_page(0), (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE, PROT_READ | PROT_WRITE);
+	if (r)
+		fail("cannot give the vCPU pages their key", r);
+	r = trap_install();
+	if (r)
+		fail("cannot install signal handlers", r);
+}
+
+/* The supervisor gets a block and a vCPU page like any thread, so that gates.S and trap.c know only one kind. */
+static void supervisor_thread(void)
+{
+	struct thread *t = thread_block(0);
+
+	t->state = THREAD_IN_MONITOR;
+	t->use = THREAD_USED;
+	t->vcpu = vcpu_page(0);
+	t->stack = (uint64_t)t + THREAD_STACK_TOP;
+	t->vcpu->monitor_thread = (uint64_t)t;
+	gs_load(0, t->vcpu);
+	if (trap_altstack(t))
+		fail("sigaltstack", 0);
+}
+
+/* Outside signals become bits that the libOS fetches when a thread of the cVM is kicked. */
+static void deliver_signal(struct cvm *c, int32_t signal)
+{
+	if (signal < 1 || signal > 64 || c->state != CVM_RUNNING)
+		return;
+	__atomic_or_fetch(&c->events, 1ull << (signal - 1), __ATOMIC_ACQ_REL);
+	lock_take(&g_arena->thread_lock);
+	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+		struct thread *t = thread_block(i);
+		if (t->use == THREAD_USED && t->cvm == c && t->start.upcall_entry) {
+			thread_kick(t);
+			break;
+		}
+	}
+	lock_give(&g_arena->thread_lock);
+}
+
+static void end_all(void)
+{
+	for (uint32_t i = 0; i < g_arena->launch.cvms; i++)
+		if (g_arena->cvm[i].state == CVM_RUNNING)
+			cvm_end(&g_arena->cvm[i], SIGKILL, true);
+}
+
+/* One message of the command; false when it is gone. */
+static bool serve_command(void)
+{
+	struct {
+		struct channel_message m;
+		int32_t signal;
+		char rest[CHANNEL_PAYLOAD_MAX];
+	} in;
+	long r = host(__NR_read, g_arena->launch.event_channel, &in, sizeof in);
+
+	if (r <= 0)
+		return r == -EINTR_;
+	if (r < (long)sizeof in.m)
+		return true;
+	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
+		if (in.m.cvm != UINT32_MAX && in.m.cvm != i)
+			continue;
+		if (in.m.type == CHANNEL_SIGNAL && r >= (long)(sizeof in.m + sizeof in.signal))
+			deliver_signal(&g_arena->cvm[i], in.signal);
+		else if (in.m.type == CHANNEL_KILL && g_arena->cvm[i].state == CVM_RUNNING)
+			cvm_end(&g_arena->cvm[i], SIGKILL, true);
+	}
+	return true;
+}
+
+/* Takes apart what has lost its last thread; the number of cVMs still alive. */
+static uint32_t reap(void)
+{
+	uint32_t alive = 0;
+
+	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
+		struct cvm *c = &g_arena->cvm[i];
+		if (c->state != CVM_RUNNING)
+			continue;
+		lock_take(&g_arena->thread_lock);
+		bool gone = c->threads == 0;
+		lock_give(&g_arena->thread_lock);
+		if (gone)
+			cvm_destroy(c);
+		else
+			alive++;
+	}
+	return alive;
+}
+
+static void supervise(void)
+{
+	while (reap()) {
+		struct pollfd fds[2] = { { .fd = g_arena->wake_fd, .events = POLLIN },
+					 { .fd = g_arena->launch.event_channel, .events = POLLIN } };
+		uint64_t count;
+		host(__NR_poll, fds, 2, -1);
+		if (fds[0].revents)
+			host(__NR_read, g_arena->wake_fd, &count, sizeof count);
+		if (fds[1].revents && !serve_command()) {
+			end_all();
+			g_arena->launch.event_channel = -1;
+		}
+	}
+}
+
+static uint64_t auxv_value(const uint64_t *stack, uint64_t type)
+{
+	const uint64_t *p = stack + 1 + stack[0] + 1;
+
+	while (*p++)
+		;
+	for (; p[0] != AT_NULL; p += 2)
+		if (p[0] == type)
+			return p[1];
+	return 0;
+}
+
+_Noreturn void monitor_main(const uint64_t *stack)
+{
+	/* A first vCPU in the monitor's own data, so that host() works before the arena exists. */
+	g_boot_vcpu.monitor_thread = (uint64_t)&g_boot_thread;
+	g_boot_thread.vcpu = &g_boot_vcpu;
+	gs_load(0, &g_boot_vcpu);
+	int r = arena_create();
+	if (r)
+		fail("cannot reserve address space: is RLIMIT_AS set, or vm.overcommit_memory = 2?", r);
+	read_launch(stack[0] == 2 ? parse_number((const char *)stack[2]) : -1);
+	prepare_process(auxv_value(stack, AT_SYSINFO_EHDR));
+	supervisor_thread();
+	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
+		r = cvm_create(i);
+		if (r) {
+			struct message m = { 0 };
+			message_text(&m, "cannot create cVM ");
+			message_text(&m, g_arena->launch.cvm[i].name);
+			fail(m.text, r);
+		}
+	}
+	event_send(CHANNEL_READY, 0, NULL, 0);
+	supervise();
+	quit(0);
+}

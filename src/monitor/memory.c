@@ -1,0 +1,309 @@
+/*
+ * Memory of cVMs: what is accessible, what counts against the limit, what executes; and the mem_* hostcalls that change
+ * it. Everything under the cVM's mem_lock. W^X: no page is writable and executable at once, and a page becomes
+ * executable only as a mapping of sealed, scanned memory (code.c).
+ */
+#include <linux/mman.h>
+
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+
+#define PROT_RW (PROT_READ | PROT_WRITE)
+
+void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set)
+{
+	while (count) {
+		uint64_t bit = first % 64, n = MIN(64 - bit, count);
+		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << bit;
+		if (set)
+			bitmap[first / 64] |= mask;
+		else if (bitmap[first / 64] & mask)
+			bitmap[first / 64] &= ~mask;
+		first += n;
+		count -= n;
+	}
+}
+
+uint64_t pages_count(const uint64_t *bitmap, uint64_t first, uint64_t count)
+{
+	uint64_t sum = 0;
+
+	while (count) {
+		uint64_t bit = first % 64, n = MIN(64 - bit, count);
+		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << bit;
+		sum += (uint64_t)__builtin_popcountll(bitmap[first / 64] & mask);
+		first += n;
+		count -= n;
+	}
+	return sum;
+}
+
+int memory_count(struct cvm *c, uint64_t bytes)
+{
+	uint64_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? ~0ull : c->config->memory_max;
+	uint64_t now = __atomic_load_n(&c->memory_now, __ATOMIC_RELAXED);
+
+	do {
+		if (now > max || bytes > max - now)
+			return -ENOMEM_;
+	} while (!__atomic_compare_exchange_n(&c->memory_now, &now, now + bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (now + bytes > c->memory_peak)
+		c->memory_peak = now + bytes;
+	return 0;
+}
+
+void memory_uncount(struct cvm *c, uint64_t bytes)
+{
+	__atomic_sub_fetch(&c->memory_now, bytes, __ATOMIC_RELAXED);
+}
+
+/* Pages become counted (or stop being so); -ENOMEM changes nothing. */
+static int count_pages(struct cvm *c, uint64_t addr, uint64_t size, bool counted)
+{
+	uint64_t first = page_of(c, addr), pages = size / CVM_PAGE_SIZE;
+	uint64_t had = pages_count(c->counted, first, pages);
+
+	if (counted) {
+		int r = memory_count(c, (pages - had) * CVM_PAGE_SIZE);
+		if (r)
+			return r;
+	} else {
+		memory_uncount(c, had * CVM_PAGE_SIZE);
+	}
+	pages_mark(c->counted, first, pages, counted);
+	return 0;
+}
+
+/* A range that mem_* may change: pages of the slot above the libOS's text and data. */
+static int check_range(const struct cvm *c, uint64_t addr, uint64_t size)
+{
+	if ((addr | size) & (CVM_PAGE_SIZE - 1) || !size)
+		return -EINVAL_;
+	return memory_changeable(c, addr, size) ? 0 : -EFAULT_;
+}
+
+bool memory_changeable(const struct cvm *c, uint64_t addr, uint64_t size)
+{
+	return in_slot(c, (struct gaddr){ addr }, size) && (addr >= c->base + SLOT_LIBOS_HEAP || addr < SLOT_LOW_END);
+}
+
+static int check_prot(uint64_t prot)
+{
+	uint64_t allowed = PROT_RW | (insecure(LAUNCH_INSECURE_NO_WX) ? PROT_EXEC : 0);
+
+	return prot & ~allowed ? -EINVAL_ : 0;
+}
+
+/* Fixed mapping of the kernel's error range: negative errno as int, 0 for an address. */
+static int map_fixed(uint64_t addr, uint64_t size, int prot, uint32_t flags, int fd, uint64_t offset)
+{
+	long r = host_mmap(addr, size, (uint32_t)prot, flags | MAP_FIXED, fd, offset);
+
+	return r < 0 && r > -4096 ? (int)r : 0;
+}
+
+static int reserve_again(struct cvm *c, uint64_t addr, uint64_t size)
+{
+	exec_ranges_remove(c, addr, size);
+	int r = map_fixed(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r)
+		return r;
+	count_pages(c, addr, size, false);
+	pages_mark(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, false);
+	return 0;
+}
+
+int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot)
+{
+	int r = domain_assign(c, addr, size, prot);
+
+	if (!r)
+		pages_mark(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, true);
+	return r;
+}
+
+void memory_release_all(struct cvm *c)
+{
+	map_fixed(c->base, SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (g_arena->low_owner == c) {
+		map_fixed(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		__atomic_store_n(&g_arena->low_owner, NULL, __ATOMIC_RELEASE);
+	}
+	/* dropped rather than cleared: 2 MiB each, mostly untouched */
+	host(__NR_madvise, c->mapped, ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE), 9 /* MADV_REMOVE */);
+	host(__NR_madvise, c->counted, ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE), 9);
+	c->exec_count = 0;
+	c->memory_now = 0;
+}
+
+long hc_mem_commit(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	uint32_t flags = MAP_ANONYMOUS | MAP_NORESERVE | (a[3] & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE);
+	int r = check_range(c, a[0], a[1]);
+
+	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
+		return r;
+	lock_take(&c->mem_lock);
+	r = count_pages(c, a[0], a[1], true);
+	if (!r) {
+		exec_ranges_remove(c, a[0], a[1]);
+		r = map_fixed(a[0], a[1], (int)a[2], flags, -1, 0);
+		if (!r)
+			r = memory_assign(c, a[0], a[1], (int)a[2]);
+		if (r)
+			reserve_again(c, a[0], a[1]);
+	}
+	lock_give(&c->mem_lock);
+	return r;
+}
+
+long hc_mem_low_window(struct thread *t, const uint64_t *a)
+{
+	struct cvm *none = NULL;
+
+	(void)a;
+	if (__atomic_compare_exchange_n(&g_arena->low_owner, &none, t->cvm, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return 0;
+	return none == t->cvm ? 0 : -EBUSY_;
+}
+
+long hc_mem_release(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	int r = check_range(c, a[0], a[1]);
+
+	if (r)
+		return r;
+	lock_take(&c->mem_lock);
+	r = reserve_again(c, a[0], a[1]);
+	lock_give(&c->mem_lock);
+	return r;
+}
+
+long hc_mem_protect(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	uint64_t pages = a[1] / CVM_PAGE_SIZE;
+	int r = check_range(c, a[0], a[1]);
+
+	if (r || (r = check_prot(a[2])))
+		return r;
+	lock_take(&c->mem_lock);
+	if (pages_count(c->mapped, page_of(c, a[0]), pages) != pages)
+		r = -ENOMEM_;
+	if (!r && a[2] & PROT_WRITE)
+		r = count_pages(c, a[0], a[1], true); /* private file pages may now be copied */
+	if (!r) {
+		exec_ranges_remove(c, a[0], a[1]);
+		r = domain_assign(c, a[0], a[1], (int)a[2]);
+	}
+	lock_give(&c->mem_lock);
+	return r;
+}
+
+static bool mapping_allowed(const struct handle *h, uint64_t prot, bool shared)
+{
+	return h->rights & LAUNCH_RIGHT_READ && (!shared || !(prot & PROT_WRITE) || h->rights & LAUNCH_RIGHT_WRITE);
+}
+
+long hc_mem_map_file(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	bool shared = a[3] & HC_MEM_SHARED;
+	int r = check_range(c, a[0], a[1]), error;
+
+	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
+		return r;
+	struct handle *h = handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ, &error);
+	if (!h)
+		return error;
+	lock_take(&c->mem_lock);
+	r = mapping_allowed(h, a[2], shared) ? 0 : -EACCES_;
+	if (!r && !shared && a[2] & PROT_WRITE)
+		r = count_pages(c, a[0], a[1], true);
+	else if (!r)
+		count_pages(c, a[0], a[1], false);
+	if (!r) {
+		exec_ranges_remove(c, a[0], a[1]);
+		r = map_fixed(a[0], a[1], (int)a[2], (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE, h->fd, a[5]);
+		if (!r)
+			r = memory_assign(c, a[0], a[1], (int)a[2]);
+		if (r)
+			reserve_again(c, a[0], a[1]);
+	}
+	lock_give(&c->mem_lock);
+	handle_put(c, h);
+	return r;
+}
+
+long hc_mem_advise(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	int r = check_range(c, a[0], a[1]);
+
+	if (r)
+		return r;
+	switch (a[2]) {
+	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_DONTNEED: case MADV_FREE:
+		break;
+	default:
+		return -EINVAL_;
+	}
+	/* On code, DONTNEED only drops pages that come back from the sealed memory. */
+	return host(__NR_madvise, a[0], a[1], a[2]);
+}
+
+/* Moves the bookkeeping of pages that mremap moved. */
+static void move_pages(struct cvm *c, uint64_t from, uint64_t to, uint64_t size)
+{
+	for (uint64_t i = 0; i < size / CVM_PAGE_SIZE; i++) {
+		uint64_t src = page_of(c, from) + i, dst = page_of(c, to) + i;
+		bool counted = c->counted[src / 64] >> (src % 64) & 1;
+		pages_mark(c->mapped, dst, 1, true);
+		pages_mark(c->counted, dst, 1, counted);
+		pages_mark(c->counted, src, 1, false);
+	}
+}
+
+long hc_mem_move(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	uint64_t from = a[0], old_size = a[1], to = a[2], new_size = a[3], kept = MIN(old_size, new_size);
+	int r = check_range(c, from, old_size);
+
+	if (r || (r = check_range(c, to, new_size)))
+		return r;
+	if (from < to + new_size && to < from + old_size)
+		return -EINVAL_;
+	lock_take(&c->mem_lock);
+	uint64_t pages = old_size / CVM_PAGE_SIZE;
+	if (exec_ranges_has(c, from, old_size) || pages_count(c->mapped, page_of(c, from), pages) != pages)
+		r = -EINVAL_;
+	if (!r)
+		r = reserve_again(c, to, new_size);
+	if (!r && new_size > old_size)
+		r = count_pages(c, to + kept, new_size - kept, true);
+	if (!r) {
+		long moved = host5(__NR_mremap, (long)from, (long)old_size, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
+		if (moved < 0 && moved > -4096) {
+			r = (int)moved;
+			reserve_again(c, to, new_size);
+		} else {
+			move_pages(c, from, to, kept);
+			if (new_size > old_size)
+				pages_mark(c->mapped, page_of(c, to + kept), (new_size - kept) / CVM_PAGE_SIZE, true);
+			r = reserve_again(c, from, old_size);
+		}
+	}
+	lock_give(&c->mem_lock);
+	return r;
+}
+
+long hc_mem_sync(struct thread *t, const uint64_t *a)
+{
+	int r = check_range(t->cvm, a[0], a[1]);
+
+	return r ? r : host(__NR_msync, a[0], a[1], a[2]);
+}

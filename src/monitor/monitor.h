@@ -1,0 +1,275 @@
+/*
+ * The monitor's own structures and the functions that its files offer one another. Everything here lives in key-0
+ * memory, in one arena of fixed-size tables (arena.c); nothing allocates.
+ *
+ * Threads: the *supervisor* is the process's first thread: no seccomp filter, creates cVMs, talks to the command, cleans up.
+ * Every other thread belongs to one cVM and runs monitor code only inside a hostcall or behind a signal.
+ */
+#ifndef MONITOR_H
+#define MONITOR_H
+
+#include "abi/channel.h"
+#include "abi/code_image.h"
+#include "abi/hostcall.h"
+#include "abi/launch.h"
+#include "abi/slot.h"
+#include "abi/vcpu.h"
+#include "base/bits.h"
+#include "monitor/x86_64/offsets.h"
+
+#define THREADS_MAX 2048u
+#define CVMS_MAX LAUNCH_CVMS_MAX
+#define HANDLES_MAX 16384u
+#define EXEC_RANGES_MAX 4096u
+#define CODE_IMAGES_MAX 4096u
+#define SLOT_PAGES (SLOT_SIZE / CVM_PAGE_SIZE)
+#define CVM_PAGES (SLOT_PAGES + SLOT_LOW_END / CVM_PAGE_SIZE) /* the slot's, then the low window's */
+
+/* Kernel's 64-bit errno values that the monitor itself returns. */
+enum {
+	EPERM_ = 1, ENOENT_ = 2, EINTR_ = 4, EBADF_ = 9, EAGAIN_ = 11, ENOMEM_ = 12, EACCES_ = 13, EFAULT_ = 14, EBUSY_ = 16,
+	EEXIST_ = 17, EXDEV_ = 18, ENODEV_ = 19, ENOTDIR_ = 20, EISDIR_ = 21, EINVAL_ = 22, EMFILE_ = 24, ENOTTY_ = 25,
+	EROFS_ = 30, ENAMETOOLONG_ = 36, ENOSYS_ = 38, ELOOP_ = 40, EPROTO_ = 71, EOPNOTSUPP_ = 95, EAFNOSUPPORT_ = 97,
+	ETIMEDOUT_ = 110, ENXIO_ = 6,
+};
+
+/* A futex mutex in key-0 memory: 0 free, 1 held, 2 held with waiters. Holders never exit or enter a cVM. */
+struct lock {
+	uint32_t word;
+};
+void lock_take(struct lock *l);
+void lock_give(struct lock *l);
+
+/* An address in a cVM, never dereferenced but by user_copy and the kernel. */
+struct gaddr {
+	uint64_t v;
+};
+
+enum thread_use { THREAD_FREE = 0, THREAD_USED = 1, THREAD_LEAVING = 2 };
+
+struct thread {
+	/* known to gate.S by offset */
+	uint32_t state;	 /* THREAD_IN_CVM or THREAD_IN_MONITOR; written by the thread itself */
+	uint32_t kick;	 /* an upcall or the end waits for the next way out; set by signal handlers and kickers */
+	uint64_t stack;	 /* top of the monitor stack */
+	uint64_t user_sp;
+	struct vcpu_page *vcpu;
+	uint64_t cookie[2];
+
+	struct cvm *cvm;
+	uint32_t id;	 /* index of block and vCPU page */
+	uint32_t use;	 /* enum thread_use; g_arena->thread_lock */
+	uint32_t tid;	 /* host thread; the kernel clears it at exit (CLONE_CHILD_CLEARTID) */
+	bool first;		/* of its cVM: installs the filter */
+	bool upcall_active;	/* between an upcall and thread_upcall_done */
+	bool kick_deferred;	/* a kick came meanwhile */
+	bool trap_pop;		/* trap.rip is still on the cVM's stack */
+	struct hc_thread start;
+	struct upcall_frame trap; /* filled by the handler, delivered by trap_deliver */
+	uint64_t hostcalls, trapped, faults;
+};
+
+_Static_assert(offsetof(struct thread, state) == THREAD_STATE, "gate.S");
+_Static_assert(offsetof(struct thread, kick) == THREAD_KICK, "gate.S");
+_Static_assert(offsetof(struct thread, stack) == THREAD_STACK, "gate.S");
+_Static_assert(offsetof(struct thread, user_sp) == THREAD_USER_SP, "gate.S");
+_Static_assert(offsetof(struct thread, vcpu) == THREAD_VCPU, "gate.S");
+_Static_assert(offsetof(struct thread, cookie) == THREAD_COOKIE0, "gate.S");
+_Static_assert(sizeof(struct upcall_frame) == 192, "gate.S builds one");
+_Static_assert(sizeof(struct thread) <= THREAD_GUARD_LOW, "thread block");
+
+enum handle_kind {
+	HANDLE_NONE = 0,
+	HANDLE_FILE = 1 << 0,
+	HANDLE_DIR = 1 << 1,
+	HANDLE_PATH = 1 << 2,	/* O_PATH */
+	HANDLE_STDIO = 1 << 3,
+	HANDLE_SOCKET = 1 << 4,
+	HANDLE_EPOLL = 1 << 5,
+	HANDLE_EVENTFD = 1 << 6,
+	HANDLE_TIMERFD = 1 << 7,
+	HANDLE_PIPE = 1 << 8,
+	HANDLE_MEMOBJ = 1 << 9,
+	HANDLE_STREAM = HANDLE_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_EVENTFD | HANDLE_TIMERFD | HANDLE_PIPE |
+			HANDLE_MEMOBJ,
+};
+
+/* refs: 0 free; the table's own reference plus one per hostcall that uses the descriptor now. The descriptor is closed
+ * when the last one goes, so it cannot be reused under a running hostcall. */
+struct handle {
+	uint32_t refs;	  /* atomic */
+	uint16_t kind;	  /* enum handle_kind */
+	uint8_t rights;	  /* LAUNCH_RIGHT_* */
+	uint8_t closing;
+	int32_t fd;
+	uint32_t size_pages; /* HANDLE_MEMOBJ: counted memory */
+};
+
+struct exec_range {
+	uint32_t start, end; /* page numbers, see page_of() */
+};
+
+enum cvm_state { CVM_NONE = 0, CVM_RUNNING, CVM_DEAD };
+
+struct cvm {
+	uint32_t index;
+	uint32_t state;	  /* enum cvm_state; supervisor */
+	uint32_t dying;	  /* atomic: cvm_end was called */
+	uint64_t base;	  /* of the slot */
+	int32_t pkey;
+	uint32_t pkru;
+	uint64_t cookie[2];
+	const struct launch_cvm *config; /* in the arena's copy of the description */
+
+	uint32_t threads; /* g_arena->thread_lock */
+	uint32_t threads_peak;
+	uint64_t events;  /* atomic: outside signals not yet fetched */
+	int32_t exit_status;
+	uint32_t exit_signaled;
+
+	struct lock mem_lock; /* everything below up to the bitmaps */
+	uint64_t memory_now, memory_peak; /* bytes; memory_now atomic for readers */
+	uint32_t exec_count;
+	struct exec_range exec[EXEC_RANGES_MAX]; /* sorted, disjoint */
+	uint64_t *mapped;  /* bit per page: accessible memory was mapped here */
+	uint64_t *counted; /* bit per page: counts against memory_max */
+
+	struct lock handle_lock; /* allocation; entries by their own refs */
+	uint32_t handles, handles_peak, handle_hint;
+	struct handle handle[HANDLES_MAX];
+
+	struct lock code_lock; /* the code channel */
+	struct lock log_lock;
+	uint64_t log_tokens, log_time, log_dropped;
+	uint64_t start_ns, cpu_ns, hostcalls, trapped, faults, code_images, code_bytes, fast_syscalls; /* thread_lock or own atomics */
+};
+
+/* A scanned, sealed code image. The key is what fstat said of the source when it was made. */
+struct code_image {
+	uint64_t dev, ino, size, mtime_ns, ctime_ns, offset, length;
+	uint64_t text_size, stub_size;
+	uint32_t stubs;
+	int32_t memfd;
+};
+
+struct arena {
+	struct launch launch; /* private copy */
+	struct lock thread_lock;
+	struct lock code_table_lock;
+	struct lock scan_lock;	/* the scan window */
+	struct lock event_lock; /* the event channel */
+	uint32_t insecure;
+	int32_t pid;
+	int32_t wake_fd;  /* eventfd: a cVM lost its last thread */
+	int32_t proc_fd;  /* /proc/self/fd, O_PATH */
+	int32_t public_key;
+	uint32_t pkru_offset; /* of PKRU in a standard-format XSAVE area; 0 without keys */
+	uint64_t xsave_mask, xsave_size;
+	uint32_t host_cpus;
+	uint64_t host_memory;
+	uint64_t vdso;
+	struct cvm *low_owner; /* of the low window, or NULL; atomic */
+	uint32_t code_images;
+	struct code_image code[CODE_IMAGES_MAX];
+	struct cvm cvm[CVMS_MAX];
+};
+
+extern struct arena *g_arena;
+extern const void *g_launch_bytes; /* the whole launch description, read-only */
+extern uint32_t g_key0_canary;
+
+static inline bool insecure(uint32_t flag)
+{
+	return unlikely(g_arena->insecure & flag);
+}
+
+static inline struct thread *current_thread(void)
+{
+	struct thread *t;
+	__asm__("mov %%gs:%c1, %0" : "=r"(t) : "i"(VCPU_MONITOR_THREAD));
+	return t;
+}
+
+/* arena.c: address space of the process */
+int arena_create(void);
+struct thread *thread_block(uint32_t id);
+struct vcpu_page *vcpu_page(uint32_t id);
+uint64_t slot_base(uint32_t index);
+#define SCAN_WINDOW_SIZE (512ull << 20)
+void *scan_window(void); /* reserved addresses for scan.c, under scan_lock */
+
+/* user.c: access to cVM memory. 0 or -EFAULT; outputs of user_in undefined on failure. */
+nodiscard bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size);
+nodiscard int user_in(const struct cvm *c, void *dst, struct gaddr src, uint64_t size);
+nodiscard int user_out(const struct cvm *c, struct gaddr dst, const void *src, uint64_t size);
+/* A NUL-terminated copy of `size` bytes without NUL in them: 0, -EFAULT, -ENAMETOOLONG, -EINVAL. */
+nodiscard int user_path(const struct cvm *c, char *dst, uint64_t dst_size, struct gaddr src, uint64_t size);
+
+/* Pages of a cVM are numbered: those of the slot from 0, then those of the low window. */
+static inline uint64_t page_of(const struct cvm *c, uint64_t addr)
+{
+	return addr < SLOT_LOW_END ? SLOT_PAGES + addr / CVM_PAGE_SIZE : (addr - c->base) / CVM_PAGE_SIZE;
+}
+
+static inline uint64_t page_address(const struct cvm *c, uint64_t page)
+{
+	return page >= SLOT_PAGES ? (page - SLOT_PAGES) * CVM_PAGE_SIZE : c->base + page * CVM_PAGE_SIZE;
+}
+
+/* handle.c */
+nodiscard long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights); /* number; closes fd on failure */
+nodiscard struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error);
+void handle_put(struct cvm *c, struct handle *h);
+nodiscard int handle_close(struct cvm *c, uint64_t number);
+void handle_close_all(struct cvm *c);
+
+/* memory.c, code.c, scan.c */
+nodiscard int memory_count(struct cvm *c, uint64_t bytes);
+void memory_uncount(struct cvm *c, uint64_t bytes);
+int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot); /* give pages their key and protection */
+bool memory_changeable(const struct cvm *c, uint64_t addr, uint64_t size); /* above the libOS's own, or low window */
+void memory_release_all(struct cvm *c);
+void exec_ranges_remove(struct cvm *c, uint64_t addr, uint64_t size);
+nodiscard int exec_ranges_add(struct cvm *c, uint64_t addr, uint64_t size);
+bool exec_ranges_has(const struct cvm *c, uint64_t addr, uint64_t size);
+void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set);
+uint64_t pages_count(const uint64_t *bitmap, uint64_t first, uint64_t count);
+int64_t scan_bytes(const uint8_t *bytes, uint64_t size); /* offset of the first forbidden sequence, or -1 */
+nodiscard int code_check_image(int memfd, struct code_image *out);
+nodiscard int code_map(struct cvm *c, const struct code_image *image, uint64_t addr);
+
+/* thread.c */
+nodiscard long thread_create(struct cvm *c, const struct hc_thread *start, bool first); /* vCPU id */
+_Noreturn void thread_leave(struct thread *t);
+_Noreturn void thread_main(struct thread *t);
+void thread_kick(struct thread *t);
+void cvm_end(struct cvm *c, int status, bool signaled); /* the first call wins; returns */
+
+/* cvm.c */
+nodiscard int cvm_create(uint32_t index);
+void cvm_destroy(struct cvm *c);
+void cvm_stats_fill(struct cvm *c, struct cvm_stats *out);
+
+/* trap.c */
+int trap_install(void);
+int trap_altstack(struct thread *t);
+
+/* channel.c */
+void event_send(uint32_t type, uint32_t cvm, const void *payload, uint32_t size);
+void event_fatal(const struct message *m);
+nodiscard int code_request(struct cvm *c, int fd, const struct channel_code_request *request, int *memfd);
+
+/* domain: the isolation mechanism, one header for all (x86_64/domain_pku.c) */
+#include "monitor/domain.h"
+
+/* seccomp.c */
+int filter_install(const struct cvm *c);
+
+/* gate.S */
+_Noreturn void cvm_enter(struct thread *t, uint64_t entry, uint64_t stack, uint64_t argument);
+long thread_clone(uint64_t flags, uint64_t stack, uint32_t *child_tid, struct thread *t, uint64_t cookie1);
+long user_copy(void *dst, const void *src, uint64_t size);
+long user_zero(void *dst, uint64_t size);
+void gs_load(int unused, void *vcpu);
+
+#endif

@@ -1,0 +1,274 @@
+/*
+ * Host threads of cVMs: blocks, creation, kicks, leaving; and the end of a cVM as seen by its threads. A thread leaves
+ * the monitor for good only in thread_leave, on its own monitor stack; its block is free again when the kernel has
+ * cleared the tid word. thread_lock guards `use` of every block and the thread counts.
+ */
+#include <linux/mman.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+
+#include "host/syscall.h"
+#include "monitor/hostcalls.h"
+#include "monitor/trap.h"
+
+#define CLONE_FLAGS                                                                                                   \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID)
+#define CPU_CLOCK_OF(tid) ((long)(int32_t)((~(uint32_t)(tid) << 3) | 6))
+
+/* A block that nobody uses; its stacks get guards the first time. thread_lock held. */
+static struct thread *block_take(void)
+{
+	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+		struct thread *t = thread_block(i);
+		if (t->use == THREAD_USED || __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
+			continue;
+		bool fresh = !t->stack;
+		uint32_t id = i;
+		memset(t, 0, sizeof *t);
+		t->id = id;
+		t->use = THREAD_USED;
+		t->stack = (uint64_t)t + THREAD_STACK_TOP;
+		t->vcpu = vcpu_page(i);
+		if (fresh && (host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_LOW, CVM_PAGE_SIZE, PROT_NONE) ||
+			      host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_HIGH, CVM_PAGE_SIZE, PROT_NONE))) {
+			t->use = THREAD_FREE;
+			t->stack = 0;
+			return NULL;
+		}
+		return t;
+	}
+	return NULL;
+}
+
+extern char gate_enter[], xrstor_gate[];
+
+static void vcpu_fill(struct thread *t)
+{
+	struct vcpu_page *v = t->vcpu;
+
+	v->self = (uint64_t)v;
+	v->syscall_entry = t->start.syscall_entry;
+	v->gate = (uint64_t)gate_enter;
+	v->xrstor_gate = (uint64_t)xrstor_gate;
+	v->libos_thread = t->start.libos_thread;
+	v->monitor_thread = (uint64_t)t;
+	v->pkru = t->cvm->pkru;
+	v->id = t->id;
+}
+
+long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
+{
+	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? THREADS_MAX : c->config->threads_max;
+	struct thread *t = NULL;
+	long tid = -EAGAIN_;
+
+	if (start->fs_base >> 47)
+		return -EINVAL_;
+	lock_take(&g_arena->thread_lock);
+	if (c->threads < max && !c->dying)
+		t = block_take();
+	if (t) {
+		t->cvm = c;
+		t->state = THREAD_IN_MONITOR;
+		t->start = *start;
+		t->first = first;
+		memcpy(t->cookie, c->cookie, sizeof t->cookie);
+		vcpu_fill(t);
+		/* Not ~0: the kernel must find it non-zero before it knows the real one; nobody kicks tid 0 or 1. */
+		t->tid = 1;
+		tid = thread_clone(CLONE_FLAGS, t->stack, &t->tid, t, current_thread()->cookie[1]);
+		if (tid < 0) {
+			t->tid = 0;
+			t->use = THREAD_FREE;
+		} else {
+			uint32_t one = 1;
+			__atomic_compare_exchange_n(&t->tid, &one, (uint32_t)tid, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+			c->threads++;
+			if (c->threads > c->threads_peak)
+				c->threads_peak = c->threads;
+		}
+	}
+	lock_give(&g_arena->thread_lock);
+	return tid < 0 ? tid : (long)t->id;
+}
+
+_Noreturn void thread_main(struct thread *t)
+{
+	struct cvm *c = t->cvm;
+	int r = trap_altstack(t);
+
+	/* The first thread of a cVM comes from the supervisor, which has no filter; the others inherit it. */
+	if (!r && t->first)
+		r = filter_install(c);
+	if (c->config->nice)
+		host(__NR_setpriority, 0, 0, c->config->nice);
+	if (r || __atomic_load_n(&c->dying, __ATOMIC_ACQUIRE)) {
+		cvm_end(c, 125, false);
+		thread_leave(t);
+	}
+	__asm__ volatile("wrfsbase %0" : : "r"(t->start.fs_base));
+	cvm_enter(t, t->start.entry, t->start.stack, t->start.libos_thread);
+}
+
+static uint64_t clock_ns(long clock)
+{
+	int64_t ts[2] = { 0, 0 };
+
+	host(__NR_clock_gettime, clock, ts);
+	return (uint64_t)(ts[0] * 1000000000ll + ts[1]);
+}
+
+_Noreturn void thread_leave(struct thread *t)
+{
+	struct cvm *c = t->cvm;
+	uint64_t cpu = clock_ns(3 /* CLOCK_THREAD_CPUTIME_ID */), one = 1;
+
+	lock_take(&g_arena->thread_lock);
+	c->cpu_ns += cpu;
+	c->hostcalls += t->hostcalls;
+	c->trapped += t->trapped;
+	c->faults += t->faults;
+	t->use = THREAD_LEAVING;
+	bool last = --c->threads == 0;
+	lock_give(&g_arena->thread_lock);
+	if (last)
+		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
+	for (;;)
+		host(__NR_exit, 0);
+}
+
+void thread_kick(struct thread *t)
+{
+	uint32_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
+
+	if (tid > 1)
+		host(__NR_tgkill, g_arena->pid, tid, KICK_SIGNAL);
+}
+
+void cvm_end(struct cvm *c, int status, bool signaled)
+{
+	lock_take(&g_arena->thread_lock);
+	if (!c->dying) {
+		c->exit_status = status;
+		c->exit_signaled = signaled;
+		__atomic_store_n(&c->dying, 1, __ATOMIC_RELEASE);
+	}
+	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+		struct thread *t = thread_block(i);
+		if (t->use == THREAD_USED && t->cvm == c && t != current_thread())
+			thread_kick(t);
+	}
+	lock_give(&g_arena->thread_lock);
+}
+
+long hc_thread_create(struct thread *t, const uint64_t *a)
+{
+	struct hc_thread start;
+
+	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
+		return -EFAULT_;
+	return thread_create(t->cvm, &start, false);
+}
+
+long hc_thread_setup(struct thread *t, const uint64_t *a)
+{
+	struct hc_thread start;
+
+	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
+		return -EFAULT_;
+	t->start = start;
+	t->vcpu->libos_thread = start.libos_thread;
+	t->vcpu->syscall_entry = start.syscall_entry;
+	return 0;
+}
+
+long hc_thread_exit(struct thread *t, const uint64_t *a)
+{
+	uint32_t zero = 0;
+
+	if (a[0] && !user_out(t->cvm, (struct gaddr){ a[0] }, &zero, sizeof zero))
+		host(__NR_futex, a[0], FUTEX_WAKE, 1 << 30);
+	thread_leave(t);
+}
+
+long hc_thread_kick(struct thread *t, const uint64_t *a)
+{
+	long r = -EINVAL_;
+
+	if (a[0] == 0 || a[0] >= THREADS_MAX)
+		return r;
+	struct thread *target = thread_block((uint32_t)a[0]);
+	lock_take(&g_arena->thread_lock);
+	if (target->use == THREAD_USED && target->cvm == t->cvm) {
+		thread_kick(target);
+		r = 0;
+	}
+	lock_give(&g_arena->thread_lock);
+	return r;
+}
+
+long hc_thread_upcall_done(struct thread *t, const uint64_t *a)
+{
+	(void)a;
+	t->upcall_active = false;
+	if (t->kick_deferred) {
+		t->kick_deferred = false;
+		t->kick = 1;
+	}
+	return 0;
+}
+
+static bool futex_word(const struct cvm *c, uint64_t addr)
+{
+	return !(addr & 3) && in_slot(c, (struct gaddr){ addr }, 4);
+}
+
+long hc_futex_wait(struct thread *t, const uint64_t *a)
+{
+	int64_t timeout = (int64_t)a[2], ts[2] = { timeout / 1000000000, timeout % 1000000000 };
+
+	if (!futex_word(t->cvm, a[0]))
+		return -EFAULT_;
+	return host_blocking(__NR_futex, a[0], FUTEX_WAIT, (uint32_t)a[1], timeout < 0 ? NULL : ts);
+}
+
+long hc_futex_wake(struct thread *t, const uint64_t *a)
+{
+	if (!futex_word(t->cvm, a[0]))
+		return -EFAULT_;
+	return host(__NR_futex, a[0], FUTEX_WAKE, (uint32_t)a[1]);
+}
+
+/* FUTEX_REQUEUE takes its second address in r8: five arguments. */
+long hc_futex_requeue(struct thread *t, const uint64_t *a)
+{
+	if (!futex_word(t->cvm, a[0]) || !futex_word(t->cvm, a[2]))
+		return -EFAULT_;
+	return host5(__NR_futex, (long)a[0], FUTEX_REQUEUE, (long)(uint32_t)a[1], (long)(uint32_t)a[3], (long)a[2]);
+}
+
+long hc_thread_yield(struct thread *t, const uint64_t *a)
+{
+	(void)t, (void)a;
+	return host(__NR_sched_yield);
+}
+
+long hc_thread_cputime(struct thread *t, const uint64_t *a)
+{
+	uint64_t ns = 0;
+
+	if (a[0] == 0) {
+		ns = clock_ns(3);
+	} else {
+		lock_take(&g_arena->thread_lock);
+		ns = t->cvm->cpu_ns;
+		for (uint32_t i = 1; i < THREADS_MAX; i++) {
+			struct thread *other = thread_block(i);
+			uint32_t tid = __atomic_load_n(&other->tid, __ATOMIC_ACQUIRE);
+			if (other->use == THREAD_USED && other->cvm == t->cvm && tid > 1)
+				ns += clock_ns(CPU_CLOCK_OF(tid));
+		}
+		lock_give(&g_arena->thread_lock);
+	}
+	return user_out(t->cvm, (struct gaddr){ a[1] }, &ns, sizeof ns);
+}

@@ -1,0 +1,253 @@
+/*
+ * Signals of the host: faults and trapped system calls of cVM code, and kicks.
+ *
+ * The kernel runs the handler with access to key 0 only, on the thread's alternate stack in key-0 memory. The handler
+ * therefore never touches cVM memory nor the vCPU page, and never widens PKRU: it notes what happened in struct
+ * thread and returns, through rt_sigreturn, not to the cVM but to trap_entry, as the monitor. cVM code that jumps into
+ * the handler faults at its first access to key-0 memory.
+ */
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+#include <asm/sigcontext.h>
+#include <asm/ucontext.h>
+#include <linux/types.h>
+
+#include "host/syscall.h"
+#include "monitor/trap.h"
+
+#define SA_RESTORER_ 0x04000000
+#define SS_AUTODISARM_ (1u << 31)
+#define RFLAGS_CLEAN 0x202
+#define RFLAGS_TRAP 0x100
+
+struct kernel_sigaction {
+	void (*handler)(void);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_tail_end[];
+extern char cvm_enter_label[] __asm__("cvm_enter"), enter_tail[], enter_tail_end[];
+extern char interruptible_begin[], interruptible_end[], interruptible_exit[];
+extern char copy_fault_begin[], copy_fault_end[], copy_fault_exit[], user_copy_label[] __asm__("user_copy");
+void signal_entry(void);
+void signal_restorer(void);
+void trap_entry(void);
+void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t);
+_Noreturn void trap_deliver(struct thread *t);
+void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame);
+
+static inline bool between(uint64_t rip, const char *from, const char *to)
+{
+	return rip >= (uint64_t)from && rip < (uint64_t)to;
+}
+
+/* The thread was in the monitor: kicks are noted, copy routines continue at their exit, all else is a bug of ours. */
+static void trap_in_monitor(int sig, siginfo_t *info, struct sigcontext *sc, struct thread *t)
+{
+	if (sig == KICK_SIGNAL) {
+		t->kick = 1;
+		if (between(sc->rip, interruptible_begin, interruptible_end))
+			sc->rip = (uint64_t)interruptible_exit;
+		else if (between(sc->rip, gate_leave, gate_tail))
+			sc->rip = (uint64_t)gate_leave;
+		return;
+	}
+	if ((sig == SIGSEGV || sig == SIGBUS) && between(sc->rip, copy_fault_begin, copy_fault_end)) {
+		sc->rip = (uint64_t)copy_fault_exit;
+		return;
+	}
+	if (sig == SIGTRAP && (sc->eflags & RFLAGS_TRAP)) {
+		sc->eflags &= ~(uint64_t)RFLAGS_TRAP; /* came in with the gate; see FLAGS_UNSAFE */
+		return;
+	}
+	struct message m = { 0 };
+	message_text(&m, "monitor: signal ");
+	message_number(&m, sig);
+	message_text(&m, " at ");
+	message_hex(&m, sc->rip);
+	message_text(&m, ", address ");
+	message_hex(&m, (uint64_t)info->si_addr);
+	host_die(&m, t);
+}
+
+/* Interrupted inside a gate but still, or already, on the cVM's side of it: make it a context outside the gates. */
+static void leave_gate_window(struct thread *t)
+{
+	struct upcall_frame *f = &t->trap;
+
+	t->trap_pop = false;
+	if (f->rip > (uint64_t)gate_enter && f->rip <= (uint64_t)gate_commit) {
+		f->rip = (uint64_t)gate_enter;
+	} else if (between(f->rip, gate_tail, gate_tail_end)) {
+		if (f->rip != (uint64_t)gate_tail)
+			f->rax = f->r8;
+		t->trap_pop = true;
+	} else if (between(f->rip, enter_tail, enter_tail_end)) {
+		if (f->rip == (uint64_t)enter_tail)
+			f->rdi = f->rcx;
+		f->rip = f->r9;
+		f->rbx = f->rbp = f->r12 = f->r13 = f->r14 = f->r15 = 0;
+	}
+	if (f->rip == (uint64_t)gate_enter || t->trap_pop)
+		f->rcx = f->rdx = 0;
+}
+
+static void save_context(struct upcall_frame *f, const struct sigcontext *sc)
+{
+	f->r15 = sc->r15, f->r14 = sc->r14, f->r13 = sc->r13, f->r12 = sc->r12;
+	f->rbp = sc->rbp, f->rbx = sc->rbx, f->r11 = sc->r11, f->r10 = sc->r10;
+	f->r9 = sc->r9, f->r8 = sc->r8, f->rax = sc->rax, f->rcx = sc->rcx;
+	f->rdx = sc->rdx, f->rsi = sc->rsi, f->rdi = sc->rdi;
+	f->rip = sc->rip, f->rflags = sc->eflags, f->rsp = sc->rsp;
+	f->cs = 0x33, f->ss = 0x2b;
+}
+
+static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, const struct sigcontext *sc)
+{
+	f->trap = sig == KICK_SIGNAL ? HC_TRAP_KICK : HC_TRAP_FAULT;
+	if (sig == SIGSYS && info->si_code == 1 /* SYS_SECCOMP */ && info->_sifields._sigsys._arch == AUDIT_ARCH_X86_64_)
+		f->trap = HC_TRAP_SYSCALL;
+	f->signal = sig;
+	f->code = info->si_code;
+	f->trapno = (uint32_t)sc->trapno;
+	f->error = sc->err;
+	f->address = f->trap == HC_TRAP_SYSCALL ? 0 : (uint64_t)info->si_addr;
+	if (f->trap == HC_TRAP_SYSCALL)
+		f->rax = (uint64_t)info->_sifields._sigsys._syscall;
+}
+
+void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t)
+{
+	struct sigcontext *sc = &uc->uc_mcontext;
+
+	if (t->state == THREAD_IN_MONITOR) {
+		bool entering = between(sc->rip, cvm_enter_label, enter_tail);
+		if (sig != KICK_SIGNAL || !entering) {
+			trap_in_monitor(sig, info, sc, t);
+			return;
+		}
+		if (t->upcall_active) {
+			t->kick_deferred = true;
+			return;
+		}
+		/* A new thread about to enter: registers are cvm_enter's arguments. */
+		save_context(&t->trap, sc);
+		t->trap.rip = sc->rip == (uint64_t)cvm_enter_label ? sc->rsi : sc->r9;
+		t->trap.rsp = sc->rdx;
+		t->trap.rdi = sc->rcx;
+		t->trap_pop = false;
+	} else {
+		if (sig == KICK_SIGNAL && t->upcall_active && !t->cvm->dying) {
+			t->kick_deferred = true;
+			return;
+		}
+		save_context(&t->trap, sc);
+		leave_gate_window(t);
+	}
+	describe(&t->trap, sig, info, sc);
+	t->state = THREAD_IN_MONITOR;
+	sc->rip = (uint64_t)trap_entry;
+	sc->rsp = t->stack;
+	sc->rdi = (uint64_t)t;
+	sc->eflags = RFLAGS_CLEAN;
+	domain_frame_to_monitor((void *)sc->fpstate);
+}
+
+/* A fault that the libOS cannot be told of. */
+static _Noreturn void trap_fatal(struct thread *t, const char *what)
+{
+	struct cvm *c = t->cvm;
+	struct message m = { 0 };
+
+	message_text(&m, what);
+	message_text(&m, ": signal ");
+	message_number(&m, t->trap.signal);
+	message_text(&m, " at ");
+	message_hex(&m, t->trap.rip);
+	message_text(&m, ", address ");
+	message_hex(&m, t->trap.address);
+	event_send(CHANNEL_CRASH, c->index, m.text, (uint32_t)m.size);
+	cvm_end(c, t->trap.signal, true);
+	thread_leave(t);
+}
+
+/* On the monitor stack, as the monitor: hand t->trap to the libOS. */
+void trap_deliver(struct thread *t)
+{
+	struct upcall_frame *f = &t->trap;
+	struct cvm *c = t->cvm;
+
+	if (__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE))
+		thread_leave(t);
+	if (t->trap_pop) {
+		if (user_in(c, &f->rip, (struct gaddr){ f->rsp }, 8))
+			trap_fatal(t, "stack of a hostcall is gone");
+		f->rsp += 8;
+	}
+	t->trapped += f->trap == HC_TRAP_SYSCALL;
+	t->faults += f->trap == HC_TRAP_FAULT;
+	if (t->upcall_active)
+		trap_fatal(t, "fault inside an upcall");
+	t->upcall_active = true;
+	if (user_out(c, (struct gaddr){ t->start.upcall_frame }, f, sizeof *f))
+		trap_fatal(t, "no upcall frame");
+	cvm_enter(t, t->start.upcall_entry, t->start.upcall_stack, t->start.upcall_frame);
+}
+
+/* gate.S found a kick on the way out of a hostcall. Returns to leave without an upcall. */
+void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame)
+{
+	t->kick = 0;
+	if (__atomic_load_n(&t->cvm->dying, __ATOMIC_ACQUIRE))
+		thread_leave(t);
+	if (t->upcall_active) {
+		t->kick_deferred = true;
+		return;
+	}
+	t->trap = *frame;
+	t->trap.trap = HC_TRAP_KICK;
+	t->trap.signal = KICK_SIGNAL;
+	t->trap.code = 0;
+	t->trap.trapno = 0;
+	t->trap.error = t->trap.address = 0;
+	t->trap_pop = true;
+	trap_deliver(t);
+}
+
+int trap_install(void)
+{
+	static const int signals[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, KICK_SIGNAL };
+	uint64_t keep = 0, all = ~0ull;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct kernel_sigaction action = {
+			.handler = signal_entry,
+			.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER_,
+			.restorer = signal_restorer,
+			.mask = 1ull << (KICK_SIGNAL - 1),
+		};
+		long r = host(__NR_rt_sigaction, signals[i], &action, 0, 8);
+		if (r)
+			return (int)r;
+		keep |= 1ull << (signals[i] - 1);
+	}
+	/* What the terminal and others send to the process is the command's business (CHANNEL_SIGNAL); stopping works. */
+	keep |= 1ull << (SIGTSTP - 1) | 1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1) | 1ull << (SIGCONT - 1);
+	all &= ~keep;
+	return (int)host(__NR_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
+}
+
+/* Called by the thread itself. SS_AUTODISARM: the kernel then always starts at the top, whatever rsp was. */
+int trap_altstack(struct thread *t)
+{
+	struct {
+		uint64_t sp;
+		uint32_t flags, pad;
+		uint64_t size;
+	} stack = { (uint64_t)t + THREAD_ALTSTACK, insecure(LAUNCH_INSECURE_NO_AUTODISARM) ? 0 : SS_AUTODISARM_, 0,
+		    THREAD_ALTSTACK_SIZE };
+
+	return (int)host(__NR_sigaltstack, &stack, 0);
+}

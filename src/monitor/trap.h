@@ -1,0 +1,13 @@
+/* Between trap.c and those who send kicks or must stop the process. */
+#ifndef MONITOR_TRAP_H
+#define MONITOR_TRAP_H
+
+#include "monitor/monitor.h"
+
+#define KICK_SIGNAL 40 /* a real-time signal that nothing else here uses */
+#define AUDIT_ARCH_X86_64_ 0xc000003eu
+
+/* The monitor is broken: say so on standard error and end the whole process at once. */
+_Noreturn void host_die(const struct message *m, struct thread *t);
+
+#endif

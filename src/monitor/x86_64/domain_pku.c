@@ -1,0 +1,129 @@
+/*
+ * Domains by x86-64 memory protection keys (Intel SDM 4.6.2; pkeys(7)). Key 0 is the monitor's and everybody's default;
+ * one key is public: readable by all, writable with PKRU 0 only; every cVM gets one of the rest.
+ * With LAUNCH_INSECURE_NO_PKEYS the WRPKRUs are nops and memory carries no keys: no isolation, for development on
+ * machines without the hardware and as the attack tests' control.
+ */
+#include <linux/mman.h>
+#include <cpuid.h>
+
+#include "host/syscall.h"
+
+#define PKRU_BITS(key, bits) ((uint32_t)(bits) << (2 * (key)))
+#define PKRU_ACCESS_DISABLE 1u
+#define PKRU_WRITE_DISABLE 2u
+
+extern uint8_t gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], enter_tail_end[];
+extern uint8_t gate_check_in[], gate_check_in_end[], gate_check_out[], gate_check_out_end[];
+extern uint8_t enter_check[], enter_check_end[], xrstor_insn[], xrstor_gate[], xrstor_check[], xrstor_check_end[];
+
+static void fill_nops(uint8_t *from, uint8_t *to)
+{
+	for (; from < to; from++)
+		*from = 0x90;
+}
+
+/* Takes protections out of the gates, before the first cVM exists. */
+static int patch_gates(uint32_t flags)
+{
+	uint64_t first = (uint64_t)gate_enter & ~(CVM_PAGE_SIZE - 1);
+	uint64_t size = ALIGN_UP((uint64_t)xrstor_check_end, CVM_PAGE_SIZE) - first;
+
+	if (host(__NR_mprotect, first, size, PROT_READ | PROT_WRITE | PROT_EXEC))
+		return -EACCES_;
+	if (flags & LAUNCH_INSECURE_NO_PKEYS) {
+		fill_nops(gate_wrpkru_in, gate_wrpkru_in + 3);
+		fill_nops(gate_wrpkru_out, gate_wrpkru_out + 3);
+		fill_nops(enter_wrpkru, enter_wrpkru + 3);
+	}
+	if (flags & LAUNCH_INSECURE_NO_GATE_CHECK) {
+		fill_nops(gate_check_in, gate_check_in_end);
+		fill_nops(gate_check_out, gate_check_out_end);
+		fill_nops(enter_check, enter_check_end);
+		fill_nops(xrstor_gate, xrstor_insn);
+		fill_nops(xrstor_check, xrstor_check_end);
+	}
+	return (int)host(__NR_mprotect, first, size, PROT_READ | PROT_EXEC);
+}
+
+static int cpu_has_pkeys(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 4)); /* OSPKE */
+}
+
+int domain_init(uint32_t flags, const char **why)
+{
+	unsigned a, b, c, d;
+
+	if (flags & (LAUNCH_INSECURE_NO_PKEYS | LAUNCH_INSECURE_NO_GATE_CHECK) && patch_gates(flags)) {
+		*why = "cannot patch the gates for the insecure options: is the monitor's text locked?";
+		return -EACCES_;
+	}
+	__cpuid_count(0xd, 0, a, b, c, d);
+	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
+	uint64_t size = 576;
+	for (unsigned i = 2; i < 8; i++)
+		if (g_arena->xsave_mask & (1u << i)) {
+			__cpuid_count(0xd, i, a, b, c, d);
+			size = b + a > size ? b + a : size;
+		}
+	g_arena->xsave_size = size;
+	if (flags & LAUNCH_INSECURE_NO_PKEYS)
+		return 0;
+	if (!cpu_has_pkeys()) {
+		*why = "this CPU or kernel has no memory protection keys (CPUID OSPKE is clear): use a machine with PKU";
+		return -ENODEV_;
+	}
+	__cpuid_count(0xd, 9, a, b, c, d);
+	g_arena->pkru_offset = b;
+	long key = host(__NR_pkey_alloc, 0, 0);
+	if (key <= 0) {
+		*why = "pkey_alloc failed: another library of this process holds the keys";
+		return -ENODEV_;
+	}
+	g_arena->public_key = (int32_t)key;
+	return 0;
+}
+
+int domain_create(struct cvm *c)
+{
+	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
+		return 0;
+	long key = host(__NR_pkey_alloc, 0, 0);
+	if (key <= 0)
+		return -EAGAIN_;
+	c->pkey = (int32_t)key;
+	c->pkru = ~0u & ~PKRU_BITS(key, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE) &
+		  ~PKRU_BITS(g_arena->public_key, PKRU_ACCESS_DISABLE);
+	return 0;
+}
+
+void domain_destroy(struct cvm *c)
+{
+	if (c->pkey > 0)
+		host(__NR_pkey_free, c->pkey);
+	c->pkey = 0;
+	c->pkru = 0;
+}
+
+int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot)
+{
+	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
+		return (int)host(__NR_mprotect, addr, size, prot);
+	return (int)host(__NR_pkey_mprotect, addr, size, prot, c->pkey);
+}
+
+int domain_publish(uint64_t addr, uint64_t size, int prot)
+{
+	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
+		return 0;
+	return (int)host(__NR_pkey_mprotect, addr, size, prot, g_arena->public_key);
+}
+
+void domain_frame_to_monitor(void *xsave_area)
+{
+	if (g_arena->pkru_offset)
+		*(uint32_t *)((char *)xsave_area + g_arena->pkru_offset) = 0;
+}

@@ -1,0 +1,336 @@
+/*
+ * The gates: every instruction of the Intravisor that changes PKRU or GS base, and every way between a cVM and the
+ * monitor. cVM code may jump to any address here with any registers (protection keys do not stop execution), so:
+ *
+ *  - each WRPKRU is followed by a compare that traps unless PKRU is the one value that belongs to the path;
+ *  - after it, everything comes from %gs (trusted) or from key-0 memory; nothing from the caller's registers but
+ *    arguments;
+ *  - code not behind WRPKRU touches key-0 memory before it does anything of effect, which faults in a cVM.
+ *
+ * The labels between which a signal may interrupt are used by monitor/trap.c.
+ */
+#include "abi/vcpu.h"
+#include "monitor/x86_64/offsets.h"
+
+	.text
+	.balign 64
+
+/*
+ * gate_enter: a hostcall. Entered by `call` from cVM code under the cVM's PKRU.
+ * In: r11 number, rdi rsi r8 r9 r10 r12 arguments. Out: see gate_leave. PKRU: cVM -> 0.
+ * Until gate_commit only rax, rcx, rdx and flags have changed, so an interrupted entry restarts at gate_enter.
+ */
+	.globl gate_enter, gate_commit
+	.type gate_enter, @function
+gate_enter:
+	xor %ecx, %ecx
+	xor %edx, %edx
+	xor %eax, %eax
+	.globl gate_wrpkru_in, gate_check_in
+gate_wrpkru_in:
+	wrpkru
+gate_check_in:
+	test %eax, %eax
+	jnz gate_trap
+	.globl gate_check_in_end
+gate_check_in_end:
+	mov %gs:VCPU_MONITOR_THREAD, %rcx
+	cmpl $THREAD_IN_CVM, THREAD_STATE(%rcx)
+	jne gate_trap
+gate_commit:
+	movl $THREAD_IN_MONITOR, THREAD_STATE(%rcx)
+	mov %rsp, THREAD_USER_SP(%rcx)
+	mov THREAD_STACK(%rcx), %rsp
+	pushfq
+	testl $FLAGS_UNSAFE, (%rsp)
+	jnz 2f
+1:	push %r11
+	push %r12
+	push %r10
+	push %r9
+	push %r8
+	push %rsi
+	push %rdi
+	mov %rcx, %rdi
+	mov %r11, %rsi
+	mov %rsp, %rdx
+	call hostcall_dispatch
+	jmp gate_leave
+2:	andl $~FLAGS_UNSAFE, (%rsp)
+	popfq
+	pushfq
+	jmp 1b
+
+/*
+ * gate_leave: back into the cVM behind the `call` that entered.
+ * In: rax result, PKRU 0, callee-saved registers as the caller had them; the stack is not used.
+ * Out: rax result; rcx rdx rdi rsi r8-r11 zero or harmless; PKRU the cVM's.
+ * A kick before the state changes restarts at gate_leave; one in the tail is finished by trap.c.
+ */
+	.globl gate_leave, gate_tail, gate_tail_saved, gate_tail_end
+gate_leave:
+	mov %gs:VCPU_MONITOR_THREAD, %rdi
+	cmpl $0, THREAD_KICK(%rdi)
+	jne gate_leave_kicked
+	mov THREAD_USER_SP(%rdi), %rsp
+	movl $THREAD_IN_CVM, THREAD_STATE(%rdi)
+gate_tail:
+	mov %rax, %r8
+gate_tail_saved:
+	xor %edi, %edi
+	xor %esi, %esi
+	xor %r9d, %r9d
+	xor %r10d, %r10d
+	xor %r11d, %r11d
+	xor %ecx, %ecx
+	xor %edx, %edx
+	mov %gs:VCPU_PKRU, %eax
+	.globl gate_wrpkru_out, gate_check_out
+gate_wrpkru_out:
+	wrpkru
+gate_check_out:
+	cmp %gs:VCPU_PKRU, %eax
+	jne gate_trap
+	.globl gate_check_out_end
+gate_check_out_end:
+	mov %r8, %rax
+	ret
+gate_tail_end:
+
+/* A kick waits for a thread that leaves a hostcall: build its context and let trap.c deliver it, or go on leaving. */
+gate_leave_kicked:
+	mov THREAD_STACK(%rdi), %rsp
+	sub $8, %rsp
+	push %rax
+	/* struct upcall_frame, registers only: r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi rip cs rflags rsp ss
+	 * and the 40 bytes of trap description behind them */
+	sub $40, %rsp
+	push $0x2b
+	push THREAD_USER_SP(%rdi)
+	push $0x202
+	push $0x33
+	push $0
+	push $0
+	push $0
+	push $0
+	push $0
+	push %rax
+	push $0
+	push $0
+	push $0
+	push $0
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, %rsi
+	sub $8, %rsp
+	call trap_leave_kicked /* (thread, frame): returns if there is nothing to deliver now */
+	mov 208(%rsp), %rax
+	jmp gate_leave
+
+/* Where every failed check ends: SIGILL in the cVM that jumped into a gate. */
+	.globl gate_trap
+gate_trap:
+	ud2
+
+/*
+ * cvm_enter(thread, entry, stack, argument): into the cVM at a new place (thread start, upcall); never returns.
+ * PKRU: 0 -> cVM. All registers but rdi (argument) and r9 (entry) are cleared.
+ */
+	.globl cvm_enter, enter_tail, enter_tail_end
+	.type cvm_enter, @function
+cvm_enter:
+	mov %rsi, %r9
+	mov %rdx, %rsp
+	movl $THREAD_IN_CVM, THREAD_STATE(%rdi)
+enter_tail:
+	mov %rcx, %rdi
+enter_tail_saved:
+	xor %esi, %esi
+	xor %ebx, %ebx
+	xor %ebp, %ebp
+	xor %r8d, %r8d
+	xor %r10d, %r10d
+	xor %r11d, %r11d
+	xor %r12d, %r12d
+	xor %r13d, %r13d
+	xor %r14d, %r14d
+	xor %r15d, %r15d
+	xor %ecx, %ecx
+	xor %edx, %edx
+	mov %gs:VCPU_PKRU, %eax
+	.globl enter_wrpkru, enter_check
+enter_wrpkru:
+	wrpkru
+enter_check:
+	cmp %gs:VCPU_PKRU, %eax
+	jne gate_trap
+	.globl enter_check_end
+enter_check_end:
+	xor %eax, %eax
+	jmp *%r9
+enter_tail_end:
+	.globl enter_tail_saved
+
+/*
+ * gs_load: GS base = rsi. Jumped to by a cVM it would move its own GS base, so the next instruction touches key-0
+ * memory: that faults, and the handler, which does not use GS, puts the right base back (trap_entry).
+ */
+	.globl gs_load
+gs_load:
+	wrgsbase %rsi
+	cmpl $0, g_key0_canary(%rip)
+	ret
+
+/*
+ * trap_entry: a signal handler returned to here instead of to the cVM (monitor/trap.c), on the monitor stack.
+ * In: rdi thread, PKRU 0 (from the signal frame).
+ */
+	.globl trap_entry
+trap_entry:
+	mov THREAD_VCPU(%rdi), %rsi
+	call gs_load
+	mov %gs:VCPU_MONITOR_THREAD, %rdi
+	call trap_deliver
+	ud2
+
+/*
+ * xrstor_gate: XRSTOR for cVM code, without PKRU. Runs under the cVM's PKRU.
+ * In: rdi area, eax:edx mask. All registers kept, flags not. Whoever jumps to the XRSTOR itself with bit 9 (PKRU) in
+ * the mask is caught behind it.
+ */
+	.globl xrstor_gate, xrstor_insn, xrstor_check
+	.type xrstor_gate, @function
+xrstor_gate:
+	test $0x200, %eax
+	jnz gate_trap
+xrstor_insn:
+	xrstor (%rdi)
+xrstor_check:
+	test $0x200, %eax
+	jnz gate_trap
+	.globl xrstor_check_end
+xrstor_check_end:
+	ret
+
+/*
+ * signal_entry: the handler of every signal. The kernel gave PKRU with key 0 only, a block's alternate stack, and the
+ * interrupted AC flag. In: edi signal, rsi siginfo, rdx ucontext.
+ */
+	.globl signal_entry
+signal_entry:
+	pushfq
+	andl $~FLAGS_UNSAFE, (%rsp)
+	popfq
+	mov %rsp, %rcx
+	and $THREAD_BLOCK_MASK, %rcx
+	sub $8, %rsp
+	call trap_handle
+	add $8, %rsp
+	ret
+
+/* The kernel's return address for handlers: rt_sigreturn with this thread's cookies. */
+	.globl signal_restorer
+signal_restorer:
+	mov %rsp, %rax
+	and $THREAD_BLOCK_MASK, %rax
+	mov THREAD_COOKIE0(%rax), %r8
+	mov THREAD_COOKIE1(%rax), %r9
+	mov $15, %eax
+	.globl sigreturn_syscall
+sigreturn_syscall:
+	syscall
+	ud2
+
+/*
+ * host_syscall_interruptible(thread, struct host_args {nr, a0..a3}): returns -EINTR if a kick came before the system
+ * call; trap.c moves a kick between the two labels to the same exit, so none is lost. Cookies as in host/syscall.h.
+ */
+	.globl host_syscall_interruptible, interruptible_begin, interruptible_end, interruptible_exit
+host_syscall_interruptible:
+	mov %rdi, %r11
+	mov %rsi, %rcx
+	mov 0(%rcx), %rax
+	mov 8(%rcx), %rdi
+	mov 16(%rcx), %rsi
+	mov 24(%rcx), %rdx
+	mov 32(%rcx), %r10
+	mov THREAD_COOKIE0(%r11), %r8
+	mov THREAD_COOKIE1(%r11), %r9
+interruptible_begin:
+	cmpl $0, THREAD_KICK(%r11)
+	jne interruptible_exit
+	syscall
+interruptible_end:
+	xor %r8d, %r8d
+	xor %r9d, %r9d
+	ret
+interruptible_exit:
+	mov $-4, %rax
+	xor %r8d, %r8d
+	xor %r9d, %r9d
+	ret
+
+/*
+ * thread_clone(flags, stack, child_tid, thread): raw clone on the caller's cookie; the child starts in thread_main on
+ * the new block's stack. In the caller: rdi flags, rsi top of the new stack, rdx child tid word, rcx the new thread.
+ * r8 caller's cookie 1. Result: tid or negative errno.
+ */
+	.globl thread_clone
+thread_clone:
+	mov %rdx, %r10
+	mov %rcx, -16(%rsi)
+	sub $16, %rsi
+	mov %r8, %r9
+	xor %edx, %edx
+	xor %r8d, %r8d
+	mov $56, %eax
+	.globl clone_syscall
+clone_syscall:
+	syscall
+	xor %r9d, %r9d
+	test %rax, %rax
+	jz 1f
+	ret
+1:	xor %ebp, %ebp
+	pop %rdi
+	mov THREAD_VCPU(%rdi), %rsi
+	call gs_load
+	mov %gs:VCPU_MONITOR_THREAD, %rdi
+	add $8, %rsp
+	call thread_main
+	ud2
+
+/*
+ * Copies that may fault on cVM memory: copy_fault_begin..copy_fault_end, continued at copy_fault_exit by trap.c.
+ * user_copy(dst, src, size): 0 or -EFAULT (-14). user_zero(dst, size) likewise.
+ */
+	.globl user_copy, user_zero, copy_fault_begin, copy_fault_end, copy_fault_exit
+user_copy:
+	mov %rdx, %rcx
+copy_fault_begin:
+	rep movsb
+	xor %eax, %eax
+	ret
+user_zero:
+	mov %rsi, %rcx
+	xor %eax, %eax
+	rep stosb
+copy_fault_end:
+	ret
+copy_fault_exit:
+	mov $-14, %rax
+	ret
+
+	.globl _start
+_start:
+	xor %ebp, %ebp
+	mov %rsp, %rdi
+	and $-16, %rsp
+	call monitor_main
+	ud2
+
+	.section .note.GNU-stack, "", @progbits
