@@ -1,6 +1,6 @@
 /*
- * Wait queues and the sleeping thread (core/waitq.h). A thread sleeps on its own wake_word: 0 asleep or running, 1 woken.
- * thread_wake() is in thread/. Called by every blocking operation of the libOS.
+ * Wait queues and the sleeping thread (core/waitq.h). A thread sleeps on its own wake_word: 0 running, 1 woken, 2 asleep;
+ * thread_wake() (thread/thread.c) sets 1 and needs the host only if it was 2. Called by every blocking operation of the libOS.
  */
 #include "core/waitq.h"
 #include "core/hostcall.h"
@@ -72,17 +72,23 @@ int thread_sleep(int64_t timeout_ns)
 	int64_t deadline = timeout_ns > 0 ? clock_now(CLOCK_MONOTONIC) + timeout_ns : 0;
 
 	for (;;) {
-		if (__atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST))
+		uint32_t running = 0;
+		long ret = -ETIMEDOUT;
+
+		if (!__atomic_compare_exchange_n(&t->wake_word, &running, timeout_ns ? 2 : 0, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST)) {
+			__atomic_store_n(&t->wake_word, 0, __ATOMIC_SEQ_CST);
 			return 0;
+		}
+		if (timeout_ns)
+			ret = hostcall_blocking(HC_futex_wait, &t->wake_word, 2, timeout_ns);
+		if (__atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST) == 1)
+			return 0;
+		if (ret == -ETIMEDOUT)
+			return -ETIMEDOUT;
 		if (work_pending())
 			return -ERESTARTSYS;
-		long ret = timeout_ns == 0 ? -ETIMEDOUT : hostcall_blocking(HC_futex_wait, &t->wake_word, 0, timeout_ns);
-		if (ret == -ETIMEDOUT)
-			return __atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST) ? 0 : -ETIMEDOUT;
-		if (timeout_ns > 0) {
-			timeout_ns = deadline - clock_now(CLOCK_MONOTONIC);
-			if (timeout_ns < 0)
-				timeout_ns = 0;
-		}
+		if (timeout_ns > 0)
+			timeout_ns = MAX(deadline - clock_now(CLOCK_MONOTONIC), 0);
 	}
 }
