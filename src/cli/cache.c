@@ -240,7 +240,7 @@ int cache_store(struct cache *cache, const struct cache_key *key, int image_fd)
 		return -errno;
 	if ((uint64_t)st.st_size < CODE_IMAGE_HEADER_SIZE || (uint64_t)st.st_size > 2 * CACHE_IMAGE_MAX)
 		return -EINVAL;
-	/* Private, so that the monitor can seal the file at the same time. */
+	/* Private: a shared mapping of a file open for writing would forbid sealing it. */
 	void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, image_fd, 0);
 	if (image == MAP_FAILED)
 		return -errno;

@@ -281,6 +281,9 @@ bool code_service_reaped(struct code_service *service, pid_t pid, int status)
 		return false;
 	struct code_job *job = &service->job[i];
 	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	/* Before the reply: whoever still touches pages of the file can make the monitor's sealing fail (EBUSY). */
+	if (done)
+		store(service, job);
 	if (service->channel[i] >= 0 && done) {
 		reply(service, i, 0, job->image, "");
 		service->translated++;
@@ -290,8 +293,6 @@ bool code_service_reaped(struct code_service *service, pid_t pid, int status)
 		read_reason(job, status, reason);
 		reply(service, i, -ENOEXEC, -1, reason);
 	}
-	if (done)
-		store(service, job);
 	close_job(job);
 	return true;
 }
