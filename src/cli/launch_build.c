@@ -50,7 +50,7 @@ static struct launch_handle stdio_handle(int fd)
 	uint32_t rights = 0;
 
 	if (flags < 0 || (flags & O_PATH))
-		return (struct launch_handle){.kind = LAUNCH_HANDLE_NONE, .fd = -1};
+		return (struct launch_handle){.kind = LAUNCH_HANDLE_STDIO, .fd = fd}; /* there, and good for nothing */
 	if ((flags & O_ACCMODE) != O_WRONLY)
 		rights |= LAUNCH_RIGHT_READ;
 	if ((flags & O_ACCMODE) != O_RDONLY)
@@ -214,9 +214,12 @@ static void raise_file_limit(const struct config *config, struct description *d)
 {
 	struct rlimit limit;
 	uint64_t wanted = INHERIT_MAX + 64;
+	bool configured = false;
 
-	for (uint32_t i = 0; i < config->cvms; i++)
+	for (uint32_t i = 0; i < config->cvms; i++) {
 		wanted += config->cvm[i]->handles;
+		configured |= config->cvm[i]->handles != CONFIG_HANDLES_DEFAULT;
+	}
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	if (limit.rlim_max < wanted) {
@@ -232,8 +235,10 @@ static void raise_file_limit(const struct config *config, struct description *d)
 
 			l->handles_max = share < 16 ? 16 : (uint32_t)share;
 		}
-		message_warning("the host allows %llu open files, so cVMs get fewer handles than configured (raise ulimit -Hn to %llu)",
-				(unsigned long long)limit.rlim_max, (unsigned long long)wanted);
+		if (configured)
+			message_warning("the host allows %llu open files, so cVMs get fewer handles than configured "
+					"(raise ulimit -Hn to %llu)",
+					(unsigned long long)limit.rlim_max, (unsigned long long)wanted);
 	}
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)

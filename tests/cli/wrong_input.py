@@ -40,7 +40,7 @@ OPTIONS = [
     (["--memory", LONG, "x"], "is not a size (use 64M, 2G)"),
     (["--threads", "0", "x"], "--threads: 0 is out of range (use 1 to 1024)"),
     (["--threads", "many", "x"], "--threads: \"many\" is not a number (use 1 to 1024)"),
-    (["--handles", "1", "x"], "--handles: 1 is out of range (use 16 to 65536)"),
+    (["--handles", "1", "x"], "--handles: 1 is out of range (use 16 to 16384)"),
     (["--cpu-weight", "10001", "x"], "--cpu-weight: 10001 is out of range (use 1 to 10000)"),
     (["--log-rate", "1", "x"], "--log-rate: 1 is out of range (use 1K to 1T)"),
     (["--name", "a b", "x"], "--name: \"a b\" is not a name (use 1 to 63 of A-Z a-z 0-9 _ . -)"),
