@@ -246,9 +246,9 @@ def compile_c(source, kind="gcc", flags=()):
             return target
         os.makedirs(os.path.dirname(target), exist_ok=True)
         before, after = BUILDS[kind]
-        ran = run([*before, "-O1", "-g", "-pthread", "-Wall", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source,
+        ran = run([*before, "-O1", "-g", "-pthread", "-Wall", "-D_GNU_SOURCE", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source,
                    *after, "-lm"] if kind in ("gcc", "static", "musl") else
-                  [*before, "-O1", "-g", "-Wall", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source, *after])
+                  [*before, "-O1", "-g", "-Wall", "-D_GNU_SOURCE", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source, *after])
         expect(ran.status == 0, "does not compile", ran)
         os.rename(target + ".new", target)
     return target

@@ -1,0 +1,214 @@
+/*
+ * What attack programs share. An attack is a program in a cVM named "attacker"; beside it runs "victim" (victim.c.in),
+ * which holds a pattern and tells its address through /shared/victim. The attack ends with one line, "REFUSED: ..." or
+ * "BREACH: ...", printed by refused() or breach(). suite_attack.py says what the comment at an attack's top may hold.
+ */
+#ifndef TESTS_ATTACK_H
+#define TESTS_ATTACK_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "abi/hostcall.h"
+#include "abi/slot.h"
+#include "abi/vcpu.h"
+
+#define PAGE CVM_PAGE_SIZE
+#define NOINLINE __attribute__((noinline, unused))
+#define MAYBE __attribute__((unused))
+
+static void attack(void);
+
+struct victim {
+	uint64_t pattern; /* address of its page of pattern */
+	uint64_t stack, code;
+};
+static struct victim g_victim MAYBE;
+
+/* How a guarded access ended. */
+struct outcome {
+	int signal; /* 0: it did not fault */
+	int code;
+	uint64_t address, rip, rax;
+};
+static sigjmp_buf g_jump;
+static volatile sig_atomic_t g_guarded;
+static struct outcome g_outcome;
+
+static void say(const char *kind, const char *format, va_list list)
+{
+	printf("%s: ", kind);
+	vprintf(format, list);
+	printf("\n");
+	fflush(stdout);
+	_exit(0);
+}
+
+__attribute__((format(printf, 1, 2), noreturn)) static inline void refused(const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	say("REFUSED", format, list);
+	__builtin_unreachable();
+}
+
+__attribute__((format(printf, 1, 2), noreturn)) static inline void breach(const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	say("BREACH", format, list);
+	__builtin_unreachable();
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	if (!g_guarded)
+		breach("the attack itself faulted: signal %d at %p", signal, (void *)uc->uc_mcontext.gregs[REG_RIP]);
+	g_outcome = (struct outcome){ signal, info->si_code, (uint64_t)info->si_addr,
+				      (uint64_t)uc->uc_mcontext.gregs[REG_RIP], (uint64_t)uc->uc_mcontext.gregs[REG_RAX] };
+	g_guarded = 0;
+	siglongjmp(g_jump, 1);
+}
+
+/* Runs function(argument); a fault ends it and is the result. */
+static NOINLINE struct outcome guarded(void (*function)(void *), void *argument)
+{
+	g_outcome = (struct outcome){ 0 };
+	if (sigsetjmp(g_jump, 1) == 0) {
+		g_guarded = 1;
+		function(argument);
+	}
+	g_guarded = 0;
+	return g_outcome;
+}
+
+static MAYBE const char *signal_text(struct outcome o)
+{
+	static char text[64];
+
+	snprintf(text, sizeof text, "signal %d", o.signal);
+	return o.signal == SIGSEGV ? "SIGSEGV" : o.signal == SIGILL ? "SIGILL" : o.signal == SIGSYS ? "SIGSYS" :
+	       o.signal == SIGTRAP ? "SIGTRAP" : o.signal == SIGBUS ? "SIGBUS" : text;
+}
+
+static MAYBE struct vcpu_page *vcpu(void)
+{
+	struct vcpu_page *page;
+	__asm__ volatile("mov %%gs:0, %0" : "=r"(page));
+	return page;
+}
+
+/* Straight through the gate, past the libOS. */
+static NOINLINE long hostcall(enum hostcall number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	register uint64_t r8 __asm__("r8") = a2, r9 __asm__("r9") = a3, r10 __asm__("r10") = a4;
+	register uint64_t r11 __asm__("r11") = (uint64_t)number, r12 __asm__("r12") = a5;
+	long result;
+
+	__asm__ volatile("sub $128, %%rsp\n\tcall *%%gs:16\n\tadd $128, %%rsp"
+			 : "=a"(result), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11)
+			 : "r"(r12)
+			 : "rcx", "rdx", "memory", "cc");
+	return result;
+}
+
+/* The run-time address of a symbol of the monitor, from /shared/symbols (offsets from gate_enter). */
+static MAYBE uint64_t monitor_symbol(const char *wanted)
+{
+	FILE *f = fopen("/shared/symbols", "r");
+	char name[256];
+	long offset;
+
+	while (f && fscanf(f, "%255s %ld", name, &offset) == 2)
+		if (strcmp(name, wanted) == 0) {
+			fclose(f);
+			return vcpu()->gate + (uint64_t)offset;
+		}
+	breach("the monitor has no symbol %s: the attack needs to be rewritten", wanted);
+}
+
+static MAYBE void load_byte(void *address)
+{
+	(void)*(volatile uint8_t *)address;
+}
+
+static MAYBE void store_byte(void *address)
+{
+	*(volatile uint8_t *)address = 0x5a;
+}
+
+/* Bytes made executable in the ordinary way: written, then mprotected. A null pointer with errno if refused. */
+static MAYBE void *make_code(const void *bytes, size_t size)
+{
+	uint8_t *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memset(page, 0x90, 2 * PAGE);
+	memcpy(page, bytes, size);
+	return mprotect(page, 2 * PAGE, PROT_READ | PROT_EXEC) ? NULL : page;
+}
+
+/* A `syscall` instruction of our own, which nobody rewrote: rdi number, rsi the six arguments. */
+static MAYBE long own_syscall(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	static const uint8_t code[] = { 0x0f, 0x05, 0xc3 }; /* syscall; ret */
+	static void *instruction;
+	register uint64_t r10 __asm__("r10") = a3, r8 __asm__("r8") = a4, r9 __asm__("r9") = a5;
+	long result = number;
+
+	if (!instruction)
+		instruction = make_code(code, sizeof code);
+	if (!instruction)
+		refused("own code: %s", strerror(errno));
+	__asm__ volatile("sub $128, %%rsp\n\tcall *%[code]\n\tadd $128, %%rsp"
+			 : "+a"(result)
+			 : [code] "b"(instruction), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory", "cc");
+	return result;
+}
+
+static void find_victim(void)
+{
+	FILE *f;
+
+	while (!(f = fopen("/shared/victim", "r")))
+		usleep(10000);
+	if (fscanf(f, "%lx %lx %lx", &g_victim.pattern, &g_victim.stack, &g_victim.code) != 3)
+		breach("no victim");
+	fclose(f);
+}
+
+int main(void)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGSYS, SIGFPE, SIGTRAP };
+	static char stack[65536];
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+
+	setvbuf(stdout, NULL, _IOFBF, 65536);
+	sigaltstack(&alternate, NULL);
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+		struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+		sigaction(signals[i], &action, NULL);
+	}
+	find_victim();
+	attack();
+	breach("the attack came back without a verdict");
+}
+
+#endif

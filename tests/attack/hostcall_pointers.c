@@ -1,0 +1,55 @@
+/*
+ * Question: does any hostcall read or write where its pointer leads when that is outside the slot, wraps around, or
+ * straddles the slot's end?
+ * Expect: REFUSED: every pointer out of the slot gave EFAULT
+ * Control: --insecure-no-slot-check
+ */
+#include <sys/uio.h>
+
+#include "attack.h"
+
+static uint64_t g_base;
+
+/* Hostcalls that write 8 bytes or more to their pointer. */
+static long write_to(int which, uint64_t at)
+{
+	switch (which) {
+	case 0: return hostcall(HC_random, at, 8, 0, 0, 0, 0);
+	case 1: return hostcall(HC_cvm_info, at, 0, 0, 0, 0, 0);
+	case 2: return hostcall(HC_thread_cputime, 0, at, 0, 0, 0, 0);
+	default: return hostcall(HC_pipe_create, at, 0, 0, 0, 0, 0);
+	}
+}
+
+static void attack(void)
+{
+	uint64_t here = (uint64_t)&g_base;
+	g_base = here & SLOT_MASK;
+	const uint64_t places[] = { g_victim.pattern, vcpu()->monitor_thread + 0xa100, (uint64_t)vcpu() + 2048, g_base + SLOT_SIZE - 4, g_base - 4,
+				    ~0ull - 3, 0x7ffffffff000ull, 0xffffffff81000000ull };
+
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		for (int which = 0; which < 4; which++)
+			if (write_to(which, places[i]) != -EFAULT)
+				breach("hostcall kind %d wrote to place %zu", which, i);
+	/* reading: text for the log, a file's bytes, an iovec whose pointer or whose content leads out */
+	int fds[2];
+	struct iovec *iov = malloc(sizeof *iov);
+	if (hostcall(HC_pipe_create, (uint64_t)fds, 0, 0, 0, 0, 0) < 0)
+		breach("pipe_create does not work");
+	uint64_t in = (uint64_t)fds[0], out = (uint64_t)fds[1];
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		*iov = (struct iovec){ (void *)places[i], 8 };
+		const long results[] = { hostcall(HC_cvm_log, places[i], 8, 0, 0, 0, 0), hostcall(HC_file_write, out, places[i], 8, 0, 0, 0),
+					 hostcall(HC_file_writev, out, (uint64_t)iov, 1, (uint64_t)-1, 0, 0),
+					 hostcall(HC_file_writev, out, places[i], 1, (uint64_t)-1, 0, 0),
+					 hostcall(HC_futex_wake, places[i] & ~3ull, 1, 0, 0, 0, 0), hostcall(HC_poll, places[i], 1, 0, 0, 0, 0) };
+		for (size_t k = 0; k < sizeof results / sizeof results[0]; k++)
+			if (results[k] != -EFAULT)
+				breach("hostcall kind %zu read from place %zu: %ld", k, i, results[k]);
+	}
+	/* sizes that overflow */
+	if (hostcall(HC_random, here, ~0ull - here + 16, 0, 0, 0, 0) >= 0 || hostcall(HC_file_read, in, here, SLOT_SIZE, 0, 0, 0) >= 0)
+		breach("a size beyond the slot was accepted");
+	refused("every pointer out of the slot gave EFAULT");
+}

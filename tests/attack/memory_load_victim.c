@@ -1,0 +1,15 @@
+/*
+ * Question: can a cVM load from memory of another cVM whose address it knows?
+ * Expect: REFUSED: SIGSEGV protection key
+ * Control: --insecure-no-pkeys
+ */
+#include "attack.h"
+
+static void attack(void)
+{
+	struct outcome o = guarded(load_byte, (void *)g_victim.pattern);
+
+	if (!o.signal)
+		breach("read the victim's memory: %#lx", *(volatile uint64_t *)g_victim.pattern);
+	refused("%s %s", signal_text(o), o.code == SEGV_PKUERR ? "protection key" : "of another kind");
+}
