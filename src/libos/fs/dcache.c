@@ -3,7 +3,6 @@
  * For file systems in memory it is the truth, for host directories a cache of bounded age. Called by everything in
  * fs/. Trusts its callers to hold g_tree_lock where fs/inode.h says so.
  */
-#include "abi/boot.h"
 #include "core/kheap.h"
 #include "fs/inode.h"
 #include <linux/time.h>
@@ -385,9 +384,11 @@ ssize_t dentry_path(struct dentry *d, char *buf, size_t size)
 		while (!d->parent && d->mount->point && d == d->mount->root)
 			d = d->mount->point;
 		dead |= (d->flags & D_DEAD) != 0;
-		if (!d->parent)
+		if (!d->parent && !(d->flags & D_DEAD))
 			break;
 		fits = fits && prepend(&at, buf, d->name, d->name_size) && prepend(&at, buf, "/", 1);
+		if (!d->parent)
+			break;
 		d = d->parent;
 	}
 	tree_unlock();

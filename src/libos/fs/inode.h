@@ -10,9 +10,14 @@
 #ifndef LIBOS_INODE_H
 #define LIBOS_INODE_H
 
+#include "abi/boot.h"
 #include "core/list.h"
 #include "fs/vfs.h"
 #include <asm/statfs.h>
+#include <linux/fs.h>
+
+#define UTIME_NOW ((1l << 30) - 1l)
+#define UTIME_OMIT ((1l << 30) - 2l)
 
 /* How old a name or the attributes seen through an overlay's lower directory, or a directory on the way to a file of a
  * host volume, may be. The last component of a path on a host volume is always asked of the host again, and names that

@@ -3,7 +3,6 @@
  * Called by open.c and the system calls. Names come from the program and are not trusted; what lies outside a granted
  * host directory cannot be reached whatever happens here, for the monitor resolves again below the directory's handle.
  */
-#include "abi/boot.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/inode.h"

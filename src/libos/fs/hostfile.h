@@ -1,0 +1,39 @@
+/* Open files that are host handles: regular files and directories of host volumes and overlays' lower directories, and
+ * the standard streams. */
+#ifndef LIBOS_HOSTFILE_H
+#define LIBOS_HOSTFILE_H
+
+#include "fs/inode.h"
+
+#define HF_STREAM 1u	 /* a standard stream: its offset is the host's, shared with the outside */
+#define HF_DIRECTORY 2u
+#define HF_LOCKED 4u	 /* carries record locks (fs/locks.c) */
+#define HF_STUBS_DONE 8u /* directory: the made-up mount points have been listed */
+
+static inline int hostfile_handle(const struct file *f)
+{
+	return (int)(intptr_t)f->data;
+}
+
+extern const struct file_ops hostfile_ops, hostdir_ops, stream_ops;
+
+/* Wraps a handle, which it then owns (also on failure); takes its own reference to d (may be NULL). */
+nodiscard struct file *hostfile_wrap(int handle, const struct file_ops *ops, int flags, struct dentry *d, int *error);
+/* Opens a path below a mount's directory and wraps it. ops by what it is. */
+nodiscard struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size, int flags, uint32_t mode,
+				     int *error);
+/* The name of d below its mount's directory ("." for the root itself) with an optional last component. Its length or
+ * -ENAMETOOLONG. */
+nodiscard ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf);
+
+/* Record locks and flock of a host file: see fs/locks.c. */
+int hostlock_fcntl(struct file *f, int cmd, void *flock);
+void hostlock_on_close(struct file *f);
+void hostlock_forget(struct file *f);
+
+/* The same for files in memory, by inode: POSIX (owner: process), OFD and flock (owner: file). */
+int memlock_fcntl(struct file *f, int cmd, void *flock);
+int memlock_flock(struct file *f, int operation);
+void memlock_forget(struct file *f);
+
+#endif

@@ -1,0 +1,411 @@
+/*
+ * Host directories as file systems: every operation is one or a few hostcalls with a path relative to the mount's
+ * directory handle. Nothing of a file is kept but its type, inode number and age (fs/inode.h), for the directory is
+ * shared with the host and other cVMs. Rights and confinement are the monitor's and the host kernel's.
+ */
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "fs/hostfile.h"
+
+static const struct inode_ops hostfs_ops;
+
+/* Prepend to the path that grows downwards from *at. */
+static bool put_front(char **at, char *buf, const char *text, size_t size)
+{
+	if ((size_t)(*at - buf) < size)
+		return false;
+	*at -= size;
+	memcpy(*at, text, size);
+	return true;
+}
+
+ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf)
+{
+	char *at = buf + PATH_SIZE - 1;
+	bool fits = true;
+	size_t size;
+
+	*at = 0;
+	if (name_size)
+		fits = put_front(&at, buf, name, name_size);
+	tree_lock();
+	for (; fits && d->parent; d = d->parent) {
+		if (*at)
+			fits = put_front(&at, buf, "/", 1);
+		fits = fits && put_front(&at, buf, d->name, d->name_size);
+	}
+	tree_unlock();
+	if (!fits)
+		return -ENAMETOOLONG;
+	if (!*at)
+		put_front(&at, buf, ".", 1);
+	size = (size_t)(buf + PATH_SIZE - 1 - at);
+	memmove(buf, at, size + 1);
+	return (ssize_t)size;
+}
+
+static struct inode *hostfs_inode(struct mount *m, const struct statx *st)
+{
+	struct inode *inode = kmalloc(sizeof *inode);
+
+	if (inode)
+		inode_init(inode, &hostfs_ops, m, st->stx_mode, st->stx_ino);
+	return inode;
+}
+
+static int hostfs_lookup(struct dentry *dir, const char *name, size_t size, struct inode **out, struct statx *st)
+{
+	char *path = pathbuf_get();
+	ssize_t n;
+	long err;
+
+	if (!path)
+		return -ENOMEM;
+	n = host_path(dir, name, size, path);
+	err = n < 0 ? n : hostcall(HC_file_stat, dir->mount->handle, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
+	pathbuf_put(path);
+	if (err) {
+		st->stx_mask = 0;
+		return (int)err;
+	}
+	*out = hostfs_inode(dir->mount, st);
+	return *out ? 0 : -ENOMEM;
+}
+
+static void hostfs_refresh(struct inode *inode, struct inode *fresh)
+{
+	inode->ino = fresh->ino;
+	inode->mode = fresh->mode;
+}
+
+static int hostfs_getattr(struct dentry *d, struct statx *st)
+{
+	char *path;
+	ssize_t n;
+	long err;
+
+	if (d->mount->type == BOOT_MOUNT_HOST_FILE)
+		return (int)hostcall(HC_file_stat, d->mount->handle, 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
+	path = pathbuf_get();
+	if (!path)
+		return -ENOMEM;
+	n = d->parent ? host_path(d, NULL, 0, path) : 0;
+	err = n < 0 ? n : hostcall(HC_file_stat, d->mount->handle, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
+	pathbuf_put(path);
+	if (err == -ENOENT || err == -ENOTDIR)
+		d_forget(d);
+	return (int)err;
+}
+
+static ssize_t hostfs_readlink(struct dentry *d, char *buf, size_t size)
+{
+	char *path = pathbuf_get();
+	ssize_t n;
+
+	if (!path)
+		return -ENOMEM;
+	n = host_path(d, NULL, 0, path);
+	if (n >= 0)
+		n = hostcall(HC_file_readlink, d->mount->handle, path, n, buf, size);
+	pathbuf_put(path);
+	if (n == -ENOENT || n == -EINVAL)
+		d_forget(d);
+	return n;
+}
+
+static struct file *hostfs_open(struct dentry *d, int flags, int *error)
+{
+	struct file *f = NULL;
+	char *path;
+	ssize_t n;
+	long h;
+
+	if (d->mount->type == BOOT_MOUNT_HOST_FILE) {
+		h = hostcall(HC_file_dup, d->mount->handle);
+		if (h >= 0 && (flags & O_TRUNC))
+			hostcall(HC_file_truncate, h, 0);
+		*error = (int)h;
+		return h < 0 ? NULL : hostfile_wrap((int)h, &hostfile_ops, flags & ~O_APPEND, d, error);
+	}
+	path = pathbuf_get();
+	*error = -ENOMEM;
+	if (!path)
+		return NULL;
+	n = host_path(d, NULL, 0, path);
+	*error = (int)n;
+	if (n >= 0)
+		f = hostfile_open(d, path, (size_t)n, flags, 0, error);
+	pathbuf_put(path);
+	return f;
+}
+
+static struct file *hostfs_create(struct dentry *dir, const char *name, size_t size, int flags, uint32_t mode,
+				  int *error)
+{
+	char *path = pathbuf_get();
+	struct file *f = NULL;
+	struct inode *inode;
+	struct dentry *d;
+	struct statx st;
+	ssize_t n;
+
+	*error = -ENOMEM;
+	if (!path)
+		return NULL;
+	n = size ? host_path(dir, name, size, path) : -EOPNOTSUPP;
+	*error = (int)n;
+	if (n >= 0)
+		f = hostfile_open(dir, path, (size_t)n, flags | O_CREAT | O_EXCL, mode, error);
+	pathbuf_put(path);
+	if (!f)
+		return NULL;
+	f->flags = (uint32_t)flags;
+	st.stx_mode = S_IFREG | (uint16_t)mode;
+	st.stx_ino = 0;
+	inode = hostfs_inode(dir->mount, &st);
+	tree_lock();
+	d = d_find(dir, name, size);
+	if (d) {
+		d_get(d);
+		if (d->inode && !is_regular(d->inode))
+			d_kill(d);
+	} else if (inode) {
+		d = d_add(dir, name, size, inode);
+		inode = d ? NULL : inode;
+	}
+	f->dentry = d;
+	tree_unlock();
+	inode_put(inode);
+	if (!d) {
+		*error = -ENOMEM;
+		file_put(f);
+		return NULL;
+	}
+	return f;
+}
+
+/* A handle of a directory to give to dir_*; the mount's own one for its root (close_dir knows). */
+static long open_dir(struct dentry *dir)
+{
+	char *path;
+	ssize_t n;
+
+	if (!dir->parent)
+		return dir->mount->handle;
+	path = pathbuf_get();
+	if (!path)
+		return -ENOMEM;
+	n = host_path(dir, NULL, 0, path);
+	if (n >= 0)
+		n = hostcall(HC_file_open, dir->mount->handle, path, n, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+			     0);
+	pathbuf_put(path);
+	return n;
+}
+
+static void close_dir(struct dentry *dir, long handle)
+{
+	if (handle >= 0 && handle != dir->mount->handle)
+		hostcall(HC_file_close, handle);
+}
+
+/* What the cache knows of a name is over. */
+static void forget_name(struct dentry *dir, const char *name, size_t size)
+{
+	struct dentry *d;
+
+	tree_lock();
+	d = d_find(dir, name, size);
+	if (d && !d->mounted && !(d->flags & D_MOUNTPOINT)) {
+		d_get(d);
+		d_kill(d);
+		d_put(d);
+	}
+	tree_unlock();
+}
+
+static int hostfs_make(struct dentry *dir, const char *name, size_t size, uint32_t mode, const char *target)
+{
+	long h, err;
+
+	if (!S_ISDIR(mode) && !target)
+		return -EPERM;
+	h = open_dir(dir);
+	if (h < 0)
+		return (int)h;
+	if (target)
+		err = hostcall(HC_dir_symlink, target, strlen(target), h, name, size);
+	else
+		err = hostcall(HC_dir_mkdir, h, name, size, mode & 07777);
+	close_dir(dir, h);
+	if (!err)
+		forget_name(dir, name, size);
+	return (int)err;
+}
+
+static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
+{
+	struct dentry *d;
+	bool busy;
+	long h, err;
+
+	tree_lock();
+	d = d_find(dir, name, size);
+	busy = d && (d->mounted || (d->flags & D_MOUNTPOINT));
+	tree_unlock();
+	if (busy)
+		return -EBUSY;
+	h = open_dir(dir);
+	if (h < 0)
+		return (int)h;
+	err = hostcall(HC_dir_unlink, h, name, size, directory ? AT_REMOVEDIR : 0);
+	close_dir(dir, h);
+	if (!err || err == -ENOENT)
+		forget_name(dir, name, size);
+	return (int)err;
+}
+
+static void moved(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
+		  size_t to_size, unsigned flags)
+{
+	struct dentry *d;
+
+	if (flags & RENAME_EXCHANGE) {
+		forget_name(dir, name, size);
+		forget_name(to, to_name, to_size);
+		return;
+	}
+	forget_name(to, to_name, to_size);
+	tree_lock();
+	d = d_find(dir, name, size);
+	if (d) {
+		d_get(d);
+		if (d_move(d, to, to_name, to_size))
+			d_kill(d);
+		d_put(d);
+	}
+	tree_unlock();
+}
+
+static int hostfs_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
+			 size_t to_size, unsigned flags)
+{
+	long from_handle = open_dir(dir), to_handle, err;
+
+	if (from_handle < 0)
+		return (int)from_handle;
+	to_handle = dir == to ? from_handle : open_dir(to);
+	err = to_handle;
+	if (to_handle >= 0)
+		err = hostcall(HC_dir_rename, from_handle, name, size, to_handle, to_name,
+			       to_size | (uint64_t)flags << 32);
+	if (to_handle != from_handle)
+		close_dir(to, to_handle);
+	close_dir(dir, from_handle);
+	if (!err && !(dir == to && size == to_size && memcmp(name, to_name, size) == 0))
+		moved(dir, name, size, to, to_name, to_size, flags);
+	return (int)err;
+}
+
+/* A handle on d for changes of its metadata. */
+static long open_path(struct dentry *d, int flags)
+{
+	char *path;
+	ssize_t n;
+
+	if (d->mount->type == BOOT_MOUNT_HOST_FILE)
+		return hostcall(HC_file_dup, d->mount->handle);
+	path = pathbuf_get();
+	if (!path)
+		return -ENOMEM;
+	n = host_path(d, NULL, 0, path);
+	if (n >= 0)
+		n = hostcall(HC_file_open, d->mount->handle, path, n, flags | O_NOFOLLOW | O_CLOEXEC, 0);
+	pathbuf_put(path);
+	return n;
+}
+
+static int hostfs_link(struct dentry *d, struct dentry *dir, const char *name, size_t size)
+{
+	long h = open_path(d, O_PATH), to, err;
+
+	if (h < 0)
+		return (int)h;
+	to = open_dir(dir);
+	err = to;
+	if (to >= 0)
+		err = hostcall(HC_dir_link, h, to, name, size);
+	close_dir(dir, to);
+	hostcall(HC_file_close, h);
+	return (int)err;
+}
+
+static int hostfs_setattr(struct dentry *d, const struct attr *a)
+{
+	static const struct timespec omit = { 0, UTIME_OMIT };
+	long h = open_path(d, a->valid & ATTR_SIZE ? O_WRONLY : O_PATH), err = 0;
+
+	if (h < 0)
+		return (int)h;
+	if (a->valid & ATTR_SIZE)
+		err = hostcall(HC_file_truncate, h, a->size);
+	if (!err && (a->valid & (ATTR_UID | ATTR_GID)))
+		err = hostcall(HC_file_chown, h, a->valid & ATTR_UID ? (long)a->uid : -1,
+			       a->valid & ATTR_GID ? (long)a->gid : -1);
+	if (!err && (a->valid & ATTR_MODE))
+		err = hostcall(HC_file_chmod, h, a->mode & 07777);
+	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {
+		struct timespec times[2] = { a->valid & ATTR_ATIME ? a->times[0] : omit,
+					     a->valid & ATTR_MTIME ? a->times[1] : omit };
+
+		err = hostcall(HC_file_utimes, h, times);
+	}
+	hostcall(HC_file_close, h);
+	return (int)err;
+}
+
+static int hostfs_statfs(struct dentry *d, struct statfs *st)
+{
+	return (int)hostcall(HC_file_statfs, d->mount->handle, st);
+}
+
+static void hostfs_release(struct inode *inode)
+{
+	kfree(inode);
+}
+
+static const struct inode_ops hostfs_ops = {
+	.name = "hostfs",
+	.lookup = hostfs_lookup,
+	.refresh = hostfs_refresh,
+	.getattr = hostfs_getattr,
+	.readlink = hostfs_readlink,
+	.open = hostfs_open,
+	.create = hostfs_create,
+	.make = hostfs_make,
+	.unlink = hostfs_unlink,
+	.rename = hostfs_rename,
+	.link = hostfs_link,
+	.setattr = hostfs_setattr,
+	.statfs = hostfs_statfs,
+	.release = hostfs_release,
+};
+
+int hostfs_mount(struct mount *m, struct dentry **out)
+{
+	struct inode *inode;
+	struct statx st;
+	long err;
+
+	err = hostcall(HC_file_stat, m->handle, 0, 0, STATX_BASIC_STATS, &st);
+	if (err)
+		return (int)err;
+	inode = hostfs_inode(m, &st);
+	if (!inode)
+		return -ENOMEM;
+	*out = d_alloc_root(m, inode);
+	if (*out)
+		return 0;
+	inode_put(inode);
+	return -ENOMEM;
+}
