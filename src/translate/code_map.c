@@ -2,20 +2,27 @@
  * Decoding: turns the anchors of functions.c into instruction boundaries, one region (anchor to anchor) at a time and
  * only where somebody asks, because most files hold thousands of functions and a handful of interesting places.
  *
- * A region is believed if every byte decodes, decoding ends exactly at the next anchor and all direct branches into it
- * meet instruction starts; otherwise nothing in it is changed.
+ * A region is believed if every byte decodes, decoding ends exactly at the next anchor, all direct branches into it
+ * meet instruction starts, and its own anchor is beyond doubt or met exactly by decoding from the one before (an FDE
+ * may begin a byte early: glibc's and the kernel's signal trampolines). Otherwise nothing in it is changed.
  */
 #include "internal.h"
 
-static void decode_region(struct translator *t, struct region *region)
+/* Decodes [start, end) once; true if that ends exactly at the end. */
+static bool decode_region(struct translator *t, uint32_t start, uint32_t end)
 {
-	uint32_t at = region->start;
+	uint32_t at = start;
 
-	while (at < region->end) {
+	if (bits_test(t->region_done, start))
+		return bits_test(t->region_exact, start);
+	bits_set(t->region_done, start);
+	if (!bits_test(t->code, start))
+		return false;
+	while (at < end) {
 		ZydisDecodedInstruction z;
 
 		if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&t->quick, NULL, t->orig + at, t->size - at, &z)))
-			return;
+			return false;
 		bits_set(t->boundary, at);
 		at += z.length;
 		if (z.raw.imm[0].is_relative) {
@@ -25,7 +32,19 @@ static void decode_region(struct translator *t, struct region *region)
 				bits_set(t->branch, (uint32_t)to);
 		}
 	}
-	region->ok = at == region->end;
+	if (at == end)
+		bits_set(t->region_exact, start);
+	return at == end;
+}
+
+static bool anchor_holds(struct translator *t, uint32_t at)
+{
+	uint32_t before;
+
+	if (bits_test(t->strong, at))
+		return true;
+	before = at > 0 ? bits_prev(t->anchor, at - 1) : BITS_NONE;
+	return before != BITS_NONE && decode_region(t, before, at);
 }
 
 /* Every known branch into the region must meet an instruction; jumping over a lock prefix is an old custom. */
@@ -54,17 +73,13 @@ struct region code_region(struct translator *t, uint32_t at)
 		return t->last_region;
 	region.start = bits_prev(t->anchor, at);
 	region.end = bits_next(t->anchor, at + 1, t->code_hi);
-	if (bits_test(t->region_done, region.start)) {
-		region.ok = bits_test(t->region_ok, region.start);
-	} else {
-		bits_set(t->region_done, region.start);
-		if (bits_test(t->code, region.start)) {
-			decode_region(t, &region);
-			region.ok = region.ok && branches_agree(t, &region);
-		}
-		if (region.ok)
+	if (!bits_test(t->region_seen, region.start)) {
+		bits_set(t->region_seen, region.start);
+		if (decode_region(t, region.start, region.end) && anchor_holds(t, region.start) &&
+		    branches_agree(t, &region))
 			bits_set(t->region_ok, region.start);
 	}
+	region.ok = bits_test(t->region_ok, region.start);
 	t->last_region = region;
 	return region;
 }

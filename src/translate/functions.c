@@ -18,12 +18,15 @@ bool functions_to_text(const struct translator *t, uint64_t vaddr, uint32_t *at)
 	return true;
 }
 
-static void add_anchor(struct translator *t, uint64_t vaddr)
+static void add_anchor(struct translator *t, uint64_t vaddr, bool strong)
 {
 	uint32_t at;
 
-	if (functions_to_text(t, vaddr, &at))
-		bits_set(t->anchor, at);
+	if (!functions_to_text(t, vaddr, &at))
+		return;
+	bits_set(t->anchor, at);
+	if (strong)
+		bits_set(t->strong, at);
 }
 
 static void add_sections(struct translator *t)
@@ -43,6 +46,7 @@ static void add_sections(struct translator *t)
 		if (!code)
 			continue;
 		t->have_sections = true;
+		bits_set(t->strong, start);
 		bits_set(t->code, start);
 		bits_set(t->data_from, end);
 	}
@@ -79,9 +83,9 @@ static void add_symbols(struct translator *t, uint64_t offset, uint64_t size)
 			continue;
 		if (type == STT_OBJECT)
 			add_object(t, sym.st_value, sym.st_size);
-		add_anchor(t, sym.st_value);
+		add_anchor(t, sym.st_value, type == STT_FUNC || type == STT_GNU_IFUNC);
 		if (sym.st_size != 0 && sym.st_value + sym.st_size > sym.st_value)
-			add_anchor(t, sym.st_value + sym.st_size);
+			add_anchor(t, sym.st_value + sym.st_size, false);
 	}
 }
 
@@ -148,7 +152,9 @@ void functions_collect(struct translator *t)
 		return;
 	bits_set(t->anchor, t->code_lo);
 	bits_set(t->anchor, t->code_hi);
-	add_anchor(t, t->elf.header.e_entry);
+	add_anchor(t, t->elf.header.e_entry, true);
+	if (t->code_lo + t->offset != 0) /* else it begins with the ELF header */
+		bits_set(t->strong, t->code_lo);
 	add_sections(t);
 	add_by_sections(t);
 	for (uint32_t i = 0; elf_view_phdr(&t->elf, i, &phdr); i++) {

@@ -29,12 +29,14 @@ struct translator {
 	uint8_t *text;
 	uint32_t text_size, size; /* mapped; backed by the file */
 	uint32_t code_lo, code_hi; /* what may be code: the executable segment */
+	uint64_t offset;	   /* of text[0] in the file */
 	uint64_t vaddr;		   /* link-time address of text[0] */
 	bool known;		   /* the range belongs to an executable PT_LOAD */
 	bool use_stubs;
 
 	/* what symbols and unwind tables say: see functions.c */
-	uint64_t *anchor;    /* surely between two instructions */
+	uint64_t *anchor;    /* supposedly between two instructions */
+	uint64_t *strong;    /* anchors that need no confirmation */
 	uint64_t *code;	     /* functions.c collects starts here, then fills what lies between them and data_from */
 	uint64_t *unwind, *lsda; /* likewise: covered by an FDE, by one with an unreadable LSDA */
 	uint64_t *data_from, *unwind_end;
@@ -44,7 +46,7 @@ struct translator {
 	/* what decoding says, region by region on demand: see code_map.c */
 	ZydisDecoder quick, full;
 	uint64_t *boundary; /* instruction starts in decoded regions */
-	uint64_t *region_done, *region_ok; /* by start of region */
+	uint64_t *region_done, *region_exact, *region_seen, *region_ok; /* by start of region */
 	uint64_t *branch; /* targets of decoded direct branches */
 	uint64_t *target; /* may be pointed to: see targets.c */
 	struct region { uint32_t start, end; bool ok; } last_region;

@@ -42,7 +42,7 @@ static void find_segment(struct translator *t, const struct translate_input *in)
 static uint64_t **bit_sets(struct translator *t, uint32_t i)
 {
 	uint64_t **sets[] = { &t->anchor,	&t->unwind, &t->unwind_end, &t->lsda, &t->code, &t->data_from,
-			      &t->boundary, &t->region_done, &t->region_ok, &t->branch, &t->target, &t->taken };
+			      &t->boundary, &t->region_done, &t->region_ok, &t->region_exact, &t->region_seen, &t->strong, &t->branch, &t->target, &t->taken };
 
 	return i < sizeof(sets) / sizeof(sets[0]) ? sets[i] : NULL;
 }
@@ -52,6 +52,7 @@ static bool start(struct translator *t, const struct translate_input *in, struct
 	uint64_t **set;
 
 	t->out = out;
+	t->offset = in->offset;
 	t->orig = in->file + in->offset;
 	t->size = (uint32_t)(in->file_size - in->offset < in->size ? in->file_size - in->offset : in->size);
 	t->text_size = page_up(in->size);

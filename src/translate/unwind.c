@@ -111,7 +111,7 @@ static uint64_t take_pointer(struct cursor *c, uint8_t encoding)
 struct cie {
 	const uint8_t *at;
 	uint8_t pointer, lsda;
-	bool has_lsda, has_size, valid;
+	bool has_lsda, has_size, signal, valid;
 };
 
 static struct cie read_cie(struct cursor c)
@@ -146,7 +146,9 @@ static struct cie read_cie(struct cursor c)
 		} else if (*augmentation == 'P') {
 			uint8_t encoding = (uint8_t)take(&c, 1);
 			take_pointer(&c, encoding & 0x0f);
-		} else if (*augmentation != 'S' && *augmentation != 'B') {
+		} else if (*augmentation == 'S') {
+			cie.signal = true;
+		} else if (*augmentation != 'B') {
 			break;
 		}
 	}
@@ -167,7 +169,8 @@ static void add_fde(struct translator *t, struct cursor c, const struct cie *cie
 		lsda = take_pointer(&c, cie->lsda);
 	if (c.bad || size == 0 || !functions_to_text(t, start, &from) || !functions_to_text(t, start + size, &to) || to <= from)
 		return;
-	bits_set(t->anchor, from);
+	if (!cie->signal) /* those begin a byte early */
+		bits_set(t->anchor, from);
 	bits_set(t->anchor, to);
 	bits_set(t->unwind, from);
 	bits_set(t->unwind_end, to);
