@@ -5,6 +5,7 @@
 #include "fs/epoll.h"
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "ipc/block.h"
 
 #define EFD_NONBLOCK 04000
 #define NESTING_MAX 5
@@ -350,7 +351,8 @@ static void epoll_release(struct file *f)
 }
 
 static const struct file_ops g_epoll_ops = {
-	.name = "anon_inode:[eventpoll]",
+	.name = "eventpoll",
+	.stat = anon_stat,
 	.poll = epoll_poll,
 	.host_handle = epoll_handle,
 	.release = epoll_release,

@@ -8,6 +8,8 @@
 
 #include <linux/time.h>
 
+#define HOST_EVENTS_MAX 4096 /* of one hostcall; a program gets the rest with its next wait */
+
 static void write_eventfd(struct epoll *ep)
 {
 	uint64_t one = 1;
@@ -264,6 +266,7 @@ long epoll_wait_events(struct epoll *ep, struct epoll_event *user, int max, int6
 {
 	int64_t deadline = timeout > 0 ? clock_now(CLOCK_MONOTONIC) + timeout : 0;
 
+	max = MIN(max, HOST_EVENTS_MAX);
 	for (;;) {
 		bool ended;
 		long n = 0;

@@ -5,6 +5,7 @@
 #define LIBOS_BLOCK_H
 
 #include "core/waitq.h"
+#include "fs/file.h"
 #include <linux/eventpoll.h>
 
 #define BLOCK_READ ((uint32_t)(EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -16,5 +17,7 @@ ssize_t block_until(struct waitq *q, uint32_t events, int64_t timeout_ns, ssize_
 ssize_t broken_pipe(void);
 /* Inode numbers of objects without a file system. */
 uint64_t anon_inode(void);
+/* file_ops.stat of objects without any inode: /proc/self/fd shows them as anon_inode:[name]. */
+int anon_stat(struct file *f, struct statx *st);
 
 #endif

@@ -110,7 +110,8 @@ static void eventfd_release(struct file *f)
 }
 
 static const struct file_ops g_eventfd_ops = {
-	.name = "anon_inode:[eventfd]",
+	.name = "eventfd",
+	.stat = anon_stat,
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,

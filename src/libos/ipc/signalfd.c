@@ -110,7 +110,8 @@ static void signalfd_release(struct file *f)
 }
 
 static const struct file_ops g_signalfd_ops = {
-	.name = "anon_inode:[signalfd]",
+	.name = "signalfd",
+	.stat = anon_stat,
 	.read = signalfd_read,
 	.poll = signalfd_poll,
 	.waitq = signalfd_waitq,

@@ -3,6 +3,7 @@
  * data is the handle plus one. Called through file_ops and by sys_ipc.c.
  */
 #include "core/hostcall.h"
+#include "ipc/block.h"
 #include "ipc/eventfd.h"
 
 #include <linux/timerfd.h>
@@ -36,7 +37,8 @@ static void timerfd_release(struct file *f)
 }
 
 static const struct file_ops g_timerfd_ops = {
-	.name = "anon_inode:[timerfd]",
+	.name = "timerfd",
+	.stat = anon_stat,
 	.read = timerfd_read,
 	.host_handle = timerfd_handle,
 	.set_flags = timerfd_set_flags,

@@ -1,0 +1,247 @@
+/*
+ * Host sockets (TCP and UDP over IPv4 and IPv6): thin, because the host's kernel keeps all state. Program buffers and
+ * addresses go straight through to the monitor, which checks pointers and grants; what it refuses reaches the program
+ * as its error. read and write are the servers' hot path: one hostcall each.
+ * Called through file_ops and socket_ops.
+ */
+#include "net/inet.h"
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "core/uaccess.h"
+#include "ipc/block.h"
+
+#include <asm/ioctls.h>
+
+/* A call that the program's own socket timeout may end is not restarted after a signal (signal(7)). */
+static bool again(const struct inet_socket *s, bool timeout, long *ret)
+{
+	if (!retry_hostcall(ret)) {
+		if (*ret == -ERESTARTSYS && timeout)
+			*ret = -EINTR;
+		return false;
+	}
+	(void)s;
+	return true;
+}
+
+static ssize_t inet_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	struct inet_socket *s = f->data;
+	long ret;
+
+	(void)pos;
+	do {
+		if (likely(count == 1))
+			ret = hostcall_blocking(HC_file_read, s->handle, iov->iov_base, iov->iov_len);
+		else
+			ret = hostcall_blocking(HC_file_readv, s->handle, iov, MIN(count, HC_IOV_MAX), -1);
+	} while (again(s, s->receive_timeout, &ret));
+	return ret;
+}
+
+static ssize_t inet_write(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	struct inet_socket *s = f->data;
+	long ret;
+
+	(void)pos;
+	do {
+		if (likely(count == 1))
+			ret = hostcall_blocking(HC_file_write, s->handle, iov->iov_base, iov->iov_len);
+		else if (count <= HC_IOV_MAX)
+			ret = hostcall_blocking(HC_file_writev, s->handle, iov, count, -1);
+		else
+			return inet_write_many(f, iov, count);
+	} while (again(s, s->send_timeout, &ret));
+	return unlikely(ret == -EPIPE) ? broken_pipe() : ret;
+}
+
+static long inet_ioctl(struct file *f, unsigned long request, void *user_arg)
+{
+	struct inet_socket *s = f->data;
+
+	return hostcall(HC_file_ioctl, s->handle, request, user_arg);
+}
+
+static int inet_handle(struct file *f)
+{
+	return ((struct inet_socket *)f->data)->handle;
+}
+
+static int inet_stat(struct file *f, struct statx *st)
+{
+	struct inet_socket *s = f->data;
+
+	st->stx_mask = STATX_BASIC_STATS;
+	st->stx_mode = S_IFSOCK | 0777;
+	st->stx_nlink = 1;
+	st->stx_blksize = 4096;
+	st->stx_ino = s->inode;
+	st->stx_uid = current()->process->euid;
+	st->stx_gid = current()->process->egid;
+	return 0;
+}
+
+static int inet_set_flags(struct file *f, uint32_t flags)
+{
+	struct inet_socket *s = f->data;
+
+	if (!((f->flags ^ flags) & O_NONBLOCK))
+		return 0;
+	return (int)hostcall(HC_file_setfl, s->handle, flags & O_NONBLOCK);
+}
+
+static void inet_release(struct file *f)
+{
+	struct inet_socket *s = f->data;
+
+	(void)hostcall(HC_file_close, s->handle);
+	kfree(s);
+}
+
+const struct file_ops g_inet_file_ops = {
+	.name = "socket",
+	.read = inet_read,
+	.write = inet_write,
+	.ioctl = inet_ioctl,
+	.host_handle = inet_handle,
+	.stat = inet_stat,
+	.set_flags = inet_set_flags,
+	.release = inet_release,
+};
+
+/* A file for a host handle, which it owns from now on, also on failure. */
+static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
+{
+	struct inet_socket *s = kzalloc(sizeof(*s));
+	struct file *f = NULL;
+
+	if (s) {
+		s->socket = *like;
+		s->handle = (int)handle;
+		s->inode = anon_inode();
+		f = file_alloc(&g_inet_file_ops, O_RDWR | flags, s);
+	}
+	if (!f) {
+		(void)hostcall(HC_file_close, handle);
+		kfree(s);
+	}
+	return f;
+}
+
+static int inet_bind(struct file *f, const struct sockaddr_any *addr)
+{
+	return (int)hostcall(HC_sock_bind, inet_handle(f), &addr->storage, addr->size);
+}
+
+static int inet_connect(struct file *f, const struct sockaddr_any *addr)
+{
+	struct inet_socket *s = f->data;
+	long ret;
+
+	do {
+		ret = hostcall_blocking(HC_sock_connect, s->handle, &addr->storage, addr->size);
+	} while (again(s, s->send_timeout, &ret));
+	return (int)ret;
+}
+
+static int inet_listen(struct file *f, int backlog)
+{
+	return (int)hostcall(HC_sock_listen, inet_handle(f), backlog);
+}
+
+static struct file *inet_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+{
+	struct inet_socket *s = f->data;
+	struct file *accepted;
+	long ret;
+
+	do {
+		ret = hostcall_blocking(HC_sock_accept, s->handle, user_addr, user_size, flags);
+	} while (again(s, s->receive_timeout, &ret));
+	*error = (int)ret;
+	if (ret < 0)
+		return NULL;
+	accepted = wrap(ret, &s->socket, flags);
+	if (!accepted)
+		*error = -ENOMEM;
+	return accepted;
+}
+
+static int inet_name(struct file *f, bool peer, struct sockaddr_any *addr)
+{
+	addr->size = SOCKADDR_MAX;
+	return (int)hostcall(HC_sock_name, inet_handle(f), peer, &addr->storage, &addr->size);
+}
+
+static int inet_shutdown(struct file *f, int how)
+{
+	return (int)hostcall(HC_sock_shutdown, inet_handle(f), how);
+}
+
+static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t *user_size)
+{
+	struct inet_socket *s = f->data;
+	struct ucred nobody = { 0, ~0u, ~0u };
+	int ret = socket_getopt_common(&s->socket, level, name, user, user_size);
+
+	if (ret != -ENOPROTOOPT)
+		return ret;
+	if (level == SOL_SOCKET && name == SO_PEERCRED)
+		return option_to_user(&nobody, sizeof(nobody), user, user_size);
+	return (int)hostcall(HC_sock_getopt, s->handle, level, name, user, user_size);
+}
+
+static int inet_setopt(struct file *f, int level, int name, const void *user, uint32_t size)
+{
+	struct inet_socket *s = f->data;
+	int64_t time[2];
+	long ret = hostcall(HC_sock_setopt, s->handle, level, name, user, size);
+
+	if (ret == 0 && level == SOL_SOCKET && size >= sizeof(time) && !copy_from_user(time, user, sizeof(time))) {
+		if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
+			s->receive_timeout = time[0] || time[1];
+		if (name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
+			s->send_timeout = time[0] || time[1];
+	}
+	return (int)ret;
+}
+
+static const struct socket_ops g_inet_socket_ops = {
+	.bind = inet_bind,
+	.connect = inet_connect,
+	.listen = inet_listen,
+	.accept = inet_accept,
+	.name = inet_name,
+	.send = inet_send,
+	.recv = inet_recv,
+	.shutdown = inet_shutdown,
+	.getopt = inet_getopt,
+	.setopt = inet_setopt,
+};
+
+struct file *inet_socket(int domain, int type, int protocol, uint32_t flags, int *error)
+{
+	struct socket like = { .ops = &g_inet_socket_ops, .domain = (uint16_t)domain, .type = (uint16_t)type };
+	struct file *f;
+	long handle;
+
+	if (type == SOCK_RAW || type == SOCK_PACKET) {
+		*error = -EPERM;
+		return NULL;
+	}
+	if (type != SOCK_STREAM && type != SOCK_DGRAM) {
+		*error = -ESOCKTNOSUPPORT;
+		return NULL;
+	}
+	like.protocol = protocol ? protocol : type == SOCK_STREAM ? 6 : 17;
+	handle = hostcall(HC_sock_create, domain, type | (int)(flags & O_NONBLOCK), protocol);
+	if (handle < 0) {
+		*error = (int)handle;
+		return NULL;
+	}
+	f = wrap(handle, &like, flags & O_NONBLOCK);
+	if (!f)
+		*error = -ENOMEM;
+	return f;
+}

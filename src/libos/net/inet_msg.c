@@ -1,0 +1,187 @@
+/*
+ * Messages on host sockets: send, recv and their vectors. Without flags or a name they are the plain read and write
+ * hostcalls; otherwise struct hc_msg is built on the stack with the program's own buffers in it.
+ * Control data: the host's is never exchanged (CAVEATS); SCM_RIGHTS and credentials mean nothing here, as on Linux.
+ */
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "core/uaccess.h"
+#include "ipc/block.h"
+#include "ipc/iter.h"
+#include "net/inet.h"
+
+#define DATAGRAM_MAX 65535u
+
+static ssize_t finish_send(const struct inet_socket *s, long ret, uint32_t flags)
+{
+	if (ret == -ERESTARTSYS && s->send_timeout)
+		return -EINTR;
+	if (ret == -EPIPE && s->socket.type == SOCK_STREAM && !(flags & MSG_NOSIGNAL))
+		return broken_pipe();
+	return ret;
+}
+
+static long send_once(const struct inet_socket *s, const struct hc_msg *m, uint32_t flags)
+{
+	long ret;
+
+	do {
+		ret = hostcall_blocking(HC_sock_send, s->handle, m, flags | MSG_NOSIGNAL);
+	} while (retry_hostcall(&ret));
+	return ret;
+}
+
+/* A stream takes the buffers in groups. */
+static ssize_t send_groups(const struct inet_socket *s, const struct iovec *iov, unsigned count, uint32_t flags)
+{
+	ssize_t total = 0;
+
+	while (count) {
+		struct hc_msg m = { .iov = (uint64_t)iov, .iov_count = MIN(count, HC_IOV_MAX) };
+		size_t want = 0;
+		long ret;
+
+		for (unsigned i = 0; i < m.iov_count; i++)
+			want += iov[i].iov_len;
+		ret = send_once(s, &m, flags);
+		if (ret < 0)
+			return total ? total : ret;
+		total += ret;
+		if ((size_t)ret < want)
+			break;
+		iov += m.iov_count;
+		count -= m.iov_count;
+	}
+	return total;
+}
+
+/* A datagram goes at once: gather it first. */
+static ssize_t send_gathered(const struct inet_socket *s, struct socket_msg *msg, uint32_t flags)
+{
+	struct iter it = iter_init(msg->iov, msg->count);
+	struct iovec one;
+	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name_size, .iov = (uint64_t)&one, .iov_count = 1 };
+	long ret = -EFAULT;
+
+	if (it.left > DATAGRAM_MAX)
+		return -EMSGSIZE;
+	one.iov_len = it.left;
+	one.iov_base = kmalloc(MAX(it.left, (size_t)1));
+	if (!one.iov_base)
+		return -ENOMEM;
+	if (iter_take(&it, one.iov_base, one.iov_len) == one.iov_len)
+		ret = send_once(s, &m, flags);
+	kfree(one.iov_base);
+	return ret;
+}
+
+ssize_t inet_write_many(struct file *f, const struct iovec *iov, unsigned count)
+{
+	struct inet_socket *s = f->data;
+	struct socket_msg msg = { .iov = iov, .count = count };
+	long ret = s->socket.type == SOCK_STREAM ? send_groups(s, iov, count, 0) : send_gathered(s, &msg, 0);
+
+	return finish_send(s, ret, 0);
+}
+
+/* Ancillary data to send: only what Linux ignores on these sockets. */
+static int check_control(const struct socket_msg *msg)
+{
+	size_t at = 0;
+
+	while (at + sizeof(struct cmsghdr) <= msg->control_size) {
+		struct cmsghdr c;
+
+		if (copy_from_user(&c, (char *)msg->control + at, sizeof(c)))
+			return -EFAULT;
+		if (c.cmsg_len < sizeof(c) || c.cmsg_len > msg->control_size - at)
+			return -EINVAL;
+		if (c.cmsg_level != SOL_SOCKET || (c.cmsg_type != SCM_RIGHTS && c.cmsg_type != SCM_CREDENTIALS))
+			return -EINVAL;
+		at += ALIGN_UP(c.cmsg_len, 8ul);
+	}
+	return 0;
+}
+
+ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
+{
+	struct inet_socket *s = f->data;
+	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
+	long ret;
+
+	if (msg->control_size) {
+		int err = check_control(msg);
+
+		if (err)
+			return err;
+	}
+	if (!(flags & ~MSG_NOSIGNAL) && !msg->name && msg->count == 1 && msg->iov->iov_len) {
+		do {
+			ret = hostcall_blocking(HC_file_write, s->handle, msg->iov->iov_base, msg->iov->iov_len);
+		} while (retry_hostcall(&ret));
+	} else if (msg->count > HC_IOV_MAX) {
+		ret = s->socket.type == SOCK_STREAM ? send_groups(s, msg->iov, msg->count, flags) :
+						      send_gathered(s, msg, flags);
+	} else {
+		m.iov = (uint64_t)msg->iov;
+		m.iov_count = msg->count;
+		ret = send_once(s, &m, flags);
+	}
+	return finish_send(s, ret, flags);
+}
+
+/* A datagram into more buffers than a hostcall takes: scatter it afterwards. */
+static ssize_t recv_scattered(const struct inet_socket *s, struct hc_msg *m, struct socket_msg *msg, uint32_t flags)
+{
+	struct iter it = iter_init(msg->iov, msg->count);
+	struct iovec one = { NULL, MIN(it.left, (size_t)DATAGRAM_MAX) };
+	long ret;
+
+	one.iov_base = kmalloc(MAX(one.iov_len, (size_t)1));
+	if (!one.iov_base)
+		return -ENOMEM;
+	m->iov = (uint64_t)&one;
+	m->iov_count = 1;
+	do {
+		ret = hostcall_blocking(HC_sock_recv, s->handle, m, flags);
+	} while (retry_hostcall(&ret));
+	if (ret > 0) {
+		size_t n = MIN((size_t)ret, one.iov_len);
+
+		if (iter_put(&it, one.iov_base, n) < n)
+			ret = -EFAULT;
+	}
+	kfree(one.iov_base);
+	return ret;
+}
+
+ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
+{
+	struct inet_socket *s = f->data;
+	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
+	long ret;
+
+	flags &= ~MSG_CMSG_CLOEXEC;
+	msg->control_size = 0;
+	if (!flags && !msg->name && msg->count == 1 && msg->iov->iov_len && s->socket.type == SOCK_STREAM) {
+		do {
+			ret = hostcall_blocking(HC_file_read, s->handle, msg->iov->iov_base, msg->iov->iov_len);
+		} while (retry_hostcall(&ret));
+		msg->flags = 0;
+	} else {
+		m.iov = (uint64_t)msg->iov;
+		m.iov_count = MIN(msg->count, HC_IOV_MAX);
+		if (msg->count > HC_IOV_MAX && s->socket.type != SOCK_STREAM) {
+			ret = recv_scattered(s, &m, msg, flags);
+		} else {
+			do {
+				ret = hostcall_blocking(HC_sock_recv, s->handle, &m, flags);
+			} while (retry_hostcall(&ret));
+		}
+		if (ret >= 0) {
+			msg->flags = m.flags;
+			msg->name_size = m.name_size;
+		}
+	}
+	return ret == -ERESTARTSYS && s->receive_timeout ? -EINTR : ret;
+}

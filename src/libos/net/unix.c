@@ -1,0 +1,578 @@
+/*
+ * Unix sockets: creation, connection and the end (net/unix.h says how they work). Called through socket_ops, file_ops
+ * and by sys_net.c.
+ */
+#include "net/unix.h"
+#include "core/kheap.h"
+#include "core/uaccess.h"
+
+#include <asm/ioctls.h>
+
+void unix_get(struct unix_sock *s)
+{
+	__atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
+}
+
+void unix_put(struct unix_sock *s)
+{
+	if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	unix_name_put(s->name);
+	ring_free_data(&s->ring);
+	kfree(s);
+}
+
+struct unix_sock *unix_peer_get(struct unix_sock *s)
+{
+	struct unix_sock *peer;
+
+	mutex_lock(&s->lock);
+	peer = s->peer;
+	if (peer)
+		unix_get(peer);
+	mutex_unlock(&s->lock);
+	return peer;
+}
+
+static const struct socket_ops g_unix_socket_ops;
+
+static struct unix_sock *sock_alloc(int type)
+{
+	const struct process *p = current()->process;
+	struct unix_sock *s = kzalloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->socket = (struct socket){ .ops = &g_unix_socket_ops, .domain = AF_UNIX, .type = (uint16_t)type };
+	s->refs = 1;
+	s->ring.limit = UNIX_RING_DEFAULT;
+	list_init(&s->messages);
+	list_init(&s->backlog);
+	list_init(&s->embryo);
+	s->cred = (struct ucred){ p->pid, p->euid, p->egid };
+	s->peer_cred = (struct ucred){ 0, ~0u, ~0u };
+	s->send_buffer = s->receive_buffer = UNIX_BUFFER_DEFAULT;
+	s->send_timeout = s->receive_timeout = -1;
+	s->inode = anon_inode();
+	waitq_init(&s->wait);
+	return s;
+}
+
+/* The other end learns that `s` is going: no more data in either direction. */
+static void hang_up(struct unix_sock *peer, bool data_lost)
+{
+	mutex_lock(&peer->lock);
+	__atomic_store_n(&peer->shutdown, UNIX_SHUT_RECEIVE | UNIX_SHUT_SEND, __ATOMIC_RELEASE);
+	if (data_lost)
+		peer->error = ECONNRESET;
+	mutex_unlock(&peer->lock);
+	waitq_wake(&peer->wait, 0);
+}
+
+/* Ends a socket whose file is gone (or never came: an embryo). Consumes its reference. */
+static void sock_close(struct unix_sock *s)
+{
+	struct unix_sock *peer;
+	struct list messages, backlog;
+	bool data_lost;
+
+	unix_name_unbind(s);
+	list_init(&messages);
+	list_init(&backlog);
+	mutex_lock(&s->lock);
+	s->closed = true;
+	__atomic_store_n(&s->shutdown, UNIX_SHUT_RECEIVE | UNIX_SHUT_SEND, __ATOMIC_RELEASE);
+	data_lost = ring_used(&s->ring) || !list_empty(&s->messages);
+	peer = s->peer;
+	while (!list_empty(&s->messages)) {
+		struct list *node = s->messages.next;
+
+		list_remove(node);
+		list_append(&messages, node);
+	}
+	while (!list_empty(&s->backlog)) {
+		struct list *node = s->backlog.next;
+
+		list_remove(node);
+		list_append(&backlog, node);
+	}
+	s->state = UNIX_IDLE;
+	mutex_unlock(&s->lock);
+	waitq_wake(&s->wait, 0); /* those who wait for room in a backlog or queue */
+	list_for_each_safe(at, next, &messages)
+		unix_msg_free(list_entry(at, struct unix_msg, link));
+	list_for_each_safe(at, next, &backlog) {
+		struct unix_sock *embryo = list_entry(at, struct unix_sock, embryo);
+
+		hang_up(embryo->peer, true);
+		list_init(&embryo->embryo);
+		sock_close(embryo);
+	}
+	if (peer) {
+		if (unix_connects(s))
+			hang_up(peer, data_lost);
+		unix_put(peer);
+	}
+	unix_put(s);
+}
+
+static void unix_release(struct file *f)
+{
+	sock_close(unix_of(f));
+}
+
+static struct file *sock_file(struct unix_sock *s, uint32_t flags)
+{
+	return file_alloc(&g_unix_file_ops, O_RDWR | (flags & O_NONBLOCK), s);
+}
+
+struct file *unix_socket(int type, int protocol, uint32_t flags, int *error)
+{
+	struct unix_sock *s;
+	struct file *f;
+
+	*error = 0;
+	if (protocol && protocol != AF_UNIX)
+		*error = -EPROTONOSUPPORT;
+	if (type == SOCK_RAW) /* Linux believes it to be datagrams */
+		type = SOCK_DGRAM;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+		*error = -ESOCKTNOSUPPORT;
+	if (*error)
+		return NULL;
+	*error = -ENOMEM;
+	s = sock_alloc(type);
+	if (!s)
+		return NULL;
+	f = sock_file(s, flags);
+	if (!f)
+		unix_put(s);
+	return f;
+}
+
+/* a's other end is b; a is not visible to others yet, or its lock is held. */
+static void set_end(struct unix_sock *a, struct unix_sock *b)
+{
+	a->peer = b;
+	unix_get(b);
+	a->peer_cred = b->cred;
+}
+
+/* From here on a's owner uses a->peer without the lock. */
+static void set_connected(struct unix_sock *a)
+{
+	__atomic_store_n(&a->state, UNIX_CONNECTED, __ATOMIC_RELEASE);
+}
+
+int unix_socketpair(int type, int protocol, uint32_t flags, struct file *file[2])
+{
+	int err;
+
+	file[0] = unix_socket(type, protocol, flags, &err);
+	if (!file[0])
+		return err;
+	file[1] = unix_socket(type, protocol, flags, &err);
+	if (!file[1]) {
+		file_put(file[0]);
+		return err;
+	}
+	set_end(unix_of(file[0]), unix_of(file[1]));
+	set_end(unix_of(file[1]), unix_of(file[0]));
+	set_connected(unix_of(file[0]));
+	set_connected(unix_of(file[1]));
+	return 0;
+}
+
+static int unix_bind(struct file *f, const struct sockaddr_any *addr)
+{
+	return unix_name_bind(unix_of(f), addr);
+}
+
+static int unix_listen(struct file *f, int backlog)
+{
+	struct unix_sock *s = unix_of(f);
+	int err = 0;
+
+	if (!unix_connects(s))
+		return -EOPNOTSUPP;
+	mutex_lock(&s->lock);
+	if (!s->name || s->state == UNIX_CONNECTED)
+		err = -EINVAL;
+	else {
+		s->state = UNIX_LISTENING;
+		s->backlog_max = (unsigned)backlog > SOMAXCONN ? SOMAXCONN : (unsigned)backlog;
+		s->peer_cred = s->cred;
+	}
+	mutex_unlock(&s->lock);
+	waitq_wake(&s->wait, EPOLLOUT);
+	return err;
+}
+
+struct enqueue {
+	struct unix_sock *listener, *embryo;
+};
+
+static ssize_t try_enqueue(void *ctx)
+{
+	struct enqueue *e = ctx;
+	struct unix_sock *l = e->listener;
+	ssize_t ret = 0;
+
+	mutex_lock(&l->lock);
+	if (l->closed || l->state != UNIX_LISTENING || (l->shutdown & UNIX_SHUT_RECEIVE))
+		ret = -ECONNREFUSED;
+	else if (l->backlog_count > l->backlog_max)
+		ret = -EAGAIN;
+	else {
+		list_append(&l->backlog, &e->embryo->embryo);
+		l->backlog_count++;
+		e->embryo->name = unix_name_get(l->name);
+	}
+	mutex_unlock(&l->lock);
+	return ret;
+}
+
+/* The client knows its other end before the listener can hand that out. */
+static int claim(struct unix_sock *s, struct unix_sock *embryo, const struct unix_sock *listener)
+{
+	int err = 0;
+
+	mutex_lock(&s->lock);
+	if (s->state == UNIX_CONNECTED) {
+		err = -EISCONN;
+	} else if (s->state == UNIX_LISTENING) {
+		err = -EINVAL;
+	} else if (s->peer) { /* another thread is in connect */
+		err = -EALREADY;
+	} else {
+		set_end(s, embryo);
+		s->peer_cred = listener->cred;
+	}
+	mutex_unlock(&s->lock);
+	return err;
+}
+
+static void unclaim(struct unix_sock *s)
+{
+	struct unix_sock *peer;
+
+	mutex_lock(&s->lock);
+	peer = s->peer;
+	s->peer = NULL;
+	mutex_unlock(&s->lock);
+	unix_put(peer);
+}
+
+static int connect_to(struct file *f, struct unix_sock *listener)
+{
+	struct unix_sock *s = unix_of(f), *embryo = sock_alloc(s->socket.type);
+	struct enqueue e = { listener, embryo };
+	ssize_t ret;
+
+	if (!embryo)
+		return -ENOMEM;
+	ret = claim(s, embryo, listener);
+	if (ret) {
+		unix_put(embryo);
+		return (int)ret;
+	}
+	set_end(embryo, s);
+	set_connected(embryo);
+	ret = try_enqueue(&e);
+	if (ret == -EAGAIN && !(f->flags & O_NONBLOCK))
+		ret = block_until(&listener->wait, BLOCK_WRITE, s->send_timeout, try_enqueue, &e);
+	if (ret) {
+		unclaim(s);
+		unix_put(s); /* the embryo's */
+		unix_put(embryo);
+		return (int)ret;
+	}
+	set_connected(s);
+	waitq_wake(&listener->wait, EPOLLIN | EPOLLRDNORM);
+	return 0;
+}
+
+/* A datagram socket's default receiver; `peer` may be NULL; its reference is consumed. */
+static void set_peer(struct unix_sock *s, struct unix_sock *peer)
+{
+	struct unix_sock *old;
+
+	mutex_lock(&s->lock);
+	old = s->peer;
+	s->peer = peer;
+	s->state = peer ? UNIX_CONNECTED : UNIX_IDLE;
+	if (peer)
+		s->peer_cred = peer->cred;
+	mutex_unlock(&s->lock);
+	if (old) {
+		waitq_wake(&old->wait, EPOLLOUT | EPOLLWRNORM);
+		unix_put(old);
+	}
+}
+
+static int unix_connect(struct file *f, const struct sockaddr_any *addr)
+{
+	struct unix_sock *s = unix_of(f), *to;
+	int err;
+
+	if (addr->family == AF_UNSPEC && !unix_connects(s)) {
+		set_peer(s, NULL);
+		return 0;
+	}
+	to = unix_name_lookup(addr, &err);
+	if (!to)
+		return err;
+	if (to->socket.type != s->socket.type) {
+		err = -EPROTOTYPE;
+	} else if (unix_connects(s)) {
+		err = connect_to(f, to);
+	} else {
+		err = to->peer && to->peer != s ? -EPERM : 0;
+		if (!err) {
+			set_peer(s, to);
+			return 0;
+		}
+	}
+	unix_put(to);
+	return err;
+}
+
+struct take {
+	struct unix_sock *listener, *got;
+};
+
+static ssize_t try_take(void *ctx)
+{
+	struct take *t = ctx;
+	struct unix_sock *l = t->listener;
+	ssize_t ret = -EAGAIN;
+
+	mutex_lock(&l->lock);
+	if (l->state != UNIX_LISTENING || (l->shutdown & UNIX_SHUT_RECEIVE)) {
+		ret = -EINVAL;
+	} else if (!list_empty(&l->backlog)) {
+		t->got = list_entry(l->backlog.next, struct unix_sock, embryo);
+		list_remove(&t->got->embryo);
+		l->backlog_count--;
+		ret = 0;
+	}
+	mutex_unlock(&l->lock);
+	if (!ret)
+		waitq_wake(&l->wait, EPOLLOUT | EPOLLWRNORM); /* connects that wait for room */
+	return ret;
+}
+
+static struct file *unix_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+{
+	struct unix_sock *s = unix_of(f);
+	struct take t = { .listener = s };
+	struct file *accepted;
+	struct sockaddr_any addr;
+	ssize_t ret = unix_connects(s) ? try_take(&t) : -EOPNOTSUPP;
+
+	if (ret == -EAGAIN && !(f->flags & O_NONBLOCK)) {
+		ret = block_until(&s->wait, BLOCK_READ, s->receive_timeout, try_take, &t);
+		if (ret == -ERESTARTSYS && s->receive_timeout >= 0)
+			ret = -EINTR;
+	}
+	*error = (int)ret;
+	if (ret)
+		return NULL;
+	accepted = sock_file(t.got, flags);
+	if (!accepted) {
+		sock_close(t.got);
+		*error = -ENFILE;
+		return NULL;
+	}
+	if (user_addr) {
+		unix_name_address(t.got->peer->name, &addr);
+		*error = sockaddr_to_user(&addr, user_addr, user_size);
+		if (*error) {
+			file_put(accepted);
+			return NULL;
+		}
+	}
+	return accepted;
+}
+
+static int unix_name(struct file *f, bool peer, struct sockaddr_any *addr)
+{
+	struct unix_sock *s = unix_of(f), *of = s;
+
+	if (peer) {
+		of = unix_peer_get(s);
+		if (!of)
+			return -ENOTCONN;
+	}
+	mutex_lock(&of->lock);
+	unix_name_address(of->name, addr);
+	mutex_unlock(&of->lock);
+	if (peer)
+		unix_put(of);
+	return 0;
+}
+
+static int unix_shutdown(struct file *f, int how)
+{
+	static const uint8_t mine[3] = { UNIX_SHUT_RECEIVE, UNIX_SHUT_SEND, UNIX_SHUT_RECEIVE | UNIX_SHUT_SEND };
+	static const uint8_t theirs[3] = { UNIX_SHUT_SEND, UNIX_SHUT_RECEIVE, UNIX_SHUT_RECEIVE | UNIX_SHUT_SEND };
+	struct unix_sock *s = unix_of(f), *peer = NULL;
+
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return -EINVAL;
+	mutex_lock(&s->lock);
+	__atomic_or_fetch(&s->shutdown, mine[how], __ATOMIC_RELEASE);
+	if (s->peer && unix_connects(s)) {
+		peer = s->peer;
+		unix_get(peer);
+	}
+	mutex_unlock(&s->lock);
+	if (peer) {
+		mutex_lock(&peer->lock);
+		__atomic_or_fetch(&peer->shutdown, theirs[how], __ATOMIC_RELEASE);
+		mutex_unlock(&peer->lock);
+		waitq_wake(&peer->wait, 0);
+		unix_put(peer);
+	}
+	waitq_wake(&s->wait, 0);
+	return 0;
+}
+
+static ssize_t unix_send(struct file *f, struct socket_msg *msg, uint32_t flags)
+{
+	return unix_is_stream(unix_of(f)) ? unix_stream_send(f, msg, flags) : unix_dgram_send(f, msg, flags);
+}
+
+static ssize_t unix_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
+{
+	return unix_is_stream(unix_of(f)) ? unix_stream_recv(f, msg, flags) : unix_dgram_recv(f, msg, flags);
+}
+
+static ssize_t unix_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	struct socket_msg msg = { .iov = iov, .count = count };
+
+	(void)pos;
+	return unix_recv(f, &msg, 0);
+}
+
+static ssize_t unix_write(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	struct socket_msg msg = { .iov = iov, .count = count };
+
+	(void)pos;
+	return unix_send(f, &msg, 0);
+}
+
+/* Is there room for this socket to send? Looks at the peer, so s->lock must not be held. */
+static bool writable(struct unix_sock *s)
+{
+	struct unix_sock *peer = unix_peer_get(s);
+	bool room = true;
+
+	if (!peer)
+		return true;
+	mutex_lock(&peer->lock);
+	if (unix_is_stream(s))
+		room = ring_free(&peer->ring) >= peer->ring.limit / 4;
+	else
+		room = peer->queued < s->send_buffer && (peer->peer == s || peer->message_count < UNIX_DATAGRAMS_MAX);
+	mutex_unlock(&peer->lock);
+	unix_put(peer);
+	return room;
+}
+
+static uint32_t unix_poll(struct file *f)
+{
+	struct unix_sock *s = unix_of(f);
+	uint32_t events = 0;
+	bool listening;
+
+	mutex_lock(&s->lock);
+	listening = s->state == UNIX_LISTENING;
+	if (s->error)
+		events |= EPOLLERR;
+	if (s->shutdown == (UNIX_SHUT_RECEIVE | UNIX_SHUT_SEND))
+		events |= EPOLLHUP;
+	if (s->shutdown & UNIX_SHUT_RECEIVE)
+		events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
+	if (listening ? !list_empty(&s->backlog) :
+			ring_used(&s->ring) || (!unix_is_stream(s) && !list_empty(&s->messages)))
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (unix_connects(s) && s->state == UNIX_IDLE)
+		events |= EPOLLHUP;
+	mutex_unlock(&s->lock);
+	if (!listening && writable(s))
+		events |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	return events;
+}
+
+static struct waitq *unix_waitq(struct file *f)
+{
+	return &unix_of(f)->wait;
+}
+
+static long unix_ioctl(struct file *f, unsigned long request, void *user_arg)
+{
+	struct unix_sock *s = unix_of(f);
+	int n = 0;
+
+	if (request == TIOCOUTQ) {
+		struct unix_sock *peer = unix_peer_get(s);
+
+		if (peer) {
+			n = (int)(ring_used(&peer->ring) + peer->queued);
+			unix_put(peer);
+		}
+		return put_user(n, (int *)user_arg);
+	}
+	if (request != FIONREAD)
+		return -ENOTTY;
+	mutex_lock(&s->lock);
+	if (s->state == UNIX_LISTENING)
+		n = -EINVAL;
+	else if (s->socket.type == SOCK_DGRAM && !list_empty(&s->messages))
+		n = (int)list_entry(s->messages.next, struct unix_msg, link)->size;
+	else
+		n = (int)(ring_used(&s->ring) + s->queued);
+	mutex_unlock(&s->lock);
+	return n < 0 ? n : put_user(n, (int *)user_arg);
+}
+
+static int unix_stat(struct file *f, struct statx *st)
+{
+	struct unix_sock *s = unix_of(f);
+
+	st->stx_mask = STATX_BASIC_STATS;
+	st->stx_mode = S_IFSOCK | 0777;
+	st->stx_nlink = 1;
+	st->stx_blksize = 4096;
+	st->stx_ino = s->inode;
+	st->stx_uid = current()->process->euid;
+	st->stx_gid = current()->process->egid;
+	return 0;
+}
+
+const struct file_ops g_unix_file_ops = {
+	.name = "socket",
+	.read = unix_read,
+	.write = unix_write,
+	.ioctl = unix_ioctl,
+	.poll = unix_poll,
+	.waitq = unix_waitq,
+	.stat = unix_stat,
+	.release = unix_release,
+};
+
+static const struct socket_ops g_unix_socket_ops = {
+	.bind = unix_bind,
+	.connect = unix_connect,
+	.listen = unix_listen,
+	.accept = unix_accept,
+	.name = unix_name,
+	.send = unix_send,
+	.recv = unix_recv,
+	.shutdown = unix_shutdown,
+	.getopt = unix_getopt,
+	.setopt = unix_setopt,
+};

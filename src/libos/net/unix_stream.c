@@ -1,0 +1,215 @@
+/*
+ * Data of Unix stream sockets. A sender writes into its peer's ring; ancillary data becomes a mark at its position. As on
+ * Linux, one receive never goes beyond the message that a mark belongs to.
+ */
+#include "core/kheap.h"
+#include "net/unix.h"
+
+struct stream_send {
+	struct unix_sock *s, *peer;
+	struct iter it;
+	size_t done;
+	struct unix_msg *mark; /* not queued yet, or NULL */
+};
+
+static bool shut(struct unix_sock *s, uint8_t bit)
+{
+	return __atomic_load_n(&s->shutdown, __ATOMIC_ACQUIRE) & bit;
+}
+
+/* -EAGAIN until all is sent, an error, or the count. */
+static ssize_t try_send(void *ctx)
+{
+	struct stream_send *io = ctx;
+	struct unix_sock *peer = io->peer;
+	bool fault = false, memory = true;
+	size_t n = 0;
+
+	if (shut(io->s, UNIX_SHUT_SEND))
+		return -EPIPE;
+	mutex_lock(&peer->lock);
+	if (peer->closed || (peer->shutdown & UNIX_SHUT_RECEIVE)) {
+		mutex_unlock(&peer->lock);
+		return -EPIPE;
+	}
+	if (ring_free(&peer->ring)) {
+		n = ring_write(&peer->ring, &io->it, io->it.left, &fault);
+		memory = n || fault;
+	}
+	if (n && io->mark) {
+		io->mark->position = peer->received;
+		io->mark->size = n;
+		list_append(&peer->messages, &io->mark->link);
+		io->mark = NULL;
+	}
+	peer->received += n;
+	mutex_unlock(&peer->lock);
+	io->done += n;
+	if (n)
+		waitq_wake(&peer->wait, EPOLLIN | EPOLLRDNORM);
+	if (fault)
+		return -EFAULT;
+	if (!memory)
+		return -ENOBUFS;
+	return io->it.left ? -EAGAIN : (ssize_t)io->done;
+}
+
+ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags)
+{
+	struct unix_sock *s = unix_of(f);
+	struct stream_send io = { .s = s, .it = iter_init(msg->iov, msg->count) };
+	struct unix_scm scm;
+	ssize_t ret;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (msg->name && msg->name_size)
+		return s->state == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
+	if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != UNIX_CONNECTED)
+		return shut(s, UNIX_SHUT_SEND) ? ((flags & MSG_NOSIGNAL) ? -EPIPE : broken_pipe()) : -ENOTCONN;
+	io.peer = s->peer;
+	ret = scm_from_user(&scm, msg);
+	if (ret)
+		return ret;
+	if (scm.count || scm.has_cred) {
+		io.mark = kzalloc(sizeof(*io.mark));
+		if (!io.mark) {
+			scm_free(&scm);
+			return -ENOMEM;
+		}
+		io.mark->scm = scm;
+	}
+	ret = io.it.left ? try_send(&io) : shut(s, UNIX_SHUT_SEND) ? -EPIPE : 0;
+	if (ret == -EAGAIN && !unix_nonblock(f, flags)) {
+		/* Room in the peer's ring is announced on our own queue, as is the end of the connection. */
+		ret = block_until(&s->wait, BLOCK_WRITE, s->send_timeout, try_send, &io);
+		if (ret == -ERESTARTSYS && s->send_timeout >= 0)
+			ret = -EINTR;
+	}
+	if (io.mark)
+		unix_msg_free(io.mark);
+	if (ret < 0 && io.done)
+		return (ssize_t)io.done;
+	return ret == -EPIPE && !(flags & MSG_NOSIGNAL) ? broken_pipe() : ret;
+}
+
+struct stream_recv {
+	struct unix_sock *s;
+	struct iter it;
+	size_t done, want;
+	uint32_t flags;
+	bool nonblock;
+	struct unix_scm scm; /* of the mark that was passed */
+	bool stop;	     /* a mark was passed: no more bytes in this call */
+};
+
+/* How many bytes this call may still take: up to the end of the first mark's message. lock held. */
+static size_t until_mark(const struct stream_recv *io, struct unix_msg **mark)
+{
+	struct unix_sock *s = io->s;
+	uint64_t at = s->consumed + (io->flags & MSG_PEEK ? io->done : 0);
+	size_t available = s->received - at;
+
+	*mark = NULL;
+	if (list_empty(&s->messages))
+		return available;
+	*mark = list_entry(s->messages.next, struct unix_msg, link);
+	return MIN(available, (*mark)->position + (*mark)->size - at);
+}
+
+/* Bytes [.., end) were taken: if the mark lies below, its ancillary data goes with them. lock held. */
+static void pass_mark(struct stream_recv *io, struct unix_msg *mark, uint64_t end)
+{
+	if (!mark || mark->position >= end)
+		return;
+	io->stop = true;
+	if (io->flags & MSG_PEEK) {
+		(void)!scm_dup(&io->scm, &mark->scm);
+		return;
+	}
+	list_remove(&mark->link);
+	io->scm = mark->scm;
+	kfree(mark);
+}
+
+static ssize_t nothing_there(struct stream_recv *io)
+{
+	struct unix_sock *s = io->s;
+	int err = s->error;
+
+	if (io->done)
+		return (ssize_t)io->done;
+	if (err) {
+		s->error = 0;
+		return -err;
+	}
+	return s->shutdown & UNIX_SHUT_RECEIVE ? 0 : -EAGAIN;
+}
+
+static ssize_t try_recv(void *ctx)
+{
+	struct stream_recv *io = ctx;
+	struct unix_sock *s = io->s;
+	bool fault = false, peek = io->flags & MSG_PEEK;
+	struct unix_msg *mark;
+	size_t n, room;
+	ssize_t ret;
+
+	mutex_lock(&s->lock);
+	room = MIN(until_mark(io, &mark), io->it.left);
+	if (!room) {
+		ret = nothing_there(io);
+		if ((io->flags & MSG_WAITALL) && io->done && !(s->shutdown & UNIX_SHUT_RECEIVE) && !s->error)
+			ret = -EAGAIN;
+		mutex_unlock(&s->lock);
+		return ret;
+	}
+	n = peek ? ring_peek(&s->ring, io->done, &io->it, room, &fault) : ring_read(&s->ring, &io->it, room, &fault);
+	if (!peek)
+		s->consumed += n;
+	io->done += n;
+	pass_mark(io, mark, s->consumed + (peek ? io->done : 0));
+	mutex_unlock(&s->lock);
+	if (n && !peek)
+		waitq_wake(&s->peer->wait, EPOLLOUT | EPOLLWRNORM);
+	if (fault)
+		return io->done ? (ssize_t)io->done : -EFAULT;
+	if ((io->flags & MSG_WAITALL) && io->it.left && !io->stop)
+		return -EAGAIN;
+	return (ssize_t)io->done;
+}
+
+ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
+{
+	struct unix_sock *s = unix_of(f);
+	struct stream_recv io = { .s = s, .it = iter_init(msg->iov, msg->count), .flags = flags };
+	ssize_t ret;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != UNIX_CONNECTED)
+		return -EINVAL;
+	msg->flags = 0;
+	ret = io.it.left ? try_recv(&io) : 0;
+	if (ret == -EAGAIN && !unix_nonblock(f, flags)) {
+		ret = block_until(&s->wait, BLOCK_READ, s->receive_timeout, try_recv, &io);
+		if (ret == -ERESTARTSYS && s->receive_timeout >= 0)
+			ret = -EINTR;
+	}
+	if (ret < 0 && io.done)
+		ret = (ssize_t)io.done;
+	if (ret < 0)
+		return ret;
+	if (s->passcred && !io.scm.has_cred && ret) {
+		io.scm.has_cred = true;
+		io.scm.cred = s->peer_cred;
+	}
+	if (!s->passcred)
+		io.scm.has_cred = false;
+	scm_to_user(&io.scm, msg, flags & MSG_CMSG_CLOEXEC);
+	if (ret && unix_name_to_msg(s->peer->name, msg))
+		return -EFAULT;
+	if (!ret)
+		msg->name_size = 0;
+	return ret;
+}
