@@ -22,6 +22,11 @@ static void format_bytes(uint64_t bytes, char text[16])
 	snprintf(text, 16, unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }
 
+int stats_exit_status(const struct channel_exit *e)
+{
+	return (e->signaled && e->status < 128 ? e->status + 128 : e->status) & 0xff;
+}
+
 static void print_row(const char *name, const struct channel_exit *e)
 {
 	const struct cvm_stats *s = &e->stats;
@@ -33,7 +38,7 @@ static void print_row(const char *name, const struct channel_exit *e)
 	format_bytes(s->log_dropped, dropped);
 	int size = snprintf(line, sizeof(line),
 			    "%-16s %6d %9.3f %9.3f %9s %11llu %11llu %8llu %6.2f%% %7llu %7u %7u %5llu %8s %8s", name,
-			    e->status, (double)s->wall_ns / 1e9, (double)s->cpu_ns / 1e9, memory,
+			    stats_exit_status(e), (double)s->wall_ns / 1e9, (double)s->cpu_ns / 1e9, memory,
 			    (unsigned long long)s->hostcalls, (unsigned long long)s->fast_syscalls,
 			    (unsigned long long)s->trapped_syscalls,
 			    calls ? 100.0 * (double)s->fast_syscalls / (double)calls : 100.0,

@@ -9,6 +9,9 @@
 #include "abi/channel.h"
 #include "config/config.h"
 
+/* As a shell shows it: the exit code, or 128 + the signal that ended the program. */
+int stats_exit_status(const struct channel_exit *e);
+
 /* One row for each cVM, on standard error. */
 void stats_print(const struct config *config, const bool *ended, const struct channel_exit *exits);
 

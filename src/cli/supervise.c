@@ -190,12 +190,10 @@ static void loop(struct supervisor *s)
 static int programs_status(const struct supervisor *s)
 {
 	for (uint32_t i = 0; i < s->config->cvms; i++) {
-		int status = s->exits[i].status;
+		int status = stats_exit_status(&s->exits[i]);
 
-		if (s->exits[i].signaled && status < 128)
-			status += 128;
-		if (status & 0xff)
-			return status & 0xff;
+		if (status)
+			return status;
 	}
 	return 0;
 }
