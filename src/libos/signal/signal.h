@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/types.h"
+#include "core/waitq.h"
 #include <asm/signal.h>
 #include <asm/siginfo.h>
 
@@ -42,6 +43,8 @@ struct process_signals {
 	struct signal_action action[SIGNAL_COUNT];
 	struct signal_pending pending;
 	uint32_t queued;
+	uint32_t stopped;    /* futex word: 1 while a stop signal holds the whole process */
+	struct waitq waitq;  /* signal_waitq() */
 };
 
 /* Part of struct thread. */
@@ -66,6 +69,8 @@ bool signal_pending(void);
 void signal_set_temporary_mask(sigmask_t mask);
 /* signalfd: take one pending signal of `set` off the calling thread's or process's queue. False if none. */
 bool signal_dequeue(sigmask_t set, siginfo_t *info);
+/* SIGPIPE for the calling thread, as a write to a pipe or socket without readers sends it. */
+void signal_send_pipe(void);
 /* Woken whenever a signal is queued for the process: signalfd and sigtimedwait wait here. */
 struct waitq *signal_waitq(struct process *p);
 

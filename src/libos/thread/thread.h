@@ -11,6 +11,7 @@
 #include "core/lock.h"
 #include "core/types.h"
 #include "signal/signal.h"
+#include "thread/asm_offsets.h"
 
 /* Program registers at a system call or interruption, at the top of the kernel stack. The last five words are what
  * iretq pops. System call arguments: rdi rsi rdx r10 r8 r9, number in orig_rax. */
@@ -20,6 +21,7 @@ struct regs {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
+struct rlimit64;
 struct mm;
 struct fdtable;
 struct fs_context;
@@ -27,12 +29,13 @@ struct fs_context;
 /* thread->work bits: anything set makes blocking hostcalls return -EINTR and the return to the program slow. */
 #define WORK_SIGNAL 1u /* maybe a deliverable signal */
 #define WORK_EXIT 2u   /* the process is exiting (exit_group, fatal signal) */
+#define WORK_RETURN 4u /* the whole context changed: leave through iretq (set last thing in a system call) */
 
 struct thread {
 	uint64_t kernel_stack;	 /* top of the kernel stack (entry.S) */
 	uint64_t user_rsp;	 /* scratch of the system call entry (entry.S) */
 	uint32_t work;		 /* WORK_*, atomic (entry.S) */
-	uint32_t wake_word;	 /* thread_sleep: 1 when woken; futex */
+	uint32_t wake_word;	 /* thread_sleep: 1 woken, 2 asleep; futex */
 	uint64_t fast_syscalls;	 /* entered through rewritten sites (entry.S) */
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
@@ -52,6 +55,15 @@ struct thread {
 	void *pages;		       /* kernel stack and upcall stack */
 	struct regs *regs;	       /* current entry's registers on the kernel stack */
 	uint32_t exited;	       /* futex word: cleared by the monitor when the stack is free */
+
+	void (*start)(void *arg); /* a thread of the libOS itself: what it runs, else NULL */
+	void *start_arg;
+	uint32_t mxcsr, fpu_control; /* inherited from the creator */
+	bool restarting;	     /* this dispatch restarts an interrupted call with a timeout ... */
+	int64_t restart_deadline;    /* ... that ends then (CLOCK_MONOTONIC) */
+	uint64_t fault_address, fault_error; /* of the last fault, as ucontext shows them */
+	uint32_t fault_trapno;
+	void *xsave_area;	     /* 64-aligned, g_xsave_size bytes: sigreturn's copy */
 };
 
 struct process {
@@ -69,6 +81,9 @@ struct process {
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
 	char exe_path[4096];
 	struct libos_boot *boot;
+	uint32_t boot_flags;	  /* BOOT_FLAG_*, of boot */
+	int32_t next_tid;	  /* lock */
+	struct rlimit64 *rlimits; /* RLIM_NLIMITS of them */
 };
 
 static inline struct thread *current(void)
@@ -94,17 +109,45 @@ struct thread *thread_create(struct process *p, const struct regs *regs, uint64_
 _Noreturn void thread_exit(int status);	       /* exit(2) of the calling thread */
 _Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal number | 0x100 */
 
+/*
+ * Start-up, in this order. The host thread that enters libos_entry has no place for upcalls and cannot get one, so it
+ * only prepares: relocation, kheap_init, thread_init, process_create, thread_start_kernel(p, main, arg); then it ends
+ * itself by hostcall(HC_thread_exit, 0). `main` runs as the first thread (tid 1) of the process: it makes the mm, the
+ * file system and the descriptors, loads the program and calls thread_enter_program.
+ */
+void thread_init(const struct cvm_start *start); /* clocks (the vDSO), size of vector state */
+nodiscard struct process *process_create(struct libos_boot *boot);
+nodiscard struct thread *thread_start_kernel(struct process *p, void (*main)(void *arg), void *arg, int *error);
+_Noreturn void thread_enter_program(uint64_t rip, uint64_t rsp);
+/* A helper thread that never enters the program and that the program never sees (timers). */
+nodiscard struct thread *thread_start_hidden(struct process *p, void (*main)(void *arg), void *arg, int *error);
+static inline bool thread_is_hidden(const struct thread *t)
+{
+	return t->tid == 0;
+}
+/* The thread with that tid; p->lock held. NULL if none. */
+struct thread *thread_find(struct process *p, int32_t tid);
+/* System calls so far through rewritten sites, and through upcalls. */
+void thread_syscall_counts(struct process *p, uint64_t *fast, uint64_t *slow);
+extern struct process *g_process;	   /* the cVM's only process until fork comes */
+extern const struct cvm_start *g_start; /* as the monitor gave it */
+
+/* A resource limit now in force: RLIMIT_*; ~0 for none. */
+uint64_t process_limit(struct process *p, int resource);
+
 /* Clocks by the vDSO (thread/clock.c): nanoseconds; clock as in clock_gettime(2). */
 int64_t clock_now(int clock);
 
-#define THREAD_KERNEL_STACK 0
-#define THREAD_USER_RSP 8
-#define THREAD_WORK 16
-#define THREAD_WAKE_WORD 20
-#define THREAD_FAST_SYSCALLS 24
 _Static_assert(offsetof(struct thread, kernel_stack) == THREAD_KERNEL_STACK, "entry.S");
 _Static_assert(offsetof(struct thread, user_rsp) == THREAD_USER_RSP, "entry.S");
 _Static_assert(offsetof(struct thread, work) == THREAD_WORK, "entry.S");
 _Static_assert(offsetof(struct thread, fast_syscalls) == THREAD_FAST_SYSCALLS, "entry.S");
+_Static_assert(offsetof(struct thread, wake_word) == THREAD_WAKE_WORD, "entry.S");
+_Static_assert(offsetof(struct regs, r10) == REGS_R10, "entry.S");
+_Static_assert(offsetof(struct regs, rax) == REGS_RAX, "entry.S");
+_Static_assert(offsetof(struct regs, rdi) == REGS_RDI, "entry.S");
+_Static_assert(offsetof(struct regs, rip) == REGS_RIP, "entry.S");
+_Static_assert(offsetof(struct regs, rsp) == REGS_RSP, "entry.S");
+_Static_assert(sizeof(struct regs) == REGS_SIZE, "entry.S");
 
 #endif

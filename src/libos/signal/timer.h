@@ -1,0 +1,28 @@
+/*
+ * Timers of the libOS: one hidden thread, made when the first timer is armed, sleeps until the next is due. For interval
+ * timers and POSIX timers (sys/sys_timer.c).
+ */
+#ifndef LIBOS_TIMER_H
+#define LIBOS_TIMER_H
+
+#include "core/list.h"
+#include "core/types.h"
+#include "signal/signal.h"
+
+struct ktimer {
+	struct list link;  /* armed timers, by deadline; empty (list_init) when not armed */
+	int64_t deadline;  /* CLOCK_MONOTONIC ns */
+	/* On the timer thread, timer_lock held, timer not armed: may call ktimer_arm. May not block for long. */
+	void (*fire)(struct ktimer *timer);
+};
+
+void timer_lock(void);
+void timer_unlock(void);
+/* With timer_lock held. Arms, or moves, a timer. 0, or -EAGAIN if the timer thread cannot be made. */
+nodiscard int ktimer_arm(struct ktimer *timer, int64_t deadline);
+void ktimer_cancel(struct ktimer *timer); /* fine if not armed; timer_lock held */
+
+/* A signal of a POSIX timer (SI_TIMER) leaves its queue: sys/sys_timer.c notes the overrun. Takes no lock. */
+void timer_delivered(const siginfo_t *info);
+
+#endif

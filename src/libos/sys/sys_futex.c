@@ -1,0 +1,97 @@
+/*
+ * futex(2). The host waits on the words; bit sets are not kept: a wait with one is woken by any, and a wake-up with one
+ * wakes all waiters (both are spurious wake-ups, which futex(2) allows). Priority inheritance is ENOSYS, as on kernels
+ * without it.
+ */
+#include "core/hostcall.h"
+#include "core/uaccess.h"
+#include "sys/syscalls.h"
+#include "thread/clock.h"
+#include "thread/entry.h"
+#include "thread/futex.h"
+
+#include <linux/futex.h>
+
+static long do_wait(struct regs *r, int op, bool absolute)
+{
+	struct thread *t = current();
+	int clock = !absolute || !(op & FUTEX_CLOCK_REALTIME) ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+	uint32_t *word = (uint32_t *)r->rdi;
+	int64_t deadline = -1;
+	struct timespec ts;
+	long ret;
+
+	if (r->r10) {
+		if (get_user(ts, (void *)r->r10))
+			return -EFAULT;
+		if (!timespec_valid(&ts))
+			return -EINVAL;
+		deadline = timespec_to_ns(&ts);
+		if (t->restarting)
+			deadline = t->restart_deadline;
+		else if (!absolute && __builtin_add_overflow(deadline, clock_now(clock), &deadline))
+			deadline = INT64_MAX;
+	}
+	ret = futex_wait_until(word, (uint32_t)r->rdx, clock, deadline);
+	if (ret != -EINTR)
+		return ret;
+	if (deadline < 0)
+		return -ERESTARTSYS;
+	t->restart_deadline = deadline;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static long do_requeue(struct regs *r, bool compare)
+{
+	uint32_t *word = (uint32_t *)r->rdi, value;
+
+	if ((int32_t)r->rdx < 0 || (int32_t)r->r10 < 0)
+		return -EINVAL;
+	if (get_user(value, word))
+		return -EFAULT;
+	if (compare && value != (uint32_t)r->r9)
+		return -EAGAIN;
+	return hostcall(HC_futex_requeue, word, (uint32_t)r->rdx, r->r8, (uint32_t)r->r10);
+}
+
+static long do_wake(struct regs *r, uint32_t bits)
+{
+	int32_t count = (int32_t)r->rdx;
+
+	if (!bits)
+		return -EINVAL;
+	if (count < 1)
+		count = 1; /* as Linux does */
+	return futex_wake_up((uint32_t *)r->rdi, bits == FUTEX_BITSET_MATCH_ANY ? (uint32_t)count : INT32_MAX);
+}
+
+long sys_futex(struct regs *r)
+{
+	int op = (int)r->rsi;
+
+	if (r->rdi & 3)
+		return -EINVAL;
+	if ((op & FUTEX_CLOCK_REALTIME) && (op & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)
+		return -ENOSYS;
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_WAIT:
+		return do_wait(r, op, false);
+	case FUTEX_WAIT_BITSET:
+		return (uint32_t)r->r9 ? do_wait(r, op, true) : -EINVAL;
+	case FUTEX_WAKE:
+		return do_wake(r, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAKE_BITSET:
+		return do_wake(r, (uint32_t)r->r9);
+	case FUTEX_REQUEUE:
+		return do_requeue(r, false);
+	case FUTEX_CMP_REQUEUE:
+		return do_requeue(r, true);
+	case FUTEX_WAKE_OP:
+		if (r->r8 & 3)
+			return -EINVAL;
+		return futex_wake_op((uint32_t *)r->rdi, (uint32_t)r->rdx, (uint32_t *)r->r8, (uint32_t)r->r10,
+				     (uint32_t)r->r9);
+	default:
+		return -ENOSYS;
+	}
+}

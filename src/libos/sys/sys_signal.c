@@ -1,0 +1,291 @@
+/* Signals: entry points of the system call table (signal(7)). The mechanism is in signal/. */
+#include "core/hostcall.h"
+#include "core/uaccess.h"
+#include "signal/internal.h"
+#include "sys/syscalls.h"
+#include "thread/clock.h"
+#include "thread/entry.h"
+
+#define MINSIGSTKSZ_ 2048
+
+static bool signal_valid(int sig)
+{
+	return sig > 0 && sig <= SIGNAL_COUNT;
+}
+
+long sys_rt_sigaction(struct regs *r)
+{
+	struct process *p = current()->process;
+	int sig = (int)r->rdi;
+	struct signal_action new, old;
+
+	if (r->r10 != sizeof(sigmask_t) || !signal_valid(sig))
+		return -EINVAL;
+	if (r->rsi) {
+		if (get_user(new, (void *)r->rsi))
+			return -EFAULT;
+		if (SIGBIT(sig) & SIGNAL_UNBLOCKABLE)
+			return -EINVAL;
+		new.mask &= ~SIGNAL_UNBLOCKABLE;
+	}
+	mutex_lock(&p->lock);
+	mutex_lock(&p->signals.lock);
+	old = p->signals.action[sig - 1];
+	if (r->rsi) {
+		p->signals.action[sig - 1] = new;
+		signal_action_changed(p, sig);
+	}
+	mutex_unlock(&p->signals.lock);
+	mutex_unlock(&p->lock);
+	return r->rdx ? put_user(old, (struct signal_action *)r->rdx) : 0;
+}
+
+long sys_rt_sigprocmask(struct regs *r)
+{
+	struct thread *t = current();
+	sigmask_t old = t->signals.blocked, set;
+
+	if (r->r10 != sizeof(sigmask_t))
+		return -EINVAL;
+	if (r->rsi) {
+		if (get_user(set, (void *)r->rsi))
+			return -EFAULT;
+		switch ((int)r->rdi) {
+		case SIG_BLOCK: set |= old; break;
+		case SIG_UNBLOCK: set = old & ~set; break;
+		case SIG_SETMASK: break;
+		default: return -EINVAL;
+		}
+		if ((set & ~SIGNAL_UNBLOCKABLE) != old)
+			signal_set_blocked(t, set);
+	}
+	return r->rdx ? put_user(old, (sigmask_t *)r->rdx) : 0;
+}
+
+long sys_rt_sigpending(struct regs *r)
+{
+	struct thread *t = current();
+	sigmask_t set;
+
+	if (r->rsi > sizeof(sigmask_t))
+		return -EINVAL;
+	signal_send_noted();
+	mutex_lock(&t->process->signals.lock);
+	set = (t->signals.pending.set | t->process->signals.pending.set) & t->signals.blocked;
+	mutex_unlock(&t->process->signals.lock);
+	return copy_to_user((void *)r->rdi, &set, r->rsi);
+}
+
+/* Sleeps until a signal is there; never returns 0. */
+static long wait_for_signal(void)
+{
+	while (!thread_sleep(-1))
+		;
+	return -ERESTARTNOHAND;
+}
+
+long sys_rt_sigsuspend(struct regs *r)
+{
+	sigmask_t set;
+
+	if (r->rsi != sizeof(set))
+		return -EINVAL;
+	if (get_user(set, (void *)r->rdi))
+		return -EFAULT;
+	signal_set_temporary_mask(set);
+	return wait_for_signal();
+}
+
+long sys_pause(struct regs *r)
+{
+	(void)r;
+	return wait_for_signal();
+}
+
+/* Until a signal of `set` is taken: its number, -EAGAIN after the deadline, or -EINTR if another one's handler runs. */
+static long wait_for_set(struct thread *t, sigmask_t set, int64_t deadline, siginfo_t *info)
+{
+	struct waiter w;
+	int err = 0;
+
+	waiter_init_thread(&w, 0);
+	waitq_add(&t->process->signals.waitq, &w);
+	while (!signal_dequeue(set, info) && !err)
+		err = thread_sleep(deadline < 0 ? -1 : MAX(deadline - clock_now(CLOCK_MONOTONIC), 0));
+	waitq_remove(&w);
+	if (!err || signal_dequeue(set, info))
+		return info->si_signo;
+	t->restart_deadline = deadline;
+	return err == -ETIMEDOUT ? -EAGAIN : -ERESTART_RESTARTBLOCK;
+}
+
+long sys_rt_sigtimedwait(struct regs *r)
+{
+	sigmask_t set;
+	siginfo_t info;
+	struct timespec ts;
+	int64_t deadline = -1;
+	long sig;
+
+	if (r->r10 != sizeof(set))
+		return -EINVAL;
+	if (get_user(set, (void *)r->rdi))
+		return -EFAULT;
+	if (r->rdx) {
+		if (get_user(ts, (void *)r->rdx))
+			return -EFAULT;
+		if (!timespec_valid(&ts))
+			return -EINVAL;
+		if (__builtin_add_overflow(timespec_to_ns(&ts), clock_now(CLOCK_MONOTONIC), &deadline))
+			deadline = INT64_MAX;
+		if (current()->restarting)
+			deadline = current()->restart_deadline;
+	}
+	sig = wait_for_set(current(), set, deadline, &info);
+	if (sig > 0 && r->rsi && put_user(info, (siginfo_t *)r->rsi))
+		return -EFAULT;
+	return sig;
+}
+
+static void info_of_caller(siginfo_t *info, int sig, int code)
+{
+	memset(info, 0, sizeof(*info));
+	info->si_signo = sig;
+	info->si_code = code;
+	info->si_pid = current()->process->pid;
+	info->si_uid = current()->process->uid;
+}
+
+/* The process may be named by its pid, its group (0, -pgid) or everybody (-1): the caller is all there is. */
+long sys_kill(struct regs *r)
+{
+	struct process *p = current()->process;
+	int pid = (int)r->rdi, sig = (int)r->rsi;
+	siginfo_t info;
+
+	if (sig < 0 || sig > SIGNAL_COUNT)
+		return -EINVAL;
+	if (pid == -1 || (pid > 0 && pid != p->pid) || (pid < 0 && -pid != p->pgid)) {
+		struct thread *t;
+
+		/* a thread's number names its process, too */
+		mutex_lock(&p->lock);
+		t = pid > 0 ? thread_find(p, pid) : NULL;
+		mutex_unlock(&p->lock);
+		if (!t)
+			return -ESRCH;
+	}
+	if (!sig)
+		return 0;
+	info_of_caller(&info, sig, SI_USER);
+	return signal_send_process(p, sig, &info);
+}
+
+static long send_to_thread(int32_t tgid, int32_t tid, int sig, siginfo_t *info)
+{
+	struct process *p = current()->process;
+
+	if (tid <= 0 || tgid == 0 || tgid < -1 || sig < 0 || sig > SIGNAL_COUNT)
+		return -EINVAL;
+	if (tgid != -1 && tgid != p->pid)
+		return -ESRCH;
+	return signal_send_tid(p, tid, sig, info);
+}
+
+long sys_tkill(struct regs *r)
+{
+	siginfo_t info;
+
+	info_of_caller(&info, (int)r->rsi, SI_TKILL);
+	return send_to_thread(-1, (int32_t)r->rdi, (int)r->rsi, &info);
+}
+
+long sys_tgkill(struct regs *r)
+{
+	siginfo_t info;
+
+	if ((int32_t)r->rdi <= 0)
+		return -EINVAL;
+	info_of_caller(&info, (int)r->rdx, SI_TKILL);
+	return send_to_thread((int32_t)r->rdi, (int32_t)r->rsi, (int)r->rdx, &info);
+}
+
+long sys_rt_sigqueueinfo(struct regs *r)
+{
+	struct process *p = current()->process;
+	int sig = (int)r->rsi;
+	siginfo_t info;
+
+	if (get_user(info, (void *)r->rdx))
+		return -EFAULT;
+	info.si_signo = sig;
+	if (sig < 0 || sig > SIGNAL_COUNT)
+		return -EINVAL;
+	if ((int)r->rdi != p->pid)
+		return -ESRCH;
+	return sig ? signal_send_process(p, sig, &info) : 0;
+}
+
+long sys_rt_tgsigqueueinfo(struct regs *r)
+{
+	siginfo_t info;
+
+	if (get_user(info, (void *)r->r10))
+		return -EFAULT;
+	info.si_signo = (int)r->rdx;
+	if ((int32_t)r->rdi <= 0)
+		return -EINVAL;
+	return send_to_thread((int32_t)r->rdi, (int32_t)r->rsi, (int)r->rdx, &info);
+}
+
+static int set_altstack(struct thread_signals *s, const stack_t *new)
+{
+	int mode = new->ss_flags & ~SS_AUTODISARM;
+
+	if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
+		return -EINVAL;
+	if (mode == SS_DISABLE) {
+		s->altstack_base = s->altstack_size = 0;
+	} else {
+		if (new->ss_size < MINSIGSTKSZ_)
+			return -ENOMEM;
+		s->altstack_base = (uint64_t)new->ss_sp;
+		s->altstack_size = new->ss_size;
+	}
+	s->altstack_flags = new->ss_flags & ~SS_ONSTACK;
+	return 0;
+}
+
+long sys_sigaltstack(struct regs *r)
+{
+	struct thread *t = current();
+	struct thread_signals *s = &t->signals;
+	bool on = signal_on_altstack(t, r->rsp);
+	stack_t new, old = { .ss_sp = (void *)s->altstack_base, .ss_size = s->altstack_size };
+
+	old.ss_flags = (s->altstack_size ? (on ? SS_ONSTACK : 0) : SS_DISABLE) | (s->altstack_flags & SS_AUTODISARM);
+	if (r->rdi) {
+		int err;
+
+		if (get_user(new, (void *)r->rdi))
+			return -EFAULT;
+		if (on)
+			return -EPERM;
+		err = set_altstack(s, &new);
+		if (err)
+			return err;
+	}
+	return r->rsi ? put_user(old, (stack_t *)r->rsi) : 0;
+}
+
+long sys_rt_sigreturn(struct regs *r)
+{
+	return signal_frame_pop(current(), r);
+}
+
+/* Nothing to restart: the libOS restarts by itself. */
+long sys_restart_syscall(struct regs *r)
+{
+	(void)r;
+	return -EINTR;
+}

@@ -1,0 +1,18 @@
+/*
+ * --trace: one line a system call to the command's log, as strace prints it. Off unless BOOT_FLAG_TRACE; called by
+ * thread/syscall.c only.
+ */
+#ifndef LIBOS_TRACE_H
+#define LIBOS_TRACE_H
+
+#include "thread/thread.h"
+
+/* Calls that do not return, or replace their own arguments, are printed before they run. */
+void trace_enter(const struct regs *r);
+void trace_exit(const struct regs *r, long ret);
+const char *trace_syscall_name(uint64_t nr); /* "syscall_999" never: "?" if it has no name */
+/* sys/errno_names.c: "ENOENT" and "No such file or directory", or NULL. */
+const char *errno_name(int error);
+const char *errno_text(int error);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Dispatch of system calls by number. The table comes from sys/syscalls.h; what is not in it is ENOSYS and, if the
+ * command asked for it, logged once. Called by entry.S (rewritten sites), signal/upcall.c (others) and the restart of
+ * an interrupted call in signal/deliver.c.
+ */
+#include "abi/boot.h"
+#include "core/log.h"
+#include "sys/syscalls.h"
+#include "sys/trace.h"
+#include "thread/entry.h"
+
+#define SYSCALL_COUNT 512
+
+typedef long syscall_handler(struct regs *r);
+
+#define SYS_HANDLER(name, args) [__NR_##name] = sys_##name,
+static syscall_handler *const g_handlers[SYSCALL_COUNT] = { SYSCALL_TABLE(SYS_HANDLER) };
+#undef SYS_HANDLER
+
+static uint64_t g_unknown_said[SYSCALL_COUNT / 64];
+
+static void say_unknown(uint64_t nr)
+{
+	uint64_t bit = 1ull << (nr % 64);
+
+	if (nr >= SYSCALL_COUNT) {
+		log_text("system call %lu is not implemented", nr);
+		return;
+	}
+	if (__atomic_fetch_or(&g_unknown_said[nr / 64], bit, __ATOMIC_RELAXED) & bit)
+		return;
+	log_text("system call %lu (%s) is not implemented", nr, trace_syscall_name(nr));
+}
+
+/* Numbers without handler, and everything with --trace. */
+static long dispatch_slow(struct regs *r, uint32_t flags)
+{
+	uint64_t nr = r->orig_rax;
+	syscall_handler *handler = nr < SYSCALL_COUNT ? g_handlers[nr] : NULL;
+	long ret;
+
+	if (!handler) {
+		if (flags & (BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN))
+			say_unknown(nr);
+		ret = -ENOSYS;
+	} else {
+		trace_enter(r);
+		ret = handler(r);
+	}
+	if (flags & BOOT_FLAG_TRACE)
+		trace_exit(r, ret);
+	return ret;
+}
+
+long syscall_dispatch(struct regs *r)
+{
+	struct thread *t = current();
+	uint64_t nr = r->orig_rax;
+	uint32_t flags = t->process->boot_flags;
+	long ret;
+
+	t->regs = r;
+	if (likely(nr < SYSCALL_COUNT && g_handlers[nr] && !(flags & BOOT_FLAG_TRACE)))
+		ret = g_handlers[nr](r);
+	else
+		ret = dispatch_slow(r, flags);
+	/* Codes that must not reach the program, and a mask to put back: thread_return_work sees to them. */
+	if (unlikely(is_restart_code(ret) || t->signals.restore_mask))
+		__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_RELAXED);
+	return ret;
+}
