@@ -267,7 +267,7 @@ static bool d_fresh(const struct dentry *d, enum lookup_trust trust)
 {
 	const struct mount *m = d->mount;
 
-	if ((d->flags & (D_PINNED | D_MOUNTPOINT)) || d->mounted || m->handle < 0)
+	if ((d->flags & (D_PINNED | D_MOUNTPOINT | D_KEEP)) || d->mounted || m->handle < 0)
 		return true;
 	if (trust == LOOKUP_TRUST && d->inode && !is_link(d->inode))
 		return true;
@@ -284,7 +284,7 @@ static bool same_object(const struct inode *a, const struct inode *b)
 /* Is what the tree says of `now` more than a cache of the host's answer? */
 static bool is_truth(const struct dentry *now)
 {
-	return (now->flags & (D_PINNED | D_MOUNTPOINT)) || now->mounted ||
+	return (now->flags & (D_PINNED | D_MOUNTPOINT | D_KEEP)) || now->mounted ||
 	       (now->mount->type == BOOT_MOUNT_OVERLAY && !list_empty(&now->children));
 }
 

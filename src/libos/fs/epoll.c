@@ -17,12 +17,10 @@ static struct mutex g_epolls;
 static void wake_local(struct waiter *w, uint32_t events)
 {
 	struct epoll_item *item = w->data;
-	uint32_t wanted = __atomic_load_n(&item->events, __ATOMIC_RELAXED);
+	uint32_t mask = __atomic_load_n(&item->events, __ATOMIC_RELAXED) & ~FLAG_BITS;
 
-	if (!(wanted & ~FLAG_BITS))
-		return; /* EPOLLONESHOT has fired */
-	if (events && !(events & (wanted | EPOLLERR | EPOLLHUP)))
-		return;
+	if (!mask || (events && !(events & mask)))
+		return; /* EPOLLONESHOT has fired, or not interesting */
 	epoll_item_ready(item);
 }
 
@@ -118,6 +116,12 @@ static int add_local(struct epoll_item *item)
 	return 0;
 }
 
+/* What an item waits for: errors always, so that no events at all means a fired EPOLLONESHOT. */
+static uint32_t wanted(const struct epoll_event *event)
+{
+	return (event->events & ~(uint32_t)EPOLLWAKEUP) | EPOLLERR | EPOLLHUP;
+}
+
 static int check_new(struct epoll *ep, struct file *f)
 {
 	if (f->flags & O_PATH)
@@ -148,7 +152,7 @@ static int add(struct epoll *ep, int fd, struct file *f, const struct epoll_even
 	item->epoll = ep;
 	item->file = f;
 	item->fd = fd;
-	item->events = event->events & ~(uint32_t)EPOLLWAKEUP;
+	item->events = wanted(event);
 	item->data = event->data;
 	item->handle = f->ops->waitq ? -1 : f->ops->host_handle(f);
 	err = item->handle >= 0 ? add_host(item) : add_local(item);
@@ -194,7 +198,7 @@ static void remove_item(struct epoll_item **at)
 
 static int modify(struct epoll_item *item, const struct epoll_event *event)
 {
-	uint32_t events = event->events & ~(uint32_t)EPOLLWAKEUP;
+	uint32_t events = wanted(event);
 
 	if (item->events & EPOLLEXCLUSIVE)
 		return -EINVAL;

@@ -41,11 +41,10 @@ void epoll_item_ready(struct epoll_item *item)
 
 uint32_t epoll_item_poll(struct epoll_item *item)
 {
-	uint32_t wanted = __atomic_load_n(&item->events, __ATOMIC_RELAXED);
+	uint32_t mask = __atomic_load_n(&item->events, __ATOMIC_RELAXED);
 
-	if (!(wanted & ~(uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE)))
-		return 0;
-	return item->file->ops->poll(item->file) & (wanted | EPOLLERR | EPOLLHUP);
+	mask &= ~(uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE);
+	return mask ? item->file->ops->poll(item->file) & mask : 0;
 }
 
 void epoll_clear_signal(struct epoll *ep)

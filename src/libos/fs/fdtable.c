@@ -6,15 +6,14 @@
  */
 #include "core/kheap.h"
 #include "fs/vfs.h"
+#include <linux/resource.h>
 
 #define CHUNK 256
 #define CHUNKS (FD_LIMIT_MAX / CHUNK)
 #define WORDS (FD_LIMIT_MAX / 64)
-#define FD_LIMIT_DEFAULT 1024 /* as Linux: RLIMIT_NOFILE's soft limit */
 
 struct fdtable {
 	struct mutex lock;
-	uint32_t limit;
 	int lowest; /* no free descriptor below it; lock */
 	int end;    /* one more than the highest open one; lock */
 	struct file **chunk[CHUNKS]; /* atomic; entries atomic */
@@ -24,11 +23,7 @@ struct fdtable {
 
 struct fdtable *fdtable_create(void)
 {
-	struct fdtable *t = kzalloc(sizeof *t);
-
-	if (t)
-		t->limit = FD_LIMIT_DEFAULT;
-	return t;
+	return kzalloc(sizeof(struct fdtable));
 }
 
 static inline struct fdtable *table(void)
@@ -83,16 +78,16 @@ static void bit_put(uint64_t *map, int fd, bool value)
 
 static int find_free(struct fdtable *t, int min)
 {
-	int fd = MAX(min, t->lowest);
+	int fd = MAX(min, t->lowest), limit = (int)fd_limit();
 
-	while (fd < (int)t->limit) {
+	while (fd < limit) {
 		uint64_t used = t->used[fd / 64] >> (fd % 64);
 
 		if (~used) {
 			int skip = __builtin_ctzll(~used);
 
 			if (skip < 64 - fd % 64)
-				return fd + skip < (int)t->limit ? fd + skip : -EMFILE;
+				return fd + skip < limit ? fd + skip : -EMFILE;
 		}
 		fd = (fd / 64 + 1) * 64;
 	}
@@ -179,7 +174,7 @@ int fd_replace(struct file *f, int fd, bool cloexec)
 	int err = -EBADF;
 
 	mutex_lock(&t->lock);
-	if (fd >= 0 && fd < (int)t->limit)
+	if (fd >= 0 && fd < (int)fd_limit())
 		err = make_chunk(t, fd);
 	if (!err)
 		old = put_slot(t, fd, f, cloexec);
@@ -228,12 +223,7 @@ int fd_end(void)
 
 uint32_t fd_limit(void)
 {
-	return __atomic_load_n(&table()->limit, __ATOMIC_RELAXED);
-}
-
-void fd_set_limit(uint32_t limit)
-{
-	__atomic_store_n(&table()->limit, MIN(limit, FD_LIMIT_MAX), __ATOMIC_RELAXED);
+	return (uint32_t)MIN(process_limit(current()->process, RLIMIT_NOFILE), (uint64_t)FD_LIMIT_MAX);
 }
 
 void fd_close_all(void)

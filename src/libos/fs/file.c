@@ -5,8 +5,8 @@
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/memfs.h"
 #include "fs/poll.h"
-#include "fs/vfs.h"
 
 #define FILES_PER_BLOCK 64
 #define IOV_MAX 1024
@@ -142,6 +142,8 @@ size_t file_path(struct file *f, char *buf, size_t size)
 	struct statx st;
 	ssize_t n;
 
+	if (f->ops == &memfile_ops && !f->dentry)
+		return memfile_name(f, buf, size);
 	if (f->dentry) {
 		n = dentry_path(f->dentry, buf, size);
 		if (n == -ENOENT) {

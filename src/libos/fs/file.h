@@ -78,7 +78,6 @@ int fd_end(void);
 
 /* RLIMIT_NOFILE's soft limit of the calling process: descriptors are below it. At most FD_LIMIT_MAX. */
 uint32_t fd_limit(void);
-void fd_set_limit(uint32_t limit);
 void fd_close_all(void); /* at the end of a process: every descriptor */
 void fd_close_on_exec(void);
 

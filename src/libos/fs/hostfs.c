@@ -122,7 +122,7 @@ static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 
 	if (d->mount->type == BOOT_MOUNT_HOST_FILE) {
 		h = hostcall(HC_file_dup, d->mount->handle);
-		if (h >= 0 && (flags & O_TRUNC))
+		if (h >= 0 && (flags & O_TRUNC) && (flags & O_ACCMODE) != O_RDONLY)
 			hostcall(HC_file_truncate, h, 0);
 		*error = (int)h;
 		return h < 0 ? NULL : hostfile_wrap((int)h, &hostfile_ops, flags & ~O_APPEND, d, error);
@@ -343,7 +343,13 @@ static int hostfs_link(struct dentry *d, struct dentry *dir, const char *name, s
 static int hostfs_setattr(struct dentry *d, const struct attr *a)
 {
 	static const struct timespec omit = { 0, UTIME_OMIT };
-	long h = open_path(d, a->valid & ATTR_SIZE ? O_WRONLY : O_PATH), err = 0;
+	long h, err = 0;
+
+	/* chmod and chown want a handle with the right to write, which a directory's has and an O_PATH one has not. */
+	if (is_dir(d->inode))
+		h = open_path(d, O_RDONLY | O_DIRECTORY);
+	else
+		h = open_path(d, a->valid & (ATTR_SIZE | ATTR_MODE | ATTR_UID | ATTR_GID) ? O_WRONLY : O_PATH);
 
 	if (h < 0)
 		return (int)h;

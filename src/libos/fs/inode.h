@@ -28,6 +28,7 @@
 #define D_PINNED 2u    /* lives in memory only: never evicted, never stale; holds one reference on itself */
 #define D_COVERS 4u    /* overlay: the lower directory has this name too */
 #define D_MOUNTPOINT 8u /* a directory made up for a mount point that the host directory lacks */
+#define D_KEEP 16u	/* on the way to a mount point: never evicted, never stale */
 
 struct dentry {
 	uint32_t refs; /* 0: only cached, on the LRU list */
@@ -186,12 +187,6 @@ char *pathbuf_get(void);
 void pathbuf_put(char *p); /* NULL is fine */
 /* A program's path: *out is a path buffer. -EFAULT, -ENAMETOOLONG, -ENOMEM. */
 nodiscard int path_from_user(const char *user, char **out);
-
-/* mount.c */
-static inline bool mount_writable(const struct mount *m)
-{
-	return !m->read_only;
-}
 
 /* open.c: opens what a finished walk found. */
 nodiscard struct file *open_dentry(struct dentry *d, int flags, int *error);

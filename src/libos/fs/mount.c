@@ -1,0 +1,185 @@
+/*
+ * The mount table: built once from the boot information, parents before what lies on them. A mount point that its host
+ * directory lacks is made up (an empty directory in memory that only this cVM sees). Trusts the command's list only as
+ * far as this cVM is concerned: handles that were not granted fail in the monitor.
+ */
+#include "core/boot.h"
+#include "core/kheap.h"
+#include "core/log.h"
+#include "fs/memfs.h"
+
+struct mount *g_mounts[MOUNTS_MAX];
+unsigned g_mount_count;
+
+/* What made-up mount points belong to. */
+static struct mount g_stub_mount = { .type = BOOT_MOUNT_TMPFS, .handle = -1, .read_only = true, .id = MOUNTS_MAX - 1 };
+
+void statx_anonymous_device(struct statx *st, const struct mount *m)
+{
+	st->stx_dev_major = 0;
+	st->stx_dev_minor = 32 + m->id;
+}
+
+static int add_stub(struct dentry *dir, const char *name, size_t size, uint32_t mode, struct dentry **out)
+{
+	struct mem_inode *inode;
+	int err = 0;
+
+	if (dir->inode->ops == &memfs_ops) {
+		inode = mem_inode_new(dir->inode->mount, mode);
+		return inode ? mem_enter(dir, name, size, inode, out) : -ENOMEM;
+	}
+	inode = mem_inode_new(&g_stub_mount, mode);
+	if (!inode)
+		return -ENOMEM;
+	tree_lock();
+	*out = d_add(dir, name, size, &inode->base);
+	if (*out) {
+		(*out)->flags |= D_MOUNTPOINT;
+		d_pin(*out);
+	} else {
+		err = -ENOMEM;
+	}
+	tree_unlock();
+	if (err)
+		inode_put(&inode->base);
+	return err;
+}
+
+/* The dentry to mount on; made up if missing. One reference. */
+static int mount_point(const char *path, uint32_t mode, struct dentry **out)
+{
+	char *parent = pathbuf_get(), *slash;
+	struct dentry *dir;
+	struct walk w;
+	int err;
+
+	if (!parent)
+		return -ENOMEM;
+	err = path_walk(&w, NULL, path, WALK_FOLLOW);
+	if (!err) {
+		*out = dentry_get(w.dentry);
+		walk_done(&w);
+	}
+	format(parent, PATH_SIZE, "%s", path);
+	slash = strrchr(parent, '/');
+	if (err == -ENOENT && slash && slash[1]) {
+		*slash = 0;
+		err = mount_point(slash == parent ? "/" : parent, S_IFDIR | 0755, &dir);
+		if (!err) {
+			err = add_stub(dir, slash + 1, strlen(slash + 1), mode, out);
+			dentry_put(dir);
+		}
+	}
+	pathbuf_put(parent);
+	return err;
+}
+
+static int make_root(struct mount *m)
+{
+	switch (m->type) {
+	case BOOT_MOUNT_HOST:
+	case BOOT_MOUNT_HOST_FILE:
+		return hostfs_mount(m, &m->root);
+	case BOOT_MOUNT_OVERLAY:
+		return memfs_mount(m, 0, &m->root);
+	case BOOT_MOUNT_TMPFS:
+		return memfs_mount(m, 01777, &m->root);
+	case BOOT_MOUNT_PROC:
+		return procfs_mount(m, &m->root);
+	case BOOT_MOUNT_DEV:
+		return devfs_mount(m, &m->root);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int attach(struct mount *m, struct fs_context *fs)
+{
+	struct dentry *point;
+	int err;
+
+	if (strcmp(m->path, "/") == 0 && !fs->root) {
+		fs->root = dentry_get(m->root);
+		fs->cwd = dentry_get(m->root);
+		return 0;
+	}
+	if (!fs->root)
+		return -EINVAL;
+	err = mount_point(m->path, m->type == BOOT_MOUNT_HOST_FILE ? S_IFREG | 0644 : S_IFDIR | 0755, &point);
+	if (err)
+		return err;
+	tree_lock();
+	point->mounted = m->root;
+	m->point = point;
+	for (struct dentry *d = point->parent; d; d = d->parent)
+		if (!(d->flags & D_KEEP)) {
+			d->flags |= D_KEEP;
+			d_get(d);
+		}
+	tree_unlock();
+	return 0;
+}
+
+static int add_mount(struct fs_context *fs, uint32_t type, int handle, bool read_only, const char *path)
+{
+	struct mount *m = kzalloc(sizeof *m);
+	int err;
+
+	if (!m || g_mount_count >= MOUNTS_MAX - 2) {
+		kfree(m);
+		return -ENOMEM;
+	}
+	m->type = type;
+	m->handle = type == BOOT_MOUNT_HOST || type == BOOT_MOUNT_OVERLAY || type == BOOT_MOUNT_HOST_FILE ? handle : -1;
+	m->read_only = read_only;
+	m->id = g_mount_count;
+	m->path = path;
+	err = make_root(m);
+	if (!err)
+		err = attach(m, fs);
+	if (err) {
+		log_text("mount %s: error %d", path, -err);
+		return err;
+	}
+	g_mounts[g_mount_count++] = m;
+	return 0;
+}
+
+int vfs_init(const struct libos_boot *boot)
+{
+	struct process *p = current()->process;
+	struct fs_context *fs = kzalloc(sizeof *fs);
+	struct walk w;
+	int err = 0;
+
+	if (!fs)
+		return -ENOMEM;
+	fs->umask = 022;
+	fs->refs = 1;
+	p->fs = fs;
+	if (!p->files && !(p->files = fdtable_create()))
+		return -ENOMEM;
+	if (boot->tmpfs_max)
+		mem_set_limit(boot->tmpfs_max);
+	for (unsigned i = 0; i < MIN(boot->mounts, BOOT_MOUNTS_MAX) && !err; i++) {
+		const struct boot_mount *b = &boot->mount[i];
+
+		err = add_mount(fs, b->type, (int)b->handle, b->read_only != 0, boot_string(b->path));
+	}
+	if (!err && !fs->root)
+		err = add_mount(fs, BOOT_MOUNT_TMPFS, -1, false, "/");
+	if (err)
+		return err;
+	if (*boot_string(boot->cwd)) {
+		err = path_walk(&w, NULL, boot_string(boot->cwd), WALK_FOLLOW | WALK_DIRECTORY);
+		if (err) {
+			log_crash("working directory %s: error %d", boot_string(boot->cwd), -err);
+			return err;
+		}
+		dentry_put(fs->cwd);
+		fs->cwd = dentry_get(w.dentry);
+		walk_done(&w);
+	}
+	return 0;
+}

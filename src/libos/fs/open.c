@@ -1,0 +1,311 @@
+/*
+ * Opening: from a path and flags to a struct file, and the small helpers about dentries that system calls share.
+ * Called by sys_open.c and by the loader. A dentry may be older than what the host has: an answer that does not fit it
+ * makes us forget it and ask again, once.
+ */
+#include "core/kheap.h"
+#include "fs/memfs.h"
+#include <linux/time.h>
+
+#define OPEN_ONLY (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+
+uint32_t process_umask(void)
+{
+	return __atomic_load_n(&current()->process->fs->umask, __ATOMIC_RELAXED);
+}
+
+void current_time(struct timespec *ts)
+{
+	int64_t now = clock_now(CLOCK_REALTIME_COARSE);
+
+	ts->tv_sec = now / NSEC_PER_SEC;
+	ts->tv_nsec = now % NSEC_PER_SEC;
+}
+
+int dentry_getattr(struct dentry *d, struct statx *st)
+{
+	memset(st, 0, sizeof *st);
+	return d->inode->ops->getattr(d, st);
+}
+
+int dentry_setattr(struct dentry *d, const struct attr *attr)
+{
+	if (d->mount->read_only)
+		return -EROFS;
+	return d->inode->ops->setattr ? d->inode->ops->setattr(d, attr) : -EPERM;
+}
+
+static int path_stat(struct file *f, struct statx *st)
+{
+	return dentry_getattr(f->dentry, st);
+}
+
+const struct file_ops path_file_ops = { .name = "path", .stat = path_stat };
+
+static bool wants_write(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+struct file *open_dentry(struct dentry *d, int flags, int *error)
+{
+	struct inode *inode = d->inode;
+	struct file *f = NULL;
+
+	*error = 0;
+	if ((flags & O_DIRECTORY) && !is_dir(inode)) {
+		*error = -ENOTDIR;
+	} else if (flags & O_PATH) {
+		f = file_alloc(&path_file_ops, (uint32_t)flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), NULL);
+		if (f)
+			f->dentry = dentry_get(d);
+		else
+			*error = -ENOMEM;
+		return f;
+	} else if (is_link(inode)) {
+		*error = -ELOOP;
+	} else if (is_dir(inode) && wants_write(flags)) {
+		*error = -EISDIR;
+	} else if (S_ISSOCK(inode->mode) || !inode->ops->open) {
+		*error = -ENXIO;
+	} else if (d->mount->read_only && wants_write(flags) && (is_regular(inode) || is_dir(inode))) {
+		*error = -EROFS;
+	}
+	if (!*error)
+		f = inode->ops->open(d, flags, error);
+	if (f && !(flags & O_PATH))
+		f->flags &= ~(uint32_t)OPEN_ONLY;
+	return f;
+}
+
+/* A magic link led to a file without a path (a pipe, a standard stream): another reference to that very file. */
+static struct file *reopen(struct walk *w, int flags, int *error)
+{
+	struct file *f = w->file;
+
+	if (flags & O_DIRECTORY) {
+		*error = -ENOTDIR;
+		return NULL;
+	}
+	w->file = NULL;
+	return f;
+}
+
+static bool stale(int error)
+{
+	return error == -ENOENT || error == -ELOOP || error == -ENOTDIR || error == -EISDIR;
+}
+
+static struct file *open_existing(int dirfd, const char *path, int flags, unsigned walk_flags, int *error)
+{
+	struct file *f = NULL;
+	struct walk w;
+
+	if (!(flags & O_NOFOLLOW))
+		walk_flags |= WALK_FOLLOW;
+	if (flags & O_DIRECTORY)
+		walk_flags |= WALK_DIRECTORY;
+	for (unsigned trust = WALK_TRUST;; trust = 0) {
+		*error = path_walk_at(&w, dirfd, path, walk_flags | trust);
+		if (*error)
+			return NULL;
+		if (w.file)
+			f = reopen(&w, flags, error);
+		else
+			f = open_dentry(w.dentry, flags, error);
+		if (!f && trust && w.dentry && w.dentry->mount->handle >= 0 && stale(*error)) {
+			d_forget(w.dentry);
+			walk_done(&w);
+			continue;
+		}
+		walk_done(&w);
+		return f;
+	}
+}
+
+/* The last component of a WALK_PARENT walk, mounts crossed, one reference: NULL in *out if there is none. */
+static int lookup_last(struct walk *w, enum lookup_trust trust, struct dentry **out)
+{
+	struct dentry *d;
+	struct statx st;
+	int err = d_lookup(w->dentry, w->name, w->name_size, trust, &d, &st);
+
+	*out = NULL;
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return err;
+	if (d->mounted) {
+		struct dentry *top = dentry_get(d->mounted);
+
+		dentry_put(d);
+		d = top;
+	}
+	if (d->inode)
+		*out = d;
+	else
+		dentry_put(d);
+	return 0;
+}
+
+/* One try of an O_CREAT open at the end of a WALK_PARENT walk: true to try again (a symlink was followed, or the host's
+ * side changed between look-up and creation). */
+static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries, struct file **f, int *error)
+{
+	struct dentry *d;
+	bool again = false;
+
+	if (w->last != LAST_NAME || w->trailing_slash) {
+		*error = -EISDIR;
+		return false;
+	}
+	*error = lookup_last(w, tries || (flags & O_EXCL) ? LOOKUP_FRESH : LOOKUP_TRUST, &d);
+	if (*error)
+		return false;
+	if (!d) {
+		if (w->dentry->mount->read_only)
+			*error = -EROFS;
+		else if (!w->dentry->inode->ops->create)
+			*error = -EACCES;
+		else
+			*f = w->dentry->inode->ops->create(w->dentry, w->name, w->name_size, flags, mode, error);
+		if (*f)
+			(*f)->flags &= ~(uint32_t)OPEN_ONLY;
+		return !*f && *error == -EEXIST && !(flags & O_EXCL);
+	}
+	if (flags & O_EXCL) {
+		*error = -EEXIST;
+	} else if (is_link(d->inode)) {
+		*error = flags & O_NOFOLLOW ? -ELOOP : walk_follow_last(w, d);
+		again = !*error;
+		if (again && w->file) {
+			*f = reopen(w, flags, error);
+			again = false;
+		}
+	} else if (is_dir(d->inode)) {
+		*error = -EISDIR;
+	} else {
+		*f = open_dentry(d, flags & ~O_CREAT, error);
+		again = !*f && stale(*error);
+		if (again)
+			d_forget(d);
+	}
+	dentry_put(d);
+	return again;
+}
+
+static struct file *open_create(int dirfd, const char *path, int flags, uint32_t mode, unsigned walk_flags, int *error)
+{
+	struct file *f = NULL;
+	struct walk w;
+
+	*error = path_walk_at(&w, dirfd, path, walk_flags | WALK_PARENT);
+	if (*error)
+		return NULL;
+	for (unsigned tries = 0; tries < 48 && create_step(&w, flags, mode, tries, &f, error); tries++)
+		;
+	walk_done(&w);
+	return f;
+}
+
+static struct file *open_unnamed(int dirfd, const char *path, int flags, uint32_t mode, unsigned walk_flags, int *error)
+{
+	struct file *f = NULL;
+	struct walk w;
+
+	if ((flags & O_ACCMODE) == O_RDONLY) {
+		*error = -EINVAL;
+		return NULL;
+	}
+	*error = path_walk_at(&w, dirfd, path, walk_flags | WALK_FOLLOW | WALK_DIRECTORY);
+	if (*error)
+		return NULL;
+	*error = -EOPNOTSUPP;
+	if (w.dentry->mount->read_only)
+		*error = -EROFS;
+	else if (w.dentry->inode->ops->create)
+		f = w.dentry->inode->ops->create(w.dentry, NULL, 0, flags & ~O_TMPFILE, mode, error);
+	walk_done(&w);
+	return f;
+}
+
+struct file *open_how(int dirfd, const char *path, int flags, int mode, unsigned walk_flags, int *error)
+{
+	uint32_t perms = (uint32_t)mode & 07777 & ~process_umask();
+
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return open_unnamed(dirfd, path, flags, perms, walk_flags, error);
+	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY)) {
+		*error = -EINVAL;
+		return NULL;
+	}
+	if (flags & O_CREAT)
+		return open_create(dirfd, path, flags, perms, walk_flags, error);
+	return open_existing(dirfd, path, flags, walk_flags, error);
+}
+
+struct file *vfs_openat(int dirfd, const char *path, int flags, int mode, int *error)
+{
+	return open_how(dirfd, path, flags, mode, 0, error);
+}
+
+struct file *vfs_open(const char *path, int flags, int mode, int *error)
+{
+	return open_how(AT_FDCWD, path, flags, mode, 0, error);
+}
+
+int vfs_check_executable(struct file *f)
+{
+	struct statx st;
+	int err = file_stat(f, &st);
+
+	if (err)
+		return err;
+	return S_ISREG(st.stx_mode) && (st.stx_mode & 0111) ? 0 : -EACCES;
+}
+
+struct inode *vfs_socket_bind(const char *path, int mode, int *error)
+{
+	struct mem_inode *inode = NULL;
+	struct walk w;
+
+	*error = path_walk(&w, NULL, path, WALK_PARENT);
+	if (*error)
+		return NULL;
+	if (w.last != LAST_NAME || w.trailing_slash)
+		*error = -EADDRINUSE;
+	else if (w.dentry->mount->read_only)
+		*error = -EROFS;
+	else if (w.dentry->inode->ops != &memfs_ops)
+		*error = -EPERM;
+	else if (!(inode = mem_inode_new(w.dentry->mount, S_IFSOCK | ((uint32_t)mode & 07777 & ~process_umask()))))
+		*error = -ENOMEM;
+	if (!*error) {
+		inode_get(&inode->base);
+		*error = mem_enter(w.dentry, w.name, w.name_size, inode, NULL);
+		if (*error) {
+			inode_put(&inode->base);
+			*error = *error == -EEXIST ? -EADDRINUSE : *error;
+		}
+	}
+	walk_done(&w);
+	return *error ? NULL : &inode->base;
+}
+
+struct inode *vfs_socket_lookup(const char *path, int *error)
+{
+	struct inode *inode = NULL;
+	struct walk w;
+
+	*error = path_walk(&w, NULL, path, WALK_FOLLOW);
+	if (*error)
+		return NULL;
+	if (w.dentry && S_ISSOCK(w.dentry->inode->mode))
+		inode = inode_get(w.dentry->inode);
+	else
+		*error = -ECONNREFUSED;
+	walk_done(&w);
+	return inode;
+}
