@@ -319,12 +319,10 @@ static int unix_connect(struct file *f, const struct sockaddr_any *addr)
 		set_peer(s, NULL);
 		return 0;
 	}
-	to = unix_name_lookup(addr, &err);
+	to = unix_name_lookup(addr, s->socket.type, &err);
 	if (!to)
 		return err;
-	if (to->socket.type != s->socket.type) {
-		err = -EPROTOTYPE;
-	} else if (unix_connects(s)) {
+	if (unix_connects(s)) {
 		err = connect_to(f, to);
 	} else {
 		err = to->peer && to->peer != s ? -EPERM : 0;

@@ -31,6 +31,7 @@ struct unix_name {
 	struct list link;	  /* g_names */
 	struct unix_sock *owner;  /* who is bound to it, NULL when that is gone; g_names */
 	struct inode *inode;	  /* path names: owned reference; NULL for abstract ones */
+	int type;		  /* SOCK_*: each has abstract names of its own */
 	uint32_t refs;		  /* atomic */
 	uint32_t size;		  /* of addr as getsockname tells it */
 	union {
@@ -114,8 +115,8 @@ int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t 
 
 /* unix_name.c */
 nodiscard int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr);
-/* The socket bound to an address: new reference, or NULL with *error. */
-struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int *error);
+/* The socket of a type that is bound to an address: new reference, or NULL with *error. */
+struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int type, int *error);
 void unix_name_unbind(struct unix_sock *s); /* the owner closes: the name is free again */
 struct unix_name *unix_name_get(struct unix_name *n);
 void unix_name_put(struct unix_name *n);

@@ -50,7 +50,6 @@ static ssize_t try_send(void *ctx)
 static struct unix_sock *find_receiver(struct unix_sock *s, struct socket_msg *msg, int *error)
 {
 	struct sockaddr_any addr;
-	struct unix_sock *to;
 
 	if (!msg->name || !msg->name_size || unix_connects(s)) {
 		*error = -ENOTCONN;
@@ -59,13 +58,7 @@ static struct unix_sock *find_receiver(struct unix_sock *s, struct socket_msg *m
 	*error = sockaddr_from_user(&addr, msg->name, msg->name_size);
 	if (*error)
 		return NULL;
-	to = unix_name_lookup(&addr, error);
-	if (to && to->socket.type != s->socket.type) {
-		unix_put(to);
-		*error = -EPROTOTYPE;
-		return NULL;
-	}
-	return to;
+	return unix_name_lookup(&addr, s->socket.type, error);
 }
 
 static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg, size_t size, int *error)
@@ -200,8 +193,6 @@ static ssize_t deliver(struct unix_sock *s, struct unix_msg *m, struct socket_ms
 		return -EFAULT;
 	if (n < m->size)
 		msg->flags |= MSG_TRUNC;
-	if (unix_connects(s))
-		msg->flags |= MSG_EOR;
 	if (unix_name_to_msg(m->from, msg))
 		return -EFAULT;
 	if (!s->passcred)

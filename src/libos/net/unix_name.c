@@ -25,7 +25,7 @@ void unix_name_put(struct unix_name *n)
 	kfree(n);
 }
 
-static struct unix_name *name_alloc(const struct sockaddr_any *addr)
+static struct unix_name *name_alloc(const struct sockaddr_any *addr, int type)
 {
 	struct unix_name *n = kzalloc(sizeof(*n));
 
@@ -33,6 +33,7 @@ static struct unix_name *name_alloc(const struct sockaddr_any *addr)
 		return NULL;
 	list_init(&n->link);
 	n->refs = 1;
+	n->type = type;
 	n->size = addr->size;
 	memcpy(n->bytes, &addr->storage, MIN((size_t)addr->size, sizeof(n->addr)));
 	return n;
@@ -44,12 +45,14 @@ static bool is_path(const struct sockaddr_any *addr)
 }
 
 /* g_names_lock held. */
-static struct unix_name *find(const struct sockaddr_any *addr, const struct inode *inode)
+static struct unix_name *find(const struct sockaddr_any *addr, int type, const struct inode *inode)
 {
 	list_for_each(at, &g_names) {
 		struct unix_name *n = list_entry(at, struct unix_name, link);
 
-		if (inode ? n->inode == inode : !n->inode && n->size == addr->size && !memcmp(n->bytes, &addr->storage, n->size))
+		if (inode ? n->inode == inode :
+			    !n->inode && n->type == type && n->size == addr->size &&
+				    !memcmp(n->bytes, &addr->storage, n->size))
 			return n;
 	}
 	return NULL;
@@ -66,19 +69,27 @@ static void invent(struct unix_name *n)
 		probe.family = AF_UNIX;
 		probe.size = UNIX_PATH_OFFSET + 6;
 		(void)format(((struct sockaddr_un *)&probe.storage)->sun_path + 1, 6, "%05x", g_next++ & 0xfffff);
-	} while (find(&probe, NULL));
+	} while (find(&probe, n->type, NULL));
 	n->size = probe.size;
 	memcpy(n->bytes, &probe.storage, probe.size);
 }
 
-/* Makes the node in the file system and the address with its terminating zero. */
-static int bind_path(struct unix_name *n)
+/* Makes the node in the file system and the address with its terminating zero. A socket that has a name already gets no
+ * other, but a path that is taken is the error that Linux finds first. */
+static int bind_path(struct unix_name *n, bool has_name)
 {
+	const char *path = (const char *)n->bytes + UNIX_PATH_OFFSET;
 	int err;
 
 	n->bytes[n->size] = 0; /* bytes has one more than the longest address */
-	n->size = UNIX_PATH_OFFSET + (uint32_t)strlen((char *)n->bytes + UNIX_PATH_OFFSET) + 1;
-	n->inode = vfs_socket_bind((char *)n->bytes + UNIX_PATH_OFFSET, 0777 & ~(int)current()->process->fs->umask, &err);
+	n->size = UNIX_PATH_OFFSET + (uint32_t)strlen(path) + 1;
+	if (has_name) {
+		struct inode *taken = vfs_socket_lookup(path, &err);
+
+		inode_put(taken);
+		return taken || err == -ECONNREFUSED ? -EADDRINUSE : -EINVAL;
+	}
+	n->inode = vfs_socket_bind(path, 0777 & ~(int)current()->process->fs->umask, &err);
 	return n->inode ? 0 : err == -EEXIST ? -EADDRINUSE : err;
 }
 
@@ -89,19 +100,15 @@ int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr)
 
 	if (addr->family != AF_UNIX || addr->size < UNIX_PATH_OFFSET || addr->size > sizeof(struct sockaddr_un))
 		return -EINVAL;
-	n = name_alloc(addr);
+	n = name_alloc(addr, s->socket.type);
 	if (!n)
 		return -ENOMEM;
-	mutex_lock(&s->lock);
-	if (s->name)
-		err = -EINVAL;
-	mutex_unlock(&s->lock);
-	if (!err && addr->size > UNIX_PATH_OFFSET && is_path(addr))
-		err = bind_path(n);
+	if (addr->size > UNIX_PATH_OFFSET && is_path(addr))
+		err = bind_path(n, __atomic_load_n(&s->name, __ATOMIC_RELAXED) != NULL);
 	mutex_lock(&g_names_lock);
 	if (!err && addr->size == UNIX_PATH_OFFSET)
 		invent(n);
-	if (!err && !n->inode && find(addr, NULL))
+	if (!err && !n->inode && find(addr, s->socket.type, NULL))
 		err = -EADDRINUSE;
 	mutex_lock(&s->lock);
 	if (!err && s->name)
@@ -118,7 +125,7 @@ int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr)
 	return err;
 }
 
-struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int *error)
+struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int type, int *error)
 {
 	struct inode *inode = NULL;
 	struct unix_sock *s = NULL;
@@ -138,7 +145,7 @@ struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int *error)
 			return NULL;
 	}
 	mutex_lock(&g_names_lock);
-	n = find(addr, inode);
+	n = find(addr, type, inode);
 	if (n && n->owner) {
 		s = n->owner;
 		unix_get(s);
@@ -146,6 +153,11 @@ struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int *error)
 	mutex_unlock(&g_names_lock);
 	inode_put(inode);
 	*error = -ECONNREFUSED;
+	if (s && s->socket.type != type) {
+		unix_put(s);
+		s = NULL;
+		*error = -EPROTOTYPE;
+	}
 	return s;
 }
 
