@@ -35,7 +35,7 @@ int user_path(const struct cvm *c, char *dst, uint64_t dst_size, struct gaddr sr
 {
 	if (size >= dst_size)
 		return -ENAMETOOLONG_;
-	if (user_in(c, dst, src, size))
+	if (size && user_in(c, dst, src, size)) /* no path: the address means nothing */
 		return -EFAULT_;
 	dst[size] = 0;
 	return strlen(dst) == size ? 0 : -EINVAL_;
