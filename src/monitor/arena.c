@@ -5,6 +5,7 @@
 #include <linux/mman.h>
 
 #include "host/syscall.h"
+#include "monitor/monitor.h"
 
 struct arena *g_arena;
 uint32_t g_key0_canary;

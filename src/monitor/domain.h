@@ -6,20 +6,27 @@
 #ifndef MONITOR_DOMAIN_H
 #define MONITOR_DOMAIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cvm;
+struct vcpu_page;
 
 /* Finds out what the machine has, prepares public read-only memory. 0, or -errno with a remedy in *why. */
 int domain_init(uint32_t insecure, const char **why);
 /* Gives the cVM a domain of its own (its key, and the register value its threads run with). */
 int domain_create(struct cvm *c);
 void domain_destroy(struct cvm *c);
+/* The part of a thread's vCPU page that the mechanism's gates read. */
+void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v);
 /* Makes [addr, addr+size) accessible with `prot` (PROT_*) in the cVM's domain and no other. */
 int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot);
 /* Makes memory readable by every domain, writable by the monitor alone. */
 int domain_publish(uint64_t addr, uint64_t size, int prot);
 /* Rewrites a signal frame's domain register so that returning from the handler runs as the monitor. */
 void domain_frame_to_monitor(void *xsave_area);
+
+/* Is this one of the privileged instructions that the gates are made of? */
+bool domain_owns_instruction(uint64_t addr);
 
 #endif

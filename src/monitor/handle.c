@@ -4,6 +4,7 @@
  * file under a running call.
  */
 #include "host/syscall.h"
+#include "monitor/monitor.h"
 
 #define HANDLE_RELEASING 0x80000000u /* refs while the last holder closes the descriptor */
 

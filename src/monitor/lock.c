@@ -2,6 +2,7 @@
 #include <linux/futex.h>
 
 #include "host/syscall.h"
+#include "monitor/monitor.h"
 
 void lock_take(struct lock *l)
 {

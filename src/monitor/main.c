@@ -113,18 +113,6 @@ _Static_assert(sizeof(struct procmap_query) == 104, "linux/fs.h");
 #define VMA_EXECUTABLE 0x04u
 #define COVERING_OR_NEXT 0x10u
 
-extern char gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], gs_load_label[] __asm__("gs_load"),
-	xrstor_insn[];
-
-/* The instructions that the gates are made of are the only forbidden ones in the process. */
-static bool is_gate_instruction(uint64_t addr)
-{
-	uint64_t gs = (uint64_t)gs_load_label;
-
-	return addr == (uint64_t)gate_wrpkru_in || addr == (uint64_t)gate_wrpkru_out || addr == (uint64_t)enter_wrpkru ||
-	       addr == (uint64_t)xrstor_insn || (addr >= gs && addr < gs + 3);
-}
-
 static void check_executable(uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start; at < end;) {
@@ -132,7 +120,7 @@ static void check_executable(uint64_t start, uint64_t end)
 		if (found < 0)
 			return;
 		at += (uint64_t)found;
-		if (!is_gate_instruction(at))
+		if (!domain_owns_instruction(at))
 			fail("the process contains a forbidden instruction outside the gates: this kernel's vDSO or this build "
 			     "cannot be used", 0);
 		at++;

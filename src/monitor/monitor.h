@@ -116,8 +116,8 @@ struct cvm {
 	uint32_t state;	  /* enum cvm_state; supervisor */
 	uint32_t dying;	  /* atomic: cvm_end was called */
 	uint64_t base;	  /* of the slot */
-	int32_t pkey;
-	uint32_t pkru;
+	int32_t domain;		  /* the mechanism's number for it (a protection key), 0 if none */
+	uint32_t domain_register; /* what its threads run with */
 	uint64_t cookie[2];
 	const struct launch_cvm *config; /* in the arena's copy of the description */
 
@@ -162,8 +162,6 @@ struct arena {
 	int32_t pid;
 	int32_t wake_fd;  /* eventfd: a cVM lost its last thread */
 	int32_t proc_fd;  /* /proc/self/fd, O_PATH */
-	int32_t public_key;
-	uint32_t pkru_offset; /* of PKRU in a standard-format XSAVE area; 0 without keys */
 	uint64_t xsave_mask, xsave_size;
 	uint32_t host_cpus;
 	uint64_t host_memory;

@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 
 #include "host/syscall.h"
+#include "monitor/monitor.h"
 
 #define ARG_LOW(n) (offsetof(struct seccomp_data, args) + 8 * (n))
 #define ARG_HIGH(n) (ARG_LOW(n) + 4)

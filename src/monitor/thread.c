@@ -52,7 +52,7 @@ static void vcpu_fill(struct thread *t)
 	v->xrstor_gate = (uint64_t)xrstor_gate;
 	v->libos_thread = t->start.libos_thread;
 	v->monitor_thread = (uint64_t)t;
-	v->pkru = t->cvm->pkru;
+	domain_vcpu_fill(t->cvm, v);
 	v->id = t->id;
 }
 

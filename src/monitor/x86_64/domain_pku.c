@@ -7,7 +7,9 @@
 #include <linux/mman.h>
 #include <cpuid.h>
 
+#include "base/forbidden.h"
 #include "host/syscall.h"
+#include "monitor/monitor.h"
 
 #define PKRU_BITS(key, bits) ((uint32_t)(bits) << (2 * (key)))
 #define PKRU_ACCESS_DISABLE 1u
@@ -16,6 +18,9 @@
 extern uint8_t gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], enter_tail_end[];
 extern uint8_t gate_check_in[], gate_check_in_end[], gate_check_out[], gate_check_out_end[];
 extern uint8_t enter_check[], enter_check_end[], xrstor_insn[], xrstor_gate[], xrstor_check[], xrstor_check_end[];
+
+static int32_t g_public_key;
+static uint32_t g_pkru_offset; /* of PKRU in a standard-format XSAVE area; 0 without keys */
 
 static void fill_nops(uint8_t *from, uint8_t *to)
 {
@@ -77,13 +82,13 @@ int domain_init(uint32_t flags, const char **why)
 		return -ENODEV_;
 	}
 	__cpuid_count(0xd, 9, a, b, c, d);
-	g_arena->pkru_offset = b;
+	g_pkru_offset = b;
 	long key = host(__NR_pkey_alloc, 0, 0);
 	if (key <= 0) {
 		*why = "pkey_alloc failed: another library of this process holds the keys";
 		return -ENODEV_;
 	}
-	g_arena->public_key = (int32_t)key;
+	g_public_key = (int32_t)key;
 	return 0;
 }
 
@@ -94,36 +99,49 @@ int domain_create(struct cvm *c)
 	long key = host(__NR_pkey_alloc, 0, 0);
 	if (key <= 0)
 		return -EAGAIN_;
-	c->pkey = (int32_t)key;
-	c->pkru = ~0u & ~PKRU_BITS(key, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE) &
-		  ~PKRU_BITS(g_arena->public_key, PKRU_ACCESS_DISABLE);
+	c->domain = (int32_t)key;
+	c->domain_register = ~0u & ~PKRU_BITS(key, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE) &
+		  ~PKRU_BITS(g_public_key, PKRU_ACCESS_DISABLE);
 	return 0;
 }
 
 void domain_destroy(struct cvm *c)
 {
-	if (c->pkey > 0)
-		host(__NR_pkey_free, c->pkey);
-	c->pkey = 0;
-	c->pkru = 0;
+	if (c->domain > 0)
+		host(__NR_pkey_free, c->domain);
+	c->domain = 0;
+	c->domain_register = 0;
 }
 
 int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot)
 {
 	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
 		return (int)host(__NR_mprotect, addr, size, prot);
-	return (int)host(__NR_pkey_mprotect, addr, size, prot, c->pkey);
+	return (int)host(__NR_pkey_mprotect, addr, size, prot, c->domain);
 }
 
 int domain_publish(uint64_t addr, uint64_t size, int prot)
 {
 	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
 		return 0;
-	return (int)host(__NR_pkey_mprotect, addr, size, prot, g_arena->public_key);
+	return (int)host(__NR_pkey_mprotect, addr, size, prot, g_public_key);
 }
 
 void domain_frame_to_monitor(void *xsave_area)
 {
-	if (g_arena->pkru_offset)
-		*(uint32_t *)((char *)xsave_area + g_arena->pkru_offset) = 0;
+	if (g_pkru_offset)
+		*(uint32_t *)((char *)xsave_area + g_pkru_offset) = 0;
+}
+
+void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v)
+{
+	v->pkru = c->domain_register;
+}
+
+bool domain_owns_instruction(uint64_t addr)
+{
+	uint64_t gs = (uint64_t)gs_load;
+
+	return addr == (uint64_t)gate_wrpkru_in || addr == (uint64_t)gate_wrpkru_out || addr == (uint64_t)enter_wrpkru ||
+	       addr == (uint64_t)xrstor_insn || (addr >= gs && addr < gs + FORBIDDEN_LENGTH);
 }
