@@ -30,7 +30,7 @@ int signal_take(struct thread *t, sigmask_t set, siginfo_t *info);
 void signal_action_changed(struct process *p, int sig);
 /* To the thread with that number (sig 0 only looks): 0, -ESRCH, -EAGAIN. */
 int signal_send_tid(struct process *p, int32_t tid, int sig, const siginfo_t *info);
-const char *signal_name(int sig); /* "SIGSEGV"; "signal 70" never happens: "SIGRT" for the rest */
+const char *signal_name(int sig); /* "SIGSEGV" */
 
 /* signal/frame.c: 0, or -EFAULT when the program's stack cannot take the frame. */
 nodiscard int signal_frame_push(struct thread *t, struct regs *r, const siginfo_t *info,

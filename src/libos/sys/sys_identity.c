@@ -1,0 +1,212 @@
+/*
+ * User and group numbers, and capabilities: what the program is told, and its moves among its own numbers. Nothing in
+ * the libOS or the monitor grants anything for them; uid 0 here has no capability of Linux, and says so. Entry points of
+ * the system call table.
+ */
+#include "core/uaccess.h"
+#include "sys/syscalls.h"
+
+#include <linux/capability.h>
+
+#define KEEP ((uint32_t)-1)
+
+long sys_getuid(struct regs *r)
+{
+	(void)r;
+	return current()->process->uid;
+}
+
+long sys_geteuid(struct regs *r)
+{
+	(void)r;
+	return current()->process->euid;
+}
+
+long sys_getgid(struct regs *r)
+{
+	(void)r;
+	return current()->process->gid;
+}
+
+long sys_getegid(struct regs *r)
+{
+	(void)r;
+	return current()->process->egid;
+}
+
+static long put_three(struct regs *r, uint32_t a, uint32_t b, uint32_t c)
+{
+	if (put_user(a, (uint32_t *)r->rdi) || put_user(b, (uint32_t *)r->rsi))
+		return -EFAULT;
+	return put_user(c, (uint32_t *)r->rdx);
+}
+
+long sys_getresuid(struct regs *r)
+{
+	struct process *p = current()->process;
+
+	return put_three(r, p->uid, p->euid, p->suid);
+}
+
+long sys_getresgid(struct regs *r)
+{
+	struct process *p = current()->process;
+
+	return put_three(r, p->gid, p->egid, p->sgid);
+}
+
+/* Real, effective and saved id; effective user 0 may take any (as with CAP_SETUID: programs that drop privileges). */
+struct ids {
+	uint32_t *real, *effective, *saved;
+};
+
+static struct ids user_ids(struct process *p)
+{
+	return (struct ids){ &p->uid, &p->euid, &p->suid };
+}
+
+static struct ids group_ids(struct process *p)
+{
+	return (struct ids){ &p->gid, &p->egid, &p->sgid };
+}
+
+static bool may_take(const struct process *p, const struct ids *i, uint32_t id)
+{
+	return id == KEEP || p->euid == 0 || id == *i->real || id == *i->effective || id == *i->saved;
+}
+
+static long set_three(struct process *p, struct ids i, uint32_t real, uint32_t effective, uint32_t saved)
+{
+	long err = 0;
+
+	mutex_lock(&p->lock);
+	if (!may_take(p, &i, real) || !may_take(p, &i, effective) || !may_take(p, &i, saved)) {
+		err = -EPERM;
+	} else {
+		*i.real = real == KEEP ? *i.real : real;
+		*i.saved = saved == KEEP ? *i.saved : saved;
+		*i.effective = effective == KEEP ? *i.effective : effective;
+	}
+	mutex_unlock(&p->lock);
+	return err;
+}
+
+static long set_one(struct process *p, struct ids i, uint32_t id)
+{
+	if (id == KEEP)
+		return -EINVAL;
+	return p->euid == 0 ? set_three(p, i, id, id, id) : set_three(p, i, KEEP, id, KEEP);
+}
+
+/* setreuid(2): the saved id follows when the real one is set, or the effective one to something new. */
+static long set_two(struct process *p, struct ids i, uint32_t real, uint32_t effective)
+{
+	bool follow = real != KEEP || (effective != KEEP && effective != *i.real);
+	uint32_t saved = effective == KEEP ? *i.effective : effective;
+
+	return set_three(p, i, real, effective, follow ? saved : KEEP);
+}
+
+long sys_setuid(struct regs *r)
+{
+	return set_one(current()->process, user_ids(current()->process), (uint32_t)r->rdi);
+}
+
+long sys_setgid(struct regs *r)
+{
+	return set_one(current()->process, group_ids(current()->process), (uint32_t)r->rdi);
+}
+
+long sys_setreuid(struct regs *r)
+{
+	return set_two(current()->process, user_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi);
+}
+
+long sys_setregid(struct regs *r)
+{
+	return set_two(current()->process, group_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi);
+}
+
+long sys_setresuid(struct regs *r)
+{
+	return set_three(current()->process, user_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi,
+			 (uint32_t)r->rdx);
+}
+
+long sys_setresgid(struct regs *r)
+{
+	return set_three(current()->process, group_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi,
+			 (uint32_t)r->rdx);
+}
+
+/* The file system ids are always the effective ones. */
+long sys_setfsuid(struct regs *r)
+{
+	(void)r;
+	return current()->process->euid;
+}
+
+long sys_setfsgid(struct regs *r)
+{
+	(void)r;
+	return current()->process->egid;
+}
+
+/* No supplementary groups: dropping them all is what privilege-dropping programs ask for. */
+long sys_getgroups(struct regs *r)
+{
+	return (int)r->rdi < 0 ? -EINVAL : 0;
+}
+
+long sys_setgroups(struct regs *r)
+{
+	if (current()->process->euid != 0)
+		return -EPERM;
+	return (int)r->rdi < 0 || (int)r->rdi > 65536 ? -EINVAL : 0;
+}
+
+static long cap_header(struct regs *r, int *words)
+{
+	struct __user_cap_header_struct h;
+
+	if (get_user(h, (void *)r->rdi))
+		return -EFAULT;
+	switch (h.version) {
+	case _LINUX_CAPABILITY_VERSION_1: *words = _LINUX_CAPABILITY_U32S_1; break;
+	case _LINUX_CAPABILITY_VERSION_2:
+	case _LINUX_CAPABILITY_VERSION_3: *words = _LINUX_CAPABILITY_U32S_3; break;
+	default:
+		h.version = _LINUX_CAPABILITY_VERSION_3;
+		return put_user(h, (struct __user_cap_header_struct *)r->rdi) ? -EFAULT : -EINVAL;
+	}
+	return h.pid == 0 || h.pid == current()->tid || h.pid == current()->process->pid ? 0 : -ESRCH;
+}
+
+long sys_capget(struct regs *r)
+{
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	int words = 0;
+	long err = cap_header(r, &words);
+
+	if (err)
+		return err == -EINVAL && !r->rsi ? 0 : err;
+	memset(data, 0, sizeof(data));
+	return r->rsi ? copy_to_user((void *)r->rsi, data, (size_t)words * sizeof(data[0])) : 0;
+}
+
+/* Only less than nothing can be asked for. */
+long sys_capset(struct regs *r)
+{
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	int words = 0;
+	long err = cap_header(r, &words);
+
+	if (err)
+		return err;
+	if (copy_from_user(data, (void *)r->rsi, (size_t)words * sizeof(data[0])))
+		return -EFAULT;
+	for (int i = 0; i < words; i++)
+		if (data[i].effective || data[i].permitted || data[i].inheritable)
+			return -EPERM;
+	return 0;
+}
