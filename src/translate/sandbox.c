@@ -45,6 +45,7 @@ int sandbox_enter(void)
 		ALLOW(SYS_munmap),
 		ALLOW(SYS_madvise),
 		ALLOW(SYS_futex),
+		ALLOW(SYS_getrandom), /* malloc's first call */
 		ALLOW(SYS_exit),
 		ALLOW(SYS_exit_group),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
