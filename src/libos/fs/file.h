@@ -43,6 +43,7 @@ struct file_ops {
 	int (*flock)(struct file *f, int operation);
 	void (*on_close)(struct file *f); /* each close(2) of a descriptor (POSIX locks); may be NULL */
 	void (*release)(struct file *f); /* last reference gone; frees private data, not `f` */
+	bool positioned; /* read and write move file->pos, one at a time under pos_lock (never for what may block) */
 };
 
 struct file {

@@ -180,6 +180,7 @@ static void hostfile_release(struct file *f)
 
 const struct file_ops hostfile_ops = {
 	.name = "hostfs",
+	.positioned = true,
 	.read = hostfile_read,
 	.write = hostfile_write,
 	.seek = hostfile_seek,

@@ -186,6 +186,7 @@ static void memfile_release(struct file *f)
 
 const struct file_ops memfile_ops = {
 	.name = "tmpfs",
+	.positioned = true,
 	.read = memfile_read,
 	.write = memfile_write,
 	.seek = memfile_seek,

@@ -1,0 +1,390 @@
+/*
+ * System calls that change attributes and sizes: chmod, chown, utimes, truncate, fallocate, and the sync family; and
+ * those that a file system without extended attributes refuses.
+ */
+#include "core/hostcall.h"
+#include "core/uaccess.h"
+#include "fs/hostfile.h"
+#include "sys/syscalls.h"
+#include <linux/falloc.h>
+
+static int attr_path(int dirfd, const char *user_path, unsigned walk_flags, const struct attr *a)
+{
+	struct walk w;
+	char *path;
+	int err = path_from_user(user_path, &path);
+
+	if (err)
+		return err;
+	err = path_walk_at(&w, dirfd, path, walk_flags);
+	pathbuf_put(path);
+	if (err)
+		return err;
+	if (!w.dentry)
+		err = w.file->dentry ? dentry_setattr(w.file->dentry, a) : 0;
+	else if ((a->valid & ATTR_MODE) && is_link(w.dentry->inode))
+		err = -EOPNOTSUPP;
+	else
+		err = dentry_setattr(w.dentry, a);
+	walk_done(&w);
+	return err;
+}
+
+/* On an open host file its own handle is the right object even if the name is gone. */
+static int attr_host(struct file *f, const struct attr *a)
+{
+	int h = hostfile_handle(f);
+	long err = 0;
+
+	if (a->valid & (ATTR_UID | ATTR_GID))
+		err = hostcall(HC_file_chown, h, a->valid & ATTR_UID ? (long)a->uid : -1,
+			       a->valid & ATTR_GID ? (long)a->gid : -1);
+	if (!err && (a->valid & ATTR_MODE))
+		err = hostcall(HC_file_chmod, h, a->mode & 07777);
+	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {
+		static const struct timespec omit = { 0, UTIME_OMIT };
+		struct timespec times[2] = { a->valid & ATTR_ATIME ? a->times[0] : omit,
+					     a->valid & ATTR_MTIME ? a->times[1] : omit };
+
+		err = hostcall(HC_file_utimes, h, times);
+	}
+	return (int)err;
+}
+
+static int attr_fd(int fd, const struct attr *a)
+{
+	struct file *f = fd_get(fd);
+	int err = -EROFS;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH) {
+		err = -EBADF;
+	} else if (!f->dentry) {
+		err = f->ops == &stream_ops ? -EPERM : 0;
+	} else if (!f->dentry->mount->read_only) {
+		if (f->dentry->mount->type == BOOT_MOUNT_HOST && (f->ops == &hostfile_ops || f->ops == &hostdir_ops))
+			err = attr_host(f, a);
+		if (err == -EROFS || err == -EBADF) /* opened for reading only: by name */
+			err = dentry_setattr(f->dentry, a);
+	}
+	file_put(f);
+	return err;
+}
+
+static struct attr mode_attr(long mode)
+{
+	return (struct attr){ .valid = ATTR_MODE, .mode = (uint32_t)mode & 07777 };
+}
+
+long sys_chmod(struct regs *r)
+{
+	struct attr a = mode_attr(arg(r, 1));
+
+	return attr_path(AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW, &a);
+}
+
+long sys_fchmod(struct regs *r)
+{
+	struct attr a = mode_attr(arg(r, 1));
+
+	return attr_fd((int)arg(r, 0), &a);
+}
+
+long sys_fchmodat(struct regs *r)
+{
+	struct attr a = mode_attr(arg(r, 2));
+
+	return attr_path((int)arg(r, 0), (const char *)arg(r, 1), WALK_FOLLOW, &a);
+}
+
+static struct attr owner_attr(long uid, long gid)
+{
+	struct attr a = { .uid = (uint32_t)uid, .gid = (uint32_t)gid };
+
+	a.valid = (a.uid != UINT32_MAX ? ATTR_UID : 0) | (a.gid != UINT32_MAX ? ATTR_GID : 0);
+	return a;
+}
+
+long sys_chown(struct regs *r)
+{
+	struct attr a = owner_attr(arg(r, 1), arg(r, 2));
+
+	return attr_path(AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW, &a);
+}
+
+long sys_lchown(struct regs *r)
+{
+	struct attr a = owner_attr(arg(r, 1), arg(r, 2));
+
+	return attr_path(AT_FDCWD, (const char *)arg(r, 0), 0, &a);
+}
+
+long sys_fchown(struct regs *r)
+{
+	struct attr a = owner_attr(arg(r, 1), arg(r, 2));
+
+	return attr_fd((int)arg(r, 0), &a);
+}
+
+long sys_fchownat(struct regs *r)
+{
+	struct attr a = owner_attr(arg(r, 2), arg(r, 3));
+	int flags = (int)arg(r, 4);
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return attr_path((int)arg(r, 0), (const char *)arg(r, 1),
+			 (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &a);
+}
+
+/* What utimensat(2) means by its two times; NULL is now. */
+static int times_attr(struct attr *a, const struct timespec *times)
+{
+	struct timespec now;
+
+	current_time(&now);
+	*a = (struct attr){ .valid = ATTR_ATIME | ATTR_MTIME, .times = { now, now } };
+	for (int i = 0; times && i < 2; i++) {
+		if (times[i].tv_nsec == UTIME_OMIT)
+			a->valid &= i ? ~ATTR_MTIME : ~ATTR_ATIME;
+		else if (times[i].tv_nsec < 0 || (times[i].tv_nsec >= NSEC_PER_SEC && times[i].tv_nsec != UTIME_NOW))
+			return -EINVAL;
+		else if (times[i].tv_nsec != UTIME_NOW)
+			a->times[i] = times[i];
+	}
+	return 0;
+}
+
+static long do_utimes(int dirfd, const char *path, const struct timespec *times, int flags)
+{
+	struct attr a;
+	int err = times_attr(&a, times);
+
+	if (err || (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
+		return err ? err : -EINVAL;
+	if (!path)
+		return dirfd == AT_FDCWD ? -EFAULT : flags ? -EINVAL : attr_fd(dirfd, &a);
+	if (!a.valid)
+		return 0;
+	return attr_path(dirfd, path,
+			 (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &a);
+}
+
+long sys_utimensat(struct regs *r)
+{
+	struct timespec times[2];
+
+	if (arg(r, 2) && copy_from_user(times, (void *)arg(r, 2), sizeof times))
+		return -EFAULT;
+	return do_utimes((int)arg(r, 0), (const char *)arg(r, 1), arg(r, 2) ? times : NULL, (int)arg(r, 3));
+}
+
+/* struct timeval[2] */
+static long microsecond_times(int dirfd, const char *path, const int64_t *user)
+{
+	int64_t tv[4];
+	struct timespec times[2];
+
+	if (!user)
+		return do_utimes(dirfd, path, NULL, 0);
+	if (copy_from_user(tv, user, sizeof tv))
+		return -EFAULT;
+	for (int i = 0; i < 2; i++) {
+		if (tv[2 * i + 1] < 0 || tv[2 * i + 1] >= 1000000)
+			return -EINVAL;
+		times[i] = (struct timespec){ tv[2 * i], tv[2 * i + 1] * 1000 };
+	}
+	return do_utimes(dirfd, path, times, 0);
+}
+
+long sys_utimes(struct regs *r)
+{
+	return microsecond_times(AT_FDCWD, (const char *)arg(r, 0), (const int64_t *)arg(r, 1));
+}
+
+long sys_futimesat(struct regs *r)
+{
+	return microsecond_times((int)arg(r, 0), (const char *)arg(r, 1), (const int64_t *)arg(r, 2));
+}
+
+long sys_utime(struct regs *r)
+{
+	struct timespec times[2] = { 0 };
+	int64_t seconds[2];
+
+	if (!arg(r, 1))
+		return do_utimes(AT_FDCWD, (const char *)arg(r, 0), NULL, 0);
+	if (copy_from_user(seconds, (void *)arg(r, 1), sizeof seconds))
+		return -EFAULT;
+	times[0].tv_sec = seconds[0];
+	times[1].tv_sec = seconds[1];
+	return do_utimes(AT_FDCWD, (const char *)arg(r, 0), times, 0);
+}
+
+long sys_truncate(struct regs *r)
+{
+	struct attr a = { .valid = ATTR_SIZE, .size = arg(r, 1) };
+	struct walk w;
+	char *path;
+	int err;
+
+	if (a.size < 0)
+		return -EINVAL;
+	err = path_from_user((const char *)arg(r, 0), &path);
+	if (err)
+		return err;
+	err = path_walk(&w, NULL, path, WALK_FOLLOW);
+	pathbuf_put(path);
+	if (err)
+		return err;
+	if (!w.dentry || !is_regular(w.dentry->inode))
+		err = w.dentry && is_dir(w.dentry->inode) ? -EISDIR : -EINVAL;
+	else
+		err = dentry_setattr(w.dentry, &a);
+	walk_done(&w);
+	return err;
+}
+
+long sys_ftruncate(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long err;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH)
+		err = -EBADF;
+	else if (arg(r, 1) < 0 || !f->ops->truncate || (f->flags & O_ACCMODE) == O_RDONLY)
+		err = -EINVAL;
+	else
+		err = f->ops->truncate(f, arg(r, 1));
+	file_put(f);
+	return err;
+}
+
+long sys_fallocate(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	off_t offset = arg(r, 2), size = arg(r, 3), end;
+	long err;
+
+	if (!f)
+		return -EBADF;
+	if (offset < 0 || size <= 0)
+		err = -EINVAL;
+	else if (__builtin_add_overflow(offset, size, &end))
+		err = -EFBIG;
+	else if ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == O_RDONLY)
+		err = -EBADF;
+	else if (!f->ops->allocate)
+		err = f->ops->seek ? -ENODEV : -ESPIPE;
+	else
+		err = f->ops->allocate(f, (int)arg(r, 1), offset, size);
+	file_put(f);
+	return err;
+}
+
+static long do_sync(int fd, bool data_only)
+{
+	struct file *f = fd_get(fd);
+	long err = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH)
+		err = -EBADF;
+	else if (f->ops->sync)
+		err = f->ops->sync(f, data_only);
+	file_put(f);
+	return err;
+}
+
+long sys_fsync(struct regs *r)
+{
+	return do_sync((int)arg(r, 0), false);
+}
+
+long sys_fdatasync(struct regs *r)
+{
+	return do_sync((int)arg(r, 0), true);
+}
+
+long sys_sync_file_range(struct regs *r)
+{
+	return do_sync((int)arg(r, 0), true);
+}
+
+long sys_syncfs(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->sync)
+		(void)!f->ops->sync(f, false);
+	file_put(f);
+	return 0;
+}
+
+/* A cVM may not make the host write back what is not its own; each file has fsync. */
+long sys_sync(struct regs *r)
+{
+	(void)r;
+	return 0;
+}
+
+static long check_fd(int fd)
+{
+	struct file *f = fd_get(fd);
+
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	return 0;
+}
+
+long sys_fadvise64(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long err = 0;
+
+	if (!f)
+		return -EBADF;
+	if (!f->ops->seek)
+		err = -ESPIPE;
+	else if (arg(r, 3) < 0 || arg(r, 3) > 5 || arg(r, 2) < 0)
+		err = -EINVAL;
+	file_put(f);
+	return err;
+}
+
+long sys_readahead(struct regs *r)
+{
+	return check_fd((int)arg(r, 0));
+}
+
+#define REFUSE(name, error)          \
+	long sys_##name(struct regs *r) \
+	{                            \
+		(void)r;             \
+		return -(error);     \
+	}
+
+REFUSE(setxattr, EOPNOTSUPP)
+REFUSE(lsetxattr, EOPNOTSUPP)
+REFUSE(fsetxattr, EOPNOTSUPP)
+REFUSE(getxattr, EOPNOTSUPP)
+REFUSE(lgetxattr, EOPNOTSUPP)
+REFUSE(fgetxattr, EOPNOTSUPP)
+REFUSE(listxattr, EOPNOTSUPP)
+REFUSE(llistxattr, EOPNOTSUPP)
+REFUSE(flistxattr, EOPNOTSUPP)
+REFUSE(removexattr, EOPNOTSUPP)
+REFUSE(lremovexattr, EOPNOTSUPP)
+REFUSE(fremovexattr, EOPNOTSUPP)
+REFUSE(name_to_handle_at, EOPNOTSUPP)
+REFUSE(open_by_handle_at, EPERM)
+REFUSE(mount, EPERM)
+REFUSE(umount2, EPERM)
+REFUSE(pivot_root, EPERM)

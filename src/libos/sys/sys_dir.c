@@ -1,0 +1,451 @@
+/*
+ * System calls that change or list directories, and the working directory. The order of checks is Linux's: an existing
+ * name is EEXIST even on a read-only mount, a missing one there is EROFS.
+ */
+#include "core/kheap.h"
+#include "core/uaccess.h"
+#include "fs/inode.h"
+#include "sys/syscalls.h"
+
+struct old_dirent {
+	uint64_t ino;
+	uint64_t off;
+	uint16_t reclen;
+	char name[];
+};
+
+struct new_dirent {
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
+static long list(struct file *f, void *buf, size_t size)
+{
+	long n;
+
+	if (!f->ops->getdents)
+		return f->flags & O_PATH ? -EBADF : -ENOTDIR;
+	mutex_lock(&f->pos_lock);
+	n = f->ops->getdents(f, buf, size);
+	mutex_unlock(&f->pos_lock);
+	return n;
+}
+
+long sys_getdents64(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long n;
+
+	if (!f)
+		return -EBADF;
+	n = list(f, (void *)arg(r, 1), (unsigned)arg(r, 2));
+	file_put(f);
+	return n;
+}
+
+/* The old form has the type behind the name and so needs no more room than the new one. */
+static void to_old(uint8_t *buf, long size)
+{
+	for (long at = 0; at < size;) {
+		struct new_dirent *e = (void *)(buf + at);
+		struct old_dirent *old = (void *)e;
+		uint16_t length = e->reclen;
+		uint8_t type = e->type;
+
+		memmove(old->name, e->name, length - offsetof(struct new_dirent, name));
+		buf[at + length - 1] = type;
+		at += length;
+	}
+}
+
+long sys_getdents(struct regs *r)
+{
+	size_t size = MIN((unsigned)arg(r, 2), 32768u);
+	struct file *f = fd_get((int)arg(r, 0));
+	uint8_t *buf;
+	long n = -ENOMEM;
+
+	if (!f)
+		return -EBADF;
+	buf = kmalloc(size + 1);
+	if (buf)
+		n = list(f, buf, size);
+	if (n > 0) {
+		to_old(buf, n);
+		n = copy_to_user((void *)arg(r, 1), buf, (size_t)n) ? -EFAULT : n;
+	}
+	kfree(buf);
+	file_put(f);
+	return n;
+}
+
+/* For what makes a new name: is it free, and may it be made? `directory`: a trailing slash is fine. */
+static int check_new(struct walk *w, bool directory)
+{
+	struct dentry *d;
+	struct statx st;
+	bool there;
+	int err;
+
+	if (w->last != LAST_NAME)
+		return -EEXIST;
+	err = d_lookup(w->dentry, w->name, w->name_size, LOOKUP_FRESH, &d, &st);
+	if (err && err != -ENOENT)
+		return err;
+	there = !err && d->inode;
+	if (!err)
+		dentry_put(d);
+	if (there)
+		return -EEXIST;
+	if (w->trailing_slash && !directory)
+		return -ENOENT;
+	if (w->dentry->mount->read_only)
+		return -EROFS;
+	return w->dentry->inode->ops->make ? 0 : -EPERM;
+}
+
+static long make(int dirfd, const char *user_path, uint32_t mode, const char *target)
+{
+	struct walk w;
+	char *path;
+	int err = path_from_user(user_path, &path);
+
+	if (err)
+		return err;
+	err = path_walk_at(&w, dirfd, path, WALK_PARENT);
+	pathbuf_put(path);
+	if (err)
+		return err;
+	err = check_new(&w, S_ISDIR(mode));
+	if (!err)
+		err = w.dentry->inode->ops->make(w.dentry, w.name, w.name_size, mode, target);
+	walk_done(&w);
+	return err;
+}
+
+long sys_mkdir(struct regs *r)
+{
+	return make(AT_FDCWD, (const char *)arg(r, 0), S_IFDIR | ((uint32_t)arg(r, 1) & 01777 & ~process_umask()), NULL);
+}
+
+long sys_mkdirat(struct regs *r)
+{
+	return make((int)arg(r, 0), (const char *)arg(r, 1), S_IFDIR | ((uint32_t)arg(r, 2) & 01777 & ~process_umask()),
+		    NULL);
+}
+
+static long do_mknod(int dirfd, const char *user_path, uint32_t mode)
+{
+	struct file *f;
+	char *path;
+	int err;
+
+	mode = (mode & S_IFMT) | (mode & 07777 & ~process_umask());
+	switch (mode & S_IFMT) {
+	case S_IFIFO:
+	case S_IFSOCK:
+		return make(dirfd, user_path, mode, NULL);
+	case 0:
+	case S_IFREG:
+		err = path_from_user(user_path, &path);
+		if (err)
+			return err;
+		f = open_how(dirfd, path, O_CREAT | O_EXCL | O_WRONLY, (int)(mode & 07777), 0, &err);
+		pathbuf_put(path);
+		if (!f)
+			return err;
+		file_put(f);
+		return 0;
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFDIR:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_mknod(struct regs *r)
+{
+	return do_mknod(AT_FDCWD, (const char *)arg(r, 0), (uint32_t)arg(r, 1));
+}
+
+long sys_mknodat(struct regs *r)
+{
+	return do_mknod((int)arg(r, 0), (const char *)arg(r, 1), (uint32_t)arg(r, 2));
+}
+
+static long do_symlink(const char *user_target, int dirfd, const char *user_path)
+{
+	char *target;
+	long err = path_from_user(user_target, &target);
+
+	if (err)
+		return err;
+	err = *target ? make(dirfd, user_path, S_IFLNK | 0777, target) : -ENOENT;
+	pathbuf_put(target);
+	return err;
+}
+
+long sys_symlink(struct regs *r)
+{
+	return do_symlink((const char *)arg(r, 0), AT_FDCWD, (const char *)arg(r, 1));
+}
+
+long sys_symlinkat(struct regs *r)
+{
+	return do_symlink((const char *)arg(r, 0), (int)arg(r, 1), (const char *)arg(r, 2));
+}
+
+/* A walk to the directory of a program's path. */
+static int walk_parent(struct walk *w, int dirfd, const char *user_path)
+{
+	char *path;
+	int err = path_from_user(user_path, &path);
+
+	if (err)
+		return err;
+	err = path_walk_at(w, dirfd, path, WALK_PARENT);
+	pathbuf_put(path);
+	return err;
+}
+
+static int check_remove(const struct walk *w, bool directory)
+{
+	if (w->last == LAST_DOTDOT)
+		return directory ? -ENOTEMPTY : -EISDIR;
+	if (w->last == LAST_DOT)
+		return directory ? -EINVAL : -EISDIR;
+	if (w->last == LAST_ROOT)
+		return directory ? -EBUSY : -EISDIR;
+	if (w->dentry->mount->read_only)
+		return -EROFS;
+	return w->dentry->inode->ops->unlink ? 0 : -EPERM;
+}
+
+static long do_unlink(int dirfd, const char *user_path, bool directory)
+{
+	struct dentry *d;
+	struct statx st;
+	struct walk w;
+	int err = walk_parent(&w, dirfd, user_path);
+
+	if (err)
+		return err;
+	err = check_remove(&w, directory);
+	if (!err && w.trailing_slash && !directory) {
+		err = d_lookup(w.dentry, w.name, w.name_size, LOOKUP_FRESH, &d, &st);
+		if (!err) {
+			err = !d->inode ? -ENOENT : is_dir(d->inode) ? -EISDIR : -ENOTDIR;
+			dentry_put(d);
+		}
+	}
+	if (!err)
+		err = w.dentry->inode->ops->unlink(w.dentry, w.name, w.name_size, directory);
+	walk_done(&w);
+	return err;
+}
+
+long sys_unlink(struct regs *r)
+{
+	return do_unlink(AT_FDCWD, (const char *)arg(r, 0), false);
+}
+
+long sys_rmdir(struct regs *r)
+{
+	return do_unlink(AT_FDCWD, (const char *)arg(r, 0), true);
+}
+
+long sys_unlinkat(struct regs *r)
+{
+	if (arg(r, 2) & ~AT_REMOVEDIR)
+		return -EINVAL;
+	return do_unlink((int)arg(r, 0), (const char *)arg(r, 1), arg(r, 2) & AT_REMOVEDIR);
+}
+
+/* Trailing slashes ask for a directory as the source. */
+static int check_rename(struct walk *from, struct walk *to)
+{
+	struct dentry *d;
+	struct statx st;
+	int err;
+
+	if (from->dentry->mount != to->dentry->mount || from->dentry->inode->ops != to->dentry->inode->ops)
+		return -EXDEV;
+	if (from->last != LAST_NAME || to->last != LAST_NAME)
+		return -EBUSY;
+	if (from->dentry->mount->read_only)
+		return -EROFS;
+	if (!from->dentry->inode->ops->rename)
+		return -EPERM;
+	if (!from->trailing_slash && !to->trailing_slash)
+		return 0;
+	err = d_lookup(from->dentry, from->name, from->name_size, LOOKUP_FRESH, &d, &st);
+	if (err)
+		return err;
+	err = !d->inode ? -ENOENT : is_dir(d->inode) ? 0 : -ENOTDIR;
+	dentry_put(d);
+	return err;
+}
+
+static long do_rename(int from_fd, const char *from_path, int to_fd, const char *to_path, unsigned flags)
+{
+	struct walk from, to;
+	int err;
+
+	if ((flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
+	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	err = walk_parent(&from, from_fd, from_path);
+	if (err)
+		return err;
+	err = walk_parent(&to, to_fd, to_path);
+	if (!err) {
+		err = check_rename(&from, &to);
+		if (!err)
+			err = from.dentry->inode->ops->rename(from.dentry, from.name, from.name_size, to.dentry, to.name,
+							      to.name_size, flags);
+		walk_done(&to);
+	}
+	walk_done(&from);
+	return err;
+}
+
+long sys_rename(struct regs *r)
+{
+	return do_rename(AT_FDCWD, (const char *)arg(r, 0), AT_FDCWD, (const char *)arg(r, 1), 0);
+}
+
+long sys_renameat(struct regs *r)
+{
+	return do_rename((int)arg(r, 0), (const char *)arg(r, 1), (int)arg(r, 2), (const char *)arg(r, 3), 0);
+}
+
+long sys_renameat2(struct regs *r)
+{
+	return do_rename((int)arg(r, 0), (const char *)arg(r, 1), (int)arg(r, 2), (const char *)arg(r, 3),
+			 (unsigned)arg(r, 4));
+}
+
+static long do_link(int from_fd, const char *user_from, int to_fd, const char *user_to, int flags)
+{
+	unsigned walk_flags = (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	struct walk from, to;
+	char *path;
+	int err;
+
+	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	err = path_from_user(user_from, &path);
+	if (err)
+		return err;
+	err = path_walk_at(&from, from_fd, path, walk_flags);
+	pathbuf_put(path);
+	if (err)
+		return err;
+	err = walk_parent(&to, to_fd, user_to);
+	if (!err) {
+		err = check_new(&to, false);
+		if (!err && (!from.dentry || from.dentry->mount != to.dentry->mount))
+			err = -EXDEV;
+		if (!err && (is_dir(from.dentry->inode) || !from.dentry->inode->ops->link))
+			err = -EPERM;
+		if (!err)
+			err = from.dentry->inode->ops->link(from.dentry, to.dentry, to.name, to.name_size);
+		walk_done(&to);
+	}
+	walk_done(&from);
+	return err;
+}
+
+long sys_link(struct regs *r)
+{
+	return do_link(AT_FDCWD, (const char *)arg(r, 0), AT_FDCWD, (const char *)arg(r, 1), 0);
+}
+
+long sys_linkat(struct regs *r)
+{
+	return do_link((int)arg(r, 0), (const char *)arg(r, 1), (int)arg(r, 2), (const char *)arg(r, 3),
+		       (int)arg(r, 4));
+}
+
+/* Consumes the reference to d. */
+static void set_cwd(struct dentry *d)
+{
+	struct fs_context *fs = current()->process->fs;
+	struct dentry *old;
+
+	mutex_lock(&fs->lock);
+	old = fs->cwd;
+	fs->cwd = d;
+	mutex_unlock(&fs->lock);
+	dentry_put(old);
+}
+
+long sys_chdir(struct regs *r)
+{
+	struct walk w;
+	char *path;
+	int err = path_from_user((const char *)arg(r, 0), &path);
+
+	if (err)
+		return err;
+	err = path_walk(&w, NULL, path, WALK_FOLLOW | WALK_DIRECTORY);
+	pathbuf_put(path);
+	if (err)
+		return err;
+	set_cwd(dentry_get(w.dentry));
+	walk_done(&w);
+	return 0;
+}
+
+long sys_fchdir(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long err = -ENOTDIR;
+
+	if (!f)
+		return -EBADF;
+	if (f->dentry && is_dir(f->dentry->inode)) {
+		set_cwd(dentry_get(f->dentry));
+		err = 0;
+	}
+	file_put(f);
+	return err;
+}
+
+long sys_getcwd(struct regs *r)
+{
+	struct fs_context *fs = current()->process->fs;
+	char *path = pathbuf_get();
+	struct dentry *cwd;
+	ssize_t n;
+
+	if (!path)
+		return -ENOMEM;
+	mutex_lock(&fs->lock);
+	cwd = dentry_get(fs->cwd);
+	mutex_unlock(&fs->lock);
+	n = dentry_path(cwd, path, PATH_SIZE);
+	dentry_put(cwd);
+	if (n >= 0)
+		n = (size_t)++n > (size_t)arg(r, 1) ? -ERANGE : n;
+	if (n > 0 && copy_to_user((void *)arg(r, 0), path, (size_t)n))
+		n = -EFAULT;
+	pathbuf_put(path);
+	return n;
+}
+
+long sys_chroot(struct regs *r)
+{
+	(void)r;
+	return -EPERM;
+}
+
+long sys_umask(struct regs *r)
+{
+	return __atomic_exchange_n(&current()->process->fs->umask, (uint32_t)arg(r, 0) & 0777, __ATOMIC_RELAXED);
+}

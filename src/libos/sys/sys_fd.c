@@ -1,0 +1,187 @@
+/* System calls about descriptors themselves: dup, fcntl, flock, ioctl. */
+#include "core/uaccess.h"
+#include "fs/memfs.h"
+#undef PIPE_BUF /* of <linux/limits.h> */
+#include "ipc/pipe.h"
+#include "sys/syscalls.h"
+#include <asm/ioctls.h>
+
+#define SETFL_MASK (O_APPEND | O_NONBLOCK | FASYNC | O_DIRECT | O_NOATIME)
+
+long sys_dup(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+
+	return f ? fd_install(f, 0, false) : -EBADF;
+}
+
+static long dup_to(int from, int to, bool cloexec)
+{
+	struct file *f = fd_get(from);
+
+	return f ? fd_replace(f, to, cloexec) : -EBADF;
+}
+
+long sys_dup2(struct regs *r)
+{
+	int from = (int)arg(r, 0), to = (int)arg(r, 1);
+
+	if (from == to)
+		return fd_get_cloexec(from) < 0 ? -EBADF : to;
+	return dup_to(from, to, false);
+}
+
+long sys_dup3(struct regs *r)
+{
+	int from = (int)arg(r, 0), to = (int)arg(r, 1), flags = (int)arg(r, 2);
+
+	if (from == to || (flags & ~O_CLOEXEC))
+		return -EINVAL;
+	return dup_to(from, to, flags & O_CLOEXEC);
+}
+
+static int set_flags(struct file *f, uint32_t wanted)
+{
+	uint32_t flags = (f->flags & ~(uint32_t)SETFL_MASK) | (wanted & SETFL_MASK);
+	int err = f->ops->set_flags ? f->ops->set_flags(f, flags) : 0;
+
+	if (!err)
+		f->flags = flags;
+	return err;
+}
+
+static long do_lock(struct file *f, int cmd, struct flock *user)
+{
+	bool get = cmd == F_GETLK || cmd == F_OFD_GETLK;
+	struct flock lk;
+	long err;
+
+	if (copy_from_user(&lk, user, sizeof lk))
+		return -EFAULT;
+	if (cmd >= F_OFD_GETLK && lk.l_pid)
+		return -EINVAL;
+	if (!f->ops->lock) {
+		lk.l_type = F_UNLCK;
+		err = 0;
+	} else {
+		err = f->ops->lock(f, cmd, &lk);
+	}
+	if (!err && get)
+		err = copy_to_user(user, &lk, sizeof lk);
+	return err;
+}
+
+static long duplicate(struct file *f, unsigned long min, bool cloexec)
+{
+	if (min >= fd_limit())
+		return -EINVAL;
+	file_get(f);
+	return fd_install(f, (int)min, cloexec);
+}
+
+static long do_fcntl(struct file *f, int fd, int cmd, unsigned long value)
+{
+	switch (cmd) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		return duplicate(f, value, cmd == F_DUPFD_CLOEXEC);
+	case F_GETFD:
+		return fd_get_cloexec(fd);
+	case F_SETFD:
+		return fd_set_cloexec(fd, value & FD_CLOEXEC);
+	case F_GETFL:
+		return f->flags;
+	}
+	if (f->flags & O_PATH)
+		return -EBADF;
+	switch (cmd) {
+	case F_SETFL:
+		return set_flags(f, (uint32_t)value);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return do_lock(f, cmd, (struct flock *)value);
+	case F_SETOWN: /* recorded nowhere: SIGIO and SIGURG are not sent */
+	case F_SETSIG:
+		return 0;
+	case F_GETOWN:
+	case F_GETSIG:
+		return 0;
+	case F_GETPIPE_SZ:
+		return pipe_get_size(f);
+	case F_SETPIPE_SZ:
+		return pipe_set_size(f, value);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return memfile_seals(f, cmd, value);
+	case F_GETLEASE:
+		return F_UNLCK;
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_fcntl(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = do_fcntl(f, (int)arg(r, 0), (int)arg(r, 1), (unsigned long)arg(r, 2));
+	file_put(f);
+	return ret;
+}
+
+long sys_flock(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	int op = (int)arg(r, 1), kind = op & ~LOCK_NB;
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH)
+		ret = -EBADF;
+	else if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN)
+		ret = -EINVAL;
+	else
+		ret = f->ops->flock ? f->ops->flock(f, op) : 0;
+	file_put(f);
+	return ret;
+}
+
+static long do_ioctl(struct file *f, int fd, unsigned long request, void *user)
+{
+	int on;
+
+	switch (request) {
+	case FIOCLEX:
+		return fd_set_cloexec(fd, true);
+	case FIONCLEX:
+		return fd_set_cloexec(fd, false);
+	case FIONBIO:
+		if (get_user(on, (int *)user))
+			return -EFAULT;
+		return set_flags(f, on ? f->flags | O_NONBLOCK : f->flags & ~(uint32_t)O_NONBLOCK);
+	case FIOASYNC:
+		return 0;
+	default:
+		return f->ops->ioctl ? f->ops->ioctl(f, request, user) : -ENOTTY;
+	}
+}
+
+long sys_ioctl(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = f->flags & O_PATH ? -EBADF : do_ioctl(f, (int)arg(r, 0), (unsigned long)(uint32_t)arg(r, 1), (void *)arg(r, 2));
+	file_put(f);
+	return ret;
+}

@@ -1,0 +1,202 @@
+/*
+ * System calls that move bytes: read, write and their vectored and positioned forms, lseek. The single-buffer forms are
+ * the hottest path of the libOS after getpid: descriptor, one call of the kind, back. Buffers are checked where they
+ * are used (host kernel or copy_to_user).
+ */
+#include "core/kheap.h"
+#include "fs/inode.h"
+#include "sys/syscalls.h"
+
+#define RW_MAX 0x7ffff000ul
+#define IOV_FAST 8
+#define IOV_MAX 1024
+
+/* The file if it may be read or written, else NULL and *error. */
+static inline struct file *file_for(int fd, bool writes, long *error)
+{
+	struct file *f = fd_get(fd);
+
+	*error = -EBADF;
+	if (unlikely(!f))
+		return NULL;
+	if (likely((f->flags & O_ACCMODE) != (writes ? O_RDONLY : O_WRONLY) && !(f->flags & O_PATH))) {
+		if (likely(writes ? f->ops->write != NULL : f->ops->read != NULL))
+			return f;
+		*error = -EINVAL;
+	}
+	file_put(f);
+	return NULL;
+}
+
+static inline ssize_t transfer(struct file *f, const struct iovec *iov, unsigned count, off_t *pos, bool writes)
+{
+	return writes ? f->ops->write(f, iov, count, pos) : f->ops->read(f, iov, count, pos);
+}
+
+static inline ssize_t transfer_here(struct file *f, const struct iovec *iov, unsigned count, bool writes)
+{
+	ssize_t n;
+
+	if (!f->ops->positioned)
+		return transfer(f, iov, count, &f->pos, writes);
+	mutex_lock(&f->pos_lock);
+	n = transfer(f, iov, count, &f->pos, writes);
+	mutex_unlock(&f->pos_lock);
+	return n;
+}
+
+static inline long transfer_one(const struct regs *r, bool writes, bool positioned)
+{
+	struct iovec iov = { (void *)r->rsi, r->rdx };
+	off_t pos = (off_t)r->r10;
+	struct file *f;
+	long n;
+
+	f = file_for((int)r->rdi, writes, &n);
+	if (unlikely(!f))
+		return n;
+	if (unlikely(iov.iov_len > RW_MAX)) {
+		if ((int64_t)iov.iov_len < 0) {
+			file_put(f);
+			return -EINVAL;
+		}
+		iov.iov_len = RW_MAX;
+	}
+	if (!positioned)
+		n = transfer_here(f, &iov, 1, writes);
+	else if (pos < 0)
+		n = -EINVAL;
+	else if (!f->ops->seek)
+		n = -ESPIPE;
+	else
+		n = transfer(f, &iov, 1, &pos, writes);
+	file_put(f);
+	return n;
+}
+
+long sys_read(struct regs *r)
+{
+	return transfer_one(r, false, false);
+}
+
+long sys_write(struct regs *r)
+{
+	return transfer_one(r, true, false);
+}
+
+long sys_pread64(struct regs *r)
+{
+	return transfer_one(r, false, true);
+}
+
+long sys_pwrite64(struct regs *r)
+{
+	return transfer_one(r, true, true);
+}
+
+static long transfer_vector(const struct regs *r, bool writes, bool positioned, off_t pos)
+{
+	struct iovec fast[IOV_FAST], *iov = fast;
+	unsigned long count = r->rdx;
+	struct file *f;
+	long n;
+
+	f = file_for((int)r->rdi, writes, &n);
+	if (!f)
+		return n;
+	n = -EINVAL;
+	if (count > IOV_MAX)
+		goto out;
+	if (count > IOV_FAST) {
+		iov = kmalloc(count * sizeof *iov);
+		n = -ENOMEM;
+		if (!iov)
+			goto out;
+	}
+	n = iovec_from_user(iov, (void *)r->rsi, count, IOV_MAX);
+	if (n > 0) {
+		if (!positioned)
+			n = transfer_here(f, iov, (unsigned)n, writes);
+		else if (pos < 0)
+			n = -EINVAL;
+		else if (!f->ops->seek)
+			n = -ESPIPE;
+		else
+			n = transfer(f, iov, (unsigned)n, &pos, writes);
+	}
+	if (iov != fast)
+		kfree(iov);
+out:
+	file_put(f);
+	return n;
+}
+
+long sys_readv(struct regs *r)
+{
+	return transfer_vector(r, false, false, 0);
+}
+
+long sys_writev(struct regs *r)
+{
+	return transfer_vector(r, true, false, 0);
+}
+
+long sys_preadv(struct regs *r)
+{
+	return transfer_vector(r, false, true, arg(r, 3));
+}
+
+long sys_pwritev(struct regs *r)
+{
+	return transfer_vector(r, true, true, arg(r, 3));
+}
+
+/* RWF_HIPRI and RWF_*SYNC change nothing that a program could see but durability, which RWF_SYNC then asks for. */
+static long transfer_vector2(const struct regs *r, bool writes)
+{
+	unsigned flags = (unsigned)arg(r, 5);
+	off_t pos = arg(r, 3);
+	struct file *f;
+	long n;
+
+	if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+		return -EOPNOTSUPP;
+	n = transfer_vector(r, writes, pos != -1, pos);
+	if (n > 0 && writes && (flags & (RWF_DSYNC | RWF_SYNC)) && (f = fd_get((int)arg(r, 0))) != NULL) {
+		int err = f->ops->sync ? f->ops->sync(f, !(flags & RWF_SYNC)) : 0;
+
+		file_put(f);
+		if (err)
+			return err;
+	}
+	return n;
+}
+
+long sys_preadv2(struct regs *r)
+{
+	return transfer_vector2(r, false);
+}
+
+long sys_pwritev2(struct regs *r)
+{
+	return transfer_vector2(r, true);
+}
+
+long sys_lseek(struct regs *r)
+{
+	struct file *f = fd_get((int)arg(r, 0));
+	long ret;
+
+	if (!f || (f->flags & O_PATH)) {
+		ret = -EBADF;
+	} else if (!f->ops->seek) {
+		ret = -ESPIPE;
+	} else {
+		mutex_lock(&f->pos_lock);
+		ret = f->ops->seek(f, arg(r, 1), (int)arg(r, 2));
+		mutex_unlock(&f->pos_lock);
+	}
+	if (f)
+		file_put(f);
+	return ret;
+}
