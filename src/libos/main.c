@@ -1,7 +1,7 @@
 /*
  * The start of a cVM's libOS. libos_start runs on the host thread that the monitor enters with: it relocates this very
- * program, makes the heap and the first process, and starts its first thread; that one makes the file system and loads
- * the program. Trusts the monitor and the boot information (they can only harm this cVM). Exit statuses are those of
+ * program, makes the heap and the first process, and becomes its first thread, which makes the file system and loads the
+ * program. Trusts the monitor and the boot information (they can only harm this cVM). Exit statuses are those of
  * container tools: 125 could not start, 126 cannot be executed, 127 not found.
  */
 #include "core/boot.h"
@@ -144,10 +144,8 @@ void libos_start(struct cvm_start *start)
 		quit(STATUS_START);
 	}
 	p = process_create((struct libos_boot *)start->boot);
-	if (!p || !thread_start_kernel(p, first_thread, NULL, &error)) {
-		log_crash("the cVM's first thread could not be started (error %d)", -error);
-		quit(STATUS_START);
-	}
-	for (;;)
-		hostcall(HC_thread_exit, 0);
+	if (p)
+		error = thread_become_first(p, first_thread, NULL);
+	log_crash("the cVM's first thread could not be started (error %d)", -error);
+	quit(STATUS_START);
 }

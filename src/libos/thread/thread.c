@@ -110,9 +110,9 @@ static void thread_free(struct thread *t)
 	mutex_unlock(&g_stacks_lock);
 }
 
-static int launch(struct thread *t, uint64_t fs_base)
+static struct hc_thread host_thread(struct thread *t, uint64_t fs_base)
 {
-	struct hc_thread hc = {
+	return (struct hc_thread){
 		.entry = (uint64_t)thread_entry,
 		.stack = t->kernel_stack - sizeof(struct regs),
 		.libos_thread = (uint64_t)t,
@@ -122,6 +122,11 @@ static int launch(struct thread *t, uint64_t fs_base)
 		.syscall_entry = (uint64_t)syscall_entry,
 		.fs_base = fs_base,
 	};
+}
+
+static int launch(struct thread *t, uint64_t fs_base)
+{
+	struct hc_thread hc = host_thread(t, fs_base);
 	long vcpu = hostcall(HC_thread_create, &hc);
 
 	return vcpu < 0 ? (int)vcpu : 0;
@@ -186,17 +191,25 @@ struct thread *thread_create(struct process *p, const struct regs *regs, uint64_
 	return thread_create_prepared(p, regs, fs_base, NULL, NULL, &tid, error);
 }
 
-struct thread *thread_start_kernel(struct process *p, void (*main)(void *), void *arg, int *error)
+int thread_become_first(struct process *p, void (*main)(void *), void *arg)
 {
 	struct thread *t = thread_alloc(p);
-	int32_t tid;
+	struct hc_thread hc;
+	long ret;
 
-	*error = -ENOMEM;
 	if (!t)
-		return NULL;
+		return -ENOMEM;
 	t->start = main;
 	t->start_arg = arg;
-	return thread_start(t, 0, NULL, NULL, &tid, error);
+	t->tid = tid_take(p);
+	list_append(&p->threads, &t->link);
+	p->thread_count++;
+	hc = host_thread(t, 0);
+	ret = hostcall(HC_thread_setup, &hc);
+	if (ret < 0)
+		return (int)ret;
+	__asm__ volatile("mov %0, %%rsp\n\tjmp *%1" : : "r"(hc.stack), "r"(hc.entry), "D"(t) : "memory");
+	__builtin_unreachable();
 }
 
 struct thread *thread_start_hidden(struct process *p, void (*main)(void *), void *arg, int *error)

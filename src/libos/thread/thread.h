@@ -110,14 +110,14 @@ _Noreturn void thread_exit(int status);	       /* exit(2) of the calling thread 
 _Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal number | 0x100 */
 
 /*
- * Start-up, in this order. The host thread that enters libos_entry has no place for upcalls and cannot get one, so it
- * only prepares: relocation, kheap_init, thread_init, process_create, thread_start_kernel(p, main, arg); then it ends
- * itself by hostcall(HC_thread_exit, 0). `main` runs as the first thread (tid 1) of the process: it makes the mm, the
- * file system and the descriptors, loads the program and calls thread_enter_program.
+ * Start-up, in this order. The host thread that enters libos_entry has no place for upcalls yet: relocation, kheap_init,
+ * thread_init, process_create, thread_become_first(p, main, arg), which gives it one. `main` runs as the first thread
+ * (tid 1) of the process, on its kernel stack: it makes the mm, the file system and the descriptors, loads the program
+ * and calls thread_enter_program.
  */
 void thread_init(const struct cvm_start *start); /* clocks (the vDSO), size of vector state */
 nodiscard struct process *process_create(struct libos_boot *boot);
-nodiscard struct thread *thread_start_kernel(struct process *p, void (*main)(void *arg), void *arg, int *error);
+nodiscard int thread_become_first(struct process *p, void (*main)(void *arg), void *arg); /* returns only on failure */
 _Noreturn void thread_enter_program(uint64_t rip, uint64_t rsp);
 /* A helper thread that never enters the program and that the program never sees (timers). */
 nodiscard struct thread *thread_start_hidden(struct process *p, void (*main)(void *arg), void *arg, int *error);
