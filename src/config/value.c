@@ -45,7 +45,8 @@ int value_size(const char *text, uint64_t min, uint64_t max, uint64_t *size, str
 	const char *p = parse_digits(text, &value);
 
 	if (p && *p) {
-		const char *unit = strchr(units, *p & ~0x20);
+		char upper = (char)(*p & ~0x20);
+		const char *unit = upper ? strchr(units, upper) : NULL;
 
 		shift = unit ? (unsigned)(unit - units + 1) * 10 : 0;
 		p = unit ? p + 1 : NULL;
