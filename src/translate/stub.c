@@ -45,7 +45,9 @@ void code_fill(struct code *code, uint32_t size)
 
 static bool is_rip_relative(const ZydisDecodedInstruction *z)
 {
-	return (z->attributes & ZYDIS_ATTRIB_HAS_MODRM) && z->raw.modrm.mod == 0 && z->raw.modrm.rm == 5;
+	/* moves of control and debug registers ignore mod: nothing follows then */
+	return (z->attributes & ZYDIS_ATTRIB_HAS_MODRM) && z->raw.modrm.mod == 0 && z->raw.modrm.rm == 5 &&
+	       z->raw.disp.size == 32;
 }
 
 /* Is it one of the two jump-if-condition forms that exist with a 32-bit distance? */
@@ -78,7 +80,10 @@ enum movable insn_movable(const struct insn *insn)
 		return z->mnemonic == ZYDIS_MNEMONIC_NOP ? MOVABLE_FILLER : MOVABLE_NO;
 	case ZYDIS_CATEGORY_UNCOND_BR:
 	case ZYDIS_CATEGORY_RET:
-		return z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ? MOVABLE_NO : MOVABLE_END;
+		return z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
+				       (z->mnemonic != ZYDIS_MNEMONIC_JMP && z->mnemonic != ZYDIS_MNEMONIC_RET)
+			       ? MOVABLE_NO
+			       : MOVABLE_END;
 	case ZYDIS_CATEGORY_CALL:
 	case ZYDIS_CATEGORY_COND_BR:
 	case ZYDIS_CATEGORY_SYSCALL:
