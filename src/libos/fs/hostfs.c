@@ -64,11 +64,11 @@ static int hostfs_lookup(struct dentry *dir, const char *name, size_t size, stru
 	n = host_path(dir, name, size, path);
 	err = n < 0 ? n : hostcall(HC_file_stat, dir->mount->handle, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
 	pathbuf_put(path);
-	if (err) {
+	if (err)
 		st->stx_mask = 0;
+	if (err && err != -EXDEV)
 		return (int)err;
-	}
-	*out = hostfs_inode(dir->mount, st);
+	*out = err ? stub_directory() : hostfs_inode(dir->mount, st);
 	return *out ? 0 : -ENOMEM;
 }
 

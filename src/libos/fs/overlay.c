@@ -78,7 +78,10 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 	memcpy(path + used, name, size);
 	path[used + size] = 0;
 	err = hostcall(HC_file_stat, dir->mount->handle, path, used + size, STATX_BASIC_STATS | STATX_BTIME, st);
-	if (!err) {
+	if (err == -EXDEV) { /* a mount of the host */
+		*out = stub_directory();
+		err = *out ? 0 : -ENOMEM;
+	} else if (!err) {
 		inode = overlay_inode(dir->mount, path, st);
 		if (inode)
 			*out = &inode->base;
@@ -87,7 +90,8 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 	}
 	pathbuf_put(path);
 	st->stx_mask = 0; /* attributes are the inode's */
-	return err == -ENOENT || err == -ENOTDIR || err == -EACCES ? 1 : (int)err;
+	/* -EXDEV: what the host mounts there was not granted */
+	return err == -ENOENT || err == -ENOTDIR || err == -EACCES || err == -EXDEV ? 1 : (int)err;
 }
 
 long overlay_open_lower(struct mem_inode *inode, int flags)
