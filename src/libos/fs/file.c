@@ -61,7 +61,8 @@ void file_get(struct file *f)
 
 static void file_free(struct file *f)
 {
-	if (!list_empty(&f->epolls))
+	/* The lock counts too: an epoll that goes away at this moment may still hold it. */
+	if (!list_empty(&f->epolls) || __atomic_load_n(&f->epolls_lock.word, __ATOMIC_ACQUIRE))
 		epoll_forget_file(f);
 	if (f->ops->release)
 		f->ops->release(f);
