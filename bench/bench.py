@@ -1,0 +1,329 @@
+#!/usr/bin/python3
+"""Measures the Intravisor side by side with the native run (and crun where it works) and writes
+bench/results/latest.json and PNG plots.
+
+Each entry: name, unit, value (ours; the median of `runs` runs that alternate with the rival's), baseline_name, baseline
+and ratio (ours divided by the rival's). What this machine cannot measure has value null and a reason; what was measured
+without protection keys is marked "insecure": such a figure lacks the cost of changing rights.
+usage: bench.py [--quick] [PART-OF-A-NAME...]
+"""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
+import harness  # noqa: E402
+from harness import HAVE_KEYS, OUT, Fail, Started, compile_c, cvm_command, free_port, listening, run, scratch  # noqa: E402
+
+RESULTS = os.path.join(HERE, "results")
+PROGRAMS = os.path.join(HERE, "programs")
+QUICK = "--quick" in sys.argv
+RUNS = 3 if QUICK else 7
+PYTHON = "/usr/bin/python3.11"
+
+
+def program(name):
+    return compile_c(os.path.join(PROGRAMS, name + ".c"), "gcc", ["-O2"])
+
+
+def output(command, **how):
+    ran = run(command, **how)
+    if ran.status:
+        raise Fail(f"status {ran.status}: {ran}")
+    return ran
+
+
+def ours(command, *options):
+    folders = [os.path.join(OUT, "bin"), PROGRAMS]
+    volumes = [word for f in folders for word in ("-v", f"{f}:{f}:ro")]
+    return cvm_command(command, [*volumes, *options])
+
+
+def number(command):
+    return float(output(command).text().split()[-1])
+
+
+def seconds(command, stdin=None):
+    started = time.perf_counter()
+    output(command, stdin=stdin, timeout=600)
+    return time.perf_counter() - started
+
+
+def alternate(mine, rival, runs=RUNS):
+    """Two measurements, turn and turn about: medians, and how many runs each had. One warm-up of each."""
+    mine(), rival()
+    a, b = [], []
+    for turn in range(runs):
+        for measure, values in ((mine, a), (rival, b)) if turn % 2 else ((rival, b), (mine, a)):
+            values.append(measure())
+    return statistics.median(a), statistics.median(b)
+
+
+def entry(name, unit, value, rival=None, baseline=None, runs=RUNS, **more):
+    result = {"name": name, "unit": unit, "value": rounded(value), "runs": runs}
+    if rival:
+        result |= {"baseline_name": rival, "baseline": rounded(baseline), "ratio": rounded(value / baseline if baseline else None)}
+    if not HAVE_KEYS and value is not None:
+        result["insecure"] = True
+    return result | more
+
+
+def rounded(value):
+    return None if value is None else float(f"{value:.4g}")
+
+
+def unmeasured(name, unit, reason):
+    return {"name": name, "unit": unit, "value": None, "runs": 0, "reason": reason}
+
+
+NO_KEYS = "this CPU has no protection keys (ospke is not in /proc/cpuinfo)"
+
+
+def wrpkru_cycles():
+    if not HAVE_KEYS:
+        yield unmeasured("wrpkru_cycles", "cycles", NO_KEYS)
+        return
+    yield entry("wrpkru_cycles", "cycles", statistics.median(number([program("wrpkru")]) for _ in range(RUNS)))
+
+
+def gate_roundtrip_cycles():
+    gate = program("gate")
+    if HAVE_KEYS:
+        mine, rival = alternate(lambda: number(ours([gate])), lambda: number([program("wrpkru")]))
+        yield entry("gate_roundtrip_cycles", "cycles", mine, "one WRPKRU", rival)
+    else:
+        yield entry("gate_roundtrip_cycles", "cycles", statistics.median(number(ours([gate])) for _ in range(RUNS)),
+                    reason="without the two WRPKRU: " + NO_KEYS)
+
+
+def syscall_getpid_cycles():
+    getpid = program("getpid")
+    yield entry("syscall_getpid_cycles", "cycles", *both(*alternate(lambda: number(ours([getpid])), lambda: number([getpid]))))
+
+
+def both(mine, rival, name="native"):
+    return mine, name, rival
+
+
+def pread_4k():
+    pread, where = program("pread"), scratch("bench-pread")
+    with open(f"{where}/f", "wb") as f:
+        f.write(bytes(1 << 20))
+    options = ("-v", f"{where}:{where}")
+    yield entry("pread_4k", "ns", *both(*alternate(lambda: number(ours([pread, f"{where}/f"], *options)), lambda: number([pread, f"{where}/f"]))))
+
+
+def fast_share(command, options=(), load=None, stdin=None):
+    """Rewritten share of the program's executed system calls, from --stats."""
+    where = [*ours(command, "--stats", *options)]
+    if load:
+        with Started(where) as started:
+            load(started)
+            started.process.terminate()
+            started.wait()
+            text = started.output()
+    else:
+        text = output(where, stdin=stdin).errors()
+    lines = text.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("cVM "))
+    row = dict(zip(lines[head].split(), lines[head + 1].split()))
+    fast, trapped = int(row["fast_calls"]), int(row["trapped"])
+    return fast / (fast + trapped)
+
+
+def redis_server(port, folder):
+    return ["/usr/bin/redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"]
+
+
+def redis_load(port, test, pipeline, requests):
+    ran = output(["/usr/bin/redis-benchmark", "-p", str(port), "-c", "50", "-P", str(pipeline), "-n", str(requests), "-t", test, "--csv"])
+    return float(ran.text().splitlines()[-1].split(",")[1].strip('"'))
+
+
+def ready(port):
+    return lambda: listening(port)
+
+
+def redis_rates():
+    where, one, two = scratch("bench-redis"), free_port(), free_port()
+    options = ("-v", f"{where}:{where}", "-p", f"127.0.0.1:{one}")
+    with Started(ours(redis_server(one, where), *options)) as mine, Started(redis_server(two, where)) as native:
+        mine.wait_for(ready(one))
+        native.wait_for(ready(two))
+        for test in ("get", "set"):
+            for pipeline, requests in ((1, 60_000), (16, 400_000)):
+                requests //= 4 if QUICK else 1
+                values = alternate(lambda: redis_load(one, test, pipeline, requests), lambda: redis_load(two, test, pipeline, requests))
+                yield entry(f"redis_{test}_p{pipeline}", "requests/s", *both(*values))
+
+
+def syscall_fast_share():
+    port, where = free_port(), scratch("bench-share")
+
+    def load(started):
+        started.wait_for(ready(port))
+        redis_load(port, "get", 1, 20_000)
+    shares = {
+        "redis": lambda: fast_share(redis_server(port, where), ("-v", f"{where}:{where}", "-p", f"127.0.0.1:{port}"), load),
+        "python": lambda: fast_share([PYTHON, f"{PROGRAMS}/python_bench.py"]),
+        "sqlite": lambda: fast_share(["/usr/bin/sqlite3", f"{where}/s.db"], ("-v", f"{where}:{where}"), stdin=insert(20_000)),
+    }
+    values = {}
+    for name, measure in shares.items():
+        try:
+            values[name] = measure()
+            yield entry(f"syscall_fast_share_{name}", "share", values[name], runs=1)
+        except (Fail, StopIteration, KeyError, ZeroDivisionError) as error:
+            yield unmeasured(f"syscall_fast_share_{name}", "share", first_line(error))
+    if values:
+        yield entry("syscall_fast_share", "share", min(values.values()), runs=1, programs=sorted(values))
+
+
+def python_bench():
+    script = f"{PROGRAMS}/python_bench.py"
+    mine, rival = alternate(lambda: 1 / number(ours([PYTHON, script])), lambda: 1 / number([PYTHON, script]))
+    yield entry("python_bench", "runs/s", *both(mine, rival))
+
+
+def insert(rows):
+    return (f"pragma journal_mode=wal; create table if not exists t(id integer primary key, a integer, b text); delete from t; begin; "
+            f"with recursive c(x) as (select 1 union all select x+1 from c where x<{rows}) insert into t select x, x*7919 % 1000003, "
+            f"'row ' || x from c; commit; create index if not exists t_a on t(a);").encode()
+
+
+SELECT = b"select sum(length(b)) from t where a between 1000 and 400000; select count(*) from t where b like '%77%'; select max(a) from t;" * 10
+
+
+def sqlite():
+    where = scratch("bench-sqlite")
+    rows = 60_000 if QUICK else 300_000
+    options = ("-v", f"{where}:{where}")
+    for name, statements, work in (("sqlite_insert", insert(rows), rows), ("sqlite_select", SELECT, 10)):
+        values = alternate(lambda: work / seconds(ours(["/usr/bin/sqlite3", f"{where}/cvm.db"], *options), statements),
+                           lambda: work / seconds(["/usr/bin/sqlite3", f"{where}/native.db"], statements))
+        yield entry(name, "rows/s" if work == rows else "queries/s", *both(*values))
+
+
+def sha256_200mb():
+    where = scratch("bench-sha")
+    with open(f"{where}/f", "wb") as f:
+        for _ in range(200):
+            f.write(os.urandom(1 << 10) * 1024)
+    command = ["/usr/bin/sha256sum", f"{where}/f"]
+    values = alternate(lambda: 200 / seconds(ours(command, "-v", f"{where}:{where}:ro")), lambda: 200 / seconds(command))
+    yield entry("sha256_200mb", "MB/s", *both(*values))
+    os.unlink(f"{where}/f")
+
+
+def start_times():
+    hello = compile_c(os.path.join(harness.ROOT, "tests/guest/hello.c"))
+    for name, command in (("hello", [hello]), ("python", [PYTHON, "-c", "pass"])):
+        def timed(words):
+            started = time.perf_counter()
+            subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=harness.ENV, check=False)
+            return (time.perf_counter() - started) * 1000
+        mine = ours(command)
+        if run(mine).status not in (0, 42):
+            raise Fail(str(run(mine)))
+        values = alternate(lambda: timed(mine), lambda: timed(command), RUNS * 3)
+        yield entry(f"start_{name}_ms", "ms", *both(*values), runs=RUNS * 3)
+        crun = crun_bundle(name, command)
+        if crun:
+            values = alternate(lambda: timed(mine), lambda: timed(crun()), RUNS * 3)
+            yield entry(f"start_{name}_ms_crun", "ms", *both(*values, "crun"), runs=RUNS * 3)
+
+
+def crun_bundle(name, command):
+    """A function that gives a crun command on the same root directory, or None where crun cannot run."""
+    if not shutil.which("crun") or os.getuid():
+        return None
+    where = scratch(f"bench-crun-{name}")
+    output(["crun", "spec"], cwd=where)
+    with open(f"{where}/config.json") as f:
+        config = json.load(f)
+    config["process"] |= {"args": command, "terminal": False, "cwd": "/"}
+    config["root"] = {"path": "/", "readonly": True}
+    with open(f"{where}/config.json", "w") as f:
+        json.dump(config, f)
+    count = iter(range(10**9))
+
+    def make():
+        return ["crun", "run", "--bundle", where, f"bench-{os.getpid()}-{name}-{next(count)}"]
+    return make if run(make()).status in (0, 42) else None
+
+
+MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, pread_4k, syscall_fast_share, redis_rates, python_bench, sqlite,
+            sha256_200mb, start_times]
+
+
+def first_line(error):
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def plot(results):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    with_ratio = [r for r in results if r.get("ratio")]
+    if with_ratio:
+        figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(with_ratio) + 1.5))
+        names = [f"{r['name']} [{r['unit']}]" for r in with_ratio][::-1]
+        values = [r["ratio"] for r in with_ratio][::-1]
+        axes.barh(names, values, color="#4477aa")
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_xlabel("Intravisor / rival (native unless the name says crun); rates: more is better, times: less is better")
+        for i, value in enumerate(values):
+            axes.text(value, i, f" {value:.2f}", va="center")
+        figure.tight_layout()
+        figure.savefig(os.path.join(RESULTS, "ratios.png"), dpi=110)
+        pyplot.close(figure)
+    redis = [r for r in results if r["name"].startswith("redis_") and r["value"]]
+    if redis:
+        figure, axes = pyplot.subplots(figsize=(7, 4))
+        places = range(len(redis))
+        axes.bar([p - 0.2 for p in places], [r["value"] / 1000 for r in redis], 0.4, label="Intravisor", color="#4477aa")
+        axes.bar([p + 0.2 for p in places], [r["baseline"] / 1000 for r in redis], 0.4, label="native", color="#bbbbbb")
+        axes.set_xticks(list(places), [r["name"][6:].replace("_", " ") for r in redis])
+        axes.set_ylabel("1,000 requests/s")
+        axes.legend()
+        figure.tight_layout()
+        figure.savefig(os.path.join(RESULTS, "redis.png"), dpi=110)
+        pyplot.close(figure)
+
+
+def main():
+    os.makedirs(RESULTS, exist_ok=True)
+    os.makedirs(OUT, exist_ok=True)
+    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
+    if not HAVE_KEYS:
+        print("NOTE: " + NO_KEYS + ": measured with --insecure-no-pkeys, marked insecure", flush=True)
+    results, failed = [], False
+    for measure in MEASURES:
+        if wanted and not any(w in measure.__name__ for w in wanted):
+            continue
+        try:
+            for result in measure():
+                results.append(result)
+                show(result)
+        except Fail as error:
+            failed = True
+            results.append(unmeasured(measure.__name__, "", "failed: " + first_line(error)))
+            print(f"{measure.__name__}: {error}", file=sys.stderr, flush=True)
+    harness.write_json(os.path.join(RESULTS, "latest.json"), results)
+    plot(results)
+    return 1 if failed else 0
+
+
+def show(result):
+    value = "-" if result["value"] is None else f"{result['value']:g}"
+    rival = f"{result['baseline_name']} {result['baseline']:g}, ratio {result['ratio']:.3f}" if result.get("ratio") else result.get("reason", "")
+    print(f"{result['name']:26} {value:>10} {result['unit']:10} {rival}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
