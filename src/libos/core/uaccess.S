@@ -43,9 +43,7 @@ copy_to_user:
 	mov	%eax, (%rdi)
 	add	$4, %rsi
 	add	$4, %rdi
-	and	$3, %ecx
-4:	jz	6f
-	test	%ecx, %ecx
+4:	and	$3, %ecx
 	jz	6f
 5:	movzbl	(%rsi), %eax
 	mov	%al, (%rdi)

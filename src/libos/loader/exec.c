@@ -8,6 +8,7 @@
 #include "loader/elf_map.h"
 #include "loader/stack.h"
 #include "mm/mm.h"
+#include "sys/trace.h"
 #include "thread/thread.h"
 
 #define SCRIPT_DEPTH 4
@@ -36,8 +37,7 @@ static struct file *open_executable(struct exec *e, const char *path, int *error
 	struct file *f = vfs_open(path, O_RDONLY | O_CLOEXEC, 0, error);
 
 	if (!f) {
-		format(e->why, e->why_size, "%s: %s", path,
-		       *error == -ENOENT ? "no such file" : *error == -EACCES ? "permission denied" : "cannot be opened");
+		format(e->why, e->why_size, "%s: cannot be opened (%s)", path, errno_text(-*error));
 		return NULL;
 	}
 	*error = vfs_check_executable(f);
@@ -120,7 +120,7 @@ static void explain(struct exec *e, const char *path, int error)
 	if (error > 0)
 		format(e->why, e->why_size, "%s: %s", path, elf_error_text(error));
 	else if (!e->why[0])
-		format(e->why, e->why_size, "%s: cannot be loaded (error %d)", path, -error);
+		format(e->why, e->why_size, "%s: cannot be loaded (%s)", path, errno_text(-error));
 }
 
 static int errno_of(int error)
