@@ -76,7 +76,6 @@ struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int
 		return NULL;
 	if (h->kind & kinds)
 		return h;
-	*error = -EINVAL_;
 	handle_put(c, h);
 	return NULL;
 }

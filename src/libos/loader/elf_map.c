@@ -39,7 +39,7 @@ static int read_headers(struct image *image, void *buf)
 
 	if (n < 0)
 		return (int)n;
-	ret = elf_parse_header(buf, (size_t)n, 0, info);
+	ret = elf_parse_header(buf, (size_t)n, ELF_ALLOW_FIXED, info);
 	if (ret)
 		return ret;
 	ret = file_stat(image->file, &st);
@@ -113,8 +113,17 @@ static int map_segment(struct image *image, const struct elf_load *l)
 int image_map(struct image *image)
 {
 	const struct elf_info *info = &image->info;
-	long place = mm_place_image(info->end - info->start, info->align);
+	long place;
 	int ret = 0;
+
+	if (info->fixed) {
+		if (info->start < SLOT_LOW_BASE || info->end > SLOT_STUB_DELTA)
+			return ELF_ERROR_NOT_PIE;
+		ret = mm_take_low_window();
+		place = ret ? ret : (long)info->start;
+	} else {
+		place = mm_place_image(info->end - info->start, info->align);
+	}
 
 	if (place < 0)
 		return (int)place;

@@ -119,6 +119,10 @@ static void explain(struct exec *e, const char *path, int error)
 {
 	if (error > 0)
 		format(e->why, e->why_size, "%s: %s", path, elf_error_text(error));
+	else if (error == -EBUSY)
+		format(e->why, e->why_size,
+		       "%s: linked at a fixed address, and another cVM has the one low window: rebuild with -fPIE -pie, or run it in "
+		       "an Intravisor of its own", path);
 	else if (!e->why[0])
 		format(e->why, e->why_size, "%s: cannot be loaded (%s)", path, errno_text(-error));
 }

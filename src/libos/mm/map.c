@@ -6,6 +6,7 @@
  * replacing mmap is: old mappings leave the map, the host replaces the memory, the new mapping enters the map; if the host
  * refuses, the range is empty, as Linux may leave it too.
  */
+#include "core/hostcall.h"
 #include "core/log.h"
 #include "fs/vfs.h"
 #include "mm/vma.h"
@@ -13,10 +14,28 @@
 
 #include <linux/resource.h>
 
+/* The part of the low window that images may fill: above it are their stubs. */
+static bool in_low_window(const struct mm *mm, uint64_t addr, uint64_t size)
+{
+	return mm->low_window && addr >= SLOT_LOW_BASE && addr < SLOT_STUB_DELTA && size <= SLOT_STUB_DELTA - addr;
+}
+
+int mm_take_low_window(void)
+{
+	struct mm *mm = mm_current();
+	long ret = mm->low_window ? 0 : hostcall(HC_mem_low_window);
+
+	if (!ret)
+		mm->low_window = true;
+	return (int)ret;
+}
+
 bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size)
 {
 	uint64_t low = mm->base + SLOT_IMAGE_BASE, end = mm->base + SLOT_SIZE;
 
+	if (in_low_window(mm, addr, size))
+		return true;
 	if (addr < low || addr >= end || size > end - addr)
 		return false;
 	/* Stub windows belong to the translated code. */
@@ -27,6 +46,8 @@ bool in_image_window(const struct mm *mm, uint64_t addr, uint64_t size)
 {
 	uint64_t at = addr - mm->base - SLOT_IMAGE_BASE;
 
+	if (in_low_window(mm, addr, size))
+		return true;
 	return addr >= mm->base + SLOT_IMAGE_BASE && addr < mm->base + SLOT_IMAGE_END &&
 	       at % (2 * SLOT_STUB_DELTA) < SLOT_STUB_DELTA && size <= SLOT_STUB_DELTA - at % (2 * SLOT_STUB_DELTA);
 }
@@ -250,7 +271,7 @@ static uint64_t window_end(const struct mm *mm, uint64_t addr, uint64_t end)
 {
 	uint64_t border = addr + SLOT_STUB_DELTA - (addr - mm->base - SLOT_IMAGE_BASE) % SLOT_STUB_DELTA;
 
-	return addr >= mm->base + SLOT_IMAGE_END ? end : MIN(end, border);
+	return addr >= mm->base + SLOT_IMAGE_END || addr < SLOT_LOW_END ? end : MIN(end, border);
 }
 
 int mm_unmap(uint64_t addr, uint64_t size)
@@ -262,7 +283,8 @@ int mm_unmap(uint64_t addr, uint64_t size)
 	if (addr % PAGE_SIZE || size == 0 || size > SLOT_SIZE)
 		return -EINVAL;
 	size = ALIGN_UP(size, PAGE_SIZE);
-	if (addr < mm->base + SLOT_IMAGE_BASE || addr + size > mm->base + SLOT_SIZE || addr + size < addr)
+	if (!in_low_window(mm, addr, size) &&
+	    (addr < mm->base + SLOT_IMAGE_BASE || addr + size > mm->base + SLOT_SIZE || addr + size < addr))
 		return -EINVAL;
 	end = addr + size;
 	mutex_lock(&mm->lock);

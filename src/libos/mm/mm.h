@@ -14,6 +14,8 @@ struct mm;
 #define MM_STACK_MAX 0x800000ull /* 8 MiB: RLIMIT_STACK, and what a stack may grow to */
 
 nodiscard struct mm *mm_create(uint64_t slot_base);
+/* Addresses below 2 GiB for a program linked at a fixed place (abi/slot.h); -EBUSY while another cVM has them. */
+nodiscard int mm_take_low_window(void);
 /* mmap(2) and friends on the calling process; addresses or negative errno. `f` is borrowed. */
 nodiscard long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, off_t offset);
 nodiscard int mm_unmap(uint64_t addr, uint64_t size);

@@ -47,6 +47,7 @@ struct mm {
 	uint32_t count;
 	uint64_t total;	   /* bytes mapped */
 	uint64_t base;	   /* of the slot */
+	bool low_window;   /* SLOT_LOW_BASE..SLOT_LOW_END are ours too */
 	uint64_t mmap_top; /* automatic addresses go downwards from here */
 	uint64_t stack_top;
 	uint64_t image_skip; /* random distance of the first image from its window's end */
