@@ -269,7 +269,7 @@ struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size,
 {
 	unsigned long host_flags = (unsigned)(flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_CREAT | O_EXCL | O_DIRECTORY |
 						       O_SYNC | O_DSYNC | O_NOATIME | O_NONBLOCK)) |
-				   O_NOFOLLOW | O_CLOEXEC | O_LARGEFILE;
+				   O_NOFOLLOW | O_LARGEFILE;
 	bool dir = is_dir(d->inode) && !(flags & O_CREAT);
 	long h;
 

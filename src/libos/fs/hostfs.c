@@ -197,7 +197,7 @@ static long open_dir(struct dentry *dir)
 		return -ENOMEM;
 	n = host_path(dir, NULL, 0, path);
 	if (n >= 0)
-		n = hostcall(HC_file_open, dir->mount->handle, path, n, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		n = hostcall(HC_file_open, dir->mount->handle, path, n, O_PATH | O_DIRECTORY | O_NOFOLLOW,
 			     0);
 	pathbuf_put(path);
 	return n;
@@ -320,7 +320,7 @@ static long open_path(struct dentry *d, int flags)
 		return -ENOMEM;
 	n = host_path(d, NULL, 0, path);
 	if (n >= 0)
-		n = hostcall(HC_file_open, d->mount->handle, path, n, flags | O_NOFOLLOW | O_CLOEXEC, 0);
+		n = hostcall(HC_file_open, d->mount->handle, path, n, flags | O_NOFOLLOW, 0);
 	pathbuf_put(path);
 	return n;
 }

@@ -188,6 +188,9 @@ void pathbuf_put(char *p); /* NULL is fine */
 /* A program's path: *out is a path buffer. -EFAULT, -ENAMETOOLONG, -ENOMEM. */
 nodiscard int path_from_user(const char *user, char **out);
 
+/* mount.c: what stands for a directory on which the host has something mounted that was not granted: an empty one. */
+nodiscard struct inode *stub_directory(void);
+
 /* open.c: opens what a finished walk found. */
 nodiscard struct file *open_dentry(struct dentry *d, int flags, int *error);
 nodiscard struct file *open_how(int dirfd, const char *path, int flags, int mode, unsigned walk_flags, int *error);

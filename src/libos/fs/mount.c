@@ -20,6 +20,13 @@ void statx_anonymous_device(struct statx *st, const struct mount *m)
 	st->stx_dev_minor = 32 + m->id;
 }
 
+struct inode *stub_directory(void)
+{
+	struct mem_inode *inode = mem_inode_new(&g_stub_mount, S_IFDIR | 0555);
+
+	return inode ? &inode->base : NULL;
+}
+
 static int add_stub(struct dentry *dir, const char *name, size_t size, uint32_t mode, struct dentry **out)
 {
 	struct mem_inode *inode;

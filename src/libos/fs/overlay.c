@@ -99,7 +99,7 @@ long overlay_open_lower(struct mem_inode *inode, int flags)
 	const char *path = *inode->lower ? inode->lower : ".";
 
 	return hostcall(HC_file_open, inode->base.mount->handle, path, strlen(path),
-			(unsigned)flags | O_NOFOLLOW | O_CLOEXEC | O_LARGEFILE, 0);
+			(unsigned)flags | O_NOFOLLOW | O_LARGEFILE, 0);
 }
 
 /* Contents of the lower file into memory. inode->lock held; the inode's size is the lower file's from here. */
