@@ -148,9 +148,11 @@ static int receive(struct code_service *service, uint32_t i, struct channel_code
 
 static void close_job(struct code_job *job)
 {
-	close(job->source);
-	close(job->image);
-	close(job->output);
+	const int files[] = {job->source, job->image, job->output};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i] >= 0)
+			close(files[i]);
 	*job = (struct code_job){0};
 }
 
