@@ -15,7 +15,7 @@
 #define F_ADD_SEALS_ 1033
 #define F_GET_SEALS_ 1034
 #define MFD_FLAGS (1u | 2u) /* CLOEXEC, ALLOW_SEALING */
-#define EDGE (FORBIDDEN_LENGTH - 1)
+#define EDGE FORBIDDEN_CONTEXT
 
 /* Maps sealed memory into the scan window, read-only: 0 or negative errno. scan_lock held. */
 static int window_map(int memfd, uint64_t offset, uint64_t size, int prot)

@@ -13,7 +13,7 @@ int64_t scan_bytes(const uint8_t *bytes, uint64_t size)
 		at = memchr(at, 0x0f, (size_t)(end - at) - (FORBIDDEN_LENGTH - 1));
 		if (!at)
 			return -1;
-		if (forbidden_after_0f(at[1], at[2]))
+		if (forbidden_at(bytes, (size_t)(at - bytes)))
 			return at - bytes;
 		at++;
 	}

@@ -14,7 +14,7 @@ uint32_t forbidden_next(const uint8_t *bytes, uint32_t from, uint32_t size)
 
 		if (found == NULL)
 			break;
-		if (forbidden_after_0f(found[1], found[2]))
+		if (forbidden_at(bytes, (size_t)(found - bytes)))
 			return (uint32_t)(found - bytes);
 		from = (uint32_t)(found - bytes) + 1;
 	}

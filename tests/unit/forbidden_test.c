@@ -38,9 +38,22 @@ static void encodings(void **state)
 		assert_int_equal(count[b1], b1 == 0x01 ? 1 : b1 == 0xae ? 24 + 8 : b1 == 0xc7 ? 24 : 0);
 }
 
+static void prefixes(void **state)
+{
+	static const uint8_t bare[] = { 0x12, 0x0f, 0xae, 0xdc }, wrgsbase[] = { 0xf3, 0x48, 0x0f, 0xae, 0xde };
+	static const uint8_t far[] = { 0xf3, 0x66, 0x2e, 0x65, 0x67, 0xf2, 0x4f, 0x0f, 0xae, 0xdf };
+	static const uint8_t apart[] = { 0xf3, 0x90, 0x48, 0x0f, 0xae, 0xde };
+
+	(void)state;
+	assert_false(forbidden_at(bare, 1)); /* undefined without F3: bytes of a table, say */
+	assert_true(forbidden_at(wrgsbase, 2));
+	assert_true(forbidden_at(far, 7));
+	assert_false(forbidden_at(apart, 3)); /* F3 belongs to the PAUSE in front */
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(encodings) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(encodings), cmocka_unit_test(prefixes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
