@@ -214,7 +214,8 @@ static void errors(void)
 	say("in use", bind(s, (void *)&a, sizeof a));
 	say("bad option", setsockopt(s, IPPROTO_TCP, 9999, &(int){ 1 }, sizeof(int)));
 	size = sizeof(int);
-	say("bad option buffer", getsockopt(s, SOL_SOCKET, SO_RCVBUF, (void *)(sizeof(int) * 2), &size));
+	void *nowhere = (void *)8;
+	say("bad option buffer", getsockopt(s, SOL_SOCKET, SO_RCVBUF, nowhere, &size));
 	struct timeval tv = { 0, 30000 }, got;
 	say("timeout", setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv));
 	size = sizeof got;

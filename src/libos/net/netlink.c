@@ -2,6 +2,8 @@
  * AF_NETLINK, NETLINK_ROUTE: only what getaddrinfo(3), getifaddrs(3) and if_nameindex(3) ask: dumps of links and
  * addresses, which say that there is a loopback interface and nothing else. Nothing reaches the host. Everything else
  * answers -EOPNOTSUPP in a netlink error message.
+ * Who asks for addresses without having asked for links is getaddrinfo with AI_ADDRCONFIG. It would take "loopback only"
+ * for "no network", though granted connections may lead out: it is refused, and then believes in both families.
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
@@ -23,6 +25,7 @@ struct netlink_sock {
 	struct socket socket; /* first */
 	struct mutex lock;
 	uint32_t port;
+	bool asked_links;
 	uint32_t size;	       /* bytes in answers */
 	uint32_t first;	       /* bytes up to the end of the first datagram */
 	uint8_t answers[ANSWERS_MAX]; /* the dump, then NLMSG_DONE: two datagrams */
@@ -123,6 +126,7 @@ static void answer(struct netlink_sock *s, const struct nlmsghdr *request, const
 
 	s->size = 0;
 	if (request->nlmsg_type == RTM_GETLINK) {
+		s->asked_links = true;
 		answer_link(s, request);
 	} else if (request->nlmsg_type == RTM_GETADDR) {
 		if (family != AF_INET6)
@@ -149,6 +153,7 @@ static ssize_t netlink_send(struct file *f, struct socket_msg *msg, uint32_t fla
 	uint32_t total = (uint32_t)MIN(it.left, (size_t)REQUEST_MAX), left = total;
 	uint8_t *buf = kmalloc(REQUEST_MAX);
 	const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
+	ssize_t ret = total;
 
 	(void)flags;
 	if (!buf)
@@ -158,12 +163,14 @@ static ssize_t netlink_send(struct file *f, struct socket_msg *msg, uint32_t fla
 		return -EFAULT;
 	}
 	mutex_lock(&s->lock);
-	if (NLMSG_OK(h, left))
+	if (NLMSG_OK(h, left) && h->nlmsg_type == RTM_GETADDR && !s->asked_links)
+		ret = -EPERM;
+	else if (NLMSG_OK(h, left))
 		answer(s, h, (const uint8_t *)NLMSG_DATA(h), h->nlmsg_len - (uint32_t)NLMSG_HDRLEN);
 	mutex_unlock(&s->lock);
 	waitq_wake(&s->wait, EPOLLIN | EPOLLRDNORM);
 	kfree(buf);
-	return total;
+	return ret;
 }
 
 static void address(uint32_t port, struct sockaddr_any *addr)

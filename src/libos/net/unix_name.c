@@ -106,13 +106,13 @@ int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr)
 	if (addr->size > UNIX_PATH_OFFSET && is_path(addr))
 		err = bind_path(n, __atomic_load_n(&s->name, __ATOMIC_RELAXED) != NULL);
 	mutex_lock(&g_names_lock);
-	if (!err && addr->size == UNIX_PATH_OFFSET)
-		invent(n);
-	if (!err && !n->inode && find(addr, s->socket.type, NULL))
-		err = -EADDRINUSE;
 	mutex_lock(&s->lock);
 	if (!err && s->name)
 		err = -EINVAL;
+	if (!err && addr->size == UNIX_PATH_OFFSET)
+		invent(n);
+	else if (!err && !n->inode && find(addr, s->socket.type, NULL))
+		err = -EADDRINUSE;
 	if (!err) {
 		n->owner = s;
 		s->name = n;
