@@ -41,8 +41,8 @@ void code_service_init(struct code_service *service, const char *translator, con
 	cache_open(&service->cache);
 	if (service->cache.directory < 0 && verbose)
 		message_warning("no code cache on disk, programs start slower: %s: %s",
-				service->cache.path ? service->cache.path : "neither XDG_CACHE_HOME nor HOME is set",
-				strerror(service->cache.error));
+				service->cache.path ? service->cache.path : "HOME",
+				service->cache.path ? strerror(service->cache.error) : "not set (nor is XDG_CACHE_HOME)");
 }
 
 void code_service_poll(const struct code_service *service, struct pollfd *entries)

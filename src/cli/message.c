@@ -144,3 +144,12 @@ void message_warning(const char *format, ...)
 	one_line("intravisor: warning: ", format, args);
 	va_end(args);
 }
+
+void message_note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	one_line("intravisor: note: ", format, args);
+	va_end(args);
+}

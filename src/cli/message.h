@@ -17,6 +17,9 @@
 /* --quiet: warnings are not printed. */
 void message_quiet(bool quiet);
 
+/* --verbose: "intravisor: note: TEXT". */
+__attribute__((format(printf, 1, 2))) void message_note(const char *format, ...);
+
 /* "intravisor: TEXT" and "intravisor: warning: TEXT", one line each. */
 __attribute__((format(printf, 1, 2))) void message_error(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void message_warning(const char *format, ...);

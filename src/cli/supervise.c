@@ -261,7 +261,9 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, &forwarded, options->verbose);
 	loop(&s);
 	if (options->verbose)
-		message_lines("intravisor: ", "the monitor has ended", 21);
+		message_note("code segments: %llu from the cache, %llu translated, %llu failed",
+				(unsigned long long)s.code.loaded, (unsigned long long)s.code.translated,
+				(unsigned long long)s.code.failed);
 	if (options->stats)
 		stats_print(config, s.ended, s.exits);
 	int status = final_status(&s);
