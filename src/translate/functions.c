@@ -157,6 +157,7 @@ void functions_collect(struct translator *t)
 		bits_set(t->strong, t->code_lo);
 	add_sections(t);
 	add_by_sections(t);
+	go_functions_collect(t);
 	for (uint32_t i = 0; elf_view_phdr(&t->elf, i, &phdr); i++) {
 		if (phdr.p_type == PT_GNU_EH_FRAME && !unwind_done) {
 			unwind_collect(t, &phdr);

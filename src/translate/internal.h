@@ -72,6 +72,9 @@ struct insn {
 void functions_collect(struct translator *t);
 bool functions_to_text(const struct translator *t, uint64_t vaddr, uint32_t *at);
 
+/* go_functions.c */
+void go_functions_collect(struct translator *t);
+
 /* unwind.c */
 void unwind_collect(struct translator *t, const Elf64_Phdr *phdr);
 

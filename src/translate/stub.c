@@ -5,11 +5,13 @@
  */
 #include <string.h>
 
+#include "base/forbidden.h"
 #include "internal.h"
 
 #define STUB_ALIGN 16u
 #define PLACE_TRIES 32u
 #define INT3 0xcc
+#define CONTEXT (FORBIDDEN_CONTEXT + FORBIDDEN_LENGTH - 1)
 
 void code_bytes(struct code *code, const void *bytes, uint32_t size)
 {
@@ -156,20 +158,26 @@ bool code_insns(const struct translator *t, struct code *code, uint32_t from, ui
 static bool text_clean(const struct translator *t, uint32_t start, const struct code *code)
 {
 	struct code around = { .at = 0 };
-	uint32_t before = start < 2 ? start : 2, end = start + code->size;
-	uint32_t after = t->text_size - end < 2 ? t->text_size - end : 2;
+	uint32_t before = start < CONTEXT ? start : CONTEXT, end = start + code->size;
+	uint32_t after = t->text_size - end < CONTEXT ? t->text_size - end : CONTEXT, first = start - before;
 
-	code_bytes(&around, t->text + start - before, before);
+	code_bytes(&around, t->text + first, before);
 	code_bytes(&around, code->byte, code->size);
 	code_bytes(&around, t->text + end, after);
-	return !around.failed && forbidden_next(around.byte, 0, around.size) == around.size;
+	for (uint32_t i = 0; (i = forbidden_next(around.byte, i, around.size)) < around.size; i++) {
+		bool touches = i + FORBIDDEN_LENGTH > before && i < before + code->size;
+
+		if (touches || forbidden_next(t->text, first + i, first + i + FORBIDDEN_LENGTH) != first + i)
+			return false; /* others were there before */
+	}
+	return !around.failed;
 }
 
 static bool stub_clean(const struct translator *t, uint32_t at, const struct code *code)
 {
 	struct code around = { .at = 0 };
 
-	for (uint32_t i = at < 2 ? 0 : at - 2; i < at; i++)
+	for (uint32_t i = at < CONTEXT ? 0 : at - CONTEXT; i < at; i++)
 		code_bytes(&around, i < t->stubs.used ? t->stubs.bytes + i : &(uint8_t){ INT3 }, 1);
 	code_bytes(&around, code->byte, code->size);
 	return !around.failed && forbidden_next(around.byte, 0, around.size) == around.size;

@@ -319,7 +319,7 @@ static uint32_t count_forbidden(const uint8_t *bytes, size_t size)
 	uint32_t count = 0;
 
 	for (size_t i = 0; i + 2 < size; i++)
-		count += bytes[i] == 0x0f && forbidden_after_0f(bytes[i + 1], bytes[i + 2]);
+		count += forbidden_at(bytes, i);
 	return count;
 }
 
