@@ -54,7 +54,7 @@ struct cvm_stats {
 };
 
 struct channel_exit {
-	int32_t status; /* wait(2)-like: exit code 0..255, or 128+signal when `signaled` */
+	int32_t status; /* exit code 0..255, or the signal's number when `signaled` */
 	uint32_t signaled;
 	struct cvm_stats stats;
 };

@@ -121,7 +121,7 @@ void cvm_stats_fill(struct cvm *c, struct cvm_stats *out)
 /* Does any host thread of the cVM still exist? Their blocks' tid words are cleared by the kernel. */
 static bool threads_gone(const struct cvm *c)
 {
-	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 		struct thread *t = thread_block(i);
 		if (t->cvm == c && __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
 			return false;

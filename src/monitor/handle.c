@@ -18,6 +18,10 @@ static void handle_release(struct cvm *c, struct handle *h)
 	h->size_pages = 0;
 	__atomic_sub_fetch(&c->handles, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&h->refs, 0, __ATOMIC_RELEASE);
+	/* Only a hint, so not under the lock: keeps numbers low and the table's untouched pages untouched. */
+	uint32_t number = (uint32_t)(h - c->handle);
+	if (number < __atomic_load_n(&c->handle_hint, __ATOMIC_RELAXED))
+		__atomic_store_n(&c->handle_hint, number, __ATOMIC_RELAXED);
 }
 
 long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
@@ -40,6 +44,8 @@ long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 		if (used > c->handles_peak)
 			c->handles_peak = used;
 		c->handle_hint = (i + 1) % HANDLES_MAX;
+		if (i >= c->handle_end)
+			c->handle_end = i + 1;
 		number = i;
 		break;
 	}
@@ -112,7 +118,7 @@ int handle_close(struct cvm *c, uint64_t number)
 /* No thread of the cVM runs any more. */
 void handle_close_all(struct cvm *c)
 {
-	for (uint32_t i = 0; i < HANDLES_MAX; i++)
+	for (uint32_t i = 0; i < c->handle_end; i++)
 		if (c->handle[i].refs) {
 			c->handle[i].refs = 1;
 			handle_release(c, &c->handle[i]);

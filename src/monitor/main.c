@@ -210,6 +210,7 @@ static void supervisor_thread(void)
 
 	t->state = THREAD_IN_MONITOR;
 	t->use = THREAD_USED;
+	g_arena->blocks_used = 1;
 	t->vcpu = vcpu_page(0);
 	t->stack = (uint64_t)t + THREAD_STACK_TOP;
 	t->vcpu->monitor_thread = (uint64_t)t;
@@ -225,7 +226,7 @@ static void deliver_signal(struct cvm *c, int32_t signal)
 		return;
 	__atomic_or_fetch(&c->events, 1ull << (signal - 1), __ATOMIC_ACQ_REL);
 	lock_take(&g_arena->thread_lock);
-	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 		struct thread *t = thread_block(i);
 		if (t->use == THREAD_USED && t->cvm == c && t->start.upcall_entry) {
 			thread_kick(t);

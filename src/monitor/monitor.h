@@ -135,7 +135,9 @@ struct cvm {
 	uint64_t *counted; /* bit per page: counts against memory_max */
 
 	struct lock handle_lock; /* allocation; entries by their own refs */
-	uint32_t handles, handles_peak, handle_hint;
+	uint32_t handles, handles_peak;
+	uint32_t handle_hint; /* probably the lowest free one */
+	uint32_t handle_end;  /* entries from here on were never used */
 	struct handle handle[HANDLES_MAX];
 
 	struct lock code_lock; /* the code channel */
@@ -155,6 +157,7 @@ struct code_image {
 struct arena {
 	struct launch launch; /* private copy */
 	struct lock thread_lock;
+	uint32_t blocks_used; /* thread blocks ever used: the rest is untouched; thread_lock */
 	struct lock code_table_lock;
 	struct lock scan_lock;	/* the scan window */
 	struct lock event_lock; /* the event channel */

@@ -22,7 +22,7 @@ static struct thread *block_take(void)
 		struct thread *t = thread_block(i);
 		if (t->use == THREAD_USED || __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
 			continue;
-		bool fresh = !t->stack;
+		bool fresh = i >= g_arena->blocks_used;
 		uint32_t id = i;
 		memset(t, 0, sizeof *t);
 		t->id = id;
@@ -32,9 +32,10 @@ static struct thread *block_take(void)
 		if (fresh && (host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_LOW, CVM_PAGE_SIZE, PROT_NONE) ||
 			      host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_HIGH, CVM_PAGE_SIZE, PROT_NONE))) {
 			t->use = THREAD_FREE;
-			t->stack = 0;
 			return NULL;
 		}
+		if (fresh)
+			g_arena->blocks_used = i + 1;
 		return t;
 	}
 	return NULL;
@@ -153,7 +154,7 @@ void cvm_end(struct cvm *c, int status, bool signaled)
 		c->exit_signaled = signaled;
 		__atomic_store_n(&c->dying, 1, __ATOMIC_RELEASE);
 	}
-	for (uint32_t i = 1; i < THREADS_MAX; i++) {
+	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 		struct thread *t = thread_block(i);
 		if (t->use == THREAD_USED && t->cvm == c && t != current_thread())
 			thread_kick(t);
@@ -195,7 +196,7 @@ long hc_thread_kick(struct thread *t, const uint64_t *a)
 {
 	long r = -EINVAL_;
 
-	if (a[0] == 0 || a[0] >= THREADS_MAX)
+	if (a[0] == 0 || a[0] >= g_arena->blocks_used)
 		return r;
 	struct thread *target = thread_block((uint32_t)a[0]);
 	lock_take(&g_arena->thread_lock);
@@ -262,7 +263,7 @@ long hc_thread_cputime(struct thread *t, const uint64_t *a)
 	} else {
 		lock_take(&g_arena->thread_lock);
 		ns = t->cvm->cpu_ns;
-		for (uint32_t i = 1; i < THREADS_MAX; i++) {
+		for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 			struct thread *other = thread_block(i);
 			uint32_t tid = __atomic_load_n(&other->tid, __ATOMIC_ACQUIRE);
 			if (other->use == THREAD_USED && other->cvm == t->cvm && tid > 1)
