@@ -5,6 +5,7 @@
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/hostfile.h"
 #include "fs/memfs.h"
 #include "fs/poll.h"
 
@@ -83,6 +84,7 @@ void file_put(struct file *f)
 int iovec_from_user(struct iovec *out, const void *user, unsigned long count, unsigned max)
 {
 	uint64_t total = 0;
+	int kept = 0;
 
 	if (count > IOV_MAX || count > max)
 		return -EINVAL;
@@ -94,8 +96,10 @@ int iovec_from_user(struct iovec *out, const void *user, unsigned long count, un
 		if (out[i].iov_len > RW_MAX - total)
 			out[i].iov_len = RW_MAX - total;
 		total += out[i].iov_len;
+		if (out[i].iov_len) /* an empty piece may point anywhere, and says nothing */
+			out[kept++] = out[i];
 	}
-	return (int)count;
+	return kept;
 }
 
 ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset)
@@ -155,6 +159,12 @@ size_t file_path(struct file *f, char *buf, size_t size)
 		return n < 0 ? 0 : MIN((size_t)n, size - 1);
 	}
 	if (file_stat(f, &st) || !st.stx_ino)
+		st.stx_ino = 0;
+	if (f->ops == &stream_ops)
+		n = format(buf, size, S_ISCHR(st.stx_mode) ? "/dev/tty" : "%s:[%llu]",
+			   S_ISFIFO(st.stx_mode) ? "pipe" : S_ISSOCK(st.stx_mode) ? "socket" : "stdio",
+			   (unsigned long long)st.stx_ino);
+	else if (!st.stx_ino)
 		n = format(buf, size, "anon_inode:[%s]", f->ops->name);
 	else
 		n = format(buf, size, "%s:[%llu]", f->ops->name, (unsigned long long)st.stx_ino);

@@ -137,8 +137,12 @@ static int follow_link(struct walk *w, struct dentry *link, const char **rest)
 
 	if (++w->links > LINKS_MAX || (w->flags & WALK_NO_SYMLINKS))
 		return -ELOOP;
-	if (link->inode->ops->follow)
-		return follow_magic(w, link);
+	if (link->inode->ops->follow) {
+		int err = follow_magic(w, link);
+
+		if (err != -EAGAIN) /* a link of /proc that is text after all */
+			return err;
+	}
 	text = pathbuf_get();
 	if (!text)
 		return -ENOMEM;
