@@ -42,6 +42,19 @@ static uint64_t reserve(uint64_t size, uint64_t align, uint32_t prot, uint32_t f
 	return addr < 0 && addr > -4096 ? 0 : ALIGN_UP((uint64_t)addr, align);
 }
 
+/* Only those that are used: a table untouched is memory never taken. */
+struct cvm *arena_cvm(uint32_t index)
+{
+	uint64_t bitmaps = (uint64_t)g_arena + ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE) + 2ull * index * BITMAP_SIZE;
+	struct cvm *c = &g_arena->cvm[index];
+
+	c->index = index;
+	c->base = slot_base(index);
+	c->mapped = (uint64_t *)bitmaps;
+	c->counted = (uint64_t *)(bitmaps + BITMAP_SIZE);
+	return c;
+}
+
 int arena_create(void)
 {
 	uint64_t blocks = (uint64_t)THREADS_MAX * THREAD_BLOCK_SIZE;
@@ -59,12 +72,5 @@ int arena_create(void)
 	g_blocks = at;
 	g_vcpus = at + blocks;
 	g_arena = (struct arena *)(at + blocks + vcpus);
-	for (uint32_t i = 0; i < CVMS_MAX; i++) {
-		uint64_t bitmaps = (uint64_t)g_arena + tables + 2ull * i * BITMAP_SIZE;
-		g_arena->cvm[i].index = i;
-		g_arena->cvm[i].base = slot_base(i);
-		g_arena->cvm[i].mapped = (uint64_t *)bitmaps;
-		g_arena->cvm[i].counted = (uint64_t *)(bitmaps + BITMAP_SIZE);
-	}
 	return 0;
 }

@@ -22,7 +22,8 @@ static int window_map(int memfd, uint64_t offset, uint64_t size, int prot)
 {
 	if (size > SCAN_WINDOW_SIZE)
 		return -ENOMEM_;
-	long r = host_mmap((uint64_t)scan_window(), size, (uint32_t)prot, MAP_SHARED | MAP_FIXED, memfd, offset);
+	long r = host_mmap((uint64_t)scan_window(), size, (uint32_t)prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, memfd,
+			   offset);
 	return r < 0 && r > -4096 ? (int)r : 0;
 }
 

@@ -85,7 +85,7 @@ static int grant_handles(struct cvm *c)
 
 int cvm_create(uint32_t index)
 {
-	struct cvm *c = &g_arena->cvm[index];
+	struct cvm *c = arena_cvm(index);
 	struct hc_thread start = { 0 };
 
 	c->config = &g_arena->launch.cvm[index];

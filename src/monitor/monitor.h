@@ -193,6 +193,7 @@ static inline struct thread *current_thread(void)
 
 /* arena.c: address space of the process */
 int arena_create(void);
+struct cvm *arena_cvm(uint32_t index); /* prepared for cvm_create */
 struct thread *thread_block(uint32_t id);
 struct vcpu_page *vcpu_page(uint32_t id);
 uint64_t slot_base(uint32_t index);
