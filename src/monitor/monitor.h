@@ -236,7 +236,6 @@ nodiscard int exec_ranges_add(struct cvm *c, uint64_t addr, uint64_t size);
 bool exec_ranges_has(const struct cvm *c, uint64_t addr, uint64_t size);
 void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set);
 uint64_t pages_count(const uint64_t *bitmap, uint64_t first, uint64_t count);
-int64_t scan_bytes(const uint8_t *bytes, uint64_t size); /* offset of the first forbidden sequence, or -1 */
 nodiscard int code_check_image(int memfd, struct code_image *out);
 nodiscard int code_map(struct cvm *c, const struct code_image *image, uint64_t addr);
 
@@ -263,6 +262,7 @@ nodiscard int code_request(struct cvm *c, int fd, const struct channel_code_requ
 
 /* domain: the isolation mechanism, one header for all (x86_64/domain_pku.c) */
 #include "monitor/domain.h"
+#include "monitor/scan.h"
 
 /* seccomp.c */
 int filter_install(const struct cvm *c);

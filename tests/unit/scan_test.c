@@ -1,0 +1,103 @@
+/*
+ * The monitor's scanner against a slow reference that decodes by the letter of the manual: every sequence at every
+ * offset of a buffer, short buffers, and random bytes rich in the bytes that matter.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "monitor/scan.h"
+
+static int is_prefix(uint8_t b)
+{
+	static const uint8_t k[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+
+	return (b >= 0x40 && b <= 0x4f) || memchr(k, b, sizeof k) != NULL;
+}
+
+static int forbidden_slow(const uint8_t *b, size_t at, size_t size)
+{
+	if (at + 3 > size || b[at] != 0x0f)
+		return 0;
+	unsigned mod = b[at + 2] >> 6, reg = (b[at + 2] >> 3) & 7;
+	if (b[at + 1] == 0x01)
+		return b[at + 2] == 0xef;
+	if (b[at + 1] == 0xc7)
+		return reg == 3 && mod != 3;
+	if (b[at + 1] != 0xae)
+		return 0;
+	if (mod != 3)
+		return reg == 5;
+	for (size_t n = 1; reg == 3 && n <= at && n <= 14 && is_prefix(b[at - n]); n++)
+		if (b[at - n] == 0xf3)
+			return 1;
+	return 0;
+}
+
+static int64_t scan_slow(const uint8_t *b, size_t size)
+{
+	for (size_t at = 0; at < size; at++)
+		if (forbidden_slow(b, at, size))
+			return (int64_t)at;
+	return -1;
+}
+
+static void every_offset(void **state)
+{
+	static const uint8_t sequence[][4] = { { 0x0f, 0x01, 0xef }, { 0x0f, 0xae, 0x2f }, { 0x0f, 0xc7, 0x18 }, { 0xf3, 0x0f, 0xae, 0xd8 } };
+	uint8_t buffer[100];
+
+	(void)state;
+	for (size_t s = 0; s < 4; s++)
+		for (size_t size = 3; size <= sizeof buffer; size++)
+			for (size_t at = 0; at + (s == 3 ? 4 : 3) <= size; at++) {
+				memset(buffer, 0x90, sizeof buffer);
+				memcpy(buffer + at, sequence[s], s == 3 ? 4 : 3);
+				assert_int_equal(scan_bytes(buffer, size), (int64_t)at + (s == 3));
+			}
+}
+
+static void cut_off(void **state)
+{
+	uint8_t buffer[64];
+
+	(void)state;
+	for (size_t size = 0; size < sizeof buffer; size++) {
+		memset(buffer, 0x90, sizeof buffer);
+		memcpy(buffer + size, "\x0f\x01\xef", size + 3 <= sizeof buffer ? 3 : sizeof buffer - size);
+		assert_int_equal(scan_bytes(buffer, size), -1);
+		if (size >= 2 && size + 1 <= sizeof buffer) {
+			memcpy(buffer + size - 2, "\x0f\x01\xef", 3);
+			assert_int_equal(scan_bytes(buffer, size), -1);
+		}
+	}
+}
+
+static void random_bytes(void **state)
+{
+	static const uint8_t rich[] = { 0x0f, 0x01, 0xae, 0xc7, 0xef, 0xf3, 0x48, 0xd8, 0x2f, 0x18, 0xe8, 0x90 };
+	static uint8_t buffer[512];
+
+	(void)state;
+	srand(1);
+	for (int round = 0; round < 200000; round++) {
+		size_t size = (size_t)rand() % sizeof buffer, from = (size_t)rand() % 16;
+		int dense = rand() % 64 == 0;
+		for (size_t i = 0; i < size; i++)
+			buffer[i] = dense || rand() % 8 == 0 ? rich[(size_t)rand() % sizeof rich] : (uint8_t)rand();
+		from = from > size ? size : from;
+		assert_int_equal(scan_bytes(buffer + from, size - from), scan_slow(buffer + from, size - from));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_offset), cmocka_unit_test(cut_off), cmocka_unit_test(random_bytes) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
