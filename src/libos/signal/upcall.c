@@ -151,6 +151,18 @@ struct upcall_target upcall_handle(struct upcall_frame *f)
 	return (struct upcall_target){ (uint64_t)ev, 1 };
 }
 
+/* The whole slot is reserved on the host, and what lies outside belongs to others: for the program only its own
+ * mappings are there. */
+static int segv_code(const struct upcall_event *ev)
+{
+	struct mm_range range;
+	char name[1];
+
+	if (ev->signal != SIGSEGV || (ev->code != SEGV_ACCERR && ev->code != SEGV_PKUERR))
+		return ev->code;
+	return mm_find(ev->address, &range, name, sizeof(name)) ? SEGV_ACCERR : SEGV_MAPERR;
+}
+
 static void program_fault(struct thread *t, const struct upcall_event *ev)
 {
 	siginfo_t info;
@@ -162,7 +174,7 @@ static void program_fault(struct thread *t, const struct upcall_event *ev)
 	t->fault_address = ev->address;
 	memset(&info, 0, sizeof(info));
 	info.si_signo = ev->signal;
-	info.si_code = ev->code;
+	info.si_code = segv_code(ev);
 	info.si_addr = (void *)ev->address;
 	signal_force(t, &info);
 }
