@@ -27,8 +27,6 @@ extern const Elf64_Rela g_rela_start[], g_rela_end[]; /* libos.ld */
 static bool relocate(uint64_t base)
 {
 	for (const Elf64_Rela *r = g_rela_start; r < g_rela_end; r++) {
-		if (ELF64_R_TYPE(r->r_info) == R_X86_64_NONE)
-			continue;
 		if (ELF64_R_TYPE(r->r_info) != R_X86_64_RELATIVE)
 			return false;
 		*(uint64_t *)(base + r->r_offset) = base + (uint64_t)r->r_addend;
