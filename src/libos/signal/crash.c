@@ -94,13 +94,14 @@ static uint32_t symbol_count(const struct image *im)
 	return MIN(count, SYMBOLS_MAX);
 }
 
-/* "+0x12 (name+0x4)" style place of an address in an image; nothing if there is no symbol. */
+/* " (name+0x4)", or nothing if there is no symbol below. Static functions have none: "behind" says that it is another. */
 static void nearest_symbol(uint64_t addr, const char *file, char *out, size_t size)
 {
 	struct image_search s = { .name = file, .addr = addr };
 	uint64_t bias, best = 0;
 	char name[NAME_SHOWN + 1];
 	Elf64_Sym sym;
+	uint64_t best_end = 0;
 	uint32_t best_name = 0, count;
 
 	out[0] = 0;
@@ -116,13 +117,14 @@ static void nearest_symbol(uint64_t addr, const char *file, char *out, size_t si
 			continue;
 		best = sym.st_value;
 		best_name = sym.st_name;
+		best_end = sym.st_value + sym.st_size;
 	}
 	if (!best)
 		return;
 	if (copy_string_from_user(name, (void *)(s.found.strings + best_name), sizeof(name)) == -EFAULT)
 		return;
 	name[NAME_SHOWN] = 0;
-	format(out, size, " (%s+0x%lx)", name, addr - bias - best);
+	format(out, size, " (%s%s+0x%lx)", addr - bias < best_end ? "" : "behind ", name, addr - bias - best);
 }
 
 /* "path+0xoffset (symbol+0x12)", or false if nothing is mapped there. */
@@ -142,6 +144,19 @@ static bool describe(uint64_t addr, char *out, size_t size)
 	return true;
 }
 
+/* Is there a call instruction in front of it: E8 relative, or FF /2 with its operand? */
+static bool is_return_address(uint64_t addr)
+{
+	uint8_t code[7];
+
+	if (copy_from_user(code, (void *)(addr - sizeof(code)), sizeof(code)))
+		return false;
+	for (int i = 0; i <= 5; i++)
+		if (code[i] == 0xff && (code[i + 1] >> 3 & 7) == 2)
+			return true;
+	return code[2] == 0xe8;
+}
+
 static void scan_stack(uint64_t rsp)
 {
 	char place[320];
@@ -154,7 +169,8 @@ static void scan_stack(uint64_t rsp)
 
 		if (get_user(word, (void *)((rsp & ~7ull) + i * 8ull)))
 			return;
-		if (word < PAGE_SIZE || !mm_find(word, &range, name, sizeof(name)) || !(range.prot & 4 /* PROT_EXEC */))
+		if (word < PAGE_SIZE || !mm_find(word, &range, name, sizeof(name)) || !(range.prot & PROT_EXEC) ||
+		    !is_return_address(word))
 			continue;
 		if (describe(word, place, sizeof(place)))
 			log_crash("  stack: 0x%lx %s", word, place);

@@ -71,11 +71,10 @@ uint64_t process_limit(struct process *p, int resource)
 void process_exit(uint32_t status)
 {
 	struct process *p = current()->process;
+	uint64_t fast, slow;
 
 	__atomic_store_n(&p->exiting, 1, __ATOMIC_SEQ_CST);
-	if (status & 0x100)
-		hostcall(HC_cvm_exit, status & 0xff, 1);
-	else
-		hostcall(HC_cvm_exit, status & 0xff, 0);
+	thread_syscall_counts(p, &fast, &slow);
+	hostcall(HC_cvm_exit, status & 0xff, (status & 0x100) != 0, fast);
 	panic("cvm_exit returned");
 }
