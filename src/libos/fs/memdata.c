@@ -287,6 +287,8 @@ int mem_truncate(struct mem_inode *inode, off_t size)
 			for (uint64_t i = keep / PAGE_SIZE; i < inode->page_slots; i++)
 				free_page(inode, i);
 		}
+	} else if (inode->mapped) {
+		err = need_object(inode, (uint64_t)size);
 	}
 	if (!err)
 		inode->size = size;
@@ -359,8 +361,10 @@ off_t mem_seek_data(struct mem_inode *inode, off_t offset, bool hole)
 
 uint64_t mem_blocks(const struct mem_inode *inode)
 {
+	struct statx st;
+
 	if (inode->memobj >= 0)
-		return MIN(inode->memobj_size, ALIGN_UP((uint64_t)inode->size, PAGE_SIZE)) / 512;
+		return hostcall(HC_file_stat, inode->memobj, 0, 0, STATX_BLOCKS, &st) ? 0 : st.stx_blocks;
 	return inode->pages_used * (PAGE_SIZE / 512);
 }
 

@@ -106,8 +106,10 @@ static int memfile_map_handle(struct file *f, int prot, int flags, off_t *offset
 		return -ENOTBLK;
 	mutex_lock(&inode->lock);
 	ret = mem_to_object(inode, end);
-	if (!ret)
+	if (!ret) {
+		inode->mapped = true;
 		ret = inode->memobj;
+	}
 	mutex_unlock(&inode->lock);
 	return ret < 0 && !shared ? -ENOTBLK : ret;
 }

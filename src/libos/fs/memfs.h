@@ -26,6 +26,7 @@ struct mem_inode {
 	uint32_t page_slots;
 	uint32_t pages_used;
 	int memobj;	       /* host handle or -1 */
+	bool mapped;	       /* it was: the object reaches to the end of the file, or mappings would fault there */
 	uint64_t memobj_size;  /* bytes, page-aligned; what lies behind it up to `size` is a hole */
 	char *text;	       /* symlink: target; memfd: name */
 	void *fifo;	       /* FIFO: fs/pipe.c's */

@@ -1,0 +1,96 @@
+/*
+ * Locks within one process: record locks never exclude its own descriptors and end with the first close; those of open
+ * files (OFD) and flock exclude each other.
+ * Build: gcc
+ * Args: {dir} /tmp
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static void lock(const char *what, int fd, int cmd, short type, off_t start, off_t len)
+{
+	struct flock lk = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+
+	errno = 0;
+	if (fcntl(fd, cmd, &lk))
+		printf("%s: %s\n", what, strerror(errno));
+	else if (cmd == F_GETLK || cmd == F_OFD_GETLK)
+		printf("%s: type %d start %ld len %ld\n", what, lk.l_type, lk.l_type == F_UNLCK ? 0 : (long)lk.l_start,
+		       lk.l_type == F_UNLCK ? 0 : (long)lk.l_len);
+	else
+		printf("%s: ok\n", what);
+}
+
+static void *unlock_later(void *arg)
+{
+	usleep(50000);
+	lock("thread unlocks", *(int *)arg, F_OFD_SETLK, F_UNLCK, 0, 0);
+	return NULL;
+}
+
+static void run(void)
+{
+	int a = open("file", O_RDWR | O_CREAT, 0644), b = open("file", O_RDWR), c = open("file", O_RDONLY);
+	pthread_t t;
+
+	lock("a write 0-9", a, F_SETLK, F_WRLCK, 0, 10);
+	lock("b write 5-14", b, F_SETLK, F_WRLCK, 5, 10);
+	lock("b asks", b, F_GETLK, F_WRLCK, 0, 10);
+	lock("b read-locks 0-4", b, F_SETLK, F_RDLCK, 0, 5);
+	lock("c write", c, F_SETLK, F_WRLCK, 0, 1);
+	lock("c read", c, F_SETLK, F_RDLCK, 100, 1);
+	lock("c OFD asks for 0-14", c, F_OFD_GETLK, F_WRLCK, 12, 1);
+	lock("c OFD write", c, F_OFD_SETLK, F_WRLCK, 12, 1);
+	lock("c OFD read", c, F_OFD_SETLK, F_RDLCK, 12, 1);
+	lock("bad type", a, F_SETLK, 77, 0, 1);
+	lock("bad range", a, F_SETLK, F_RDLCK, -5, 1);
+	close(dup(c));
+	lock("c OFD read after a close", c, F_OFD_SETLK, F_RDLCK, 12, 1);
+	lock("a OFD write", a, F_OFD_SETLK, F_WRLCK, 0, 20);
+	lock("a OFD write elsewhere", a, F_OFD_SETLK, F_WRLCK, 50, 10);
+	lock("b OFD asks", b, F_OFD_GETLK, F_WRLCK, 55, 1);
+	lock("b OFD write", b, F_OFD_SETLK, F_WRLCK, 59, 2);
+	lock("a OFD unlock middle", a, F_OFD_SETLK, F_UNLCK, 52, 2);
+	lock("b OFD write 52", b, F_OFD_SETLK, F_WRLCK, 52, 2);
+	lock("b OFD asks", b, F_OFD_GETLK, F_WRLCK, 50, 100);
+	lock("c unlocks", c, F_OFD_SETLK, F_UNLCK, 0, 0);
+	lock("b unlocks", b, F_OFD_SETLK, F_UNLCK, 0, 0);
+	pthread_create(&t, NULL, unlock_later, &a);
+	lock("b waits", b, F_OFD_SETLKW, F_WRLCK, 50, 1);
+	pthread_join(t, NULL);
+	printf("flock a sh %d\n", flock(a, LOCK_SH));
+	printf("flock b sh %d\n", flock(b, LOCK_SH));
+	printf("flock b ex %d %s\n", flock(b, LOCK_EX | LOCK_NB), strerror(errno));
+	close(a);
+	printf("flock b ex %d\n", flock(b, LOCK_EX | LOCK_NB));
+	printf("flock c sh %d %s\n", flock(c, LOCK_SH | LOCK_NB), strerror(errno));
+	printf("flock b un %d\n", flock(b, LOCK_UN));
+	printf("flock c sh %d\n", flock(c, LOCK_SH | LOCK_NB));
+	printf("flock bad %d %s\n", flock(c, 77), strerror(errno));
+	close(b);
+	close(c);
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		char top[PATH_MAX];
+
+		snprintf(top, sizeof top, "%s/fs-locks-XXXXXX", argv[i]);
+		if (!mkdtemp(top) || chdir(top))
+			return 1;
+		printf("-- %d\n", i);
+		run();
+		unlink("file");
+		rmdir(top);
+	}
+	return 0;
+}
