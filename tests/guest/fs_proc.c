@@ -1,0 +1,144 @@
+/*
+ * /proc and /dev: what programs look for is there, says the truth about the cVM, and nothing of the host shows.
+ * Native: no
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int failures;
+
+#define CHECK(what)                                                              \
+	do {                                                                     \
+		errno = 0;                                                       \
+		if (!(what)) {                                                   \
+			printf("line %d: %s (%s)\n", __LINE__, #what, strerror(errno)); \
+			failures++;                                              \
+		}                                                                \
+	} while (0)
+
+static char text[1 << 20];
+
+static const char *slurp(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = 0, part;
+
+	while (fd >= 0 && (part = read(fd, text + n, sizeof text - 1 - (size_t)n)) > 0)
+		n += part;
+	close(fd);
+	text[n] = 0;
+	return fd < 0 ? NULL : text;
+}
+
+static const char *linked(const char *path)
+{
+	static char to[4096];
+	ssize_t n = readlink(path, to, sizeof to - 1);
+
+	to[n < 0 ? 0 : n] = 0;
+	return to;
+}
+
+static void process(char **argv)
+{
+	char path[64], want[64];
+	int fd;
+
+	snprintf(want, sizeof want, "%d", getpid());
+	CHECK(strcmp(linked("/proc/self"), want) == 0);
+	CHECK(strcmp(linked("/proc/self/exe"), argv[0]) == 0);
+	CHECK(strcmp(linked("/proc/self/cwd"), "/") == 0);
+	CHECK(strcmp(slurp("/proc/self/cmdline"), argv[0]) == 0);
+	CHECK(strstr(slurp("/proc/self/maps"), argv[0]) && strstr(text, "[stack]") && strstr(text, "r-xp"));
+	CHECK(strstr(slurp("/proc/self/status"), "\nPid:\t") && strstr(text, "\nThreads:\t1\n"));
+	CHECK(strncmp(slurp("/proc/self/stat"), want, strlen(want)) == 0);
+	CHECK(strncmp(slurp("/proc/self/comm"), "fs_proc", 7) == 0);
+	CHECK(strstr(slurp("/proc/self/limits"), "Max open files"));
+	CHECK(strncmp(slurp("/proc/self/mountinfo"), "1 0 ", 4) == 0);
+	CHECK(access("/proc/self/exe", X_OK) == 0);
+	snprintf(path, sizeof path, "/proc/self/task/%ld/comm", syscall(SYS_gettid));
+	CHECK(slurp(path));
+	CHECK(!slurp("/proc/2/stat") && !slurp("/proc/99999/stat"));
+	fd = open("/proc/self/oom_score_adj", O_WRONLY);
+	CHECK(write(fd, "500", 3) == 3);
+	close(fd);
+	CHECK(open("/proc/self/maps", O_WRONLY) < 0 && errno == EACCES);
+	CHECK(open("/proc/new", O_WRONLY | O_CREAT, 0644) < 0);
+}
+
+static void descriptors(void)
+{
+	char path[64];
+	DIR *d;
+	int fd = open("/tmp/some file", O_RDWR | O_CREAT, 0644), again, n = 0;
+
+	CHECK(write(fd, "bytes", 5) == 5);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	CHECK(strcmp(linked(path), "/tmp/some file") == 0);
+	again = open(path, O_RDONLY);
+	CHECK(again >= 0 && read(again, text, 9) == 5);
+	unlink("/tmp/some file");
+	CHECK(strcmp(linked(path), "/tmp/some file (deleted)") == 0);
+	CHECK(open(path, O_RDONLY) >= 0);
+	d = opendir("/proc/self/fd");
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	CHECK(n == 7); /* 0-2, fd, again, the unnamed one's copy, the directory itself */
+	close(fd);
+	CHECK(access(path, F_OK) < 0 && errno == ENOENT);
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", again);
+	CHECK(strstr(slurp(path), "pos:\t5\n"));
+}
+
+static void machine(void)
+{
+	CHECK(strncmp(slurp("/proc/meminfo"), "MemTotal:", 9) == 0);
+	CHECK(strstr(slurp("/proc/cpuinfo"), "model name\t: ") && strstr(text, " sse2 "));
+	CHECK(strncmp(slurp("/proc/stat"), "cpu  ", 5) == 0);
+	CHECK(strchr(slurp("/proc/uptime"), '.') && atof(text) < 3600);
+	CHECK(strlen(slurp("/proc/sys/kernel/random/uuid")) == 37);
+	CHECK(strlen(slurp("/proc/sys/kernel/random/boot_id")) == 37);
+	CHECK(atoi(slurp("/proc/sys/net/core/somaxconn")) >= 128);
+	CHECK(slurp("/proc/net/tcp") && slurp("/proc/mounts") && slurp("/proc/loadavg") && slurp("/proc/version"));
+}
+
+static void devices(void)
+{
+	char a[64], b[64];
+	struct stat st;
+	int fd;
+
+	fd = open("/dev/null", O_RDWR);
+	CHECK(write(fd, a, 64) == 64 && read(fd, a, 64) == 0);
+	CHECK(fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0x103);
+	fd = open("/dev/zero", O_RDWR);
+	memset(a, 1, sizeof a);
+	CHECK(read(fd, a, 64) == 64 && a[0] == 0 && a[63] == 0);
+	fd = open("/dev/full", O_RDWR);
+	CHECK(write(fd, a, 1) < 0 && errno == ENOSPC);
+	fd = open("/dev/urandom", O_RDONLY);
+	CHECK(read(fd, a, 64) == 64 && read(fd, b, 64) == 64 && memcmp(a, b, 64) != 0);
+	CHECK(access("/dev/shm", W_OK) == 0);
+	CHECK(access("/dev/sda", F_OK) < 0 && access("/dev/mem", F_OK) < 0 && access("/dev/kvm", F_OK) < 0);
+	CHECK(access("/proc/1/root/proc/kcore", F_OK) < 0 && access("/sys/kernel", F_OK) < 0);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	process(argv);
+	descriptors();
+	machine();
+	devices();
+	printf(failures ? "%d failures\n" : "ok\n", failures);
+	return failures != 0;
+}
