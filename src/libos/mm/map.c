@@ -96,6 +96,9 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 		return -EACCES;
 	if (f && type != MAP_PRIVATE && (prot & PROT_WRITE) && access != O_RDWR)
 		return -EACCES;
+	/* Code is a copy that was checked: it could not follow what is written to the file through another mapping. */
+	if (f && type != MAP_PRIVATE && (prot & PROT_EXEC) && access == O_RDWR)
+		return -EACCES;
 	if ((prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC)) {
 		static bool logged;
 

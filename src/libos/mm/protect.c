@@ -16,6 +16,8 @@ static int check_mapping(const struct vma *v, uint32_t prot)
 			log_text("mprotect: memory that is writable and executable at once is refused (EACCES)");
 		return -EACCES;
 	}
+	if ((prot & PROT_EXEC) && v->file && (v->flags & (VMA_SHARED | VMA_NO_WRITE)) == VMA_SHARED)
+		return -EACCES; /* as in mm/map.c */
 	return (prot & PROT_WRITE) && (v->flags & VMA_NO_WRITE) ? -EACCES : 0;
 }
 
