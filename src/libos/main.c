@@ -21,7 +21,9 @@
 
 _Noreturn void libos_start(struct cvm_start *start);
 
-extern const Elf64_Rela g_rela_start[], g_rela_end[]; /* libos.ld */
+/* libos.ld; hidden: found without the table of addresses that is not relocated yet */
+extern const Elf64_Rela g_rela_start[] __attribute__((visibility("hidden")));
+extern const Elf64_Rela g_rela_end[] __attribute__((visibility("hidden")));
 
 /* Only addresses of the libOS's own image can be in the table: it links nothing else. */
 static bool relocate(uint64_t base)

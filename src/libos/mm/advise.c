@@ -86,7 +86,8 @@ int mm_sync(uint64_t addr, uint64_t size, int flags)
 	uint64_t end = addr + ALIGN_UP(size, PAGE_SIZE), at = addr;
 	int ret = 0;
 
-	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || addr % PAGE_SIZE || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || addr % PAGE_SIZE ||
+	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		return -EINVAL;
 	if (end < addr)
 		return -ENOMEM;
