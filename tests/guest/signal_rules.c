@@ -75,7 +75,8 @@ static void masks(void)
 	kill(getpid(), SIGUSR1);
 	siginfo_t info;
 	struct timespec second = { 1, 0 };
-	printf("sigtimedwait: %d, code %d\n", sigtimedwait(&set, &info, &second), info.si_code);
+	int taken = sigtimedwait(&set, &info, &second);
+	printf("sigtimedwait: %d, code %d\n", taken, info.si_code);
 	struct timespec soon = { 0, 1000000 };
 	int ret = sigtimedwait(&set, &info, &soon);
 	printf("sigtimedwait: %d %s\n", ret, strerror(errno));

@@ -13,6 +13,8 @@ long sys_mmap(struct regs *r)
 	struct file *f = NULL;
 	long ret;
 
+	if ((uint64_t)arg(r, 5) % PAGE_SIZE)
+		return -EINVAL;
 	if (!(flags & MAP_ANONYMOUS)) {
 		f = fd_get((int)arg(r, 4));
 		if (!f)
