@@ -3,6 +3,7 @@
 The first table is for programs whose output and exit status must equal the native run's; the functions below it are for
 servers and for what the command itself promises.
 """
+import fcntl
 import os
 import re
 import shutil
@@ -23,9 +24,15 @@ DATA = os.path.join(OUT, "data")
 def data(name):
     """Input files, made once: the same bytes every time."""
     path = os.path.join(DATA, name)
-    if os.path.exists(path):
-        return path
     os.makedirs(DATA, exist_ok=True)
+    with open(path + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may want the same file at once
+        if not os.path.exists(path):
+            make_data(name, path)
+    return path
+
+
+def make_data(name, path):
     if name == "lines":  # a million lines in no order
         with open(path + ".new", "w") as f:
             x = 1
@@ -42,7 +49,6 @@ def data(name):
                 f.write(part)
                 left, turn = left - len(part), turn + 1
     os.rename(path + ".new", path)
-    return path
 
 
 # name, command, more: `files` of data() that the command needs, `stdin` bytes, `options`, `vm` as in Test.

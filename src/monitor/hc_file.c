@@ -417,7 +417,16 @@ long hc_file_chmod(struct thread *t, const uint64_t *a)
 
 long hc_file_chown(struct thread *t, const uint64_t *a)
 {
-	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, LAUNCH_RIGHT_WRITE, __NR_fchown, a[1], a[2], 0);
+	int error;
+	struct handle *h = handle_get(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_PATH, &error);
+
+	if (!h)
+		return error;
+	/* With an empty path this also takes O_PATH descriptors, links included. */
+	long r = h->rights & LAUNCH_RIGHT_WRITE ?
+			 host5(__NR_fchownat, h->fd, (long)"", (long)a[1], (long)a[2], AT_EMPTY_PATH) : -EROFS_;
+	handle_put(t->cvm, h);
+	return r;
 }
 
 long hc_file_utimes(struct thread *t, const uint64_t *a)
