@@ -7,6 +7,42 @@
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
 
+static uint32_t g_host_uid, g_host_gid; /* never change after owner_init */
+
+/* A memory object belongs to whom the monitor runs as. */
+void owner_init(void)
+{
+	long h = hostcall(HC_memobj_create, 0);
+	struct statx st = { 0 };
+
+	if (h < 0)
+		return;
+	if (!hostcall(HC_file_stat, h, 0, 0, STATX_UID | STATX_GID, &st)) {
+		g_host_uid = st.stx_uid;
+		g_host_gid = st.stx_gid;
+	}
+	hostcall(HC_file_close, h);
+}
+
+void owner_from_host(struct statx *st)
+{
+	const struct libos_boot *boot = current()->process->boot;
+
+	if (st->stx_uid == g_host_uid)
+		st->stx_uid = boot->uid;
+	if (st->stx_gid == g_host_gid)
+		st->stx_gid = boot->gid;
+}
+
+uint32_t owner_to_host(uint32_t id, bool group)
+{
+	const struct libos_boot *boot = current()->process->boot;
+
+	if (group)
+		return id == boot->gid ? g_host_gid : id;
+	return id == boot->uid ? g_host_uid : id;
+}
+
 static long transfer(long nr_one, long nr_vector, struct file *f, const struct iovec *iov, unsigned count, off_t offset)
 {
 	long done = 0, n;
@@ -106,6 +142,8 @@ static int hostfile_stat(struct file *f, struct statx *st)
 {
 	long err = hostcall(HC_file_stat, hostfile_handle(f), 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
 
+	if (!err)
+		owner_from_host(st);
 	if (!err && f->dentry && f->dentry->mount->type == BOOT_MOUNT_OVERLAY)
 		statx_anonymous_device(st, f->dentry->mount);
 	return (int)err;

@@ -26,6 +26,11 @@ nodiscard struct file *hostfile_open(struct dentry *d, const char *path, size_t 
  * -ENAMETOOLONG. */
 nodiscard ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf);
 
+/* The host user who runs the Intravisor is, inside, the user the program believes to be: both ways. */
+void owner_init(void);
+void owner_from_host(struct statx *st);
+uint32_t owner_to_host(uint32_t id, bool group);
+
 /* Record locks and flock of a host file: see fs/locks.c. */
 int hostlock_fcntl(struct file *f, int cmd, void *flock);
 void hostlock_on_close(struct file *f);

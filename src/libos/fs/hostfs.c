@@ -68,6 +68,8 @@ static int hostfs_lookup(struct dentry *dir, const char *name, size_t size, stru
 		st->stx_mask = 0;
 	if (err && err != -EXDEV)
 		return (int)err;
+	if (!err)
+		owner_from_host(st);
 	*out = err ? stub_directory() : hostfs_inode(dir->mount, st);
 	return *out ? 0 : -ENOMEM;
 }
@@ -84,14 +86,14 @@ static int hostfs_getattr(struct dentry *d, struct statx *st)
 	ssize_t n;
 	long err;
 
-	if (d->mount->type == BOOT_MOUNT_HOST_FILE)
-		return (int)hostcall(HC_file_stat, d->mount->handle, 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
 	path = pathbuf_get();
 	if (!path)
 		return -ENOMEM;
 	n = d->parent ? host_path(d, NULL, 0, path) : 0;
 	err = n < 0 ? n : hostcall(HC_file_stat, d->mount->handle, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
 	pathbuf_put(path);
+	if (!err)
+		owner_from_host(st);
 	if (err == -ENOENT || err == -ENOTDIR)
 		d_forget(d);
 	return (int)err;
@@ -340,6 +342,21 @@ static int hostfs_link(struct dentry *d, struct dentry *dir, const char *name, s
 	return (int)err;
 }
 
+/* Who owns it already needs no asking: the host lets only root chown, and the monitor no links. */
+static int change_owner(struct dentry *d, const struct attr *a, long handle)
+{
+	struct statx st;
+	int err = hostfs_getattr(d, &st);
+	bool same_uid = !(a->valid & ATTR_UID) || a->uid == st.stx_uid;
+	bool same_gid = !(a->valid & ATTR_GID) || a->gid == st.stx_gid;
+
+	if (err || (same_uid && same_gid))
+		return err;
+	err = (int)hostcall(HC_file_chown, handle, same_uid ? -1 : (long)owner_to_host(a->uid, false),
+			    same_gid ? -1 : (long)owner_to_host(a->gid, true));
+	return err == -EBADF ? -EPERM : err;
+}
+
 static int hostfs_setattr(struct dentry *d, const struct attr *a)
 {
 	static const struct timespec omit = { 0, UTIME_OMIT };
@@ -348,16 +365,16 @@ static int hostfs_setattr(struct dentry *d, const struct attr *a)
 	/* chmod and chown want a handle with the right to write, which a directory's has and an O_PATH one has not. */
 	if (is_dir(d->inode))
 		h = open_path(d, O_RDONLY | O_DIRECTORY);
+	else if (is_regular(d->inode) && (a->valid & (ATTR_SIZE | ATTR_MODE)))
+		h = open_path(d, O_WRONLY);
 	else
-		h = open_path(d, a->valid & (ATTR_SIZE | ATTR_MODE | ATTR_UID | ATTR_GID) ? O_WRONLY : O_PATH);
-
+		h = open_path(d, O_PATH);
 	if (h < 0)
 		return (int)h;
 	if (a->valid & ATTR_SIZE)
 		err = hostcall(HC_file_truncate, h, a->size);
 	if (!err && (a->valid & (ATTR_UID | ATTR_GID)))
-		err = hostcall(HC_file_chown, h, a->valid & ATTR_UID ? (long)a->uid : -1,
-			       a->valid & ATTR_GID ? (long)a->gid : -1);
+		err = change_owner(d, a, h);
 	if (!err && (a->valid & ATTR_MODE))
 		err = hostcall(HC_file_chmod, h, a->mode & 07777);
 	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {

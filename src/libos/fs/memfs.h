@@ -75,7 +75,7 @@ nodiscard int overlay_lookup(struct dentry *dir, const char *name, size_t size, 
 /* Everything of d becomes the memory's own; with `discard` without the contents. */
 nodiscard int overlay_copy_up(struct dentry *d, bool discard);
 void overlay_refresh(struct inode *inode, struct inode *fresh);
-nodiscard struct mem_inode *overlay_inode(struct mount *m, const char *lower, const struct statx *st);
+nodiscard struct mem_inode *overlay_inode(struct mount *m, const char *lower, struct statx *st);
 nodiscard long overlay_open_lower(struct mem_inode *inode, int flags); /* a handle */
 
 #endif

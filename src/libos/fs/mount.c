@@ -6,6 +6,7 @@
 #include "core/boot.h"
 #include "core/kheap.h"
 #include "core/log.h"
+#include "fs/hostfile.h"
 #include "fs/memfs.h"
 
 struct mount *g_mounts[MOUNTS_MAX];
@@ -167,6 +168,7 @@ int vfs_init(const struct libos_boot *boot)
 	p->fs = fs;
 	if (!p->files && !(p->files = fdtable_create()))
 		return -ENOMEM;
+	owner_init();
 	if (boot->tmpfs_max)
 		mem_set_limit(boot->tmpfs_max);
 	for (unsigned i = 0; i < MIN(boot->mounts, BOOT_MOUNTS_MAX) && !err; i++) {

@@ -6,6 +6,7 @@
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "fs/hostfile.h"
 #include "fs/memfs.h"
 
 #define COPY_SIZE (256u << 10)
@@ -15,7 +16,7 @@ static struct timespec time_of(const struct statx_timestamp *t)
 	return (struct timespec){ t->tv_sec, t->tv_nsec };
 }
 
-struct mem_inode *overlay_inode(struct mount *m, const char *lower, const struct statx *st)
+struct mem_inode *overlay_inode(struct mount *m, const char *lower, struct statx *st)
 {
 	struct mem_inode *inode = kzalloc(sizeof *inode);
 
@@ -27,6 +28,7 @@ struct mem_inode *overlay_inode(struct mount *m, const char *lower, const struct
 		kfree(inode);
 		return NULL;
 	}
+	owner_from_host(st);
 	inode->memobj = -1;
 	inode->nlink = st->stx_nlink;
 	inode->uid = st->stx_uid;

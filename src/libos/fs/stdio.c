@@ -112,7 +112,11 @@ static int stream_host_handle(struct file *f)
 
 static int stream_stat(struct file *f, struct statx *st)
 {
-	return (int)hostcall(HC_file_stat, hostfile_handle(f), 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
+	int err = (int)hostcall(HC_file_stat, hostfile_handle(f), 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
+
+	if (!err)
+		owner_from_host(st);
+	return err;
 }
 
 static int stream_sync(struct file *f, bool data_only)
