@@ -10,6 +10,7 @@ in one boot, by this same program started there with CVM_IN_VM=1.
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -108,6 +109,7 @@ def run_in_vm(tests, report):
     with open(os.path.join(OUT, "vm.log"), "w") as log:
         vm = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
                               env=dict(os.environ, VM_TIMEOUT=str(VM_TIMEOUT)))
+        _machine.append(vm)
         seen = 0
         while True:
             ended = vm.poll() is not None
@@ -115,12 +117,22 @@ def run_in_vm(tests, report):
             if ended:
                 break
             time.sleep(0.5)
+        _machine.clear()
     done = {r["name"] for r in report.results}
     for name in names:
         if f"{name} (keys)" not in done:
             tail = "\n".join(harness.read(os.path.join(OUT, "vm.log")).splitlines()[-30:])
             report.add({"name": f"{name} (keys)", "status": "fail", "seconds": 0,
                         "text": f"the emulated machine ended (status {vm.returncode}) without this test's result\n{tail}"})
+
+
+_machine = []
+
+
+def end_machine():
+    for vm in _machine:
+        harness.end_group(vm)
+    return 143
 
 
 def relay(seen, report):
@@ -182,6 +194,7 @@ def build_with(compiler):
 
 
 def main(arguments):
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(end_machine()))
     os.makedirs(OUT, exist_ok=True)
     verbose, hours, words = "-v" in arguments, None, []
     arguments = [a for a in arguments if a != "-v"]
