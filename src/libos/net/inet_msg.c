@@ -11,6 +11,9 @@
 #include "net/inet.h"
 
 #define DATAGRAM_MAX 65535u
+/* Hints and flags that mean nothing here; the monitor refuses what it does not know. */
+#define MSG_ZEROCOPY 0x4000000u
+#define IGNORED_FLAGS (MSG_CMSG_CLOEXEC | MSG_CONFIRM | MSG_ZEROCOPY | MSG_WAITFORONE)
 
 static ssize_t finish_send(const struct inet_socket *s, long ret, uint32_t flags)
 {
@@ -109,6 +112,7 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
 	long ret;
 
+	flags &= ~IGNORED_FLAGS;
 	if (msg->control_size) {
 		int err = check_control(msg);
 
@@ -161,7 +165,9 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
 	long ret;
 
-	flags &= ~MSG_CMSG_CLOEXEC;
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN; /* not offered: looks like an empty queue */
+	flags &= ~IGNORED_FLAGS;
 	msg->control_size = 0;
 	if (!flags && !msg->name && msg->count == 1 && msg->iov->iov_len && s->socket.type == SOCK_STREAM) {
 		do {
