@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS 3000
+#define ROUNDS 1000
 
 static atomic_int g_handled, g_stop, g_wrong, g_ended;
 static int g_pipe[2];
