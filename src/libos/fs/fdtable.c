@@ -64,6 +64,17 @@ struct file *fd_get(int fd)
 	}
 }
 
+struct file *fd_borrow(int fd, bool *held)
+{
+	struct file **slot;
+
+	*held = !process_is_single();
+	if (*held)
+		return fd_get(fd);
+	slot = slot_of(table(), fd);
+	return slot ? *slot : NULL;
+}
+
 static bool bit_test(const uint64_t *map, int fd)
 {
 	return map[fd / 64] >> (fd % 64) & 1;

@@ -67,6 +67,9 @@ void file_put(struct file *f);
 
 /* All act on the calling process's table. */
 nodiscard struct file *fd_get(int fd); /* new reference, NULL if not open (EBADF) */
+/* Like fd_get for the length of one system call. While the process has one thread nobody else can close the descriptor,
+ * so no reference is taken (*held false); give the file back with fd_return. */
+nodiscard struct file *fd_borrow(int fd, bool *held);
 /* Install f (consumes the reference, also on failure) at the lowest free number >= min: the number or -EMFILE. */
 nodiscard int fd_install(struct file *f, int min, bool cloexec);
 nodiscard int fd_close(int fd);
@@ -89,6 +92,17 @@ nodiscard int iovec_from_user(struct iovec *out, const void *user, unsigned long
 static inline bool retry_hostcall(long *ret);
 
 #include "thread/thread.h"
+static inline bool process_is_single(void)
+{
+	return __atomic_load_n(&current()->process->thread_count, __ATOMIC_RELAXED) == 1;
+}
+
+static inline void fd_return(struct file *f, bool held)
+{
+	if (held)
+		file_put(f);
+}
+
 static inline bool retry_hostcall(long *ret)
 {
 	if (*ret != -EINTR)

@@ -245,17 +245,23 @@ static int hostfs_make(struct dentry *dir, const char *name, size_t size, uint32
 	return (int)err;
 }
 
-static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
+static bool is_mount_point(struct dentry *dir, const char *name, size_t size)
 {
 	struct dentry *d;
-	bool busy;
-	long h, err;
+	bool is;
 
 	tree_lock();
 	d = d_find(dir, name, size);
-	busy = d && (d->mounted || (d->flags & D_MOUNTPOINT));
+	is = d && (d->mounted || (d->flags & (D_MOUNTPOINT | D_KEEP)));
 	tree_unlock();
-	if (busy)
+	return is;
+}
+
+static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
+{
+	long h, err;
+
+	if (is_mount_point(dir, name, size))
 		return -EBUSY;
 	h = open_dir(dir);
 	if (h < 0)
@@ -292,8 +298,11 @@ static void moved(struct dentry *dir, const char *name, size_t size, struct dent
 static int hostfs_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
 			 size_t to_size, unsigned flags)
 {
-	long from_handle = open_dir(dir), to_handle, err;
+	long from_handle, to_handle, err;
 
+	if (is_mount_point(dir, name, size) || is_mount_point(to, to_name, to_size))
+		return -EBUSY;
+	from_handle = open_dir(dir);
 	if (from_handle < 0)
 		return (int)from_handle;
 	to_handle = dir == to ? from_handle : open_dir(to);

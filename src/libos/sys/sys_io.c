@@ -12,9 +12,9 @@
 #define IOV_MAX 1024
 
 /* The file if it may be read or written, else NULL and *error. */
-static inline struct file *file_for(int fd, bool writes, long *error)
+static inline struct file *file_for(int fd, bool writes, long *error, bool *held)
 {
-	struct file *f = fd_get(fd);
+	struct file *f = fd_borrow(fd, held);
 
 	*error = -EBADF;
 	if (unlikely(!f))
@@ -24,7 +24,7 @@ static inline struct file *file_for(int fd, bool writes, long *error)
 			return f;
 		*error = -EINVAL;
 	}
-	file_put(f);
+	fd_return(f, *held);
 	return NULL;
 }
 
@@ -37,7 +37,7 @@ static inline ssize_t transfer_here(struct file *f, const struct iovec *iov, uns
 {
 	ssize_t n;
 
-	if (!f->ops->positioned)
+	if (!f->ops->positioned || process_is_single())
 		return transfer(f, iov, count, &f->pos, writes);
 	mutex_lock(&f->pos_lock);
 	n = transfer(f, iov, count, &f->pos, writes);
@@ -50,14 +50,15 @@ static inline long transfer_one(const struct regs *r, bool writes, bool position
 	struct iovec iov = { (void *)r->rsi, r->rdx };
 	off_t pos = (off_t)r->r10;
 	struct file *f;
+	bool held;
 	long n;
 
-	f = file_for((int)r->rdi, writes, &n);
+	f = file_for((int)r->rdi, writes, &n, &held);
 	if (unlikely(!f))
 		return n;
 	if (unlikely(iov.iov_len > RW_MAX)) {
 		if ((int64_t)iov.iov_len < 0) {
-			file_put(f);
+			fd_return(f, held);
 			return -EINVAL;
 		}
 		iov.iov_len = RW_MAX;
@@ -70,7 +71,7 @@ static inline long transfer_one(const struct regs *r, bool writes, bool position
 		n = -ESPIPE;
 	else
 		n = transfer(f, &iov, 1, &pos, writes);
-	file_put(f);
+	fd_return(f, held);
 	return n;
 }
 
@@ -99,9 +100,10 @@ static long transfer_vector(const struct regs *r, bool writes, bool positioned, 
 	struct iovec fast[IOV_FAST], *iov = fast;
 	unsigned long count = r->rdx;
 	struct file *f;
+	bool held;
 	long n;
 
-	f = file_for((int)r->rdi, writes, &n);
+	f = file_for((int)r->rdi, writes, &n, &held);
 	if (!f)
 		return n;
 	n = -EINVAL;
@@ -127,7 +129,7 @@ static long transfer_vector(const struct regs *r, bool writes, bool positioned, 
 	if (iov != fast)
 		kfree(iov);
 out:
-	file_put(f);
+	fd_return(f, held);
 	return n;
 }
 
