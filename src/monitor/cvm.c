@@ -3,6 +3,7 @@
  * supervisor when their last thread is gone; then nothing of them is left but the exit message. Also the few hostcalls
  * about the cVM as a whole.
  */
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <asm/stat.h>
 
@@ -69,6 +70,8 @@ static int load_libos(struct cvm *c, const struct launch *l, struct hc_thread *s
 	return memory_assign(c, data, stack - data, PROT_READ | PROT_WRITE);
 }
 
+/* Each handle gets a descriptor of its own: two cVMs may be granted the same (standard streams are), and one that closes
+ * its handle must not close, and so free for reuse, the other's. */
 static int grant_handles(struct cvm *c)
 {
 	static const uint16_t kinds[] = { [LAUNCH_HANDLE_STDIO] = HANDLE_STDIO, [LAUNCH_HANDLE_DIR] = HANDLE_DIR,
@@ -76,7 +79,8 @@ static int grant_handles(struct cvm *c)
 
 	for (uint32_t i = 0; i < c->config->handles; i++) {
 		const struct launch_handle *h = &c->config->handle[i];
-		long number = handle_add(c, h->fd, kinds[h->kind], h->rights);
+		long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3);
+		long number = fd < 0 ? fd : handle_add(c, (int)fd, kinds[h->kind], h->rights);
 		if (number != (long)i)
 			return number < 0 ? (int)number : -EINVAL_;
 	}
