@@ -6,6 +6,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "ipc/block.h"
+#include "net/socket.h"
 
 #define EFD_NONBLOCK 04000
 #define NESTING_MAX 5
@@ -169,8 +170,10 @@ static int add(struct epoll *ep, int fd, struct file *f, const struct epoll_even
 	return 0;
 }
 
-/* Take an item out of its epoll and free it. items_lock held; the file is still whole. */
-static void remove_item(struct epoll_item **at)
+/* Take an item out of its epoll and free it. items_lock held; the file is still whole. `closing`: its last reference is
+ * going. A host socket is then closed next, which takes it out of the host epoll for free; other host files may live on
+ * in other processes. */
+static void remove_item(struct epoll_item **at, bool closing)
 {
 	struct epoll_item *item = *at;
 	struct epoll *ep = item->epoll;
@@ -178,7 +181,8 @@ static void remove_item(struct epoll_item **at)
 
 	*at = item->next;
 	if (item->handle >= 0) {
-		(void)hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_DEL, item->handle, 0, 0);
+		if (!closing || f->ops != &g_inet_file_ops)
+			(void)hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_DEL, item->handle, 0, 0);
 		if (item->owns_handle)
 			(void)hostcall(HC_file_close, item->handle);
 		ep->host_count--;
@@ -267,7 +271,7 @@ int epoll_control(struct file *epf, int op, int fd, struct file *f, const struct
 		if (op == EPOLL_CTL_DEL || op == EPOLL_CTL_MOD)
 			err = at ? 0 : f->ops->waitq || f->ops->host_handle ? -ENOENT : -EPERM;
 		if (!err && op == EPOLL_CTL_DEL)
-			remove_item(at);
+			remove_item(at, false);
 		else if (!err)
 			err = modify(*at, event);
 	}
@@ -293,7 +297,7 @@ void epoll_forget_file(struct file *f)
 		struct epoll *ep = item->epoll;
 
 		mutex_lock(&ep->items_lock);
-		remove_item(find_slot(ep, item->fd, f));
+		remove_item(find_slot(ep, item->fd, f), true);
 		mutex_unlock(&ep->items_lock);
 	}
 	mutex_unlock(&g_epolls);
@@ -344,7 +348,7 @@ static void epoll_release(struct file *f)
 	mutex_lock(&ep->items_lock);
 	for (unsigned fd = 0; fd < ep->by_fd_count; fd++)
 		while (ep->by_fd[fd])
-			remove_item(&ep->by_fd[fd]);
+			remove_item(&ep->by_fd[fd], false);
 	mutex_unlock(&ep->items_lock);
 	mutex_unlock(&g_epolls);
 	if (ep->eventfd >= 0)
