@@ -63,14 +63,17 @@ static int hostfs_lookup(struct dentry *dir, const char *name, size_t size, stru
 		return -ENOMEM;
 	n = host_path(dir, name, size, path);
 	err = n < 0 ? n : hostcall(HC_file_stat, dir->mount->handle, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
-	pathbuf_put(path);
 	if (err)
 		st->stx_mask = 0;
+	else
+		owner_from_host(st);
+	if (!err)
+		*out = hostfs_inode(dir->mount, st);
+	else if (err == -EXDEV && (n = host_path(dir, NULL, 0, path)) >= 0)
+		*out = stub_inode(dir->mount->handle, path, name, size);
+	pathbuf_put(path);
 	if (err && err != -EXDEV)
 		return (int)err;
-	if (!err)
-		owner_from_host(st);
-	*out = err ? stub_directory() : hostfs_inode(dir->mount, st);
 	return *out ? 0 : -ENOMEM;
 }
 

@@ -188,8 +188,9 @@ void pathbuf_put(char *p); /* NULL is fine */
 /* A program's path: *out is a path buffer. -EFAULT, -ENAMETOOLONG, -ENOMEM. */
 nodiscard int path_from_user(const char *user, char **out);
 
-/* mount.c: what stands for a directory on which the host has something mounted that was not granted: an empty one. */
-nodiscard struct inode *stub_directory(void);
+/* mount.c: what stands for a name on which the host has something mounted that was not granted: an empty directory, or
+ * an empty file. `parent` is a path below the directory handle ("" for itself). NULL when out of memory. */
+nodiscard struct inode *stub_inode(int handle, const char *parent, const char *name, size_t size);
 
 /* open.c: opens what a finished walk found. */
 nodiscard struct file *open_dentry(struct dentry *d, int flags, int *error);
@@ -203,6 +204,14 @@ extern const struct file_ops path_file_ops;
 
 /* statx's device numbers from the mount. */
 void statx_anonymous_device(struct statx *st, const struct mount *m);
+
+struct linux_dirent64 {
+	uint64_t d_ino;
+	int64_t d_off;
+	uint16_t d_reclen;
+	uint8_t d_type;
+	char d_name[];
+};
 
 /* Directory entries towards a program's buffer. */
 struct dirent_writer {

@@ -13,14 +13,6 @@
 #define SNAPSHOT_BASE 2
 #define LIST_STEP 32768u
 
-struct linux_dirent64 {
-	uint64_t d_ino;
-	int64_t d_off;
-	uint16_t d_reclen;
-	uint8_t d_type;
-	char d_name[];
-};
-
 struct snapshot {
 	size_t size, room;
 	uint8_t *bytes; /* struct linux_dirent64, one behind the other */

@@ -4,6 +4,7 @@
  * far as this cVM is concerned: handles that were not granted fail in the monitor.
  */
 #include "core/boot.h"
+#include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/log.h"
 #include "fs/hostfile.h"
@@ -21,9 +22,39 @@ void statx_anonymous_device(struct statx *st, const struct mount *m)
 	st->stx_dev_minor = 32 + m->id;
 }
 
-struct inode *stub_directory(void)
+/* The type that a host directory's listing gives a name: the only thing to be learnt of a mount point. */
+static bool listed_as_directory(int handle, const char *parent, const char *name, size_t size)
 {
-	struct mem_inode *inode = mem_inode_new(&g_stub_mount, S_IFDIR | 0555);
+	char *buf = pathbuf_get();
+	bool found = false, dir = true;
+	long h, n = 0;
+
+	if (!buf)
+		return true;
+	h = hostcall(HC_file_open, handle, *parent ? parent : ".", *parent ? strlen(parent) : 1,
+		     O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	while (h >= 0 && !found && (n = hostcall(HC_file_getdents, h, buf, PATH_SIZE)) > 0) {
+		const struct linux_dirent64 *e;
+
+		for (long at = 0; at < n && !found; at += e->d_reclen) {
+			e = (const void *)(buf + at);
+			found = strncmp(e->d_name, name, size) == 0 && !e->d_name[size];
+			if (found)
+				dir = e->d_type == mode_to_dt(S_IFDIR);
+			if (!e->d_reclen)
+				break;
+		}
+	}
+	if (h >= 0)
+		hostcall(HC_file_close, h);
+	pathbuf_put(buf);
+	return dir;
+}
+
+struct inode *stub_inode(int handle, const char *parent, const char *name, size_t size)
+{
+	bool dir = listed_as_directory(handle, parent, name, size);
+	struct mem_inode *inode = mem_inode_new(&g_stub_mount, dir ? S_IFDIR | 0555 : S_IFREG | 0444);
 
 	return inode ? &inode->base : NULL;
 }

@@ -81,7 +81,7 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 	path[used + size] = 0;
 	err = hostcall(HC_file_stat, dir->mount->handle, path, used + size, STATX_BASIC_STATS | STATX_BTIME, st);
 	if (err == -EXDEV) { /* a mount of the host */
-		*out = stub_directory();
+		*out = stub_inode(dir->mount->handle, parent, name, size);
 		err = *out ? 0 : -ENOMEM;
 	} else if (!err) {
 		inode = overlay_inode(dir->mount, path, st);
@@ -92,8 +92,7 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 	}
 	pathbuf_put(path);
 	st->stx_mask = 0; /* attributes are the inode's */
-	/* -EXDEV: what the host mounts there was not granted */
-	return err == -ENOENT || err == -ENOTDIR || err == -EACCES || err == -EXDEV ? 1 : (int)err;
+	return err == -ENOENT || err == -ENOTDIR || err == -EACCES ? 1 : (int)err;
 }
 
 long overlay_open_lower(struct mem_inode *inode, int flags)
