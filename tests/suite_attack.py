@@ -83,7 +83,7 @@ def run_pair(where, options):
     with Started(yaml_command(f"{where}/pod.yaml", options, insecure=[])) as pod:
         def over():
             text = pod.output()
-            return VERDICT.search(text) or re.search(r"^intravisor: attacker: .*(signal|exit|end|kill)", text, re.M)
+            return VERDICT.search(text) or re.search(r"^intravisor: attacker: .*(signal|exit|end|kill|loaded)", text, re.M)
         try:
             pod.wait_for(over, 60)
         except Fail:
