@@ -4,6 +4,8 @@
  * Expect: REFUSED: every entry ended in a fault or an ordinary return
  * Control: none: the single gates' tests have theirs
  */
+#include <sys/time.h>
+
 #include "attack.h"
 
 /* Registers as given, rsp on a page whose every word is the address of landing. */
@@ -30,15 +32,21 @@ static void attack(void)
 {
 	uint64_t first = monitor_symbol("gate_enter"), last = monitor_symbol("user_copy");
 
+	const struct itimerval second = { .it_value = { 1, 0 } }, never = { 0 };
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+	sigaction(SIGALRM, &action, NULL);
 	/* deliberately without sigaltstack's help: faults come back through siglongjmp, returns through landed() */
 	for (int turn = 0; turn < 2; turn++) {
 		g_fill = turn ? ~0ull : 0;
 		for (uint64_t at = first; at < last; at++) {
 			for (size_t i = 0; i < 2048; i++)
 				g_stack[i] = (uint64_t)landed;
+			setitimer(ITIMER_REAL, &second, NULL); /* a loop is a gain of nothing, too */
 			if (sigsetjmp(g_back, 1) == 0)
 				(void)guarded(jump, (void *)at);
 			g_guarded = 0;
+			setitimer(ITIMER_REAL, &never, NULL);
 			if (!guarded(load_byte, (void *)g_victim.pattern).signal || !guarded(load_byte, (void *)vcpu()->monitor_thread).signal)
 				breach("rights stayed open after entering at gate_enter+%#lx with %s", at - first, turn ? "ones" : "zeros");
 		}

@@ -27,7 +27,7 @@ uint64_t *g_after_address __attribute__((used, visibility("hidden"))) = g_after;
 
 static bool harmless(uint64_t value)
 {
-	return value < 0x1000000 || value == (uint32_t)vcpu()->pkru;
+	return value < 0x1000000 || value == (uint32_t)vcpu()->pkru || value > ~4095ull; /* r8 has the result */
 }
 
 static void check(const char *what)
