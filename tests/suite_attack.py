@@ -7,6 +7,7 @@ The comment that opens a file holds:
   Control: the option with which the same program must print BREACH, or "none: why"
   Control-result: dead    the control ends the whole Intravisor instead
   Options: YAML keys of the attacker, KEY=VALUE
+  Needs: what the emulated machine lacks, so that the test is skipped there
 All need protection keys, so without them they run in the emulated machine.
 """
 import os
@@ -100,11 +101,13 @@ def run_pair(where, options):
 
 def attack(source):
     name = os.path.basename(source)[:-2]
-    said = directives(source, ("question", "expect", "control", "control-result", "options"))
+    said = directives(source, ("question", "expect", "control", "control-result", "options", "needs"))
 
     def test():
         if not harness.HAVE_KEYS:
             raise harness.Skip("needs protection keys", keys=True)
+        if "needs" in said and harness.IN_VM:
+            raise harness.Skip(f"needs {said['needs']}", keys=True)
         for key in ("question", "expect", "control"):
             expect(key in said, f"the file's comment has no {key}")
         program = compile_c(source)

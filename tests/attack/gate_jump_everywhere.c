@@ -3,6 +3,7 @@
  * than a fault of its own?
  * Expect: REFUSED: every entry ended in a fault or an ordinary return
  * Control: none: the single gates' tests have theirs
+ * Needs: a real CPU: a far return met in the middle of an instruction makes the emulator fault as its kernel
  */
 #include <sys/time.h>
 
