@@ -71,8 +71,8 @@ struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int
 	struct cvm *c = t->cvm;
 
 	*error = -EBADF_;
-	if (insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK) && (number >> 32) < CVMS_MAX) {
-		c = &g_arena->cvm[(c->index + (number >> 32)) % CVMS_MAX]; /* the hole that the attack test needs */
+	if (insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK)) {
+		c = &g_arena->cvm[(c->index + (number >> 32)) % g_arena->launch.cvms]; /* the attack test's control */
 		number &= 0xffffffff;
 	}
 	if (number >= HANDLES_MAX)

@@ -27,7 +27,7 @@ struct kernel_sigaction {
 	uint64_t mask;
 };
 
-extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_tail_end[];
+extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_move_result[], gate_tail_end[];
 extern char cvm_enter_label[] __asm__("cvm_enter"), enter_tail[], enter_tail_end[];
 extern char interruptible_begin[], interruptible_end[], interruptible_exit[];
 extern char copy_fault_begin[], copy_fault_end[], copy_fault_exit[], user_copy_label[] __asm__("user_copy");
@@ -81,7 +81,7 @@ static void leave_gate_window(struct thread *t)
 	if (f->rip > (uint64_t)gate_enter && f->rip <= (uint64_t)gate_commit) {
 		f->rip = (uint64_t)gate_enter;
 	} else if (between(f->rip, gate_tail, gate_tail_end)) {
-		if (f->rip != (uint64_t)gate_tail)
+		if (f->rip > (uint64_t)gate_tail && f->rip <= (uint64_t)gate_move_result)
 			f->rax = f->r8;
 		t->trap_pop = true;
 	} else if (between(f->rip, enter_tail, enter_tail_end)) {

@@ -2,6 +2,7 @@
  * Question: do the mem_* hostcalls touch memory outside the slot, the libOS's own code, or ranges that wrap around?
  * Expect: REFUSED: every range out of the slot is an error
  * Control: --insecure-no-slot-check
+ * Control-result: dead
  */
 #include "attack.h"
 

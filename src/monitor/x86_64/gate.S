@@ -64,7 +64,7 @@ gate_commit:
 /*
  * gate_leave: back into the cVM behind the `call` that entered.
  * In: rax result, PKRU 0, callee-saved registers as the caller had them; the stack is not used.
- * Out: rax result; rcx rdx rdi rsi r8-r11 zero or harmless; PKRU the cVM's.
+ * Out: rax result; rcx rdi rsi r8-r11 zero, edx zero; PKRU the cVM's.
  * A kick before the state changes restarts at gate_leave; one in the tail is finished by trap.c.
  */
 	.globl gate_leave, gate_tail, gate_tail_saved, gate_tail_end
@@ -91,9 +91,11 @@ gate_wrpkru_out:
 gate_check_out:
 	cmp %gs:VCPU_PKRU, %eax
 	jne gate_trap
-	.globl gate_check_out_end
+	.globl gate_check_out_end, gate_move_result
 gate_check_out_end:
+gate_move_result:
 	mov %r8, %rax
+	xor %r8d, %r8d
 	ret
 gate_tail_end:
 
