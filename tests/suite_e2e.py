@@ -350,7 +350,7 @@ def stats():
 def crash_report():
     """A fault is reported with signal, address and symbol; only that cVM ends."""
     where = scratch("crash")
-    program = compile_c(os.path.join(PROGRAMS, "crash.c"))
+    program = compile_c(os.path.join(PROGRAMS, "crash.c"), flags=["-rdynamic"])
     folder = os.path.dirname(program)
     write_yaml(f"{where}/pod.yaml", [
         {"name": "crasher", "program": program, "volumes": [f"{folder}:{folder}:ro"]},
@@ -445,7 +445,7 @@ FUNCTIONS = [
 def prepare():
     """What the emulated machine would take long to make."""
     data("1mb")
-    compile_c(os.path.join(PROGRAMS, "crash.c"))
+    compile_c(os.path.join(PROGRAMS, "crash.c"), flags=["-rdynamic"])
     for kind in ("gcc", "musl-static"):
         compile_c(os.path.join(ROOT, "tests/guest/hello.c"), kind)
 

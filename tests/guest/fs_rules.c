@@ -1,7 +1,7 @@
 /*
  * What each call of the file family answers, right and wrong: paths, links, trailing slashes, flags, names. The same
  * on a host volume, in memory and on the overlay.
- * Build: gcc musl
+ * Build: gcc
  * Args: {dir} /tmp /var/tmp
  */
 #define _GNU_SOURCE
