@@ -28,6 +28,8 @@ def read(path):
 
 
 IN_VM = bool(os.environ.get("CVM_IN_VM"))
+# The emulated machine's shared root knows no FIFOs, and loses writes of two processes to one file; its /tmp is its own.
+TEMPORARY = "/tmp" if IN_VM else OUT
 HAVE_KEYS = bool(re.search(r"\bospke\b", read("/proc/cpuinfo")))
 MUST_WORK = os.environ.get("CVM_MUST_WORK") == "1"
 SLOWNESS = 20 if IN_VM else 1  # only ever stretches time limits
@@ -87,7 +89,7 @@ def run(command, stdin=None, timeout=120, cwd=None, env=None):
     command = [str(c) for c in command]
     limit = limit_of(timeout)
     started = time.monotonic()
-    with tempfile.TemporaryFile(dir=OUT) as out, tempfile.TemporaryFile(dir=OUT) as err:
+    with tempfile.TemporaryFile(dir=TEMPORARY) as out, tempfile.TemporaryFile(dir=TEMPORARY) as err:
         process = subprocess.Popen(command, stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL,
                                    stdout=out, stderr=err, cwd=cwd, env=ENV if env is None else env, start_new_session=True)
         late = False
@@ -149,7 +151,7 @@ class Started:
 
     def __init__(self, command, cwd=None, env=None, stdin=None):
         self.command = [str(c) for c in command]
-        self.log = tempfile.NamedTemporaryFile(dir=OUT, prefix="log.")
+        self.log = tempfile.NamedTemporaryFile(dir=TEMPORARY, prefix="log.")
         self.process = subprocess.Popen(self.command, stdin=stdin or subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=cwd,
                                         env=ENV if env is None else env, start_new_session=True)
 
@@ -204,8 +206,7 @@ def listening(port):
 
 def scratch(name):
     """An empty directory for one test."""
-    # The emulated machine's shared root knows no FIFOs; its /tmp is a file system of its own.
-    path = os.path.join("/tmp" if IN_VM else OUT, "scratch", name.replace("/", "_"))
+    path = os.path.join(TEMPORARY, "scratch", name.replace("/", "_"))
     run(["rm", "-rf", path])
     os.makedirs(path)
     return path
