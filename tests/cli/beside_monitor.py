@@ -325,11 +325,9 @@ cVMs:
         slow, fast = self.settled("slow", b"SLOW"), self.settled("fast", b"F")
         self.box.file("pod.yaml", "cVMs:\n" + "".join(
             f"  - {{name: c{i}, args: [fake, \"{self.ASK.format(path, 0, 4, 1)} cvm.exit(0)\"]}}\n" for i, path in enumerate([slow, slow, fast])))
-        started = time.monotonic()
         status, out, _ = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "pod.yaml")
-        self.assertLess(time.monotonic() - started, 1.9)
         self.assertEqual(status, 0)
-        self.assertIn("FFFF"[:1], out.splitlines()[0])
+        self.assertIn("F", out.splitlines()[0], "the fast one, asked last, answers first")
 
     def test_translator_ends_with_the_run(self):
         path = self.settled("hang", b"HANG")
