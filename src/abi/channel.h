@@ -20,10 +20,14 @@ enum channel_type {
 	CHANNEL_LOG = 17,     /* payload: text of the libOS (--trace, warnings), not NUL-terminated, one or more lines */
 	CHANNEL_EXIT = 18,    /* a cVM has ended and is gone. payload: struct channel_exit */
 	CHANNEL_CRASH = 19,   /* text of a crash report, sent before CHANNEL_EXIT */
+	CHANNEL_STATS_NOW = 21, /* answer to CHANNEL_STATS: struct cvm_stats of a running cVM */
 	CHANNEL_FATAL = 20,   /* the monitor could not start or found itself broken: text; the process ends next */
 	/* event channel, command to monitor */
 	CHANNEL_SIGNAL = 32,  /* payload: int32_t signal: deliver to the cVM's program (cvm == UINT32_MAX: to all) */
 	CHANNEL_KILL = 33,    /* end this cVM at once, status 137 */
+	CHANNEL_START = 34,   /* start this cVM, which must not be running, from the launch description; if that fails,
+				 CHANNEL_CRASH says why and CHANNEL_EXIT follows with status 125 */
+	CHANNEL_STATS = 35,   /* ask for CHANNEL_STATS_NOW; no answer if it is not running */
 };
 
 struct channel_message {

@@ -107,7 +107,58 @@
 				   libos_thread and syscall_entry (entry, stack and fs_base are ignored); for the cVM's    \
 				   first thread, which starts without; before it an upcall ends the cVM */      \
 	X(mem_low_window, 0)	/* () -> 0: the addresses SLOT_LOW_BASE..SLOT_LOW_END (slot.h) are this cVM's until it ends, \
-				   for a program linked at a fixed address; -EBUSY while another cVM has them */
+				   for a program linked at a fixed address; -EBUSY while another cVM has them */ \
+	/* capabilities (abi/capability.h); `cap` is a capability handle; errors common to all: -EBADF no such handle or   \
+	   wrong kind, -EKEYREVOKED, -EACCES permission missing or sealed, -EMFILE quota of capabilities */               \
+	X(cap_open, 4)		/* (enum cap_kind MEMORY, CALL or CONNECT; name, size of name, CAP_* perms) -> cap: needs a \
+				   grant to use it; -ENOENT not there (yet), -EACCES not granted */                       \
+	X(cap_create, 4)	/* (MEMORY: a CP_File of `arg` zero bytes; EXPORT; LISTENER: backlog `arg`; TYPE; name, size of \
+				   name, arg) -> cap with all permissions. A name needs a grant to provide it; -EEXIST     \
+				   taken; MEMORY may be nameless (size 0), TYPE always is. Closing it revokes all that     \
+				   was opened or derived from it */                                                     \
+	X(cap_memory, 3)	/* (addr, size, perms without MAP) -> cap on bytes of the own slot */                       \
+	X(cap_derive, 4)	/* (cap, offset, length, perms) -> cap: narrower; offset and length for MEMORY only, and    \
+				   inside its bounds, else -ERANGE */                                                   \
+	X(cap_seal, 3)		/* (cap, type cap, 1 seal or 0 unseal) -> a derived cap; -EPERM: sealed with another type */ \
+	X(cap_revoke, 1)	/* (cap): everything derived from it, in every cVM; complete on return */                  \
+	X(cap_close, 1)		/* (cap): what was derived from it falls to its parent, if it has one, else is revoked */  \
+	X(cap_info, 2)		/* (cap, struct cap_info *) */                                                       \
+	X(cap_read, 4)		/* (cap, buf, size, offset) -> bytes, 0 at the end */                                  \
+	X(cap_write, 4)		/* (cap, buf, size, offset) -> bytes; -ENOSPC at the end */                             \
+	X(cap_map, 5)		/* (cap, addr, size, prot, offset): its pages at addr, which must be page-aligned like the   \
+				   cap's own place in its object; once at a time for each cap (-EBUSY); nothing of them     \
+				   may be moved; undone by mem_release of exactly that range, close or revocation */         \
+	X(cap_wait, 4)		/* (cap, CAP_* states, timeout ns or -1, seen version of MEMORY) -> states; -ETIMEDOUT, -EINTR */ \
+	X(cap_notify, 1)	/* (call cap): the export becomes readable, once for many; (memory cap): wakes its waiters */ \
+	X(cap_events, 2)	/* (uint64_t bits[CAPS_MAX / 64], arm 0/1) -> 1 if any: which capabilities (by index = handle % \
+				   CAPS_MAX) had an event since the last fetch; arm: the next one rings the doorbell once */ \
+	X(cap_doorbell, 0)	/* () -> handle of an eventfd (an ordinary handle, for poll and epoll_ctl) */              \
+	X(call_invoke, 6)	/* r11 = number | cap << 32; six words in the argument registers. Clobbers every register but \
+				   rsp; returns status in rbx (0 or a negative errno: -EAGAIN no thread serves now,        \
+				   -EOWNERDEAD the callee died of a signal, -ESHUTDOWN it exited, -ECANCELED its thread     \
+				   exited, -EKEYREVOKED the export is closed, -ETIMEDOUT, -ELOOP nested too deep) and words \
+				   in r12, r13, r8, r9, r10, r11 */                                                      \
+	X(call_invoke_msg, 2)	/* (cap, struct call_message *): the same with capabilities and deadline; returns as above, \
+				   and words and capabilities of the answer in the message */                             \
+	X(call_serve, 6)	/* r11 = number | export cap << 32, six words: answers the current call, if any, and waits   \
+				   for the next, which arrives as an answer does, with status = number of capabilities    \
+				   passed. All registers but rsp are clobbered; the callee runs on the stack that called.   \
+				   -EINTR: call again (a signal was delivered) */                                        \
+	X(call_caps, 2)		/* (uint32_t cap[CAP_PASS_MAX], count or 0): with 0 fetches the capabilities passed with the \
+				   current call -> count; else passes `count` with the answer to come */                   \
+	X(stream_connect, 2)	/* (connect cap, word) -> stream cap: connected at once, bytes may be sent; -EAGAIN backlog full */ \
+	X(stream_accept, 1)	/* (listener cap) -> stream cap, or -EAGAIN */                                            \
+	X(stream_pair, 1)	/* (uint32_t cap[2]): both ends of a new stream */                                         \
+	X(stream_send, 4)	/* (stream cap, buf, size, cap to pass with the first byte or 0) -> bytes, -EAGAIN no room,  \
+				   -EPIPE. One copy, into the receiver's ring */                                          \
+	X(stream_recv, 4)	/* (stream cap, buf, size, 1: leave the bytes there) -> bytes, 0 at the end, -EAGAIN,        \
+				   -ECONNRESET the peer went with bytes unread */                                         \
+	X(stream_cap, 1)	/* (stream cap) -> the next capability that was passed, or -EAGAIN; before its bytes are read */ \
+	X(stream_shutdown, 2)	/* (stream cap, SHUT_*) */                                                            \
+	X(stream_map, 2)	/* (stream cap, addr): maps the receive ring read-only at addr, CAP_STREAM_RING bytes, twice in a \
+				   row so that what wraps is contiguous; then stream_window and stream_recv with no buffer */ \
+	X(stream_window, 2)	/* (stream cap, uint64_t out[2]): ring offset and number of bytes to be read; stream_recv(cap, 0, \
+				   n) gives n of them back */
 
 #define HC_MEM_SHARED 1u /* MAP_SHARED: for mem_commit, memory that stays shared when fork comes */
 #define HC_CODE_STUBS 1u /* addr lies in an image window: map stubs at addr + SLOT_STUB_DELTA */

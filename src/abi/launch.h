@@ -8,12 +8,17 @@
 
 #include <stdint.h>
 
+#include "abi/capability.h"
+
 #define LAUNCH_MAGIC 0x3148434e554c5643ull /* "CVLUNCH1" */
-#define LAUNCH_VERSION 1u
+#define LAUNCH_VERSION 2u
 #define LAUNCH_CVMS_MAX 13
 #define LAUNCH_HANDLES_MAX 64
 #define LAUNCH_NET_RULES_MAX 64
 #define LAUNCH_NAME_MAX 64
+#define LAUNCH_GRANTS_MAX 64
+#define LAUNCH_FILES_MAX 64
+#define LAUNCH_IMAGES_MAX 14
 
 /* What a handle may be used for; the monitor refuses the rest with EBADF/EACCES. */
 enum launch_handle_kind {
@@ -44,6 +49,36 @@ struct launch_net_rule {
 	uint8_t address[16]; /* network byte order */
 };
 
+/* What a cVM may open (use) or make (provide) by name. A name that ends in '*' stands for every name that starts so. */
+#define LAUNCH_GRANT_USE 1u
+#define LAUNCH_GRANT_PROVIDE 2u
+struct launch_grant {
+	uint16_t kind;	/* enum cap_kind: CAP_MEMORY, CAP_CALL or CAP_CONNECT, for both roles */
+	uint16_t roles; /* LAUNCH_GRANT_* */
+	uint32_t perms; /* CAP_*: the most that cap_open gives */
+	char name[CAP_NAME_MAX];
+};
+
+/* A CP_File that exists from the start: a memfd the command filled. */
+struct launch_file {
+	char name[CAP_NAME_MAX];
+	uint64_t size; /* bytes, at least 1 */
+	int32_t fd;
+	uint32_t reserved;
+};
+
+/* What a cVM starts from: the libOS (image 0) or, for a bare cVM, its program, built with the SDK for the same places. */
+struct launch_image {
+	int32_t text;	   /* memfd with a code image, mapped at SLOT_LIBOS_TEXT */
+	int32_t data;	   /* memfd with the initial bytes at SLOT_LIBOS_DATA */
+	uint64_t data_size; /* bytes in the file */
+	uint64_t bss_size; /* zero bytes after them */
+	uint64_t entry;	   /* offset from the slot's base: where the first thread starts (rdi = struct cvm_start *) */
+};
+
+#define LAUNCH_CVM_DEFERRED 1u /* not started with the Intravisor but by CHANNEL_START */
+#define LAUNCH_STAY 1u	       /* without a running cVM the Intravisor waits for CHANNEL_START until the channel closes */
+
 /* Protections that can be turned off one at a time, for the attack tests' positive controls and for development on a
  * machine without protection keys. Each is named by an --insecure-... option and listed at start. */
 #define LAUNCH_INSECURE_NO_PKEYS (1u << 0)	 /* WRPKRU becomes a nop, memory carries no key */
@@ -57,7 +92,10 @@ struct launch_net_rule {
 #define LAUNCH_INSECURE_NO_WX (1u << 8)		 /* writable and executable at once is allowed */
 #define LAUNCH_INSECURE_NO_LIMITS (1u << 9)	 /* memory, thread, handle and output limits are not enforced */
 #define LAUNCH_INSECURE_NO_AUTODISARM (1u << 10) /* alternate stack without SS_AUTODISARM */
-#define LAUNCH_INSECURE_ALL 0x7ffu
+#define LAUNCH_INSECURE_NO_CAP_CHECK (1u << 11) /* bounds, permissions, seals and grants of capabilities are ignored */
+#define LAUNCH_INSECURE_NO_REVOKE (1u << 12)	/* revocation reaches nothing */
+#define LAUNCH_INSECURE_NO_CLEAN (1u << 13)	/* calls leave the caller's vector state and flags to the callee and back */
+#define LAUNCH_INSECURE_ALL 0x3fffu
 
 struct launch_cvm {
 	char name[LAUNCH_NAME_MAX]; /* NUL-terminated, [A-Za-z0-9_.-]+ */
@@ -69,8 +107,13 @@ struct launch_cvm {
 	int32_t code_channel;	 /* descriptor of this cVM's code channel */
 	uint32_t handles;	 /* entries used in handle[]; handle i of the cVM is handle[i] (0,1,2 are stdio) */
 	uint32_t net_rules;	 /* entries used in net_rule[] */
+	uint32_t grants;	 /* entries used in grant[] */
+	uint32_t caps_max;	 /* capabilities it may hold, at most CAPS_MAX */
+	uint32_t image;		 /* index in launch.image[] */
+	uint32_t flags;		 /* LAUNCH_CVM_* */
 	struct launch_handle handle[LAUNCH_HANDLES_MAX];
 	struct launch_net_rule net_rule[LAUNCH_NET_RULES_MAX];
+	struct launch_grant grant[LAUNCH_GRANTS_MAX];
 	uint64_t boot_offset;	 /* in this description: bytes copied to the cVM for its libOS (abi/boot.h) */
 	uint64_t boot_size;
 };
@@ -81,12 +124,10 @@ struct launch {
 	uint32_t size;	   /* of the whole description, bytes */
 	uint32_t insecure; /* LAUNCH_INSECURE_* */
 	int32_t event_channel;
-	/* The libOS: a memfd with a code image (text, no stubs) and one with the initial data. */
-	int32_t libos_text;	 /* code image, mapped at SLOT_LIBOS_TEXT */
-	int32_t libos_data;	 /* initial bytes at SLOT_LIBOS_DATA */
-	uint64_t libos_data_size; /* bytes in the file */
-	uint64_t libos_bss_size;  /* zero bytes after them */
-	uint64_t libos_entry;	  /* offset from the slot's base: where the first thread starts (rdi = struct cvm_start *) */
+	uint32_t flags; /* LAUNCH_STAY */
+	uint32_t images, files;
+	struct launch_image image[LAUNCH_IMAGES_MAX];
+	struct launch_file file[LAUNCH_FILES_MAX];
 	uint32_t cvms;
 	uint32_t reserved;
 	struct launch_cvm cvm[LAUNCH_CVMS_MAX];

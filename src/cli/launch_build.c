@@ -196,6 +196,7 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->handles_max = cvm->handles;
 	l->log_rate = cvm->log_rate;
 	l->nice = allowed_nice(cvm);
+	l->caps_max = CONFIG_CAPS_DEFAULT;
 	l->net_rules = cvm->net_rules;
 	memcpy(l->net_rule, cvm->net_rule, cvm->net_rules * sizeof(cvm->net_rule[0]));
 	for (int fd = 0; fd < 3; fd++)
@@ -285,11 +286,11 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		l->size = (uint32_t)d.size;
 		l->insecure = insecure;
 		l->event_channel = event_channel;
-		l->libos_text = image->text_fd;
-		l->libos_data = image->data_fd;
-		l->libos_data_size = image->data_size;
-		l->libos_bss_size = image->bss_size;
-		l->libos_entry = image->entry;
+		l->images = 1;
+		l->image[0] = (struct launch_image){
+			.text = image->text_fd, .data = image->data_fd, .data_size = image->data_size,
+			.bss_size = image->bss_size, .entry = image->entry,
+		};
 		l->cvms = config->cvms;
 		ret = write_description(plan, &d);
 	}

@@ -28,6 +28,9 @@ static const struct {
 	{"insecure-no-net-check", LAUNCH_INSECURE_NO_NET_CHECK, "bind and connect need no grant"},
 	{"insecure-no-wx", LAUNCH_INSECURE_NO_WX, "memory can be writable and executable at once"},
 	{"insecure-no-limits", LAUNCH_INSECURE_NO_LIMITS, "memory, threads, handles and log output are not limited"},
+	{"insecure-no-cap-check", LAUNCH_INSECURE_NO_CAP_CHECK, "bounds, permissions and grants of capabilities are ignored"},
+	{"insecure-no-revoke", LAUNCH_INSECURE_NO_REVOKE, "revoked capabilities still work"},
+	{"insecure-no-clean", LAUNCH_INSECURE_NO_CLEAN, "calls between cVMs leak registers and floating-point modes"},
 	{"insecure-no-autodisarm", LAUNCH_INSECURE_NO_AUTODISARM, "a cVM can kill all by trapping near the signal stack"},
 };
 #define INSECURE_COUNT (sizeof(g_insecure) / sizeof(g_insecure[0]))

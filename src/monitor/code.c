@@ -132,8 +132,8 @@ int code_map(struct cvm *c, const struct code_image *image, uint64_t addr)
 	if (!r && image->stub_size)
 		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + image->text_size, stubs, image->stub_size);
 	if (!r) {
-		c->code_images++;
-		c->code_bytes += image->text_size + image->stub_size;
+		c->stats.code_images++;
+		c->stats.code_bytes += image->text_size + image->stub_size;
 	}
 	return r;
 }

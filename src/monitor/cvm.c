@@ -32,20 +32,22 @@ static int read_all(int fd, uint64_t addr, uint64_t size)
 	return 0;
 }
 
-/* The libOS's text (shared, scanned once) and data, boot information, the first thread's stack. */
-static int load_libos(struct cvm *c, const struct launch *l, struct hc_thread *start)
+/* The libOS's, or a bare cVM's, text (shared, scanned once) and data, boot information, the first thread's stack. */
+static int load_image(struct cvm *c, struct hc_thread *start)
 {
-	static struct code_image text = { .memfd = -1 };
+	static struct code_image texts[LAUNCH_IMAGES_MAX];
+	struct code_image *text = &texts[c->config->image];
+	const struct launch_image *l = &g_arena->launch.image[c->config->image];
 	uint64_t data = c->base + SLOT_LIBOS_DATA;
-	uint64_t boot = ALIGN_UP(data + l->libos_data_size + l->libos_bss_size, CVM_PAGE_SIZE);
+	uint64_t boot = ALIGN_UP(data + l->data_size + l->bss_size, CVM_PAGE_SIZE);
 	uint64_t info = boot + sizeof(struct cvm_start);
 	uint64_t stack = ALIGN_UP(info + c->config->boot_size, CVM_PAGE_SIZE) + START_STACK_SIZE;
-	int r = text.memfd >= 0 ? 0 : code_check_image(l->libos_text, &text);
+	int r = text->text_size ? 0 : code_check_image(l->text, text);
 
-	if (!r && text.text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
+	if (!r && text->text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
 		r = -EINVAL_;
 	if (!r)
-		r = code_map(c, &text, c->base + SLOT_LIBOS_TEXT);
+		r = code_map(c, text, c->base + SLOT_LIBOS_TEXT);
 	if (r || stack > c->base + SLOT_LIBOS_HEAP)
 		return r ? r : -EINVAL_;
 	r = memory_count(c, stack - data);
@@ -54,17 +56,17 @@ static int load_libos(struct cvm *c, const struct launch *l, struct hc_thread *s
 	pages_mark(c->counted, SLOT_LIBOS_DATA / CVM_PAGE_SIZE, (stack - data) / CVM_PAGE_SIZE, true);
 	if (host_mmap(data, stack - data, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (long)data)
 		return -ENOMEM_;
-	r = read_all(l->libos_data, data, l->libos_data_size);
+	r = read_all(l->data, data, l->data_size);
 	if (r)
 		return r;
-	memcpy((void *)info, (const char *)l + c->config->boot_offset, c->config->boot_size);
+	memcpy((void *)info, (const char *)g_launch_bytes + c->config->boot_offset, c->config->boot_size);
 	*(struct cvm_start *)boot = (struct cvm_start){
 		.slot_base = c->base, .boot = info, .boot_size = c->config->boot_size,
 		.memory_max = c->config->memory_max, .vdso = g_arena->vdso, .data_end = stack,
 		.xsave_mask = g_arena->xsave_mask, .xsave_size = g_arena->xsave_size,
 		.threads_max = c->config->threads_max, .host_cpus = g_arena->host_cpus,
 	};
-	start->entry = c->base + l->libos_entry;
+	start->entry = c->base + l->entry;
 	start->stack = stack - 8;
 	start->libos_thread = boot;
 	return memory_assign(c, data, stack - data, PROT_READ | PROT_WRITE);
@@ -93,6 +95,10 @@ int cvm_create(uint32_t index)
 	struct hc_thread start = { 0 };
 
 	c->config = &g_arena->launch.cvm[index];
+	c->stats = (struct cvm_stats){ 0 };
+	c->dying = c->exit_signaled = 0;
+	c->events = 0;
+	c->exit_status = 125;
 	c->start_ns = now_ns(1);
 	c->log_tokens = c->config->log_rate;
 	c->log_time = c->start_ns;
@@ -102,7 +108,7 @@ int cvm_create(uint32_t index)
 	if (!r)
 		r = grant_handles(c);
 	if (!r)
-		r = load_libos(c, (const struct launch *)g_launch_bytes, &start);
+		r = load_image(c, &start);
 	if (r)
 		return r;
 	c->state = CVM_RUNNING;
@@ -110,16 +116,13 @@ int cvm_create(uint32_t index)
 	return id < 0 ? (int)id : 0;
 }
 
-void cvm_stats_fill(struct cvm *c, struct cvm_stats *out)
+void cvm_stats_send(struct cvm *c)
 {
-	*out = (struct cvm_stats){
-		.wall_ns = now_ns(1) - c->start_ns, .cpu_ns = c->cpu_ns,
-		.memory_peak = c->memory_peak, .memory_now = c->memory_now,
-		.hostcalls = c->hostcalls, .trapped_syscalls = c->trapped, .faults = c->faults,
-		.fast_syscalls = c->fast_syscalls,
-		.threads_peak = c->threads_peak, .handles_peak = c->handles_peak, .log_dropped = c->log_dropped,
-		.code_images = c->code_images, .code_bytes = c->code_bytes,
-	};
+	struct cvm_stats now = c->stats;
+
+	now.wall_ns = now_ns(1) - c->start_ns;
+	now.memory_now = c->memory_now;
+	event_send(CHANNEL_STATS_NOW, c->index, &now, sizeof now);
 }
 
 /* Does any host thread of the cVM still exist? Their blocks' tid words are cleared by the kernel. */
@@ -139,7 +142,9 @@ void cvm_destroy(struct cvm *c)
 
 	while (!threads_gone(c))
 		host(__NR_sched_yield);
-	cvm_stats_fill(c, &exit.stats);
+	exit.stats = c->stats;
+	exit.stats.wall_ns = now_ns(1) - c->start_ns;
+	exit.stats.memory_now = c->memory_now;
 	handle_close_all(c);
 	memory_release_all(c);
 	domain_destroy(c);
@@ -152,7 +157,7 @@ long hc_cvm_exit(struct thread *t, const uint64_t *a)
 {
 	bool signaled = a[1] & 1;
 
-	t->cvm->fast_syscalls = a[2];
+	t->cvm->stats.fast_syscalls = a[2];
 	cvm_end(t->cvm, (int)(a[0] & (signaled ? 0x7f : 0xff)), signaled);
 	thread_leave(t);
 }
@@ -174,7 +179,7 @@ static bool log_admit(struct cvm *c, uint64_t size)
 	c->log_tokens = MIN(c->log_tokens + rate / 1000 * (elapsed / 1000000), rate);
 	c->log_time = now - elapsed % 1000000;
 	if (c->log_tokens < size) {
-		c->log_dropped += size;
+		c->stats.log_dropped += size;
 		return false;
 	}
 	c->log_tokens -= size;

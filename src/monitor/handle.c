@@ -41,8 +41,8 @@ long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 		h->size_pages = 0;
 		__atomic_store_n(&h->refs, 1, __ATOMIC_RELEASE);
 		uint32_t used = __atomic_add_fetch(&c->handles, 1, __ATOMIC_RELAXED);
-		if (used > c->handles_peak)
-			c->handles_peak = used;
+		if (used > c->stats.handles_peak)
+			c->stats.handles_peak = used;
 		c->handle_hint = (i + 1) % HANDLES_MAX;
 		if (i >= c->handle_end)
 			c->handle_end = i + 1;

@@ -63,7 +63,7 @@ static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
 	uint64_t end;
 
 	if (!memchr(c->name, 0, sizeof c->name) || !c->threads_max || !c->handles_max || c->handles > LAUNCH_HANDLES_MAX ||
-	    c->net_rules > LAUNCH_NET_RULES_MAX || c->nice < -20 || c->nice > 19 || !c->log_rate)
+	    c->net_rules > LAUNCH_NET_RULES_MAX || c->grants > LAUNCH_GRANTS_MAX || c->image >= l->images || c->nice < -20 || c->nice > 19 || !c->log_rate)
 		return false;
 	if (!add_checked(c->boot_offset, c->boot_size, &end) || end > l->size || c->boot_size > (1u << 24))
 		return false;
@@ -90,8 +90,12 @@ static void read_launch(int fd)
 	memcpy(&g_arena->launch, g_launch_bytes, sizeof g_arena->launch);
 	const struct launch *l = &g_arena->launch;
 	bool valid = l->magic == LAUNCH_MAGIC && l->version == LAUNCH_VERSION && l->size == (uint64_t)st.st_size && l->cvms &&
-		     l->cvms <= CVMS_MAX && !(l->insecure & ~LAUNCH_INSECURE_ALL) &&
-		     l->libos_data_size + l->libos_bss_size < (1u << 28) && l->libos_data_size < (1u << 28);
+		     l->cvms <= CVMS_MAX && !(l->insecure & ~LAUNCH_INSECURE_ALL) && l->images && l->images <= LAUNCH_IMAGES_MAX &&
+		     l->files <= LAUNCH_FILES_MAX;
+	for (uint32_t i = 0; valid && i < l->images; i++)
+		valid = l->image[i].data_size < (1u << 28) && l->image[i].bss_size < (1u << 28);
+	for (uint32_t i = 0; valid && i < l->files; i++)
+		valid = memchr(l->file[i].name, 0, CAP_NAME_MAX) && l->file[i].fd >= 0;
 	for (uint32_t i = 0; valid && i < l->cvms; i++)
 		valid = cvm_config_valid(l, &l->cvm[i]);
 	if (!valid) {
@@ -243,6 +247,23 @@ static void end_all(void)
 			cvm_end(&g_arena->cvm[i], SIGKILL, true);
 }
 
+static int start_cvm(uint32_t index, struct message *why)
+{
+	int r = cvm_create(index);
+
+	*why = (struct message){ 0 };
+	message_text(why, "cannot create cVM ");
+	message_text(why, g_arena->launch.cvm[index].name);
+	return r;
+}
+
+/* A restart that failed leaves the others alone. */
+static void cvm_failed(uint32_t index, const struct message *why)
+{
+	event_send(CHANNEL_CRASH, index, why->text, (uint32_t)why->size);
+	cvm_destroy(&g_arena->cvm[index]);
+}
+
 /* One message of the command; false when it is gone. */
 static bool serve_command(void)
 {
@@ -251,6 +272,7 @@ static bool serve_command(void)
 		int32_t signal;
 		char rest[CHANNEL_PAYLOAD_MAX];
 	} in;
+	struct message why;
 	long r = host(__NR_read, g_arena->launch.event_channel, &in, sizeof in);
 
 	if (r <= 0)
@@ -264,6 +286,10 @@ static bool serve_command(void)
 			deliver_signal(&g_arena->cvm[i], in.signal);
 		else if (in.m.type == CHANNEL_KILL && g_arena->cvm[i].state == CVM_RUNNING)
 			cvm_end(&g_arena->cvm[i], SIGKILL, true);
+		else if (in.m.type == CHANNEL_STATS && g_arena->cvm[i].state == CVM_RUNNING)
+			cvm_stats_send(&g_arena->cvm[i]);
+		else if (in.m.type == CHANNEL_START && g_arena->cvm[i].state != CVM_RUNNING && start_cvm(i, &why))
+			cvm_failed(i, &why);
 	}
 	return true;
 }
@@ -290,7 +316,7 @@ static uint32_t reap(void)
 
 static void supervise(void)
 {
-	while (reap()) {
+	while (reap() || (g_arena->launch.flags & LAUNCH_STAY && g_arena->launch.event_channel >= 0)) {
 		struct pollfd fds[2] = { { .fd = g_arena->wake_fd, .events = POLLIN },
 					 { .fd = g_arena->launch.event_channel, .events = POLLIN } };
 		uint64_t count;
@@ -329,13 +355,10 @@ _Noreturn void monitor_main(const uint64_t *stack)
 	prepare_process(auxv_value(stack, AT_SYSINFO_EHDR));
 	supervisor_thread();
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
-		r = cvm_create(i);
-		if (r) {
-			struct message m = { 0 };
-			message_text(&m, "cannot create cVM ");
-			message_text(&m, g_arena->launch.cvm[i].name);
-			fail(m.text, r);
-		}
+		struct message why;
+		r = g_arena->launch.cvm[i].flags & LAUNCH_CVM_DEFERRED ? 0 : start_cvm(i, &why);
+		if (r)
+			fail(why.text, r);
 	}
 	event_send(CHANNEL_READY, 0, NULL, 0);
 	supervise();

@@ -47,8 +47,8 @@ int memory_count(struct cvm *c, uint64_t bytes)
 		if (now > max || bytes > max - now)
 			return -ENOMEM_;
 	} while (!__atomic_compare_exchange_n(&c->memory_now, &now, now + bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	if (now + bytes > c->memory_peak)
-		c->memory_peak = now + bytes;
+	if (now + bytes > c->stats.memory_peak)
+		c->stats.memory_peak = now + bytes;
 	return 0;
 }
 

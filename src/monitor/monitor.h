@@ -122,28 +122,28 @@ struct cvm {
 	const struct launch_cvm *config; /* in the arena's copy of the description */
 
 	uint32_t threads; /* g_arena->thread_lock */
-	uint32_t threads_peak;
 	uint64_t events;  /* atomic: outside signals not yet fetched */
 	int32_t exit_status;
 	uint32_t exit_signaled;
 
 	struct lock mem_lock; /* everything below up to the bitmaps */
-	uint64_t memory_now, memory_peak; /* bytes; memory_now atomic for readers */
+	uint64_t memory_now; /* bytes; atomic */
 	uint32_t exec_count;
 	struct exec_range exec[EXEC_RANGES_MAX]; /* sorted, disjoint */
 	uint64_t *mapped;  /* bit per page: accessible memory was mapped here */
 	uint64_t *counted; /* bit per page: counts against memory_max */
 
 	struct lock handle_lock; /* allocation; entries by their own refs */
-	uint32_t handles, handles_peak;
+	uint32_t handles;
 	uint32_t handle_hint; /* probably the lowest free one */
 	uint32_t handle_end;  /* entries from here on were never used */
 	struct handle handle[HANDLES_MAX];
 
 	struct lock code_lock; /* the code channel */
 	struct lock log_lock;
-	uint64_t log_tokens, log_time, log_dropped;
-	uint64_t start_ns, cpu_ns, hostcalls, trapped, faults, code_images, code_bytes, fast_syscalls; /* thread_lock or own atomics */
+	uint64_t log_tokens, log_time;
+	uint64_t start_ns;
+	struct cvm_stats stats; /* each by its own lock; times and current values when asked for */
 };
 
 /* A scanned, sealed code image. The key is what fstat said of the source when it was made. */
@@ -249,7 +249,7 @@ void cvm_end(struct cvm *c, int status, bool signaled); /* the first call wins; 
 /* cvm.c */
 nodiscard int cvm_create(uint32_t index);
 void cvm_destroy(struct cvm *c);
-void cvm_stats_fill(struct cvm *c, struct cvm_stats *out);
+void cvm_stats_send(struct cvm *c);
 
 /* trap.c */
 int trap_install(void);

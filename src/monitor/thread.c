@@ -85,8 +85,8 @@ long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 			uint32_t one = 1;
 			__atomic_compare_exchange_n(&t->tid, &one, (uint32_t)tid, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 			c->threads++;
-			if (c->threads > c->threads_peak)
-				c->threads_peak = c->threads;
+			if (c->threads > c->stats.threads_peak)
+				c->stats.threads_peak = c->threads;
 		}
 	}
 	lock_give(&g_arena->thread_lock);
@@ -125,10 +125,10 @@ _Noreturn void thread_leave(struct thread *t)
 	uint64_t cpu = clock_ns(3 /* CLOCK_THREAD_CPUTIME_ID */), one = 1;
 
 	lock_take(&g_arena->thread_lock);
-	c->cpu_ns += cpu;
-	c->hostcalls += t->hostcalls;
-	c->trapped += t->trapped;
-	c->faults += t->faults;
+	c->stats.cpu_ns += cpu;
+	c->stats.hostcalls += t->hostcalls;
+	c->stats.trapped_syscalls += t->trapped;
+	c->stats.faults += t->faults;
 	t->use = THREAD_LEAVING;
 	bool last = --c->threads == 0;
 	lock_give(&g_arena->thread_lock);
@@ -262,7 +262,7 @@ long hc_thread_cputime(struct thread *t, const uint64_t *a)
 		ns = clock_ns(3);
 	} else {
 		lock_take(&g_arena->thread_lock);
-		ns = t->cvm->cpu_ns;
+		ns = t->cvm->stats.cpu_ns;
 		for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 			struct thread *other = thread_block(i);
 			uint32_t tid = __atomic_load_n(&other->tid, __ATOMIC_ACQUIRE);
