@@ -233,6 +233,7 @@ MUSL = "/usr/lib/x86_64-linux-musl"
 KERNEL_HEADERS = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"]
 BUILDS = {
     "gcc": (["gcc"], []),
+    "one-segment": (["gcc", "-Wl,-z,noseparate-code"], []),  # .rodata in the segment of .text
     "static": (["gcc", "-static-pie"], []),
     "musl": (["musl-gcc", "-fPIE", "-pie", *KERNEL_HEADERS], []),
     # Debian's musl-gcc knows no -static-pie, so its parts are named here
@@ -256,7 +257,7 @@ def compile_c(source, kind="gcc", flags=()):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         before, after = BUILDS[kind]
         ran = run([*before, "-O1", "-g", "-pthread", "-Wall", "-D_GNU_SOURCE", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source,
-                   *after, "-lm"] if kind in ("gcc", "static", "musl") else
+                   *after, "-lm"] if kind in ("gcc", "one-segment", "static", "musl") else
                   [*before, "-O1", "-g", "-Wall", "-D_GNU_SOURCE", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source, *after])
         expect(ran.status == 0, "does not compile", ran)
         os.rename(target + ".new", target)

@@ -6,6 +6,7 @@ The comment that opens a file holds:
           only the attacker's cVM is ended
   Control: the option with which the same program must print BREACH, or "none: why"
   Control-result: dead    the control ends the whole Intravisor instead
+  Build: gcc (the default) or another one of harness.BUILDS
   Options: YAML keys of the attacker, KEY=VALUE
   Needs: what the emulated machine lacks, so that the test is skipped there
 All need protection keys, so without them they run in the emulated machine.
@@ -30,11 +31,15 @@ def victim_program():
     return compile_c(source)
 
 
+def attack_program(source):
+    return compile_c(source, directives(source, ("build",)).get("build", "gcc"))
+
+
 def prepare():
     victim_program()
     for name in sorted(os.listdir(FOLDER)):
         if name.endswith(".c"):
-            compile_c(os.path.join(FOLDER, name))
+            attack_program(os.path.join(FOLDER, name))
     monitor_symbols()
 
 
@@ -101,7 +106,7 @@ def run_pair(where, options):
 
 def attack(source):
     name = os.path.basename(source)[:-2]
-    said = directives(source, ("question", "expect", "control", "control-result", "options", "needs"))
+    said = directives(source, ("question", "build", "expect", "control", "control-result", "options", "needs"))
 
     def test():
         if not harness.HAVE_KEYS:
@@ -110,7 +115,7 @@ def attack(source):
             raise harness.Skip(f"needs {said['needs']}", keys=True)
         for key in ("question", "expect", "control"):
             expect(key in said, f"the file's comment has no {key}")
-        program = compile_c(source)
+        program = attack_program(source)
         where = stage(name, program, said.get("options", ""))
         verdict, victim, status, text = run_pair(where, [])
         wanted, _, killed = said["expect"].partition("|")

@@ -4,6 +4,7 @@
  *
  * Layout of the (mem)file: struct code_image_header padded to one page, then `text_size` bytes of code to be mapped
  * where the program wanted the segment, then `stub_size` bytes to be mapped at that address + SLOT_STUB_DELTA.
+ * Pages that `data` names are mapped readable only and need not pass the scan.
  */
 #ifndef ABI_CODE_IMAGE_H
 #define ABI_CODE_IMAGE_H
@@ -11,8 +12,13 @@
 #include <stdint.h>
 
 #define CODE_IMAGE_MAGIC 0x31474d4943445643ull /* "CVDCIMG1" */
-#define CODE_IMAGE_VERSION 1u
+#define CODE_IMAGE_VERSION 2u
 #define CODE_IMAGE_HEADER_SIZE 4096ull
+#define CODE_IMAGE_DATA_MAX 8u
+
+struct code_image_data {
+	uint32_t first, count; /* pages of the text */
+};
 
 struct code_image_header {
 	uint64_t magic;
@@ -24,6 +30,7 @@ struct code_image_header {
 	uint32_t sites_rewritten; /* of these, sites that now jump to a stub */
 	uint32_t forbidden_replaced; /* forbidden sequences that were replaced */
 	uint32_t forbidden_left;     /* forbidden sequences that could not be: the monitor will refuse the image */
+	struct code_image_data data[CODE_IMAGE_DATA_MAX]; /* up to the first empty one, in any order */
 	char reason[256];	  /* first refusal, NUL-terminated: "offset 0x1234: WRPKRU inside an immediate" */
 };
 _Static_assert(sizeof(struct code_image_header) <= CODE_IMAGE_HEADER_SIZE, "header fits its page");

@@ -55,6 +55,22 @@ static int scan_sealed(int memfd, uint64_t offset, uint64_t size)
 	return r;
 }
 
+/* The piece of an image's text that starts at `at` (below its size): PROT_READ if it is data, else with PROT_EXEC. */
+static int text_piece(const struct code_image *image, uint64_t at, uint64_t *end)
+{
+	int prot = PROT_READ | PROT_EXEC;
+
+	*end = image->text_size;
+	for (const struct code_image_data *d = image->data; d < image->data + CODE_IMAGE_DATA_MAX && d->count; d++) {
+		uint64_t first = d->first * CVM_PAGE_SIZE, behind = first + d->count * CVM_PAGE_SIZE;
+		if (first <= at && at < behind)
+			prot = PROT_READ;
+		if (behind > at)
+			*end = MIN(*end, first > at ? first : behind);
+	}
+	return prot;
+}
+
 /* Seals a code image that somebody untrusted wrote, checks its header and scans it. Fills sizes and memfd. */
 int code_check_image(int memfd, struct code_image *out)
 {
@@ -71,17 +87,19 @@ int code_check_image(int memfd, struct code_image *out)
 	    (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) || header.text_size > SCAN_WINDOW_SIZE ||
 	    header.stub_size > header.text_size || size != CODE_IMAGE_HEADER_SIZE + header.text_size + header.stub_size)
 		return -EINVAL_;
+	out->text_size = header.text_size;
+	out->stub_size = header.stub_size;
+	memcpy(out->data, header.data, sizeof out->data);
 	lock_take(&g_arena->scan_lock);
-	r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE, header.text_size);
+	for (uint64_t at = 0, end; !r && at < header.text_size; at = end)
+		if (text_piece(out, at, &end) & PROT_EXEC)
+			r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE + at, end - at);
 	if (!r)
 		r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE + header.text_size, header.stub_size);
 	lock_give(&g_arena->scan_lock);
-	if (r)
-		return r;
-	out->text_size = header.text_size;
-	out->stub_size = header.stub_size;
-	out->memfd = memfd;
-	return 0;
+	if (!r)
+		out->memfd = memfd;
+	return r;
 }
 
 /* Could a forbidden sequence lie across one edge of new code? Exec neighbours are readable and do not change. */
@@ -97,8 +115,8 @@ static int check_edge(const struct cvm *c, uint64_t edge)
 	return scan_bytes(bytes, sizeof bytes) >= 0 ? -EPERM_ : 0;
 }
 
-/* Maps sealed, scanned bytes readable at `addr`, checks the edges, then makes them executable. mem_lock held. */
-static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size)
+/* Maps sealed bytes readable at `addr`; scanned ones become executable when the edges are checked. mem_lock held. */
+static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot)
 {
 	long m;
 	int r;
@@ -107,13 +125,13 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 	m = host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset);
 	if (m < 0 && m > -4096)
 		return (int)m;
-	r = exec_ranges_add(c, addr, size);
+	r = prot & PROT_EXEC ? exec_ranges_add(c, addr, size) : 0;
 	if (!r)
 		r = check_edge(c, addr);
 	if (!r)
 		r = check_edge(c, addr + size);
 	if (!r)
-		r = memory_assign(c, addr, size, PROT_READ | PROT_EXEC);
+		r = memory_assign(c, addr, size, prot);
 	if (r) {
 		exec_ranges_remove(c, addr, size);
 		memory_assign(c, addr, size, PROT_NONE);
@@ -125,12 +143,17 @@ int code_map(struct cvm *c, const struct code_image *image, uint64_t addr)
 {
 	uint64_t stubs = addr + SLOT_STUB_DELTA;
 	uint64_t size = image->text_size / CVM_PAGE_SIZE, first = page_of(c, addr);
+	int r = 0;
 
 	memory_uncount(c, pages_count(c->counted, first, size) * CVM_PAGE_SIZE);
 	pages_mark(c->counted, first, size, false);
-	int r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE, addr, image->text_size);
+	for (uint64_t at = 0, end; !r && at < image->text_size; at = end) {
+		int prot = text_piece(image, at, &end);
+		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + at, addr + at, end - at, prot);
+	}
 	if (!r && image->stub_size)
-		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + image->text_size, stubs, image->stub_size);
+		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + image->text_size, stubs, image->stub_size,
+			       PROT_READ | PROT_EXEC);
 	if (!r) {
 		c->stats.code_images++;
 		c->stats.code_bytes += image->text_size + image->stub_size;
@@ -162,14 +185,13 @@ static int image_find(struct cvm *c, int fd, struct code_image *image)
 
 	lock_take(lock);
 	for (uint32_t i = 0; i < g_arena->code_images; i++)
-		if (!memcmp(&g_arena->code[i], image, offsetof(struct code_image, text_size)) &&
-		    g_arena->code[i].stubs == image->stubs) {
+		if (!memcmp(&g_arena->code[i], image, offsetof(struct code_image, text_size))) {
 			*image = g_arena->code[i];
 			lock_give(lock);
 			return 0;
 		}
 	lock_give(lock);
-	struct channel_code_request request = { .offset = image->offset, .size = image->length, .stubs = image->stubs };
+	struct channel_code_request request = { .offset = image->offset, .size = image->length, .stubs = (uint32_t)image->stubs };
 	int memfd = -1;
 	r = code_request(c, fd, &request, &memfd);
 	if (!r)
@@ -269,7 +291,7 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	lock_give(&g_arena->scan_lock);
 	if (r >= 0) {
 		int fd = r;
-		r = map_sealed(c, fd, 0, a[0], a[1]);
+		r = map_sealed(c, fd, 0, a[0], a[1], PROT_READ | PROT_EXEC);
 		host(__NR_close, fd);
 	}
 	lock_give(&c->mem_lock);

@@ -148,10 +148,10 @@ struct cvm {
 
 /* A scanned, sealed code image. The key is what fstat said of the source when it was made. */
 struct code_image {
-	uint64_t dev, ino, size, mtime_ns, ctime_ns, offset, length;
+	uint64_t dev, ino, size, mtime_ns, ctime_ns, offset, length, stubs;
 	uint64_t text_size, stub_size;
-	uint32_t stubs;
 	int32_t memfd;
+	struct code_image_data data[CODE_IMAGE_DATA_MAX];
 };
 
 struct arena {

@@ -75,6 +75,9 @@ bool functions_to_text(const struct translator *t, uint64_t vaddr, uint32_t *at)
 /* go_functions.c */
 void go_functions_collect(struct translator *t);
 
+/* data_pages.c: are the bytes at `at` on a page that need not execute? Then it will not. */
+bool data_page_has(struct translator *t, uint32_t at);
+
 /* unwind.c */
 void unwind_collect(struct translator *t, const Elf64_Phdr *phdr);
 

@@ -89,6 +89,7 @@ static bool write_image(int fd, const struct translate_output *out)
 	uint64_t text = CODE_IMAGE_HEADER_SIZE, stubs = text + out->text_size;
 
 	_Static_assert(sizeof(header.reason) == TRANSLATE_REASON_MAX, "the reason fits");
+	memcpy(header.data, out->data, sizeof(header.data));
 	memcpy(header.reason, out->reason, sizeof(header.reason));
 	return ftruncate(fd, 0) == 0 && ftruncate(fd, (off_t)(stubs + out->stub_size)) == 0 &&
 	       write_all(fd, out->text, out->text_used, text) && write_all(fd, out->stubs, out->stub_size, stubs) &&

@@ -59,9 +59,10 @@ static void print_segment(uint64_t offset, uint64_t size, void *arg)
 		return;
 	}
 	printf("%s: segment at 0x%llx, %llu bytes, %.1f ms: syscalls %u found, %u rewritten, %u unproven; forbidden %u "
-	       "found, %u replaced, %u left; stubs %zu bytes\n",
+	       "found, %u replaced, %u in data, %u left; stubs %zu bytes\n",
 	       file->path, (unsigned long long)offset, (unsigned long long)size, now_ms() - start, out.sites_found,
-	       out.sites_rewritten, out.sites_unproven, out.forbidden_found, out.forbidden_replaced, out.forbidden_left,
+	       out.sites_rewritten, out.sites_unproven, out.forbidden_found, out.forbidden_replaced,
+	       out.forbidden_data, out.forbidden_left,
 	       out.stub_used);
 	if (out.forbidden_left != 0)
 		printf("  refused: %s\n", out.reason);

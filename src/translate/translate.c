@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/forbidden.h"
 #include "internal.h"
 
 #define FILE_SIZE_MAX (1ull << 32)
@@ -116,7 +117,9 @@ static void count_left(struct translator *t, uint64_t offset)
 	uint32_t at = 0;
 
 	for (; (at = forbidden_next(t->text, at, t->size)) < t->size; at++) {
-		if (out->forbidden_left++ == 0)
+		if (data_page_has(t, at) || data_page_has(t, at + FORBIDDEN_LENGTH - 1))
+			out->forbidden_data++;
+		else if (out->forbidden_left++ == 0)
 			snprintf(out->reason, sizeof(out->reason), "offset 0x%llx: %s: %s",
 				 (unsigned long long)(offset + at), sequence_name(t->text + at), why_left(out, at));
 	}
@@ -125,8 +128,8 @@ static void count_left(struct translator *t, uint64_t offset)
 			snprintf(out->reason, sizeof(out->reason), "stub 0x%x: %s: translator's own mistake", at,
 				 sequence_name(out->stubs + at));
 	}
-	out->forbidden_replaced =
-		out->forbidden_found > out->forbidden_left ? out->forbidden_found - out->forbidden_left : 0;
+	uint32_t stay = out->forbidden_left + out->forbidden_data;
+	out->forbidden_replaced = out->forbidden_found > stay ? out->forbidden_found - stay : 0;
 }
 
 static bool finish(struct translator *t, uint64_t offset)

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/code_image.h"
+
 #define TRANSLATE_SIZE_MAX (1ull << 30) /* an image window: stubs of one image must not meet the text of the next */
 #define TRANSLATE_REASON_MAX 256
 
@@ -61,6 +63,9 @@ struct translate_output {
 	uint32_t sites_unproven; /* bytes 0F 05 not known to be an instruction or data */
 	uint32_t forbidden_found; /* in the file */
 	uint32_t forbidden_replaced, forbidden_left;
+	uint32_t forbidden_data; /* on pages of `data`, where they do no harm */
+	struct code_image_data data[CODE_IMAGE_DATA_MAX]; /* pages to be mapped not executable */
+	uint32_t data_count;
 	char reason[TRANSLATE_REASON_MAX];
 	struct translate_patch *patches;
 	size_t patch_count;

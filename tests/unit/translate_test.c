@@ -3,6 +3,7 @@
  * libraries of this machine, decoded before and after. Run with file names to check those instead.
  */
 #include <asm/prctl.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -443,6 +444,38 @@ static void what_cannot_be_replaced_is_reported(void **state)
 	subject_free(&s);
 }
 
+/* Three pages, of which only the first is in an executable section. */
+static void pages_without_code_keep_their_bytes(void **state)
+{
+	static uint8_t code[3 * 4096] = { 0xc3, [4096 + 5] = 0x0f, 0x01, 0xef, [8192 - 2] = 0x0f, 0xae, 0x28, [12288 - 3] = 0x0f, 0x01, 0xef };
+	struct translate_input in = { .offset = SMALL_ELF_TEXT, .size = sizeof(code), .stubs = true };
+	struct translate_output out;
+	size_t size;
+	uint8_t *file = small_elf(code, sizeof(code), &size);
+	Elf64_Shdr *text = (Elf64_Shdr *)(file + ((Elf64_Ehdr *)file)->e_shoff) + 1;
+
+	(void)state;
+	in.file = file;
+	in.file_size = size;
+	for (uint64_t code_size = 4096; code_size <= 4097; code_size++) {
+		text->sh_size = code_size;
+		assert_int_equal(translate_segment(&in, &out), 0);
+		assert_int_equal(out.forbidden_found, 3);
+		/* with one byte of code on the second page, what lies wholly there is refused */
+		assert_int_equal(out.forbidden_left, code_size - 4096);
+		assert_int_equal(out.data_count, 1);
+		assert_int_equal(out.data[0].first, 1 + code_size - 4096);
+		assert_int_equal(out.data[0].count, 2 - (code_size - 4096));
+		assert_memory_equal(out.text, code, sizeof(code));
+		translate_free(&out);
+	}
+	text->sh_flags = 0; /* no executable section at all: all may be code */
+	assert_int_equal(translate_segment(&in, &out), 0);
+	assert_int_equal(out.data_count, 0);
+	translate_free(&out);
+	free(file);
+}
+
 static void what_is_no_elf_file_is_copied(void **state)
 {
 	uint8_t file[8192] = { 0 };
@@ -555,6 +588,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(branch_distances_are_redirected),
 		cmocka_unit_test(calls_through_pointers_are_redirected),
 		cmocka_unit_test(what_cannot_be_replaced_is_reported),
+		cmocka_unit_test(pages_without_code_keep_their_bytes),
 		cmocka_unit_test(what_is_no_elf_file_is_copied),
 		cmocka_unit_test(ranges_outside_of_the_file_are_refused),
 		cmocka_unit_test(libraries_of_this_machine_mean_the_same),
