@@ -24,10 +24,11 @@ bench:
 	@scripts/build
 	@$(PYTHON) bench/bench.py
 
-# SECONDS per target; targets are tests/fuzz/*.c
+# SECONDS for each of TARGETS (all by default); tests/fuzz/fuzz.py has the list.
 fuzz:
 	@scripts/install-deps fuzz
-	@tests/fuzz/run $(SECONDS)
+	@scripts/build
+	@$(PYTHON) tests/fuzz/fuzz.py $(SECONDS) $(TARGETS)
 
 # The end-to-end and guest tests over and over, HOURS long.
 soak:

@@ -1,6 +1,6 @@
 /*
- * The monitor's scanner against a slow reference that decodes by the letter of the manual: every sequence at every
- * offset of a buffer, short buffers, and random bytes rich in the bytes that matter.
+ * The monitor's scanner against a slow reference (scan_slow.h): every sequence at every offset of a buffer, short
+ * buffers, and random bytes rich in the bytes that matter. tests/fuzz/scan_fuzz.c goes on where this ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,40 +12,7 @@
 #include <cmocka.h>
 
 #include "monitor/scan.h"
-
-static int is_prefix(uint8_t b)
-{
-	static const uint8_t k[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3 };
-
-	return (b >= 0x40 && b <= 0x4f) || memchr(k, b, sizeof k) != NULL;
-}
-
-static int forbidden_slow(const uint8_t *b, size_t at, size_t size)
-{
-	if (at + 3 > size || b[at] != 0x0f)
-		return 0;
-	unsigned mod = b[at + 2] >> 6, reg = (b[at + 2] >> 3) & 7;
-	if (b[at + 1] == 0x01)
-		return b[at + 2] == 0xef;
-	if (b[at + 1] == 0xc7)
-		return reg == 3 && mod != 3;
-	if (b[at + 1] != 0xae)
-		return 0;
-	if (mod != 3)
-		return reg == 5;
-	for (size_t n = 1; reg == 3 && n <= at && n <= 14 && is_prefix(b[at - n]); n++)
-		if (b[at - n] == 0xf3)
-			return 1;
-	return 0;
-}
-
-static int64_t scan_slow(const uint8_t *b, size_t size)
-{
-	for (size_t at = 0; at < size; at++)
-		if (forbidden_slow(b, at, size))
-			return (int64_t)at;
-	return -1;
-}
+#include "unit/scan_slow.h"
 
 static void every_offset(void **state)
 {
