@@ -14,16 +14,23 @@ import sys
 import threading
 import time
 
-LAUNCH_HEAD = struct.Struct("=QIIIiiiQQQII")
-LAUNCH_CVM_HEAD = struct.Struct("=64sQIIQiiII")
+LAUNCH_HEAD = struct.Struct("=QIIIiIII4x")
+IMAGE = struct.Struct("=iiQQQ")
+FILE = struct.Struct("=112sQiI")
+LAUNCH_CVM_HEAD = struct.Struct("=64sQIIQiiIIIIII")
+GRANT = struct.Struct("=HHI112s")
 HANDLE = struct.Struct("=IIiI")
 NET_RULE = struct.Struct("=HHHHHHI16s")
 BOOT_HEAD = struct.Struct("=QIIIIIIIIIIII")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
 STATS = struct.Struct("=8Q2I3Q")
-CVM_SIZE = LAUNCH_CVM_HEAD.size + 64 * HANDLE.size + 64 * NET_RULE.size + 16
-CODE_REQUEST, CODE_REPLY, READY, LOG, EXIT, CRASH, FATAL, SIGNAL = 1, 2, 16, 17, 18, 19, 20, 32
+FILES_AT = LAUNCH_HEAD.size + 14 * IMAGE.size
+CVMS_AT = FILES_AT + 64 * FILE.size + 8
+CVM_SIZE = LAUNCH_CVM_HEAD.size + 64 * (HANDLE.size + NET_RULE.size + GRANT.size) + 16
+CODE_REQUEST, CODE_REPLY, READY, LOG, EXIT, CRASH, FATAL, STATS_NOW, SIGNAL, KILL, START, ASK_STATS = \
+    1, 2, 16, 17, 18, 19, 20, 21, 32, 33, 34, 35
+DEFERRED = STAY = 1
 
 
 def string(block, at):
@@ -41,9 +48,9 @@ def strings(block, at, count):
 class Cvm:
     def __init__(self, monitor, index, data):
         self.monitor, self.index = monitor, index
-        at = LAUNCH_HEAD.size + index * CVM_SIZE
-        (name, self.memory, self.threads, self.handles_max, self.log_rate, self.nice, code, handles,
-         rules) = LAUNCH_CVM_HEAD.unpack_from(data, at)
+        at = CVMS_AT + index * CVM_SIZE
+        (name, self.memory, self.threads, self.handles_max, self.log_rate, self.nice, code, handles, rules, grants, self.caps,
+         self.image, self.launch_flags) = LAUNCH_CVM_HEAD.unpack_from(data, at)
         self.name = name.rstrip(b"\0").decode()
         self.code = socket.socket(fileno=code)
         at += LAUNCH_CVM_HEAD.size
@@ -54,7 +61,13 @@ class Cvm:
             action, protocol, first, last, family, prefix, _, address = NET_RULE.unpack_from(data, at + i * NET_RULE.size)
             address = socket.inet_ntop(family, address[:4 if family == socket.AF_INET else 16])
             self.rules.append(("bind" if action == 1 else "connect", "tcp" if protocol == 6 else "udp", address, prefix, first, last))
-        offset, size = struct.unpack_from("=QQ", data, at + 64 * NET_RULE.size)
+        at += 64 * NET_RULE.size
+        self.grants = []  # ("file", "use", permissions, name)
+        for i in range(grants):
+            kind, roles, perms, name = GRANT.unpack_from(data, at + i * GRANT.size)
+            self.grants.append(({1: "file", 2: "call", 3: "stream"}[kind], {1: "use", 2: "provide", 3: "both"}[roles],
+                                "".join(c for bit, c in enumerate("rwugm") if perms >> bit & 1), name.rstrip(b"\0").decode()))
+        offset, size = struct.unpack_from("=QQ", data, at + 64 * GRANT.size)
         boot = data[offset:offset + size]
         (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, self.uid, self.gid, mounts) = \
             BOOT_HEAD.unpack_from(boot)
@@ -112,9 +125,15 @@ class Monitor:
     def __init__(self, fd):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         data = os.pread(fd, 1 << 26, 0)
-        (magic, version, size, self.insecure, events, self.text, self.data, self.data_size, self.bss_size, self.entry,
-         count, _) = LAUNCH_HEAD.unpack_from(data)
-        assert magic == 0x3148434e554c5643 and version == 1 and size == len(data), "bad launch description"
+        magic, version, size, self.insecure, events, self.flags, images, files = LAUNCH_HEAD.unpack_from(data)
+        assert magic == 0x3148434e554c5643 and version == 2 and size == len(data), "bad launch description"
+        self.images = [IMAGE.unpack_from(data, LAUNCH_HEAD.size + i * IMAGE.size) for i in range(images)]
+        self.text, self.data, self.data_size, self.bss_size, self.entry = self.images[0]
+        self.files = []  # (name, size, descriptor)
+        for i in range(files):
+            name, file_size, file_fd, _ = FILE.unpack_from(data, FILES_AT + i * FILE.size)
+            self.files.append((name.rstrip(b"\0").decode(), file_size, file_fd))
+        count, = struct.unpack_from("=I", data, CVMS_AT - 8)
         self.events = socket.socket(fileno=events)
         self.cvms = [Cvm(self, i, data) for i in range(count)]
 
