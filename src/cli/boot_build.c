@@ -102,7 +102,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **
 	boot.hostname = add_string(&b, cvm->hostname);
 	boot.uid = cvm->uid;
 	boot.gid = cvm->gid;
-	boot.mounts = (uint32_t)list_mounts(cvm, volume_is_file, mounts);
+	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, mounts);
 	for (uint32_t i = 0; i < boot.mounts; i++)
 		boot.mount[i] = (struct boot_mount){.type = mounts[i].type, .handle = mounts[i].handle,
 						    .read_only = mounts[i].read_only, .path = add_string(&b, mounts[i].path)};

@@ -18,9 +18,10 @@
 #include "cli/memfile.h"
 #include "cli/message.h"
 
-/* Descriptors of one run: three files for the libOS and the description, one channel, and for each cVM a channel, its
- * root and its volumes. */
-#define INHERIT_MAX (4 + LAUNCH_CVMS_MAX * (2 + CONFIG_VOLUMES_MAX))
+/* Descriptors of one run: the description, one channel, two files for each image, CP_Files, and for each cVM a channel,
+ * its root, its volumes and its output. */
+#define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (3 + CONFIG_VOLUMES_MAX))
+_Static_assert(LAUNCH_IMAGES_MAX > LAUNCH_CVMS_MAX, "the libOS, and an image for each bare cVM");
 
 static bool g_stdio_closed[3];
 
@@ -159,9 +160,110 @@ struct description {
 	size_t size;
 };
 
+static struct launch *description_head(struct description *d)
+{
+	return (struct launch *)(void *)d->bytes;
+}
+
 static struct launch_cvm *description_cvm(struct description *d, uint32_t i)
 {
-	return &((struct launch *)(void *)d->bytes)->cvm[i];
+	return &description_head(d)->cvm[i];
+}
+
+/* Takes over the descriptors; the image's index. */
+static uint32_t add_image(struct description *d, struct launch_plan *plan, const struct libos_image *image)
+{
+	struct launch *l = description_head(d);
+
+	l->image[l->images] = (struct launch_image){
+		.text = inherit(plan, image->text_fd), .data = inherit(plan, image->data_fd), .data_size = image->data_size,
+		.bss_size = image->bss_size, .entry = image->entry,
+	};
+	return l->images++;
+}
+
+/* A program that several bare cVMs run is one image. */
+static int add_bare_image(struct description *d, const struct config *config, uint32_t i, struct launch_plan *plan,
+			  struct config_error *error)
+{
+	struct libos_image image;
+
+	for (uint32_t j = 0; j < i; j++) {
+		if (config->cvm[j]->bare && strcmp(config->cvm[j]->program, config->cvm[i]->program) == 0) {
+			description_cvm(d, i)->image = description_cvm(d, j)->image;
+			return 0;
+		}
+	}
+	config_place(error, "%s", config->cvm[i]->place);
+	int ret = bare_image_read(config->cvm[i]->program, &image, error);
+	if (ret == 0)
+		description_cvm(d, i)->image = add_image(d, plan, &image);
+	return ret;
+}
+
+static int copy_file(int from, int to, uint64_t max, struct config_error *error)
+{
+	char *bytes = xcalloc(1, 1 << 20);
+	uint64_t done = 0;
+	ssize_t n = 0;
+	int ret = 0;
+
+	while (ret == 0 && (n = read(from, bytes, 1 << 20)) > 0) {
+		done += (uint64_t)n;
+		ret = done > max ? config_fail(error, "the host's file is larger than the size (%llu bytes)", (unsigned long long)max)
+				 : memfile_write(to, bytes, (size_t)n);
+	}
+	if (n < 0)
+		ret = config_fail(error, "cannot read the host's file: %s", strerror(errno));
+	free(bytes);
+	return ret;
+}
+
+/* The host's file into the memory file; its size is that of the content unless it was given. */
+static int fill_file(const struct config_file *file, int fd, uint64_t *size, struct config_error *error)
+{
+	struct stat st;
+
+	if (!file->host)
+		return file->data ? memfile_write(fd, file->data, strlen(file->data)) : 0;
+	int host = open(file->host, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (host < 0)
+		return config_fail(error, "cannot open %.200s on the host: %s (create it first)", file->host, strerror(errno));
+	int ret = 0;
+	if (fstat(host, &st) < 0 || !S_ISREG(st.st_mode))
+		ret = config_fail(error, "%.200s is not a regular file (only these can be read)", file->host);
+	else if (!*size && st.st_size == 0)
+		ret = config_fail(error, "%.200s is empty (give a size)", file->host);
+	if (ret == 0 && !*size)
+		*size = (uint64_t)st.st_size;
+	if (ret == 0)
+		ret = copy_file(host, fd, *size, error);
+	close(host);
+	return ret;
+}
+
+/* Nobody changes the size of a CP_File afterwards. */
+static int add_file(struct description *d, const struct config_file *file, struct launch_plan *plan,
+		    struct config_error *error)
+{
+	struct launch *l = description_head(d);
+	struct launch_file *f = &l->file[l->files];
+	int fd = memfile_create("intravisor-file");
+
+	config_place(error, "%s", file->place);
+	if (fd < 0)
+		return config_fail(error, "cannot make the file: %s", strerror(-fd));
+	f->fd = inherit(plan, fd);
+	f->size = file->size ? file->size : file->data ? strlen(file->data) : 0;
+	memcpy(f->name, file->name, strlen(file->name));
+	int ret = fill_file(file, fd, &f->size, error);
+	if (ret == 0 && (ftruncate(fd, (off_t)f->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
+		ret = -errno;
+	if (ret && !error->failed)
+		ret = config_fail(error, "cannot make the file of %llu bytes: %s", (unsigned long long)f->size, strerror(-ret));
+	if (ret == 0)
+		l->files++;
+	return ret;
 }
 
 static int add_boot(struct description *d, const struct config_cvm *cvm, uint32_t i, const bool *is_file,
@@ -196,25 +298,28 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->handles_max = cvm->handles;
 	l->log_rate = cvm->log_rate;
 	l->nice = allowed_nice(cvm);
-	l->caps_max = CONFIG_CAPS_DEFAULT;
+	l->caps_max = cvm->caps;
+	l->grants = cvm->grants;
+	memcpy(l->grant, cvm->grant, cvm->grants * sizeof(cvm->grant[0]));
 	l->net_rules = cvm->net_rules;
 	memcpy(l->net_rule, cvm->net_rule, cvm->net_rules * sizeof(cvm->net_rule[0]));
 	for (int fd = 0; fd < 3; fd++)
 		l->handle[fd] = stdio_handle(fd);
-	int ret = open_root(plan, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
+	int ret = cvm->bare ? 0 : open_root(plan, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
 	for (uint32_t v = 0; ret == 0 && v < cvm->volumes; v++)
 		ret = open_volume(plan, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
-	l->handles = BOOT_HANDLE_VOLUMES + cvm->volumes;
+	l->handles = cvm->bare ? BOOT_HANDLE_ROOT : BOOT_HANDLE_VOLUMES + cvm->volumes;
 	if (ret == 0)
 		ret = make_channel(plan, &plan->code_channel[i], &l->code_channel);
 	return ret ? ret : add_boot(d, cvm, i, is_file, error);
 }
 
 /* Descriptors are limited per process, and all cVMs are one process. */
-static void raise_file_limit(const struct config *config, struct description *d)
+static void raise_file_limit(const struct config *config, const struct launch_plan *plan, struct description *d)
 {
 	struct rlimit limit;
-	uint64_t wanted = INHERIT_MAX + 64;
+	const uint64_t others = plan->inherited + 64;
+	uint64_t wanted = others;
 	bool configured = false;
 
 	for (uint32_t i = 0; i < config->cvms; i++) {
@@ -229,10 +334,10 @@ static void raise_file_limit(const struct config *config, struct description *d)
 		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
 			return;
 		/* Share what there is, in proportion; nobody gets less than a few. */
-		uint64_t left = limit.rlim_max > INHERIT_MAX + 128 ? limit.rlim_max - INHERIT_MAX - 64 : 64;
+		uint64_t left = limit.rlim_max > others + 64 ? limit.rlim_max - others : 64;
 		for (uint32_t i = 0; i < config->cvms; i++) {
 			struct launch_cvm *l = description_cvm(d, i);
-			uint64_t share = left * l->handles_max / (wanted - INHERIT_MAX - 64);
+			uint64_t share = left * l->handles_max / (wanted - others);
 
 			l->handles_max = share < 16 ? 16 : (uint32_t)share;
 		}
@@ -272,25 +377,24 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));
-	inherit(plan, image->text_fd);
-	inherit(plan, image->data_fd);
+	add_image(&d, plan, image);
 	int ret = make_channel(plan, &plan->event_channel, &event_channel);
-	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++)
+	for (uint32_t i = 0; ret == 0 && i < config->files; i++)
+		ret = add_file(&d, &config->file[i], plan, error);
+	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++) {
 		ret = add_cvm(&d, config->cvm[i], i, plan, error);
+		if (ret == 0 && config->cvm[i]->bare)
+			ret = add_bare_image(&d, config, i, plan, error);
+	}
 	if (ret == 0) {
-		struct launch *l = (struct launch *)(void *)d.bytes;
+		struct launch *l = description_head(&d);
 
-		raise_file_limit(config, &d);
+		raise_file_limit(config, plan, &d);
 		l->magic = LAUNCH_MAGIC;
 		l->version = LAUNCH_VERSION;
 		l->size = (uint32_t)d.size;
 		l->insecure = insecure;
 		l->event_channel = event_channel;
-		l->images = 1;
-		l->image[0] = (struct launch_image){
-			.text = image->text_fd, .data = image->data_fd, .data_size = image->data_size,
-			.bss_size = image->bss_size, .entry = image->entry,
-		};
 		l->cvms = config->cvms;
 		ret = write_description(plan, &d);
 	}

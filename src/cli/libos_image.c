@@ -1,6 +1,6 @@
 /*
- * Reads intravisor-libos: see libos_image.h. Called once a run. The file comes with the command, but is treated like
- * any ELF file; the monitor scans the code as it does all other.
+ * Reads intravisor-libos and bare programs: see libos_image.h. Called by run.c and launch_build.c. The libOS comes with
+ * the command, but is treated like any ELF file; the monitor scans the code as it does all other.
  */
 #include "cli/libos_image.h"
 
@@ -17,7 +17,8 @@
 #include "cli/message.h"
 #include "loader/elf_parse.h"
 
-static int parse(const char *path, const char *bytes, uint64_t size, struct elf_info *info)
+/* What is wrong with the file, or a null pointer. */
+static const char *parse(const char *bytes, uint64_t size, struct elf_info *info)
 {
 	int error = elf_parse_header(bytes, size, ELF_ALLOW_FIXED, info);
 
@@ -25,20 +26,15 @@ static int parse(const char *path, const char *bytes, uint64_t size, struct elf_
 		error = ELF_ERROR_TRUNCATED;
 	if (!error)
 		error = elf_parse_segments(bytes + info->phdr_offset, size - info->phdr_offset, size, info);
-	if (error) {
-		message_error("%s: %s (build or install the Intravisor again)", path, elf_error_text(error));
-		return -ENOEXEC;
-	}
+	if (error)
+		return elf_error_text(error);
 	const struct elf_load *text = &info->load[0], *data = &info->load[1];
 	if (info->loads != 2 || info->interp_size || !text->exec || text->write || data->exec || !data->write ||
 	    text->vaddr != SLOT_LIBOS_TEXT || data->vaddr != SLOT_LIBOS_DATA ||
 	    text->memory_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT ||
-	    data->memory_size > SLOT_LIBOS_HEAP - SLOT_LIBOS_DATA) {
-		message_error("%s: not a libOS image: it must have one code segment at %#llx and one data segment at %#llx",
-			      path, SLOT_LIBOS_TEXT, SLOT_LIBOS_DATA);
-		return -ENOEXEC;
-	}
-	return 0;
+	    data->memory_size > SLOT_LIBOS_HEAP - SLOT_LIBOS_DATA)
+		return "must have one code segment and one data segment where cVMs have them (abi/slot.h)";
+	return NULL;
 }
 
 /* Header page, code, zeros up to a whole page. */
@@ -62,20 +58,19 @@ static int write_text(int fd, const char *code, uint64_t size)
 	return ret;
 }
 
-static int make(const char *path, const char *bytes, uint64_t size, struct libos_image *image)
+static int make(const char *bytes, uint64_t size, struct libos_image *image, const char **problem)
 {
 	struct elf_info info;
-	int ret = parse(path, bytes, size, &info);
 
-	if (ret)
-		return ret;
+	*problem = parse(bytes, size, &info);
+	if (*problem)
+		return -ENOEXEC;
 	image->data_size = info.load[1].file_size;
 	image->bss_size = info.load[1].memory_size - info.load[1].file_size;
 	image->entry = info.entry;
-	image->text_fd = memfile_create("intravisor-libos-text");
-	image->data_fd = memfile_create("intravisor-libos-data");
-	if (image->text_fd < 0 || image->data_fd < 0)
-		ret = image->text_fd < 0 ? image->text_fd : image->data_fd;
+	image->text_fd = memfile_create("intravisor-image-text");
+	image->data_fd = memfile_create("intravisor-image-data");
+	int ret = image->text_fd < 0 ? image->text_fd : image->data_fd < 0 ? image->data_fd : 0;
 	if (ret == 0)
 		ret = write_text(image->text_fd, bytes + info.load[0].offset, info.load[0].file_size);
 	if (ret == 0)
@@ -84,7 +79,7 @@ static int make(const char *path, const char *bytes, uint64_t size, struct libos
 		ret = memfile_seal(image->data_fd);
 	if (ret == 0)
 		return 0;
-	message_error("cannot put the libOS into memory: %s", strerror(-ret));
+	*problem = strerror(-ret);
 	if (image->text_fd >= 0)
 		close(image->text_fd);
 	if (image->data_fd >= 0)
@@ -92,23 +87,45 @@ static int make(const char *path, const char *bytes, uint64_t size, struct libos
 	return ret;
 }
 
-int libos_image_read(const char *path, struct libos_image *image)
+/* 0, or negative errno with what is wrong in *problem. */
+static int read_image(const char *path, struct libos_image *image, const char **problem)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	void *bytes = MAP_FAILED;
 
 	if (fd >= 0 && fstat(fd, &st) == 0)
-		bytes = st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0)
-				       : (errno = ENOEXEC, MAP_FAILED);
+		bytes = S_ISREG(st.st_mode) && st.st_size > 0
+				? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0)
+				: (errno = ENOEXEC, MAP_FAILED);
 	int ret = bytes == MAP_FAILED ? -errno : 0;
 	if (fd >= 0)
 		close(fd);
 	if (ret) {
-		message_error("cannot read the libOS: %s: %s (build or install the Intravisor again)", path, strerror(-ret));
+		*problem = strerror(-ret);
 		return ret;
 	}
-	ret = make(path, bytes, (uint64_t)st.st_size, image);
+	ret = make(bytes, (uint64_t)st.st_size, image, problem);
 	munmap(bytes, (size_t)st.st_size);
 	return ret;
+}
+
+int libos_image_read(const char *path, struct libos_image *image)
+{
+	const char *problem;
+	int ret = read_image(path, image, &problem);
+
+	if (ret)
+		message_error("cannot read the libOS: %s: %s (build or install the Intravisor again)", path, problem);
+	return ret;
+}
+
+int bare_image_read(const char *path, struct libos_image *image, struct config_error *error)
+{
+	const char *problem;
+	int ret = read_image(path, image, &problem);
+
+	if (ret == -ENOEXEC)
+		return config_fail(error, "%.200s is not a bare program: %s (build it with the SDK)", path, problem);
+	return ret ? config_fail(error, "cannot read the bare program %.200s: %s (name a file of the host)", path, problem) : 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/fields.h"
+#include "config/share.h"
 #include "config/value.h"
 
 extern char **environ;
@@ -23,6 +24,10 @@ struct config_cvm *config_add_cvm(struct config *config, const char *place)
 	struct config_cvm *cvm = xcalloc(1, sizeof(*cvm));
 
 	cvm->place = xstrdup(place);
+	cvm->caps = CONFIG_CAPS_DEFAULT;
+	cvm->ready.timeout_ms = CONFIG_READY_TIMEOUT_DEFAULT;
+	cvm->restart_delay_ms = CONFIG_RESTART_DELAY_DEFAULT;
+	cvm->stop_timeout_ms = CONFIG_STOP_TIMEOUT_DEFAULT;
 	config->cvm[config->cvms++] = cvm;
 	return cvm;
 }
@@ -44,6 +49,10 @@ static void free_cvm(struct config_cvm *cvm)
 		free(cvm->volume[i].guest);
 		free(cvm->volume[i].place);
 	}
+	for (uint32_t i = 0; i < cvm->grants; i++)
+		free(cvm->grant_place[i]);
+	strlist_free(&cvm->after);
+	free(cvm->ready.file);
 	free(cvm);
 }
 
@@ -51,7 +60,14 @@ void config_free(struct config *config)
 {
 	for (uint32_t i = 0; i < config->cvms; i++)
 		free_cvm(config->cvm[i]);
-	config->cvms = 0;
+	for (uint32_t i = 0; i < config->files; i++) {
+		free(config->file[i].place);
+		free(config->file[i].name);
+		free(config->file[i].data);
+		free(config->file[i].host);
+	}
+	free(config->name);
+	*config = (struct config){0};
 }
 
 static bool env_has(const struct config_cvm *cvm, const char *entry)
@@ -133,10 +149,30 @@ static int check_mounts(struct config_cvm *cvm, struct config_error *error)
 	return 0;
 }
 
+/* A bare cVM has memory and capabilities only. */
+static int check_bare(const struct config_cvm *cvm, struct config_error *error)
+{
+	const struct {
+		bool given;
+		const char *what;
+	} parts[] = {
+		{cvm->root, "root"}, {cvm->volumes, "volumes"}, {cvm->tmpfs.count, "tmpfs"}, {cvm->cwd, "cwd"},
+		{cvm->has_user, "user"}, {cvm->net_rules || cvm->net == CONFIG_NET_ANY, "bind, connect or net"}, {cvm->trace, "trace"},
+	};
+
+	for (size_t i = 0; cvm->bare && i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].given)
+			return config_fail(error, "a bare cVM has no libOS, so %s means nothing there (leave it out)", parts[i].what);
+	return 0;
+}
+
 static int finish_cvm(struct config_cvm *cvm, uint32_t index, struct config_error *error)
 {
 	config_place(error, "%s", cvm->place);
 	int ret = finish_program(cvm, error);
+	if (ret)
+		return ret;
+	ret = check_bare(cvm, error);
 	if (ret)
 		return ret;
 	if (!cvm->name)
@@ -171,6 +207,57 @@ static int finish_cvm(struct config_cvm *cvm, uint32_t index, struct config_erro
 	return cvm->net == CONFIG_NET_ANY ? value_net_any(cvm, error) : 0;
 }
 
+static struct config_cvm *find_cvm(const struct config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->cvms; i++)
+		if (strcmp(config->cvm[i]->name, name) == 0)
+			return config->cvm[i];
+	return NULL;
+}
+
+/* Is there a way from `cvm` back to `start`? Each cVM is looked at once. */
+static bool comes_after(const struct config *config, const struct config_cvm *cvm, const struct config_cvm *start,
+			bool *seen)
+{
+	for (size_t i = 0; i < cvm->after.count; i++) {
+		const struct config_cvm *next = find_cvm(config, cvm->after.item[i]);
+		uint32_t index = 0;
+
+		while (config->cvm[index] != next)
+			index++;
+		if (next == start)
+			return true;
+		if (seen[index])
+			continue;
+		seen[index] = true;
+		if (comes_after(config, next, start, seen))
+			return true;
+	}
+	return false;
+}
+
+static int check_order(const struct config *config, struct config_error *error)
+{
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		const struct config_cvm *cvm = config->cvm[i];
+
+		config_place(error, "%s", cvm->place);
+		for (size_t j = 0; j < cvm->after.count; j++)
+			if (!find_cvm(config, cvm->after.item[j]))
+				return config_fail(error, "it starts after \"%s\", but no cVM has this name", cvm->after.item[j]);
+		if (cvm->ready.exit && cvm->restart == CONFIG_RESTART_ALWAYS)
+			return config_fail(error, "it is ready when it has ended, but restart is always (use on-failure)");
+	}
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		bool seen[LAUNCH_CVMS_MAX] = {0};
+
+		config_place(error, "%s", config->cvm[i]->place);
+		if (comes_after(config, config->cvm[i], config->cvm[i], seen))
+			return config_fail(error, "it starts after itself (the names under after go round in a circle)");
+	}
+	return 0;
+}
+
 int config_finish(struct config *config, struct config_error *error)
 {
 	for (uint32_t i = 0; i < config->cvms; i++) {
@@ -182,5 +269,6 @@ int config_finish(struct config *config, struct config_error *error)
 				return config_fail(error, "the name \"%s\" is used twice (give each cVM its own)",
 						   config->cvm[i]->name);
 	}
-	return 0;
+	int ret = check_order(config, error);
+	return ret ? ret : config_check_uses(config, error);
 }

@@ -25,6 +25,9 @@
 #define CONFIG_CPU_WEIGHT_DEFAULT 100u
 #define CONFIG_TMPFS_MAX 16u
 #define CONFIG_VOLUMES_MAX 24u
+#define CONFIG_READY_TIMEOUT_DEFAULT 60000u /* ms */
+#define CONFIG_STOP_TIMEOUT_DEFAULT 10000u
+#define CONFIG_RESTART_DELAY_DEFAULT 100u
 
 enum config_net {
 	CONFIG_NET_RULES = 0, /* what bind and connect grant; nothing by default */
@@ -37,6 +40,25 @@ struct config_volume {
 	bool read_only;
 	char *place; /* for messages about the host path */
 };
+
+/* Initial bytes of a CP_File: `data` or the host's file; zeros up to the size. */
+struct config_file {
+	char *place; /* for messages */
+	char *name;
+	uint64_t size; /* 0: that of its content */
+	char *data, *host;
+};
+
+/* When those that come after this cVM may start: at once if nothing is set. */
+struct config_ready {
+	uint16_t port; /* a TCP port of the host's loopback address accepts; 0: not asked */
+	char *file;    /* exists on the host */
+	bool exit;     /* the cVM has ended with this status */
+	uint32_t status;
+	uint32_t timeout_ms;
+};
+
+enum config_restart { CONFIG_RESTART_NEVER = 0, CONFIG_RESTART_ON_FAILURE, CONFIG_RESTART_ALWAYS };
 
 struct config_cvm {
 	char *place; /* where it is described: "pod.yaml:3: cVMs[0]", or "" for options */
@@ -59,9 +81,23 @@ struct config_cvm {
 	enum config_net net;
 	uint32_t net_rules;
 	struct launch_net_rule net_rule[LAUNCH_NET_RULES_MAX];
+	bool bare; /* no libOS: `program` is a host path */
+	uint32_t caps;
+	uint32_t grants;
+	struct launch_grant grant[LAUNCH_GRANTS_MAX];
+	char *grant_place[LAUNCH_GRANTS_MAX];
+	struct strlist after; /* names of cVMs that must be ready before this one starts */
+	struct config_ready ready;
+	enum config_restart restart;
+	uint32_t restart_max; /* times in all; UINT32_MAX: no limit */
+	uint32_t restart_delay_ms, stop_timeout_ms;
 };
 
 struct config {
+	char *name;   /* of the pod; a null pointer: has none */
+	bool capture; /* the programs' output is kept for `intravisor logs` instead of inherited */
+	uint32_t files;
+	struct config_file file[LAUNCH_FILES_MAX];
 	uint32_t cvms;
 	struct config_cvm *cvm[LAUNCH_CVMS_MAX];
 };

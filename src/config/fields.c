@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/share.h"
 #include "config/value.h"
 
 extern char **environ;
@@ -17,11 +18,10 @@ extern char **environ;
 
 static int set_name(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
-	size_t size = strlen(value);
+	int ret = value_name(value, error);
 
-	if (size == 0 || size >= LAUNCH_NAME_MAX || strspn(value, NAME_CHARACTERS "_.-") != size)
-		return config_fail(error, "\"%.100s\" is not a name (use 1 to %d of A-Z a-z 0-9 _ . -)", value,
-				   LAUNCH_NAME_MAX - 1);
+	if (ret)
+		return ret;
 	free(cvm->name);
 	cvm->name = xstrdup(value);
 	return 0;
@@ -266,10 +266,66 @@ static int add_arg(struct config_cvm *cvm, const char *value, struct config_erro
 
 static int set_runtime(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
-	(void)cvm;
-	if (strcmp(value, "libos") == 0)
+	cvm->bare = strcmp(value, "bare") == 0;
+	if (cvm->bare || strcmp(value, "libos") == 0)
 		return 0;
-	return config_fail(error, "\"%.100s\" is not a runtime (the only one is libos; leave the key out)", value);
+	return config_fail(error, "\"%.100s\" is not a runtime (use libos, or bare for a program of the host built with the SDK)",
+			   value);
+}
+
+static int set_caps(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return value_number(value, 1, CAPS_MAX, &cvm->caps, error);
+}
+
+static int add_after(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	int ret = value_name(value, error);
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < cvm->after.count; i++)
+		if (strcmp(cvm->after.item[i], value) == 0)
+			return config_fail(error, "\"%.100s\" is given twice (once is enough)", value);
+	strlist_add(&cvm->after, value);
+	return 0;
+}
+
+static int set_ready(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	(void)cvm;
+	return config_fail(error, "\"%.100s\" is not a condition (use a map, for example {port: 6379, timeout: 10s})", value);
+}
+
+/* "never", "on-failure", "always"; ":N" behind the last two limits how often. */
+static int set_restart(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	static const char *const words[] = {"never", "on-failure", "always"};
+	size_t size = strcspn(value, ":");
+	uint32_t max = UINT32_MAX;
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strlen(words[i]) != size || strncmp(value, words[i], size) != 0 || (i == 0 && value[size]))
+			continue;
+		int ret = value[size] ? value_number(value + size + 1, 1, 1000000, &max, error) : 0;
+		if (ret)
+			return ret;
+		cvm->restart = (enum config_restart)i;
+		cvm->restart_max = max;
+		return 0;
+	}
+	return config_fail(error, "\"%.100s\" is not a restart policy (use never, on-failure, always, or on-failure:5 for at "
+				  "most five times)", value);
+}
+
+static int set_restart_delay(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return value_duration(value, &cvm->restart_delay_ms, error);
+}
+
+static int set_stop_timeout(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return value_duration(value, &cvm->stop_timeout_ms, error);
 }
 
 const struct config_field g_config_fields[] = {
@@ -296,8 +352,24 @@ const struct config_field g_config_fields[] = {
 	{"trace", "trace", 0, CONFIG_FLAG, NULL, "print the program's system calls", set_trace},
 	{"log_rate", "log-rate", 0, CONFIG_SINGLE, "SIZE", "limit of trace and log text per second (default: 4M)",
 	 set_log_rate},
+	{"provides", "provide", 0, CONFIG_LIST, "KIND:NAME", "make a file, call or stream of this name for other cVMs",
+	 config_provide},
+	{"uses", "use", 0, CONFIG_LIST, "KIND:NAME[,rw,map]", "open what another cVM or the pod provides; NAME may end in *",
+	 config_use},
+	{"listen", "listen", 0, CONFIG_LIST, "PORT|unix:/PATH", "be reached there by other cVMs of this Intravisor", config_listen},
+	{"reach", "reach", 0, CONFIG_LIST, "PORT|unix:/PATH", "connect there to another cVM of this Intravisor", config_reach},
+	{"caps", "caps", 0, CONFIG_SINGLE, "N", "limit of capabilities (default: 1024)", set_caps},
+	{"runtime", "runtime", 0, CONFIG_SINGLE, "libos|bare", "bare: PROGRAM is a host file built with the SDK, without libOS",
+	 set_runtime},
+	{"restart", "restart", 0, CONFIG_SINGLE, "never|on-failure|always[:N]", "start again when it ends (at most N times)",
+	 set_restart},
+	{"restart_delay", "restart-delay", 0, CONFIG_SINGLE, "TIME", "before the first restart; doubles each time (default: 100ms)",
+	 set_restart_delay},
+	{"stop_timeout", "stop-timeout", 0, CONFIG_SINGLE, "TIME", "from SIGTERM to SIGKILL of `intravisor stop` (default: 10s)",
+	 set_stop_timeout},
+	{"after", NULL, 0, CONFIG_LIST, NULL, NULL, add_after},
+	{"ready", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_ready},
 	{"program", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_program},
 	{"args", NULL, 0, CONFIG_LIST, NULL, NULL, add_arg},
-	{"runtime", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_runtime},
 	{0},
 };

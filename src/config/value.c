@@ -80,6 +80,38 @@ int value_number(const char *text, uint32_t min, uint32_t max, uint32_t *number,
 	return 0;
 }
 
+int value_duration(const char *text, uint32_t *milliseconds, struct config_error *error)
+{
+	static const struct {
+		const char *name;
+		uint32_t milliseconds;
+	} units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	const uint64_t max = 24 * 3600000;
+	uint64_t value;
+	const char *p = parse_digits(text, &value);
+
+	for (size_t i = 0; p && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(p, units[i].name) != 0)
+			continue;
+		if (value > max / units[i].milliseconds)
+			return config_fail(error, "%.100s is too long (at most 24h)", text);
+		*milliseconds = (uint32_t)(value * units[i].milliseconds);
+		return 0;
+	}
+	return config_fail(error, "\"%.100s\" is not a time (use 500ms, 10s, 2m)", text);
+}
+
+int value_name(const char *text, struct config_error *error)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+	size_t size = strlen(text);
+
+	if (size == 0 || size >= LAUNCH_NAME_MAX || strspn(text, allowed) != size)
+		return config_fail(error, "\"%.100s\" is not a name (use 1 to %d of A-Z a-z 0-9 _ . -)", text,
+				   LAUNCH_NAME_MAX - 1);
+	return 0;
+}
+
 int value_bool(const char *text, bool *value, struct config_error *error)
 {
 	if (strcmp(text, "true") == 0)

@@ -15,6 +15,12 @@ VALUE_CHECKED int value_size(const char *text, uint64_t min, uint64_t max, uint6
 VALUE_CHECKED int value_number(const char *text, uint32_t min, uint32_t max, uint32_t *number,
 			       struct config_error *error);
 
+/* "10s", "500ms", "2m", "1h"; a plain number is seconds. At most a day. */
+VALUE_CHECKED int value_duration(const char *text, uint32_t *milliseconds, struct config_error *error);
+
+/* 1 to 63 of A-Z a-z 0-9 _ . -, as cVMs and pods are called. */
+VALUE_CHECKED int value_name(const char *text, struct config_error *error);
+
 /* "true" or "false". */
 VALUE_CHECKED int value_bool(const char *text, bool *value, struct config_error *error);
 

@@ -10,67 +10,14 @@
 
 #include "config/fields.h"
 #include "config/value.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_pod.h"
 
-struct context {
-	const char *path;   /* the file, as in messages */
-	char *directory;    /* of the file, with a trailing slash; "" for the current one */
-	uint32_t index;	    /* of the cVM */
-	struct config_error *error;
-};
-
-/* "pod.yaml:7: cVMs[0].memory" */
-static void place(struct context *c, const struct yaml_node *node, const char *key)
-{
-	config_place(c->error, "%s:%u: cVMs[%u]%s%s", c->path, node->line, c->index, key ? "." : "", key ? key : "");
-}
-
-static void place_item(struct context *c, const struct yaml_node *node, const char *key, size_t i)
-{
-	config_place(c->error, "%s:%u: cVMs[%u].%s[%zu]", c->path, node->line, c->index, key, i);
-}
-
-/* A relative host path in the file is relative to the file. A new string. */
-static char *host_path(const struct context *c, const char *path)
-{
-	return path[0] == '/' || !path[0] ? xstrdup(path) : xasprintf("%s%s", c->directory, path);
-}
-
-static int set_volume_map(struct context *c, struct config_cvm *cvm, const struct yaml_node *node)
-{
-	static const char *const keys[] = {"host", "guest", "read_only", NULL};
-	const char *value[3] = {NULL, NULL, "false"};
-	bool read_only;
-
-	for (size_t i = 0; i < node->count; i++) {
-		unsigned k = 0;
-
-		while (keys[k] && strcmp(keys[k], node->key[i]->text) != 0)
-			k++;
-		if (!keys[k])
-			return config_fail(c->error, "unknown key \"%.64s\" (a volume has host, guest and read_only)",
-					   node->key[i]->text);
-		if (node->item[i]->kind != YAML_SCALAR)
-			return config_fail(c->error, "%s must be one value", keys[k]);
-		value[k] = node->item[i]->text;
-	}
-	if (!value[0] || !value[1])
-		return config_fail(c->error, "%s is missing (a volume has host, guest and read_only)", value[0] ? "guest" : "host");
-	int ret = value_bool(value[2], &read_only, c->error);
-	if (ret)
-		return ret;
-	char *host = host_path(c, value[0]);
-	ret = config_add_volume(cvm, host, value[1], read_only, c->error);
-	free(host);
-	return ret;
-}
-
-static int set_env_map(struct context *c, struct config_cvm *cvm, const struct yaml_node *node)
+static int set_env_map(struct yaml_context *c, struct config_cvm *cvm, const struct yaml_node *node)
 {
 	for (size_t i = 0; i < node->count; i++) {
 		const struct yaml_node *item = node->item[i];
 
-		place(c, item, "env");
+		yaml_place(c, item, "env");
 		if (item->kind != YAML_SCALAR)
 			return config_fail(c->error, "the value of %.64s must be one value, not a list or a map",
 					   node->key[i]->text);
@@ -81,7 +28,7 @@ static int set_env_map(struct context *c, struct config_cvm *cvm, const struct y
 	return 0;
 }
 
-static int set_scalar(struct context *c, const struct config_field *f, struct config_cvm *cvm,
+static int set_scalar(struct yaml_context *c, const struct config_field *f, struct config_cvm *cvm,
 		      const struct yaml_node *node)
 {
 	if (node->kind != YAML_SCALAR)
@@ -91,16 +38,16 @@ static int set_scalar(struct context *c, const struct config_field *f, struct co
 	bool is_host_path = strcmp(f->key, "root") == 0 || strcmp(f->key, "volumes") == 0;
 	if (!is_host_path)
 		return f->set(cvm, node->text, c->error);
-	char *path = host_path(c, node->text);
+	char *path = yaml_host_path(c, node->text);
 	int ret = f->set(cvm, path, c->error);
 	free(path);
 	return ret;
 }
 
-static int set_list(struct context *c, const struct config_field *f, struct config_cvm *cvm,
+static int set_list(struct yaml_context *c, const struct config_field *f, struct config_cvm *cvm,
 		    const struct yaml_node *node)
 {
-	bool volumes = strcmp(f->key, "volumes") == 0;
+	int (*set_map)(struct yaml_context *, struct config_cvm *, const struct yaml_node *) = yaml_map_setter(f->key);
 
 	if (node->kind == YAML_SCALAR)
 		return set_scalar(c, f, cvm, node);
@@ -108,8 +55,8 @@ static int set_list(struct context *c, const struct config_field *f, struct conf
 		return strcmp(f->key, "env") == 0 ? set_env_map(c, cvm, node)
 						  : config_fail(c->error, "must be a list, not a map");
 	for (size_t i = 0; i < node->count; i++) {
-		place_item(c, node->item[i], f->key, i);
-		int ret = volumes && node->item[i]->kind == YAML_MAP ? set_volume_map(c, cvm, node->item[i])
+		yaml_place_item(c, node->item[i], f->key, i);
+		int ret = set_map && node->item[i]->kind == YAML_MAP ? set_map(c, cvm, node->item[i])
 								      : set_scalar(c, f, cvm, node->item[i]);
 		if (ret)
 			return ret;
@@ -118,13 +65,13 @@ static int set_list(struct context *c, const struct config_field *f, struct conf
 }
 
 /* `program` may be a list as well: the program and its first arguments. */
-static int set_program_list(struct context *c, struct config_cvm *cvm, const struct config_field *f,
+static int set_program_list(struct yaml_context *c, struct config_cvm *cvm, const struct config_field *f,
 			    const struct yaml_node *node)
 {
 	if (node->count == 0)
 		return config_fail(c->error, "the list is empty (give [program, argument, ...])");
 	for (size_t i = 0; i < node->count; i++) {
-		place_item(c, node->item[i], f->key, i);
+		yaml_place_item(c, node->item[i], f->key, i);
 		if (i == 0) {
 			int ret = set_scalar(c, f, cvm, node->item[i]);
 			if (ret)
@@ -138,18 +85,29 @@ static int set_program_list(struct context *c, struct config_cvm *cvm, const str
 	return 0;
 }
 
-static int unknown_key(struct context *c, const struct yaml_node *key)
+static int unknown_key(struct yaml_context *c, const struct yaml_node *key)
 {
+	/* What files for the papers' prototype contain. */
+	static const struct {
+		const char *key, *instead;
+	} prototype[] = {
+		{"disk", "disk images are not read; name a directory with root"},
+		{"isolation", "the Intravisor chooses the addresses; leave it out"},
+		{"wait", "to start in an order use after: [NAME], and ready: with a condition"},
+		{"callback_in", "use provides: with - call: NAME"},
+		{"callback_out", "use uses: with - call: NAME"},
+	};
 	const char *keys[64];
 	size_t count = 0;
 
-	place(c, key, NULL);
+	yaml_place(c, key, NULL);
 	for (const struct config_field *f = g_config_fields; f->set && count < 63; f++)
 		if (f->key)
 			keys[count++] = f->key;
 	keys[count] = NULL;
-	if (strcmp(key->text, "disk") == 0)
-		return config_fail(c->error, "unknown key \"disk\" (disk images are not read; name a directory with root)");
+	for (size_t i = 0; i < sizeof(prototype) / sizeof(prototype[0]); i++)
+		if (strcmp(key->text, prototype[i].key) == 0)
+			return config_fail(c->error, "unknown key \"%s\" (%s)", key->text, prototype[i].instead);
 	const char *near = value_nearest(key->text, keys);
 	if (near)
 		return config_fail(c->error, "unknown key \"%.64s\" (did you mean %s?)", key->text, near);
@@ -157,7 +115,7 @@ static int unknown_key(struct context *c, const struct yaml_node *key)
 				     "bind, connect, ...: see intravisor run --help)", key->text);
 }
 
-static int read_cvm(struct context *c, struct config_cvm *cvm, const struct yaml_node *node)
+static int read_cvm(struct yaml_context *c, struct config_cvm *cvm, const struct yaml_node *node)
 {
 	for (size_t i = 0; i < node->count; i++) {
 		const struct yaml_node *key = node->key[i], *item = node->item[i];
@@ -167,10 +125,12 @@ static int read_cvm(struct context *c, struct config_cvm *cvm, const struct yaml
 			f++;
 		if (!f->set)
 			return unknown_key(c, key);
-		place(c, item, key->text);
+		yaml_place(c, item, key->text);
 		int ret;
 		if (item->kind == YAML_LIST && strcmp(f->key, "program") == 0)
 			ret = set_program_list(c, cvm, f, item);
+		else if (item->kind == YAML_MAP && strcmp(f->key, "ready") == 0)
+			ret = yaml_set_ready(c, cvm, item);
 		else if (f->kind == CONFIG_LIST)
 			ret = set_list(c, f, cvm, item);
 		else
@@ -178,10 +138,16 @@ static int read_cvm(struct context *c, struct config_cvm *cvm, const struct yaml
 		if (ret)
 			return ret;
 	}
+	if (cvm->bare && cvm->program) {
+		char *path = yaml_host_path(c, cvm->program);
+
+		free(cvm->program);
+		cvm->program = path;
+	}
 	return 0;
 }
 
-static int read_cvms(struct context *c, const struct yaml_node *list, struct config *config)
+static int read_cvms(struct yaml_context *c, const struct yaml_node *list, struct config *config)
 {
 	config_place(c->error, "%s:%u: cVMs", c->path, list->line);
 	if (list->kind != YAML_LIST)
@@ -192,7 +158,7 @@ static int read_cvms(struct context *c, const struct yaml_node *list, struct con
 		return config_fail(c->error, "%zu cVMs are too many (at most %d)", list->count, LAUNCH_CVMS_MAX);
 	for (size_t i = 0; i < list->count; i++) {
 		c->index = (uint32_t)i;
-		place(c, list->item[i], NULL);
+		yaml_place(c, list->item[i], NULL);
 		if (list->item[i]->kind != YAML_MAP)
 			return config_fail(c->error, "must be a map (name: ..., program: ...)");
 		int ret = read_cvm(c, config_add_cvm(config, c->error->place), list->item[i]);
@@ -202,9 +168,8 @@ static int read_cvms(struct context *c, const struct yaml_node *list, struct con
 	return 0;
 }
 
-static int read_tree(struct context *c, const struct yaml_node *root, struct config *config)
+static int read_tree(struct yaml_context *c, const struct yaml_node *root, struct config *config)
 {
-	static const char *const known[] = {"cVMs", NULL};
 	const struct yaml_node *list = NULL;
 
 	config_place(c->error, "%s:%u", c->path, root->line);
@@ -214,12 +179,13 @@ static int read_tree(struct context *c, const struct yaml_node *root, struct con
 		const char *key = root->key[i]->text;
 
 		config_place(c->error, "%s:%u", c->path, root->key[i]->line);
+		int ret = 0;
 		if (strcmp(key, "cVMs") == 0)
 			list = root->item[i];
-		else if (value_nearest(key, known))
-			return config_fail(c->error, "unknown key \"%.64s\" (did you mean cVMs?)", key);
 		else
-			return config_fail(c->error, "unknown key \"%.64s\" (the only one here is cVMs)", key);
+			ret = yaml_read_pod_key(c, root->key[i], root->item[i], config);
+		if (ret)
+			return ret;
 	}
 	if (!list)
 		return config_fail(c->error, "the key cVMs is missing (a list of cVMs)");
@@ -235,7 +201,7 @@ int config_read_yaml(const char *path, struct config *config, struct config_erro
 
 	if (ret)
 		return ret;
-	struct context c = {
+	struct yaml_context c = {
 		.path = standard_input ? "(standard input)" : path,
 		.directory = xstrndup(path, slash ? (size_t)(slash - path) + 1 : 0),
 		.error = error,

@@ -242,6 +242,87 @@ cVMs:
                                     "os.pread(monitor.data, 999, 0) == b'D' * 300, monitor.data_size, monitor.bss_size, hex(monitor.entry)"),
                          "12288 b'T\\x00' True 300 77 0x100010")
 
+    # What cVMs share
+
+    def pod(self, text, *options):
+        self.box.file("pod.yaml", text)
+        return self.box.run("run", "--insecure-no-pkeys", "-q", *options, "-y", "pod.yaml")
+
+    def test_nothing_is_shared_by_default(self):
+        self.assertEqual(self.value("cvm.grants, monitor.files, cvm.caps, cvm.image, len(monitor.images), cvm.launch_flags, monitor.flags"),
+                         "[] [] 1024 0 1 0 0")
+
+    def test_grants(self):
+        status, out, err = self.pod("""
+cVMs:
+  - name: one
+    args: [fake, "print(*cvm.grants, cvm.caps, sep='#', flush=True); cvm.exit(0)"]
+    caps: 4096
+    provides:
+      - file: board
+      - call: math/*
+      - stream: s:1@x
+    listen: [6379, "unix:/run//app.sock", "*"]
+  - name: two
+    args: [fake, "print(*cvm.grants, sep='#', flush=True); cvm.exit(0)"]
+    uses:
+      - {file: board, access: rw, map: true}
+      - {file: "bo*", grant: true}
+      - file: b*
+        access: w
+      - {call: math/sum, grant: "true"}
+      - "file:board-2*,r,map"
+      - call:math/x
+      - {stream: "s:1@x"}
+    provides: [{file: board-2b}]
+    reach: [6379, unix:/run/app.sock]
+""")
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(sorted(out.replace("\n", "#").strip("#").split("#")), sorted(str(g) for g in [
+            ("file", "provide", "rwugm", "board"), ("call", "provide", "rwugm", "math/*"), ("stream", "provide", "rwugm", "s:1@x"),
+            ("stream", "provide", "rwugm", "tcp/6379"), ("stream", "provide", "rwugm", "unix/run/app.sock"),
+            ("stream", "provide", "rwugm", "tcp/*"), 4096,
+            ("file", "use", "rwm", "board"), ("file", "use", "rg", "bo*"), ("file", "use", "w", "b*"), ("call", "use", "ug", "math/sum"),
+            ("file", "use", "rm", "board-2*"), ("call", "use", "u", "math/x"), ("stream", "use", "u", "s:1@x"),
+            ("file", "provide", "rwugm", "board-2b"), ("stream", "use", "u", "tcp/6379"), ("stream", "use", "u", "unix/run/app.sock")]))
+
+    def test_grant_options(self):
+        self.assertEqual(self.value("cvm.grants, cvm.caps", "--provide", "file:f", "--use=file:f,rw,map,grant", "--listen", "80", "--reach=80",
+                                    "--caps", "5"),
+                         str([("file", "provide", "rwugm", "f"), ("file", "use", "rwgm", "f"), ("stream", "provide", "rwugm", "tcp/80"),
+                              ("stream", "use", "u", "tcp/80")]) + " 5")
+
+    def test_files(self):
+        self.box.file("content", b"bytes\0\xff")
+        for key in ("files", "capfiles"):
+            status, out, err = self.pod(f"""
+{key}:
+  - {{name: a/b, size: 8K}}
+  - {{name: text, data: "héllo\\n"}}
+  - {{name: padded, size: 0x10, data: abc}}
+  - {{name: host, file: content}}
+  - {{name: host-padded, file: content, size: 9}}
+cVMs:
+  - args: [fake, "import fcntl; [print(n, size, os.pread(fd, 99, 0).strip(bytes(1)), os.fstat(fd).st_size, fcntl.fcntl(fd, 1034) & 6) for n, size, fd in monitor.files]; cvm.exit(0)"]
+""")
+            self.assertEqual((status, err), (0, ""))
+            self.assertEqual(out, "a/b 8192 b'' 8192 6\ntext 7 b'h\\xc3\\xa9llo\\n' 7 6\npadded 16 b'abc' 16 6\n"
+                                  "host 7 b'bytes\\x00\\xff' 7 6\nhost-padded 9 b'bytes\\x00\\xff' 9 6\n")
+
+    def test_bare(self):
+        self.box.file("one", libos_elf(text=b"1" * 100, data=b"d1", bss=5))
+        self.box.file("two", libos_elf(text=b"2" * 100, data=b"data2", bss=0))
+        code = "print(cvm.name, cvm.image, cvm.args[2:], cvm.mounts, len(cvm.handles), os.pread(monitor.images[cvm.image][0], 4, 4096), "\
+               "monitor.images[cvm.image][2:4], flush=True); cvm.exit(0)"
+        cvms = "".join(f"  - {{name: {name}, program: {program}, runtime: {runtime}, args: [\"{code}\", x]}}\n" for name, program, runtime in
+                       [("a", "one", "bare"), ("b", "fake", "libos"), ("c", "two", "bare"), ("d", "one", "bare")])
+        status, out, err = self.pod("cVMs:\n" + cvms)
+        self.assertEqual((status, err), (0, ""))
+        lines = sorted(out.splitlines())
+        self.assertEqual([lines[0], lines[2], lines[3]], ["a 1 ['x'] [] 3 b'1111' (2, 5)", "c 2 ['x'] [] 3 b'2222' (5, 0)",
+                                                           "d 1 ['x'] [] 3 b'1111' (2, 5)"])
+        self.assertTrue(lines[1].startswith("b 0 ['x'] [(2, 3, 0, '/')"))
+
     # Code channels and the cache
 
     def images(self, status, out):

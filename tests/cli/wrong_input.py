@@ -99,6 +99,14 @@ OPTIONS = [
     (["--stats=1", "x"], "--stats: takes no value"),
     (["-qx", "x"], "-q: takes no value"),
     ([""], "the program's name is empty"),
+    (["--use", "file:x", "x"], "--use: no cVM provides the file \"x\""),
+    (["--provide", "x", "x"], "--provide: \"x\" names no kind (use file:NAME, call:NAME or stream:NAME)"),
+    (["--listen", "http", "x"], "--listen: \"http\" is neither a port nor unix:/path"),
+    (["--caps", "many", "x"], "--caps: \"many\" is not a number (use 1 to 4096)"),
+    (["--runtime", "docker", "x"], "--runtime: \"docker\" is not a runtime"),
+    (["--runtime", "bare", "/nonexistent"], "run: cannot read the bare program /nonexistent"),
+    (["--restart", "often", "x"], "--restart: \"often\" is not a restart policy"),
+    (["--stop-timeout", "x", "x"], "--stop-timeout: \"x\" is not a time"),
     (["-y"], "-y: the value is missing"),
     (["-y", "/nonexistent.yaml"], "/nonexistent.yaml: cannot open the configuration file: No such file or directory"),
     (["-y", "/etc"], "/etc: cannot read the configuration file: Is a directory"),
@@ -107,7 +115,116 @@ OPTIONS = [
     (["-y", "pod.yaml", "-m", "1G"], "run: --memory and -y cannot be combined (write it into the YAML file)"),
 ]
 
-# (the file pod.yaml, what the message must contain after "intravisor: ")
+A = "cVMs:\n- name: a\n  args: [x]\n"
+LONG_NAME = "n" * 112
+
+# All of these: (the file pod.yaml, what the message must contain after "intravisor: ")
+GRANTS = [(A + text, "pod.yaml:" + message) for text, message in [
+    ("  uses: [{file: x}]", '4: cVMs[0].uses[0]: no cVM provides the file "x" (add it to a cVM\'s provides or listen, or to files)'),
+    ("  provides: [{call: f}]\n  uses:\n  - call: f\n  - call: g",
+     '7: cVMs[0].uses[1]: no cVM provides the call "g" (add it to a cVM\'s provides or listen)'),
+    ("  uses: ['call:f']\n  provides: [{file: f}]", '4: cVMs[0].uses[0]: no cVM provides the call "f"'),
+    ("  reach: [80]\n  listen: [81]", '4: cVMs[0].reach[0]: no cVM provides the stream or socket "tcp/80"'),
+    ("  reach: ['unix:/a']\n  listen: ['unix:/ab']", '4: cVMs[0].reach[0]: no cVM provides the stream or socket "unix/a"'),
+    ("  uses: [{stream: 'a*'}]\n  provides: [{stream: 'b*'}]", '4: cVMs[0].uses[0]: no cVM provides'),
+    ("  uses: [{fil: x}]", '4: cVMs[0].uses[0]: unknown key "fil" (a grant has file, call or stream, and for files access, map, grant)'),
+    ("  uses: [{access: r}]", "4: cVMs[0].uses[0]: must name one thing (file: NAME, call: NAME or stream: NAME)"),
+    ("  uses: [{file: x, call: y}]", "4: cVMs[0].uses[0]: must name one thing"),
+    ("  uses: [{file: [x]}]", "4: cVMs[0].uses[0]: file must be one value"),
+    ("  uses: [{file: ~}]", "4: cVMs[0].uses[0]: file has no value"),
+    ("  uses: {file: x}", "4: cVMs[0].uses: must be a list, not a map"),
+    ("  uses: [[file]]", "4: cVMs[0].uses[0]: must be one value, not a list"),
+    ("  uses: [{file: 'a b'}]", '4: cVMs[0].uses[0]: "a b" is not a name (use 1 to 111 of A-Z a-z 0-9 . _ / : @ -, and perhaps * at the end)'),
+    ("  uses: [{file: 'a*b'}]", '4: cVMs[0].uses[0]: "a*b" is not a name'),
+    ("  uses: [{file: ''}]", '4: cVMs[0].uses[0]: "" is not a name'),
+    (f"  uses: [{{file: {LONG_NAME}}}]", '4: cVMs[0].uses[0]: "nnn'),
+    ("  uses: [{file: x, access: x}]", '4: cVMs[0].uses[0]: "x" is not an access (use r, w or rw)'),
+    ("  uses: [{file: x, access: w, map: true}]", "4: cVMs[0].uses[0]: what is mapped can be read (use access r or rw with map)"),
+    ("  uses: [{file: x, map: maybe}]", '4: cVMs[0].uses[0]: "maybe" is neither true nor false'),
+    ("  uses: [{call: x, access: r}]", "4: cVMs[0].uses[0]: access and map belong to files (leave them out)"),
+    ("  uses: [{stream: x, map: true}]", "4: cVMs[0].uses[0]: access and map belong to files"),
+    ("  provides: [{file: x, access: rw}]", "4: cVMs[0].provides[0]: what a cVM provides is its own (access, map and grant belong to uses)"),
+    ("  provides: [{call: x}, {call: x}]", '4: cVMs[0].provides[1]: "x" is granted twice (once is enough)'),
+    ("  listen: [80, 80]", '4: cVMs[0].listen[1]: "tcp/80" is granted twice'),
+    ("  uses: [frob]", '4: cVMs[0].uses[0]: "frob" names no kind (use file:NAME, call:NAME or stream:NAME)'),
+    ("  uses: ['pipe:x']", '4: cVMs[0].uses[0]: "pipe:x" names no kind'),
+    ("  uses: ['file:x,rwx']", '4: cVMs[0].uses[0]: "rwx" is not a permission (use r, w, rw, map or grant)'),
+    ("  listen: [0]", '4: cVMs[0].listen[0]: "0" is neither a port nor unix:/path (use 6379 or unix:/run/app.sock)'),
+    ("  listen: ['127.0.0.1:80']", '4: cVMs[0].listen[0]: "127.0.0.1:80" is neither a port'),
+    ("  reach: 'unix:app.sock'", '4: cVMs[0].reach: "app.sock" is not an absolute path'),
+    ("  reach: 'unix:/'", "4: cVMs[0].reach: the socket's path is missing"),
+    (f"  listen: 'unix:/{LONG_NAME}'", '4: cVMs[0].listen: "unix/nnn'),
+    ("  listen: 'unix:/a b'", '4: cVMs[0].listen: "unix/a b" is not a name'),
+    ("  listen: [" + ", ".join(str(i + 1) for i in range(65)) + "]", "4: cVMs[0].listen[64]: too many grants (at most 64"),
+    ("  caps: 0", "4: cVMs[0].caps: 0 is out of range (use 1 to 4096)"),
+    ("  caps: 4097", "4: cVMs[0].caps: 4097 is out of range"),
+]]
+
+FILES = [(text + "\n" + A, "pod.yaml:" + message) for text, message in [
+    ("files: {a: b}", '1: files: must be a list (one "- name: ..." for each file)'),
+    ("files: [a]", "1: files[0]: must be a map (name: ..., size: ...)"),
+    ("capfiles: [{}]", "1: capfiles[0]: name is missing (a file has name, size, and data or file)"),
+    ("files: [{name: a, size: 1}]\ncapfiles: [{name: b, size: 1}]", "2: capfiles: files and capfiles are the same (put all into files)"),
+    ("files: [{name: a}]", "1: files[0]: size is missing"),
+    ("files: [{name: a, data: ''}]", "1: files[0]: size is missing"),
+    ("files: [{name: a, size: 0}]", "1: files[0]: 0 is out of range (use 1 to 48G)"),
+    ("files: [{name: a, size: 0xzz}]", '1: files[0]: "0xzz" is not a size'),
+    ("files: [{name: a, size: 0x}]", '1: files[0]: "0x" is not a size'),
+    ("files: [{name: a, size: 2, data: abc}]", "1: files[0]: the data is larger than the size (3 bytes)"),
+    ("files: [{name: a, data: abc, file: pod.yaml}]", "1: files[0]: the content is given twice (use data or file)"),
+    ("files: [{name: a, size: 3, file: pod.yaml}]", "1: files[0]: the host's file is larger than the size (3 bytes)"),
+    ("files: [{name: a, file: missing}]", "1: files[0]: cannot open missing on the host: No such file or directory (create it first)"),
+    ("files: [{name: a, file: fifo}]", "1: files[0]: fifo is not a regular file"),
+    ("files: [{name: a, file: /dev/zero}]", "1: files[0]: /dev/zero is not a regular file"),
+    ("files: [{name: a, file: empty}]", "1: files[0]: empty is empty (give a size)"),
+    ("files: [{name: 'a*', size: 1}]", '1: files[0]: "a*" is not a name (use 1 to 111 of A-Z a-z 0-9 . _ / : @ -)'),
+    ("files:\n- {name: a, size: 1}\n- {name: a, size: 1}", '3: files[1]: the name "a" is used twice (give each file its own)'),
+    ("files: [" + ", ".join(f"{{name: f{i}, size: 1}}" for i in range(65)) + "]", "1: files[64]: too many files (at most 64)"),
+    ("files: [{name: a, sice: 1}]", '1: files[0]: unknown key "sice" (a file has name, size, and data or file)'),
+    ("files: [{name: a, size: [1]}]", "1: files[0]: size must be one value"),
+    ("name: 'a b'", '1: name: "a b" is not a name'),
+    ("name: [a]", "1: name: must be one value, not a list"),
+    ("logs: file", '1: logs: "file" is not a place for logs (use inherit or capture)'),
+]]
+
+BARE = [(f"cVMs:\n- name: a\n  runtime: bare\n  program: {program}\n  {more}\n", "pod.yaml:" + message) for program, more, message in [
+    ("missing", "", "2: cVMs[0]: cannot read the bare program missing: No such file or directory (name a file of the host)"),
+    ("pod.yaml", "", "2: cVMs[0]: pod.yaml is not a bare program: not an ELF file (build it with the SDK)"),
+    ("fifo", "", "2: cVMs[0]: fifo is not a bare program: Exec format error"),
+    ("/bin/true", "", "2: cVMs[0]: /bin/true is not a bare program: must have one code segment and one data segment"),
+    ("bare", "root: /", "2: cVMs[0]: a bare cVM has no libOS, so root means nothing there (leave it out)"),
+    ("bare", "volumes: ['/etc:/x']", "2: cVMs[0]: a bare cVM has no libOS, so volumes means nothing there"),
+    ("bare", "tmpfs: /x", "2: cVMs[0]: a bare cVM has no libOS, so tmpfs"),
+    ("bare", "cwd: /x", "2: cVMs[0]: a bare cVM has no libOS, so cwd"),
+    ("bare", "bind: 80", "2: cVMs[0]: a bare cVM has no libOS, so bind, connect or net"),
+    ("bare", "net: any", "2: cVMs[0]: a bare cVM has no libOS, so bind, connect or net"),
+]]
+
+ORDER = [(A + text, "pod.yaml:" + message) for text, message in [
+    ("  after: [b]", '2: cVMs[0]: it starts after "b", but no cVM has this name'),
+    ("  after: a", "2: cVMs[0]: it starts after itself (the names under after go round in a circle)"),
+    ("  after: b\n- {name: b, args: [x], after: c}\n- {name: c, args: [x], after: [b]}", "5: cVMs[1]: it starts after itself"),
+    ("  after: [b, b]", '4: cVMs[0].after[1]: "b" is given twice (once is enough)'),
+    ("  after: ['b b']", '4: cVMs[0].after[0]: "b b" is not a name'),
+    ("  ready: yes", '4: cVMs[0].ready: "yes" is not a condition (use a map, for example {port: 6379, timeout: 10s})'),
+    ("  ready: [port]", "4: cVMs[0].ready: must be one value, not a list"),
+    ("  ready: {}", "4: cVMs[0].ready: must name one condition (port: N, file: PATH or exit: STATUS)"),
+    ("  ready: {timeout: 1s}", "4: cVMs[0].ready: must name one condition"),
+    ("  ready: {port: 1, exit: 0}", "4: cVMs[0].ready: must name one condition"),
+    ("  ready: {stream: s}", '4: cVMs[0].ready: unknown key "stream" (ready has port, file or exit, and timeout)'),
+    ("  ready: {port: 0}", "4: cVMs[0].ready: 0 is out of range (use 1 to 65535)"),
+    ("  ready: {exit: 256}", "4: cVMs[0].ready: 256 is out of range (use 0 to 255)"),
+    ("  ready: {exit: 0, timeout: soon}", '4: cVMs[0].ready: "soon" is not a time (use 500ms, 10s, 2m)'),
+    ("  ready: {exit: 0, timeout: 25h}", "4: cVMs[0].ready: 25h is too long (at most 24h)"),
+    ("  ready: {exit: 0}\n  restart: always", "2: cVMs[0]: it is ready when it has ended, but restart is always (use on-failure)"),
+    ("  restart: sometimes", '4: cVMs[0].restart: "sometimes" is not a restart policy (use never, on-failure, always, or on-failure:5'),
+    ("  restart: never:5", '4: cVMs[0].restart: "never:5" is not a restart policy'),
+    ("  restart: always:0", "4: cVMs[0].restart: 0 is out of range (use 1 to 1000000)"),
+    ("  restart: on-failure:x", '4: cVMs[0].restart: "x" is not a number'),
+    ("  restart_delay: -1s", '4: cVMs[0].restart_delay: "-1s" is not a time'),
+    ("  stop_timeout: 1d", '4: cVMs[0].stop_timeout: "1d" is not a time'),
+]]
+
 YAML = [
     ("", "pod.yaml:1: the file is empty (it needs a list of cVMs: under the key cVMs)"),
     ("# only a comment\n", "pod.yaml:1: the file is empty"),
@@ -115,7 +232,9 @@ YAML = [
     ("- a", "pod.yaml:1: must be a map with the key cVMs"),
     ("{}", "pod.yaml:1: the key cVMs is missing"),
     ("cvms:\n- {name: a}", "pod.yaml:1: unknown key \"cvms\" (did you mean cVMs?)"),
-    ("capfiles: []\ncVMs: []", "pod.yaml:1: unknown key \"capfiles\" (the only one here is cVMs)"),
+    ("capfile: []\ncVMs: []", "pod.yaml:1: unknown key \"capfile\" (here are cVMs, files, name and logs)"),
+    ("file: []\ncVMs: []", "pod.yaml:1: unknown key \"file\" (did you mean files?)"),
+    ("volumes: []\ncVMs: []", "pod.yaml:1: unknown key \"volumes\" (here are cVMs, files, name and logs)"),
     ("cVMs:", "pod.yaml:1: cVMs: must be a list"),
     ("cVMs: {name: a}", "pod.yaml:1: cVMs: must be a list (one \"- name: ...\" for each cVM)"),
     ("cVMs: []", "pod.yaml:1: cVMs: the list is empty (describe at least one cVM)"),
@@ -136,8 +255,13 @@ YAML = [
     ("cVMs:\n- name: a\n  volume: a", "pod.yaml:3: cVMs[0]: unknown key \"volume\" (did you mean volumes?)"),
     ("cVMs:\n- name: a\n  cpu-weight: 5", "(did you mean cpu_weight?)"),
     ("cVMs:\n- name: a\n  disk: a.img", "pod.yaml:3: cVMs[0]: unknown key \"disk\" (disk images are not read; name a directory with root)"),
-    ("cVMs:\n- name: a\n  callback_out: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_out\" (known: name, program"),
-    ("cVMs:\n- name: a\n  runtime: libluker.so", "pod.yaml:3: cVMs[0].runtime: \"libluker.so\" is not a runtime (the only one is libos; leave the key out)"),
+    ("cVMs:\n- name: a\n  frobnicate: b", "pod.yaml:3: cVMs[0]: unknown key \"frobnicate\" (known: name, program"),
+    ("cVMs:\n- name: a\n  callback_out: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_out\" (use uses: with - call: NAME)"),
+    ("cVMs:\n- name: a\n  callback_in: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_in\" (use provides: with - call: NAME)"),
+    ("cVMs:\n- name: a\n  isolation: []", "unknown key \"isolation\" (the Intravisor chooses the addresses; leave it out)"),
+    ("cVMs:\n- name: a\n  wait: 5", "unknown key \"wait\" (to start in an order use after: [NAME], and ready: with a condition)"),
+    ("cVMs:\n- name: a\n  runtime: libluker.so", "pod.yaml:3: cVMs[0].runtime: \"libluker.so\" is not a runtime (use libos, or bare for"),
+] + GRANTS + FILES + BARE + ORDER + [
     ("cVMs:\n- name: a\n  name: b", "pod.yaml:3: the key \"name\" is given twice (first in line 2)"),
     ("cVMs:\n- name: a\n  env: {A: 1, A: 2}", "pod.yaml:3: the key \"A\" is given twice"),
     ("cVMs:\n- {name: a, args: [x]}\n- {name: a, args: [x]}", "pod.yaml:3: cVMs[1]: the name \"a\" is used twice (give each cVM its own)"),
@@ -229,7 +353,7 @@ def environments(box):
     yield libos("text", b"#!/bin/sh\n" * 20, "not an ELF file (build or install the Intravisor again)")
     yield libos("short", good[:50], "truncated")
     yield libos("cut", good[:6000], "truncated")
-    yield libos("wrong place", libos_elf(vaddr=0xff000), "not a libOS image")
+    yield libos("wrong place", libos_elf(vaddr=0xff000), "must have one code segment and one data segment")
     yield libos("writable code", libos_elf(flags=7), "a segment is writable and executable")
     yield libos("other machine", good[:18] + b"\xb7\0" + good[20:], "wrong machine (needs x86-64)")
     yield libos("32 bits", good[:4] + b"\x01" + good[5:], "32-bit executable")
@@ -282,6 +406,8 @@ def main():
         os.chmod(folder, 0o755)
     os.mkfifo(os.path.join(box.work, "fifo"))
     os.symlink("loop", os.path.join(box.work, "loop"))
+    box.file("empty", "")
+    box.file("bare", libos_elf())
     listener = socket.socket(socket.AF_UNIX)
     os.chdir(box.work)
     listener.bind("socket")
