@@ -12,7 +12,7 @@ uint32_t g_key0_canary;
 
 #define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
 
-static uint64_t g_blocks, g_vcpus, g_slots, g_scan;
+static uint64_t g_blocks, g_vcpus, g_slots;
 
 struct thread *thread_block(uint32_t id)
 {
@@ -27,11 +27,6 @@ struct vcpu_page *vcpu_page(uint32_t id)
 uint64_t slot_base(uint32_t index)
 {
 	return g_slots + index * SLOT_SIZE;
-}
-
-void *scan_window(void)
-{
-	return (void *)g_scan;
 }
 
 /* An aligned reservation; what sticks out on both sides stays reserved too. */
@@ -64,10 +59,9 @@ int arena_create(void)
 	uint64_t at = reserve(size, THREAD_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
 
 	g_slots = reserve(CVMS_MAX * SLOT_SIZE, SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
-	g_scan = reserve(SCAN_WINDOW_SIZE, CVM_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
 	long low = host_mmap(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (!at || !g_slots || !g_scan || low != (long)SLOT_LOW_BASE)
+	if (!at || !g_slots || low != (long)SLOT_LOW_BASE)
 		return -ENOMEM_;
 	g_blocks = at;
 	g_vcpus = at + blocks;

@@ -17,21 +17,6 @@
 #define MFD_FLAGS (1u | 2u) /* CLOEXEC, ALLOW_SEALING */
 #define EDGE FORBIDDEN_CONTEXT
 
-/* Maps sealed memory into the scan window, read-only: 0 or negative errno. scan_lock held. */
-static int window_map(int memfd, uint64_t offset, uint64_t size, int prot)
-{
-	if (size > SCAN_WINDOW_SIZE)
-		return -ENOMEM_;
-	long r = host_mmap((uint64_t)scan_window(), size, (uint32_t)prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, memfd,
-			   offset);
-	return r < 0 && r > -4096 ? (int)r : 0;
-}
-
-static void window_unmap(uint64_t size)
-{
-	host_mmap((uint64_t)scan_window(), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-}
-
 static int seal(int memfd)
 {
 	long r = host(__NR_fcntl, memfd, F_ADD_SEALS_, SEALS_ALL);
@@ -40,19 +25,6 @@ static int seal(int memfd)
 		return (int)r;
 	r = host(__NR_fcntl, memfd, F_GET_SEALS_);
 	return r >= 0 && (r & SEALS_ALL) == SEALS_ALL ? 0 : -EINVAL_;
-}
-
-/* Scans `size` bytes of sealed memory from `offset`. -EPERM if something forbidden is in it. */
-static int scan_sealed(int memfd, uint64_t offset, uint64_t size)
-{
-	if (!size || insecure(LAUNCH_INSECURE_NO_SCAN))
-		return 0;
-	int r = window_map(memfd, offset, size, PROT_READ);
-	if (r)
-		return r;
-	r = scan_bytes(scan_window(), size) >= 0 ? -EPERM_ : 0;
-	window_unmap(size);
-	return r;
 }
 
 /* The piece of an image's text that starts at `at` (below its size): PROT_READ if it is data, else with PROT_EXEC. */
@@ -71,7 +43,7 @@ static int text_piece(const struct code_image *image, uint64_t at, uint64_t *end
 	return prot;
 }
 
-/* Seals a code image that somebody untrusted wrote, checks its header and scans it. Fills sizes and memfd. */
+/* Seals a code image that somebody untrusted wrote and checks its header. Fills sizes and memfd. */
 int code_check_image(int memfd, struct code_image *out)
 {
 	struct code_image_header header;
@@ -84,22 +56,15 @@ int code_check_image(int memfd, struct code_image *out)
 		return -EINVAL_;
 	uint64_t size = (uint64_t)st.st_size;
 	if (header.magic != CODE_IMAGE_MAGIC || header.version != CODE_IMAGE_VERSION || !header.text_size ||
-	    (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) || header.text_size > SCAN_WINDOW_SIZE ||
+	    (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) || header.text_size > CODE_SIZE_MAX ||
 	    header.stub_size > header.text_size || size != CODE_IMAGE_HEADER_SIZE + header.text_size + header.stub_size)
 		return -EINVAL_;
 	out->text_size = header.text_size;
 	out->stub_size = header.stub_size;
 	memcpy(out->data, header.data, sizeof out->data);
-	lock_take(&g_arena->scan_lock);
-	for (uint64_t at = 0, end; !r && at < header.text_size; at = end)
-		if (text_piece(out, at, &end) & PROT_EXEC)
-			r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE + at, end - at);
-	if (!r)
-		r = scan_sealed(memfd, CODE_IMAGE_HEADER_SIZE + header.text_size, header.stub_size);
-	lock_give(&g_arena->scan_lock);
-	if (!r)
-		out->memfd = memfd;
-	return r;
+	out->memfd = memfd;
+	out->scanned = false;
+	return 0;
 }
 
 /* Could a forbidden sequence lie across one edge of new code? Exec neighbours are readable and do not change. */
@@ -115,8 +80,9 @@ static int check_edge(const struct cvm *c, uint64_t edge)
 	return scan_bytes(bytes, sizeof bytes) >= 0 ? -EPERM_ : 0;
 }
 
-/* Maps sealed bytes readable at `addr`; scanned ones become executable when the edges are checked. mem_lock held. */
-static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot)
+/* Maps sealed bytes readable at `addr`. With PROT_EXEC scans them there, unless that was done, and the edges; then makes
+ * them executable. mem_lock held: until then nothing but the monitor reaches them, and nothing ever writes to them. */
+static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot, bool scanned)
 {
 	long m;
 	int r;
@@ -125,7 +91,10 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 	m = host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset);
 	if (m < 0 && m > -4096)
 		return (int)m;
-	r = prot & PROT_EXEC ? exec_ranges_add(c, addr, size) : 0;
+	if (prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN) && scan_bytes((const uint8_t *)addr, size) >= 0)
+		r = -EPERM_;
+	else
+		r = prot & PROT_EXEC ? exec_ranges_add(c, addr, size) : 0;
 	if (!r)
 		r = check_edge(c, addr);
 	if (!r)
@@ -139,22 +108,25 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 	return r;
 }
 
-int code_map(struct cvm *c, const struct code_image *image, uint64_t addr)
+/* An image is scanned where it is mapped first; two cVMs that do so at once both scan it. */
+int code_map(struct cvm *c, struct code_image *image, uint64_t addr)
 {
 	uint64_t stubs = addr + SLOT_STUB_DELTA;
 	uint64_t size = image->text_size / CVM_PAGE_SIZE, first = page_of(c, addr);
+	bool scanned = __atomic_load_n(&image->scanned, __ATOMIC_ACQUIRE);
 	int r = 0;
 
 	memory_uncount(c, pages_count(c->counted, first, size) * CVM_PAGE_SIZE);
 	pages_mark(c->counted, first, size, false);
 	for (uint64_t at = 0, end; !r && at < image->text_size; at = end) {
 		int prot = text_piece(image, at, &end);
-		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + at, addr + at, end - at, prot);
+		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + at, addr + at, end - at, prot, scanned);
 	}
 	if (!r && image->stub_size)
 		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + image->text_size, stubs, image->stub_size,
-			       PROT_READ | PROT_EXEC);
+			       PROT_READ | PROT_EXEC, scanned);
 	if (!r) {
+		__atomic_store_n(&image->scanned, true, __ATOMIC_RELEASE);
 		c->stats.code_images++;
 		c->stats.code_bytes += image->text_size + image->stub_size;
 	}
@@ -178,31 +150,33 @@ static int image_key(int fd, uint64_t offset, uint64_t length, uint32_t stubs, s
 }
 
 /* The image for a key from the table, or made now. Entries are never removed, so the result stays valid. */
-static int image_find(struct cvm *c, int fd, struct code_image *image)
+static int image_find(struct cvm *c, int fd, const struct code_image *key, struct code_image **found)
 {
+	struct channel_code_request request = { .offset = key->offset, .size = key->length, .stubs = (uint32_t)key->stubs };
 	struct lock *lock = &g_arena->code_table_lock;
-	int r = 0;
+	struct code_image image = *key;
+	int memfd = -1, r;
 
+	*found = NULL;
 	lock_take(lock);
-	for (uint32_t i = 0; i < g_arena->code_images; i++)
-		if (!memcmp(&g_arena->code[i], image, offsetof(struct code_image, text_size))) {
-			*image = g_arena->code[i];
-			lock_give(lock);
-			return 0;
-		}
+	for (uint32_t i = 0; i < g_arena->code_images && !*found; i++)
+		if (!memcmp(&g_arena->code[i], key, offsetof(struct code_image, text_size)))
+			*found = &g_arena->code[i];
 	lock_give(lock);
-	struct channel_code_request request = { .offset = image->offset, .size = image->length, .stubs = (uint32_t)image->stubs };
-	int memfd = -1;
+	if (*found)
+		return 0;
 	r = code_request(c, fd, &request, &memfd);
 	if (!r)
-		r = code_check_image(memfd, image);
-	if (!r && image->text_size != image->length)
+		r = code_check_image(memfd, &image);
+	if (!r && image.text_size != image.length)
 		r = -EINVAL_;
 	lock_take(lock);
 	if (!r && g_arena->code_images == CODE_IMAGES_MAX)
 		r = -ENOMEM_;
-	if (!r)
-		g_arena->code[g_arena->code_images++] = *image;
+	if (!r) {
+		*found = &g_arena->code[g_arena->code_images++];
+		**found = image;
+	}
 	lock_give(lock);
 	if (r && memfd >= 0)
 		host(__NR_close, memfd);
@@ -222,7 +196,7 @@ static bool stubs_fit(const struct cvm *c, uint64_t addr, uint64_t size)
 long hc_mem_map_code(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	struct code_image image;
+	struct code_image key, *image = NULL;
 	uint32_t stubs = a[4] & HC_CODE_STUBS;
 	int error, r;
 
@@ -235,40 +209,33 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	struct handle *h = handle_get(t, a[2], HANDLE_FILE, &error);
 	if (!h)
 		return error;
-	r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &image) : -EACCES_;
+	r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES_;
 	if (!r)
-		r = image_find(c, h->fd, &image);
+		r = image_find(c, h->fd, &key, &image);
 	handle_put(c, h);
 	if (r)
 		return r;
 	lock_take(&c->mem_lock);
-	r = code_map(c, &image, a[0]);
+	r = code_map(c, image, a[0]);
 	lock_give(&c->mem_lock);
-	return r ? r : (long)image.stub_size;
+	return r ? r : (long)image->stub_size;
 }
 
-/* Copies `size` bytes of the cVM into a new sealed memfd: the descriptor or negative errno. scan_lock held. */
-static int snapshot(struct cvm *c, uint64_t addr, uint64_t size)
+/* Copies `size` bytes of the cVM into a new sealed memfd: the descriptor or negative errno. */
+static int snapshot(uint64_t addr, uint64_t size)
 {
-	int fd = (int)host(__NR_memfd_create, "code", MFD_FLAGS);
+	int fd = (int)host(__NR_memfd_create, "code", MFD_FLAGS), r = 0;
 
-	if (fd < 0)
-		return fd;
-	int r = (int)host(__NR_ftruncate, fd, size);
-	if (!r)
-		r = window_map(fd, 0, size, PROT_READ | PROT_WRITE);
-	if (!r) {
-		r = user_in(c, scan_window(), (struct gaddr){ addr }, size);
-		window_unmap(size);
+	for (uint64_t done = 0; fd >= 0 && !r && done < size;) {
+		long n = host(__NR_pwrite64, fd, addr + done, size - done, done);
+		done += n > 0 ? (uint64_t)n : 0;
+		r = n > 0 ? 0 : n ? (int)n : -EFAULT_;
 	}
-	if (!r)
+	if (fd >= 0 && !r)
 		r = seal(fd);
-	if (!r)
-		r = scan_sealed(fd, 0, size);
-	if (!r)
-		return fd;
-	host(__NR_close, fd);
-	return r;
+	if (fd >= 0 && r)
+		host(__NR_close, fd);
+	return r ? r : fd;
 }
 
 long hc_mem_seal_code(struct thread *t, const uint64_t *a)
@@ -277,21 +244,19 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	uint64_t pages = a[1] / CVM_PAGE_SIZE;
 	int r;
 
-	if ((a[0] | a[1]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[1] > SCAN_WINDOW_SIZE)
+	if ((a[0] | a[1]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[1] > CODE_SIZE_MAX)
 		return -EINVAL_;
 	if (!memory_changeable(c, a[0], a[1]))
 		return -EFAULT_;
 	lock_take(&c->mem_lock);
-	lock_take(&g_arena->scan_lock);
 	/* Counted pages only: the copy takes their place in the accounts. */
 	if (pages_count(c->counted, page_of(c, a[0]), pages) != pages && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
 		r = -EACCES_;
 	else
-		r = snapshot(c, a[0], a[1]);
-	lock_give(&g_arena->scan_lock);
+		r = snapshot(a[0], a[1]);
 	if (r >= 0) {
 		int fd = r;
-		r = map_sealed(c, fd, 0, a[0], a[1], PROT_READ | PROT_EXEC);
+		r = map_sealed(c, fd, 0, a[0], a[1], PROT_READ | PROT_EXEC, false);
 		host(__NR_close, fd);
 	}
 	lock_give(&c->mem_lock);

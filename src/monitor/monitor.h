@@ -22,6 +22,7 @@
 #define HANDLES_MAX 16384u
 #define EXEC_RANGES_MAX 4096u
 #define CODE_IMAGES_MAX 4096u
+#define CODE_SIZE_MAX (512ull << 20)
 #define SLOT_PAGES (SLOT_SIZE / CVM_PAGE_SIZE)
 #define CVM_PAGES (SLOT_PAGES + SLOT_LOW_END / CVM_PAGE_SIZE) /* the slot's, then the low window's */
 
@@ -146,11 +147,12 @@ struct cvm {
 	struct cvm_stats stats; /* each by its own lock; times and current values when asked for */
 };
 
-/* A scanned, sealed code image. The key is what fstat said of the source when it was made. */
+/* A sealed code image. The key, up to `stubs`, is what fstat said of the source when it was made. */
 struct code_image {
 	uint64_t dev, ino, size, mtime_ns, ctime_ns, offset, length, stubs;
 	uint64_t text_size, stub_size;
 	int32_t memfd;
+	bool scanned; /* atomic */
 	struct code_image_data data[CODE_IMAGE_DATA_MAX];
 };
 
@@ -159,7 +161,6 @@ struct arena {
 	struct lock thread_lock;
 	uint32_t blocks_used; /* thread blocks ever used: the rest is untouched; thread_lock */
 	struct lock code_table_lock;
-	struct lock scan_lock;	/* the scan window */
 	struct lock event_lock; /* the event channel */
 	uint32_t insecure;
 	int32_t pid;
@@ -197,8 +198,6 @@ struct cvm *arena_cvm(uint32_t index); /* prepared for cvm_create */
 struct thread *thread_block(uint32_t id);
 struct vcpu_page *vcpu_page(uint32_t id);
 uint64_t slot_base(uint32_t index);
-#define SCAN_WINDOW_SIZE (512ull << 20)
-void *scan_window(void); /* reserved addresses for scan.c, under scan_lock */
 
 /* user.c: access to cVM memory. 0 or -EFAULT; outputs of user_in undefined on failure. */
 nodiscard bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size);
@@ -237,7 +236,7 @@ bool exec_ranges_has(const struct cvm *c, uint64_t addr, uint64_t size);
 void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set);
 uint64_t pages_count(const uint64_t *bitmap, uint64_t first, uint64_t count);
 nodiscard int code_check_image(int memfd, struct code_image *out);
-nodiscard int code_map(struct cvm *c, const struct code_image *image, uint64_t addr);
+nodiscard int code_map(struct cvm *c, struct code_image *image, uint64_t addr);
 
 /* thread.c */
 nodiscard long thread_create(struct cvm *c, const struct hc_thread *start, bool first); /* vCPU id */
