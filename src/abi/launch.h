@@ -130,7 +130,7 @@ struct launch {
 	struct launch_file file[LAUNCH_FILES_MAX];
 	uint32_t cvms;
 	uint32_t reserved;
-	struct launch_cvm cvm[LAUNCH_CVMS_MAX];
+	struct launch_cvm cvm[LAUNCH_CVMS_MAX]; /* the description holds `cvms` of them, then what boot_offset names */
 };
 
 #endif

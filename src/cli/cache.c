@@ -22,7 +22,7 @@
 #define CACHE_IMAGE_MAX (1ull << 31)
 /* A file changed less than this before it was read may change again without a new time stamp. */
 #define CACHE_SETTLE_NS 20000000ll
-#define CACHE_TOUCH_SECONDS 86400 /* a used entry's time is renewed at most once a day */
+#define CACHE_TOUCH_SECONDS 86400 /* a used entry is checked, and its time renewed, once a day */
 
 _Static_assert(sizeof(struct cache_key) == 80, "no padding in the key");
 
@@ -152,29 +152,42 @@ static bool image_consistent(const struct code_image_header *header, uint64_t si
 	       CODE_IMAGE_HEADER_SIZE + header->text_size + header->stub_size == size;
 }
 
-static bool entry_valid(const char *bytes, uint64_t size, const struct cache_key *key)
+/* The entry's two ends are what cache_store wrote for this key. */
+static bool entry_fits(int fd, const struct stat *st, const struct cache_key *key, struct cache_trailer *trailer)
 {
-	struct cache_trailer trailer;
 	struct code_image_header header;
+	off_t size = st->st_size - (off_t)sizeof(*trailer);
 
-	memcpy(&trailer, bytes + size - sizeof(trailer), sizeof(trailer));
-	if (trailer.magic != CACHE_MAGIC || trailer.sum != trailer_sum(&trailer) ||
-	    trailer.image_size != size - sizeof(trailer) || memcmp(&trailer.key, key, sizeof(*key)) != 0)
-		return false;
-	memcpy(&header, bytes, sizeof(header));
-	return image_consistent(&header, trailer.image_size) &&
-	       checksum(bytes, trailer.image_size, 4) == trailer.image_sum;
+	return S_ISREG(st->st_mode) && size >= (off_t)CODE_IMAGE_HEADER_SIZE && size <= (off_t)(2 * CACHE_IMAGE_MAX) &&
+	       pread(fd, trailer, sizeof(*trailer), size) == sizeof(*trailer) && trailer->magic == CACHE_MAGIC &&
+	       trailer->sum == trailer_sum(trailer) && trailer->image_size == (uint64_t)size &&
+	       memcmp(&trailer->key, key, sizeof(*key)) == 0 && pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
+	       image_consistent(&header, trailer->image_size);
 }
 
-/* From the entry's mapped file to a memory file. */
-static int load_mapped(const char *bytes, uint64_t size, const struct cache_key *key)
+static bool image_undamaged(int image, const struct cache_trailer *trailer)
 {
-	if (!entry_valid(bytes, size, key))
-		return -ENOENT;
+	void *bytes = mmap(NULL, trailer->image_size, PROT_READ, MAP_PRIVATE, image, 0);
+
+	if (bytes == MAP_FAILED)
+		return false;
+	uint64_t sum = checksum(bytes, trailer->image_size, 4);
+	munmap(bytes, trailer->image_size);
+	return sum == trailer->image_sum;
+}
+
+/* From the entry's file to a memory file; looks closely if the entry was not `used_lately`. */
+static int load_image(int entry, const struct cache_trailer *trailer, bool used_lately)
+{
 	int fd = memfile_create("intravisor-code");
+
 	if (fd < 0)
 		return fd;
-	int ret = memfile_write(fd, bytes, size - sizeof(struct cache_trailer));
+	int ret = memfile_copy(fd, entry, 0, trailer->image_size);
+	if (ret == 0)
+		ret = memfile_seal(fd);
+	if (ret == 0 && !used_lately)
+		ret = image_undamaged(fd, trailer) ? 0 : -ENOENT;
 	if (ret == 0)
 		return fd;
 	close(fd);
@@ -183,6 +196,7 @@ static int load_mapped(const char *bytes, uint64_t size, const struct cache_key 
 
 int cache_load(const struct cache *cache, const struct cache_key *key)
 {
+	struct cache_trailer trailer;
 	char name[CACHE_NAME_SIZE];
 	struct stat st;
 	int ret = -ENOENT;
@@ -193,16 +207,11 @@ int cache_load(const struct cache *cache, const struct cache_key *key)
 	int fd = openat(cache->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -ENOENT;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (uint64_t)st.st_size >= CODE_IMAGE_HEADER_SIZE + sizeof(struct cache_trailer) &&
-	    (uint64_t)st.st_size <= 2 * CACHE_IMAGE_MAX) {
-		void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (fstat(fd, &st) == 0 && entry_fits(fd, &st, key, &trailer)) {
+		bool used_lately = time(NULL) - st.st_mtim.tv_sec <= CACHE_TOUCH_SECONDS;
 
-		if (bytes != MAP_FAILED) {
-			ret = load_mapped(bytes, (uint64_t)st.st_size, key);
-			munmap(bytes, (size_t)st.st_size);
-		}
-		if (ret >= 0 && time(NULL) - st.st_mtim.tv_sec > CACHE_TOUCH_SECONDS)
+		ret = load_image(fd, &trailer, used_lately);
+		if (ret >= 0 && !used_lately)
 			futimens(fd, NULL);
 	}
 	close(fd);
@@ -218,6 +227,8 @@ static int store_as(const struct cache *cache, const char *temporary, const char
 	int ret = memfile_write(fd, image, size);
 	if (ret == 0)
 		ret = memfile_write(fd, trailer, sizeof(*trailer));
+	if (ret == 0 && fdatasync(fd) < 0)
+		ret = -errno;
 	if (close(fd) < 0 && ret == 0)
 		ret = -errno;
 	if (ret == 0 && renameat(cache->directory, temporary, cache->directory, name) < 0)

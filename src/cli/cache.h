@@ -2,7 +2,8 @@
  * The code cache on disk: translated code segments, by the identity of the file they came from.
  *
  * Correctness only, not security: the monitor scans whatever it gets. An entry is used when its trailer repeats the
- * whole key and its checksum holds; anything else in its place is ignored and written anew.
+ * whole key; anything else in its place is ignored and written anew. It is on the disk before it gets its name, so what
+ * is left to damage it is the disk: the checksum of its contents is compared when it is used for the first time in a day.
  * $XDG_CACHE_HOME/intravisor or ~/.cache/intravisor, private to the user.
  */
 #ifndef CLI_CACHE_H

@@ -371,9 +371,10 @@ static int write_description(struct launch_plan *plan, const struct description 
 int launch_build(const struct config *config, uint32_t insecure, const struct libos_image *image,
 		 struct launch_plan *plan, struct config_error *error)
 {
-	struct description d = {.bytes = xcalloc(1, sizeof(struct launch)), .size = sizeof(struct launch)};
+	struct description d = {.size = offsetof(struct launch, cvm) + config->cvms * sizeof(struct launch_cvm)};
 	int32_t event_channel = -1;
 
+	d.bytes = xcalloc(1, d.size);
 	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));

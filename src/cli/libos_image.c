@@ -38,27 +38,25 @@ static const char *parse(const char *bytes, uint64_t size, struct elf_info *info
 }
 
 /* Header page, code, zeros up to a whole page. */
-static int write_text(int fd, const char *code, uint64_t size)
+static int write_text(int fd, int elf, const struct elf_load *code)
 {
-	union {
-		struct code_image_header header;
-		char page[CODE_IMAGE_HEADER_SIZE];
-	} first;
-	uint64_t text_size = (size + CVM_PAGE_SIZE - 1) & ~(CVM_PAGE_SIZE - 1);
+	struct code_image_header header = {
+		.magic = CODE_IMAGE_MAGIC,
+		.version = CODE_IMAGE_VERSION,
+		.text_size = (code->file_size + CVM_PAGE_SIZE - 1) & ~(CVM_PAGE_SIZE - 1),
+	};
+	int ret = memfile_write(fd, &header, sizeof(header));
 
-	memset(&first, 0, sizeof(first));
-	first.header.magic = CODE_IMAGE_MAGIC;
-	first.header.version = CODE_IMAGE_VERSION;
-	first.header.text_size = text_size;
-	int ret = memfile_write(fd, &first, sizeof(first));
-	if (ret == 0)
-		ret = memfile_write(fd, code, size);
-	if (ret == 0 && ftruncate(fd, (off_t)(CODE_IMAGE_HEADER_SIZE + text_size)) < 0)
+	if (ret == 0 && lseek(fd, CODE_IMAGE_HEADER_SIZE, SEEK_SET) < 0)
 		ret = -errno;
-	return ret;
+	if (ret == 0)
+		ret = memfile_copy(fd, elf, code->offset, code->file_size);
+	if (ret == 0 && ftruncate(fd, (off_t)(CODE_IMAGE_HEADER_SIZE + header.text_size)) < 0)
+		ret = -errno;
+	return ret ? ret : memfile_seal(fd);
 }
 
-static int make(const char *bytes, uint64_t size, struct libos_image *image, const char **problem)
+static int make(int elf, const char *bytes, uint64_t size, struct libos_image *image, const char **problem)
 {
 	struct elf_info info;
 
@@ -72,9 +70,9 @@ static int make(const char *bytes, uint64_t size, struct libos_image *image, con
 	image->data_fd = memfile_create("intravisor-image-data");
 	int ret = image->text_fd < 0 ? image->text_fd : image->data_fd < 0 ? image->data_fd : 0;
 	if (ret == 0)
-		ret = write_text(image->text_fd, bytes + info.load[0].offset, info.load[0].file_size);
+		ret = write_text(image->text_fd, elf, &info.load[0]);
 	if (ret == 0)
-		ret = memfile_write(image->data_fd, bytes + info.load[1].offset, info.load[1].file_size);
+		ret = memfile_copy(image->data_fd, elf, info.load[1].offset, info.load[1].file_size);
 	if (ret == 0)
 		ret = memfile_seal(image->data_fd);
 	if (ret == 0)
@@ -96,17 +94,17 @@ static int read_image(const char *path, struct libos_image *image, const char **
 
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		bytes = S_ISREG(st.st_mode) && st.st_size > 0
-				? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0)
+				? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
 				: (errno = ENOEXEC, MAP_FAILED);
 	int ret = bytes == MAP_FAILED ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
 	if (ret) {
 		*problem = strerror(-ret);
-		return ret;
+	} else {
+		ret = make(fd, bytes, (uint64_t)st.st_size, image, problem);
+		munmap(bytes, (size_t)st.st_size);
 	}
-	ret = make(bytes, (uint64_t)st.st_size, image, problem);
-	munmap(bytes, (size_t)st.st_size);
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }
 

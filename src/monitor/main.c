@@ -81,21 +81,23 @@ static void read_launch(int fd)
 {
 	struct stat st;
 
-	if (fd < 0 || host(__NR_fstat, fd, &st) || st.st_size < (long)sizeof(struct launch) || st.st_size > 1 << 28)
+	if (fd < 0 || host(__NR_fstat, fd, &st) || st.st_size < (long)offsetof(struct launch, cvm) || st.st_size > 1 << 28)
 		fail("usage: intravisor-monitor LAUNCH_FD (started by `intravisor run`)", 0);
 	long at = host_mmap(0, (uint64_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (at < 0 && at > -4096)
 		fail("cannot map the launch description", at);
 	g_launch_bytes = (const void *)at;
-	memcpy(&g_arena->launch, g_launch_bytes, sizeof g_arena->launch);
-	const struct launch *l = &g_arena->launch;
+	const struct launch *l = &g_arena->launch, *from = g_launch_bytes;
+	memcpy(&g_arena->launch, from, offsetof(struct launch, cvm));
 	bool valid = l->magic == LAUNCH_MAGIC && l->version == LAUNCH_VERSION && l->size == (uint64_t)st.st_size && l->cvms &&
 		     l->cvms <= CVMS_MAX && !(l->insecure & ~LAUNCH_INSECURE_ALL) && l->images && l->images <= LAUNCH_IMAGES_MAX &&
-		     l->files <= LAUNCH_FILES_MAX;
+		     l->files <= LAUNCH_FILES_MAX && offsetof(struct launch, cvm) + l->cvms * sizeof l->cvm[0] <= l->size;
 	for (uint32_t i = 0; valid && i < l->images; i++)
 		valid = l->image[i].data_size < (1u << 28) && l->image[i].bss_size < (1u << 28);
 	for (uint32_t i = 0; valid && i < l->files; i++)
 		valid = memchr(l->file[i].name, 0, CAP_NAME_MAX) && l->file[i].fd >= 0;
+	if (valid)
+		memcpy(g_arena->launch.cvm, from->cvm, l->cvms * sizeof l->cvm[0]);
 	for (uint32_t i = 0; valid && i < l->cvms; i++)
 		valid = cvm_config_valid(l, &l->cvm[i]);
 	if (!valid) {

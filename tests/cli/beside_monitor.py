@@ -376,10 +376,13 @@ cVMs:
         with open(entry, "rb") as f:
             good = f.read()
         wrong = [b"", good[:100], good[:-1], good + b"x", bytes(len(good))]
-        wrong += [good[:i] + bytes([good[i] ^ 1]) + good[i + 1:] for i in (0, 20, 4097, len(good) - 130, len(good) - 100, len(good) - 1)]
-        for content in wrong:
+        flipped = lambda i: good[:i] + bytes([good[i] ^ 1]) + good[i + 1:]
+        wrong += [flipped(i) for i in (0, 20, len(good) - 100, len(good) - 1)]
+        two_days_ago = time.time() - 2 * 86400
+        for content, changed in [(w, None) for w in wrong] + [(flipped(i), (two_days_ago, two_days_ago)) for i in (4097, len(good) - 130)]:
             with open(entry, "wb") as f:
                 f.write(content)
+            os.utime(entry, changed)
             self.assertEqual(self.ask(path), "0  (12288, b'AAAA', b's')")
             with open(entry, "rb") as f:
                 self.assertEqual(f.read(), good)

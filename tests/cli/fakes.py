@@ -25,7 +25,7 @@ if text.startswith(b"SLOW"):
 if text.startswith(b"HANG"):
     time.sleep(1000)
 text += bytes(-len(text) % 4096)
-header = struct.pack("=QIIQQIIII256s", 0x31474d4943445643, 1, 0, len(text), 4096 * stubs, 1, 1, 0, 0, b"")
+header = struct.pack("=QIIQQIIII64x256s", 0x31474d4943445643, 2, 0, len(text), 4096 * stubs, 1, 1, 0, 0, b"")
 os.write(image, header.ljust(4096, b"\\0") + text + b"s" * 4096 * stubs)
 """
 
