@@ -92,6 +92,10 @@ TABLE = [
     ("dd", "/bin/dd if=/dev/zero bs=64k count=160 status=none", {}),
     ("date", "/bin/date -u -d @1234567890", {}),
     ("printf_stderr", "/usr/bin/perl -e 'print STDERR \"to stderr\\n\"; print \"to stdout\\n\"; exit 300 & 255'", {}),
+    ("luajit", "/usr/bin/luajit {programs}/jit.lua", {"vm": "too"}),
+    ("luajit_interpreted", "/usr/bin/luajit -joff {programs}/jit.lua", {}),
+    ("php_jit", "/usr/bin/php -d opcache.enable_cli=1 -d opcache.jit=1255 -d opcache.jit_buffer_size=16M {programs}/jit.php", {}),
+    ("grep_perl", "/bin/grep -cP '^(a|b)+[0-9]*.*\\d{2,}$' {lines}", {"files": ["lines"]}),
     ("python_hello", f"{PYTHON} -c 'import sys; print(sys.version_info[:2], 6*7); sys.exit(5)'", {"vm": "too"}),
     ("python_stdin", f"{PYTHON} -", {"stdin": b"import os\nprint(os.getcwd(), sorted(os.environ)[:1])\n"}),
 ]

@@ -14,7 +14,7 @@ import harness
 from harness import ROOT, Test, compile_c, cvm, directives, expect, expect_same, run, scratch
 
 FOLDER = os.path.join(ROOT, "tests/guest")
-SMOKE = ("hello", "threads_many", "signal_rules", "mmap_rules", "syscall_registers")  # also in the emulated machine
+SMOKE = ("hello", "threads_many", "signal_rules", "mmap_rules", "syscall_registers", "write_exec")  # also in the emulated machine
 
 
 def guest(source, kind):

@@ -27,7 +27,6 @@ static const char *const g_error_text[ELF_ERROR_COUNT] = {
 	[ELF_ERROR_SIZES] = "a segment has more bytes in the file than in memory",
 	[ELF_ERROR_ALIGNMENT] = "a segment is not aligned to pages",
 	[ELF_ERROR_OVERLAP] = "segments overlap or are out of order",
-	[ELF_ERROR_WRITE_EXEC] = "a segment is writable and executable: relink without -N or -z rwx-seg",
 	[ELF_ERROR_ENTRY] = "the entry point is not in an executable segment",
 	[ELF_ERROR_INTERP] = "bad interpreter path (PT_INTERP)",
 };
@@ -124,8 +123,6 @@ static int check_load(const Elf64_Phdr *p, uint64_t file_size)
 	/* Without bytes in the file nothing is mapped from it, and its offset means nothing. */
 	if (p->p_filesz > 0 && (p->p_vaddr - p->p_offset) % ELF_PAGE_SIZE)
 		return ELF_ERROR_ALIGNMENT;
-	if ((p->p_flags & PF_W) && (p->p_flags & PF_X))
-		return ELF_ERROR_WRITE_EXEC;
 	return ELF_OK;
 }
 

@@ -43,7 +43,6 @@ enum elf_error {
 	ELF_ERROR_SIZES,       /* more bytes in the file than in memory */
 	ELF_ERROR_ALIGNMENT,
 	ELF_ERROR_OVERLAP,     /* segments overlap or are not in ascending order */
-	ELF_ERROR_WRITE_EXEC,
 	ELF_ERROR_ENTRY,       /* the entry point is not in an executable segment */
 	ELF_ERROR_INTERP,      /* two PT_INTERP, or no absolute NUL-terminated path */
 	ELF_ERROR_COUNT

@@ -354,7 +354,7 @@ def environments(box):
     yield libos("short", good[:50], "truncated")
     yield libos("cut", good[:6000], "truncated")
     yield libos("wrong place", libos_elf(vaddr=0xff000), "must have one code segment and one data segment")
-    yield libos("writable code", libos_elf(flags=7), "a segment is writable and executable")
+    yield libos("writable code", libos_elf(flags=7), "must have one code segment and one data segment")
     yield libos("other machine", good[:18] + b"\xb7\0" + good[20:], "wrong machine (needs x86-64)")
     yield libos("32 bits", good[:4] + b"\x01" + good[5:], "32-bit executable")
     yield libos("no headers", good[:56] + b"\0\0" + good[58:], "bad program header table")

@@ -86,6 +86,7 @@ long fake_hostcall(long nr, long a0, long a1, long a2, long a3, long a4)
 		ret = result(mremap((void *)a0, (size_t)a1, (size_t)a3, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)a2));
 		return ret ? ret : reserve(a0, a1);
 	case HC_mem_sync:
+	case HC_thread_yield:
 		return 0;
 	case HC_random:
 		return getrandom((void *)a0, (size_t)a1, 0);

@@ -3,8 +3,10 @@
  * with a simple model and with what the host's page tables say.
  */
 #include "core/kheap.h"
+#include "core/uaccess.h"
 #include "fs/vfs.h"
 #include "mm/vma.h"
+#include "thread/clock.h"
 #include "thread/thread.h"
 #include "unit/fake_host.h"
 
@@ -41,6 +43,24 @@ void file_put(struct file *f)
 	(void)f;
 }
 
+/* What mm/write_exec.c wants: a page is writable or not, and time passes. */
+int cmpxchg_user(uint32_t *user, uint32_t expected, uint32_t desired, uint32_t *old)
+{
+	bool w = false;
+
+	(void)expected, (void)desired, (void)old;
+	return fake_host_access((uint64_t)user, &w) && w ? 0 : -EFAULT;
+}
+int clock_read(int clock, struct timespec *ts)
+{
+	static int64_t now;
+
+	(void)clock;
+	now += 10000;
+	*ts = (struct timespec){ 0, now };
+	return 0;
+}
+
 uint64_t process_limit(struct process *p, int resource)
 {
 	(void)p, (void)resource;
@@ -53,6 +73,13 @@ static unsigned rnd(unsigned n)
 	g_seed ^= g_seed >> 17;
 	g_seed ^= g_seed << 5;
 	return g_seed % n;
+}
+
+static int fault(long address, bool write, uint64_t rip)
+{
+	struct mm_fault f = { .address = (uint64_t)address, .rip = rip, .write = write, .fetch = !write };
+
+	return mm_handle_fault(&f);
 }
 
 static void test_heap(void)
@@ -108,7 +135,6 @@ static void test_directed(void)
 	CHECK(mm_protect((uint64_t)a, 2 * PAGE_SIZE, PROT_NONE) == 0 && !fake_host_access((uint64_t)a, &w));
 	CHECK(mm_protect((uint64_t)a, 8 * PAGE_SIZE, RW) == 0 && *(char *)a == 7 && *(char *)(a + 5 * 4096) == 0);
 	CHECK(mm->count == 2);
-	CHECK(mm_protect((uint64_t)a, PAGE_SIZE, RW | PROT_EXEC) == -EACCES);
 	CHECK(mm_protect((uint64_t)a, PAGE_SIZE, PROT_READ | PROT_EXEC) == 0 && fake_host_access((uint64_t)a, &w) && !w);
 	CHECK(mm_protect((uint64_t)a, PAGE_SIZE, RW) == 0 && mm->count == 2);
 	CHECK(mm_map((uint64_t)a, PAGE_SIZE, RW, ANON | MAP_FIXED_NOREPLACE, NULL, 0) == -EEXIST);
@@ -128,11 +154,43 @@ static void test_directed(void)
 	CHECK(mm_brk((uint64_t)a + 1000000) == a + 1000000 && mm->count == 1);
 	CHECK(mm_brk(1) == a + 1000000 && mm_brk((uint64_t)a) == a && mm->count == 0);
 	a = mm_map_stack(65536);
-	CHECK(a > 0 && mm_handle_fault((uint64_t)a - 65536 - 5000) == 0 && fake_host_access((uint64_t)a - 65536 - 5000, &w));
-	CHECK(mm_handle_fault((uint64_t)a - MM_STACK_MAX - 5000) == -EFAULT);
+	CHECK(a > 0 && fault(a - 65536 - 5000, true, 0) == 0 && fake_host_access((uint64_t)a - 65536 - 5000, &w));
+	CHECK(fault(a - (long)MM_STACK_MAX - 5000, true, 0) == -EFAULT);
 	CHECK(mm_unmap((uint64_t)a - MM_STACK_MAX, MM_STACK_MAX) == 0 && mm->count == 0);
 	a = mm_place_image(0x300000, 0x200000);
 	CHECK(a > 0 && a % 0x200000 == 0 && in_image_window(mm, (uint64_t)a, 0x300000));
+}
+
+/* Writable and executable memory: one of the two at a time, by faults. */
+static void test_write_exec(void)
+{
+	const int rwx = RW | PROT_EXEC;
+	struct mm *mm = g_proc.mm;
+	long a = mm_map(0, 4 * PAGE_SIZE, rwx, ANON, NULL, 0);
+	bool w;
+	int turns = 0;
+
+	CHECK(a > 0 && fake_host_access((uint64_t)a, &w) && w && !mm_make_writable());
+	CHECK(fault(a, false, 1) == 0 && fake_host_access((uint64_t)a, &w) && !w);
+	CHECK(fault(a + PAGE_SIZE, true, 2) == 0 && fake_host_access((uint64_t)a + PAGE_SIZE, &w) && w);
+	CHECK(mm_protect((uint64_t)a, 4 * PAGE_SIZE, rwx) == 0 && fake_host_access((uint64_t)a, &w) && !w);
+	CHECK(mm_make_writable() && fake_host_access((uint64_t)a, &w) && w && !mm_make_writable());
+	CHECK(fault(a, false, 3) == 0 && mm_protect((uint64_t)a, 4 * PAGE_SIZE, PROT_READ | PROT_EXEC) == 0);
+	CHECK(fault(a, true, 4) == -EFAULT && fault(a + 4 * (long)PAGE_SIZE, false, 5) == -EFAULT);
+	CHECK(mm_protect((uint64_t)a, PAGE_SIZE, rwx) == 0 && fake_host_access((uint64_t)a, &w) && w);
+	CHECK(mm_protect((uint64_t)a, 4 * PAGE_SIZE, rwx) == 0 && mm->count == 1);
+	/* another thread's turn lasts a while, then comes ours */
+	CHECK(fault(a, false, 6) == 0);
+	g_thread.tid++;
+	CHECK(fault(a, true, 7) == 0 && fake_host_access((uint64_t)a, &w) && w);
+	/* one instruction that wants both */
+	while (turns < 100000 && fault(a, turns % 2, 8) == 0)
+		turns++;
+	CHECK(turns > 100 && turns < 100000);
+	a = mm_remap((uint64_t)a, 4 * PAGE_SIZE, 8 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
+	CHECK(a > 0 && fake_host_access((uint64_t)a, &w) && w);
+	CHECK(mm_map(0, PAGE_SIZE, rwx, MAP_SHARED | MAP_ANONYMOUS, NULL, 0) == -EACCES);
+	CHECK(mm_unmap((uint64_t)a, 8 * PAGE_SIZE) == 0 && mm->count == 0);
 }
 
 struct model {
@@ -238,6 +296,7 @@ int main(void)
 	g_proc.mm = mm_create(base);
 	CHECK(g_proc.mm);
 	test_directed();
+	test_write_exec();
 	test_random();
 	test_many();
 	return 0;

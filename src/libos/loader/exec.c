@@ -203,6 +203,10 @@ static int map_program(struct exec *e, const char *const *envp, const char *exec
 	if (top < 0)
 		return (int)top;
 	rq.top = (uint64_t)top;
+	if (e->program.info.exec_stack)
+		ret = mm_protect(rq.top - rq.size, rq.size, PROT_READ | PROT_WRITE | PROT_EXEC);
+	if (ret)
+		return ret;
 	start->rip = e->interpreter.file ? e->interpreter.bias + e->interpreter.info.entry :
 					  e->program.bias + e->program.info.entry;
 	return stack_build(&rq, &start->rsp);

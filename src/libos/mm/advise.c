@@ -38,12 +38,15 @@ static enum advice advice_kind(int advice)
 	}
 }
 
-static int advise_one(const struct vma *v, uint64_t start, uint64_t end, int advice)
+static int advise_one(struct vma *v, uint64_t start, uint64_t end, int advice)
 {
 	if (advice == MADV_FREE && (v->file || (v->flags & VMA_SHARED)))
 		return -EINVAL;
 	if (!(v->flags & VMA_BACKED))
 		return 0;
+	/* Pages that were sealed as code would come back. */
+	if (is_wx(v->prot))
+		return backing_map(v, start, end, v->prot);
 	/* Code from the cache comes back unchanged when touched again: nothing to drop. */
 	if (v->prot & PROT_EXEC)
 		return 0;

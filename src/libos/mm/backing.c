@@ -1,7 +1,7 @@
 /*
  * From mappings to hostcalls: what the host must have behind a range. The only file of mm/ that asks the monitor for
  * memory, so the rules about executable memory are in one place:
- *  - writable and executable at once does not exist (-EACCES);
+ *  - writable and executable at once does not exist for the host: it is writable first, faults do the rest (write_exec.c);
  *  - executable pages of a file that nobody changed come from the code cache (translated, with stubs in image windows);
  *  - anything else becomes executable by sealing its present contents (JITs, text relocations).
  * Called with mm->lock held.
@@ -128,6 +128,8 @@ int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 {
 	long ret;
 
+	if (is_wx(prot))
+		prot &= ~(uint32_t)PROT_EXEC;
 	if (v->file)
 		return prot & PROT_EXEC ? map_code(v, start, end) : map_file(v, start, end, prot);
 	ret = hostcall(HC_mem_commit, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0);
@@ -143,8 +145,10 @@ int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 {
 	if (!(prot & PROT_EXEC))
 		return (int)hostcall(HC_mem_protect, start, end - start, prot & ACCESS);
-	if (v->prot & PROT_EXEC)
-		return 0; /* and not writable: nothing changes for the host */
+	if (is_wx(prot)) /* what is both already stays as its pages are */
+		return is_wx(v->prot) ? 0 : (int)hostcall(HC_mem_protect, start, end - start, ACCESS);
+	if ((v->prot & PROT_EXEC) && !is_wx(v->prot))
+		return 0; /* nothing changes for the host */
 	if (v->file && !(v->flags & VMA_DIRTY))
 		return map_code(v, start, end);
 	return (int)hostcall(HC_mem_seal_code, start, end - start);

@@ -71,6 +71,16 @@ static bool is_image(int prot, int flags, struct file *f, off_t offset)
 	       is_elf(f);
 }
 
+/* What executes is a copy of what was written: it cannot be shared. */
+int refuse_shared(const char *call)
+{
+	static bool logged;
+
+	if (!__atomic_exchange_n(&logged, true, __ATOMIC_RELAXED))
+		log_text("%s: shared memory that is writable and executable at once is refused (EACCES)", call);
+	return -EACCES;
+}
+
 static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 {
 	int type = flags & MAP_TYPE;
@@ -99,14 +109,7 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 	/* Code is a copy that was checked: it could not follow what is written to the file through another mapping. */
 	if (f && type != MAP_PRIVATE && (prot & PROT_EXEC) && access == O_RDWR)
 		return -EACCES;
-	if ((prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC)) {
-		static bool logged;
-
-		if (!__atomic_exchange_n(&logged, true, __ATOMIC_RELAXED))
-			log_text("mmap: memory that is writable and executable at once is refused (EACCES)");
-		return -EACCES;
-	}
-	return 0;
+	return is_wx((uint32_t)prot) && type != MAP_PRIVATE ? refuse_shared("mmap") : 0;
 }
 
 bool over_limit(const struct mm *mm, uint64_t more)

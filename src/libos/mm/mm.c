@@ -79,28 +79,43 @@ long mm_map_stack(uint64_t size)
 	return ret ? ret : (long)mm->stack_top;
 }
 
-/* Called for a fault of the program outside every mapping: a stack that may grow does. */
-int mm_handle_fault(uint64_t addr)
+/* A stack that may grow down to addr, below v, does. */
+static int grow_stack(struct mm *mm, struct vma *v, uint64_t addr)
+{
+	uint64_t start = MAX(ALIGN_DOWN(addr, GROW_STEP), v->end - MM_STACK_MAX);
+	struct vma *prev = vma_prev(mm, v);
+
+	if (!(v->flags & VMA_GROWSDOWN) || v->end - ALIGN_DOWN(addr, PAGE_SIZE) > MM_STACK_MAX)
+		return -EFAULT;
+	if (prev && prev->end + STACK_GUARD > start)
+		start = ALIGN_DOWN(addr, PAGE_SIZE);
+	if ((prev && prev->end + STACK_GUARD > start) || !range_valid(mm, start, v->start - start) ||
+	    backing_map(v, start, v->start, v->prot))
+		return -EFAULT;
+	vma_resize(mm, v, start, v->end);
+	return 0;
+}
+
+int mm_handle_fault(const struct mm_fault *f)
 {
 	struct mm *mm = mm_current();
-	int ret = -EFAULT;
-	struct vma *v, *prev;
+	int ret;
 
-	mutex_lock(&mm->lock);
-	v = vma_find(mm, addr);
-	if (v && addr < v->start && (v->flags & VMA_GROWSDOWN) && v->end - ALIGN_DOWN(addr, PAGE_SIZE) <= MM_STACK_MAX) {
-		uint64_t start = MAX(ALIGN_DOWN(addr, GROW_STEP), v->end - MM_STACK_MAX);
-
-		prev = vma_prev(mm, v);
-		if (prev && prev->end + STACK_GUARD > start)
-			start = ALIGN_DOWN(addr, PAGE_SIZE);
-		if ((!prev || prev->end + STACK_GUARD <= start) && range_valid(mm, start, v->start - start) &&
-		    !backing_map(v, start, v->start, v->prot)) {
-			vma_resize(mm, v, start, v->end);
+	do {
+		ret = -EFAULT;
+		mutex_lock(&mm->lock);
+		struct vma *v = vma_find(mm, f->address);
+		if (v && f->address < v->start)
+			ret = grow_stack(mm, v, f->address);
+		else if (v)
+			ret = write_exec_fault(mm, v, f);
+		/* Memory that another thread was making code had the monitor's key for a moment. */
+		if (v && ret == -EFAULT && f->key && f->address >= v->start && (v->prot & PROT_READ) && !f->write)
 			ret = 0;
-		}
-	}
-	mutex_unlock(&mm->lock);
+		mutex_unlock(&mm->lock);
+		if (ret == -EAGAIN)
+			hostcall(HC_thread_yield);
+	} while (ret == -EAGAIN);
 	return ret;
 }
 

@@ -51,7 +51,13 @@ struct mm_range {
 void mm_for_each(void (*visit)(const struct mm_range *range, void *data), void *data);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
 uint64_t mm_total_size(void); /* bytes mapped, for /proc/self/statm and RLIMIT_AS */
-/* Is addr in a MAP_GROWSDOWN/stack guard? 0 if the fault was resolved (stack growth), -EFAULT otherwise. */
-int mm_handle_fault(uint64_t addr);
+/* A fault of the program. 0 if it was resolved (the stack grew, a page became executable or writable), else -EFAULT. */
+struct mm_fault {
+	uint64_t address, rip;
+	bool write, fetch, key; /* key: it was a protection key that refused */
+};
+int mm_handle_fault(const struct mm_fault *fault);
+/* A system call gave EFAULT. True if it may do better now: memory that is also executable was not writable. */
+bool mm_make_writable(void);
 
 #endif

@@ -5,17 +5,10 @@
  */
 #include "mm/vma.h"
 
-#include "core/log.h"
-
 static int check_mapping(const struct vma *v, uint32_t prot)
 {
-	if ((prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC)) {
-		static bool logged;
-
-		if (!__atomic_exchange_n(&logged, true, __ATOMIC_RELAXED))
-			log_text("mprotect: memory that is writable and executable at once is refused (EACCES)");
-		return -EACCES;
-	}
+	if (is_wx(prot) && (v->flags & VMA_SHARED))
+		return refuse_shared("mprotect");
 	if ((prot & PROT_EXEC) && v->file && (v->flags & (VMA_SHARED | VMA_NO_WRITE)) == VMA_SHARED)
 		return -EACCES; /* as in mm/map.c */
 	return (prot & PROT_WRITE) && (v->flags & VMA_NO_WRITE) ? -EACCES : 0;

@@ -69,9 +69,11 @@ static long move(struct mm *mm, struct vma *v, uint64_t old, uint64_t old_size, 
 	struct vma *n;
 	int ret;
 
-	if (v->prot & PROT_EXEC)
+	if ((v->prot & PROT_EXEC) && !is_wx(v->prot))
 		return -EINVAL;
 	ret = vma_reserve(mm, 3);
+	if (!ret && is_wx(v->prot))
+		ret = (int)hostcall(HC_mem_protect, old, old_size, PROT_READ | PROT_WRITE);
 	if (ret)
 		return ret;
 	ret = move_pages(v, old, old_size, new, new_size);
@@ -121,7 +123,7 @@ static long remap_locked(struct mm *mm, uint64_t old, uint64_t old_size, uint64_
 		return -EFAULT;
 	if (over_limit(mm, new_size - old_size))
 		return -ENOMEM;
-	if (v->end == old + old_size && !(v->prot & PROT_EXEC) && !grow_in_place(mm, v, new_size - old_size))
+	if (v->end == old + old_size && (!(v->prot & PROT_EXEC) || is_wx(v->prot)) && !grow_in_place(mm, v, new_size - old_size))
 		return (long)old;
 	if (!(flags & MREMAP_MAYMOVE))
 		return -ENOMEM;

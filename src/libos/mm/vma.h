@@ -53,6 +53,10 @@ struct mm {
 	uint64_t image_skip; /* random distance of the first image from its window's end */
 	uint64_t brk_start, brk_now;
 	struct mm_args args; /* not locked: written by exec, when there is one thread */
+	bool wx_sealed;	   /* some writable and executable memory is executable now: write_exec.c */
+	int32_t wx_tid;	   /* thread that turned ... */
+	uint64_t wx_page;  /* ... this page last ... */
+	int64_t wx_time;   /* ... at this time (CLOCK_MONOTONIC) */
 	uint32_t random;   /* state of the priorities' generator */
 	struct vma *spare; /* linked by ->right */
 	uint32_t spares;
@@ -90,11 +94,20 @@ nodiscard int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint3
 int backing_release(uint64_t start, uint64_t end);
 void code_map_put(struct code_map *c);
 
+static inline bool is_wx(uint32_t prot)
+{
+	return (prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC);
+}
+
+/* mm/write_exec.c: a fault in v (which contains the address). 0: done, -EAGAIN: another thread's turn, -EFAULT: a real one. */
+nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f);
+
 /* mm/map.c */
 nodiscard bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size);
 bool in_image_window(const struct mm *mm, uint64_t addr, uint64_t size);
 uint64_t choose_address(struct mm *mm, uint64_t size, uint64_t align);
 bool over_limit(const struct mm *mm, uint64_t more); /* RLIMIT_AS */
+int refuse_shared(const char *call); /* -EACCES */
 nodiscard int unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
 
 #endif

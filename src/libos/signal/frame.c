@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "mm/mm.h"
 #include "signal/internal.h"
 #include "thread/entry.h"
 
@@ -127,8 +128,9 @@ int signal_frame_push(struct thread *t, struct regs *r, const siginfo_t *info, c
 	f.return_address = action->restorer;
 	f.info = *info;
 	fill_context(t, r, &f.uc, area);
-	if (save_vectors(area) || copy_to_user((void *)sp, &f, sizeof(f)))
-		return -EFAULT;
+	while (save_vectors(area) || copy_to_user((void *)sp, &f, sizeof(f)))
+		if (!mm_make_writable())
+			return -EFAULT;
 	if (t->signals.altstack_flags & SS_AUTODISARM) {
 		t->signals.altstack_base = t->signals.altstack_size = 0;
 		t->signals.altstack_flags = SS_DISABLE;

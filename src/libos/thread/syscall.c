@@ -5,11 +5,13 @@
  */
 #include "abi/boot.h"
 #include "core/log.h"
+#include "mm/mm.h"
 #include "sys/syscalls.h"
 #include "sys/trace.h"
 #include "thread/entry.h"
 
 #define SYSCALL_COUNT 512
+#define EFAULT_RETRIES 8 /* other threads execute meanwhile what this one wants to write: mm/write_exec.c */
 
 typedef long syscall_handler(struct regs *r);
 
@@ -63,6 +65,8 @@ long syscall_dispatch(struct regs *r)
 	if (likely(nr < SYSCALL_COUNT && g_handlers[nr] && !(flags & BOOT_FLAG_TRACE)))
 		ret = g_handlers[nr](r);
 	else
+		ret = dispatch_slow(r, flags);
+	for (int i = 0; unlikely(ret == -EFAULT) && i < EFAULT_RETRIES && mm_make_writable(); i++)
 		ret = dispatch_slow(r, flags);
 	/* Codes that must not reach the program, and a mask to put back: thread_return_work sees to them. */
 	if (unlikely(is_restart_code(ret) || t->signals.restore_mask))

@@ -63,6 +63,9 @@ struct thread {
 	int64_t restart_deadline;    /* ... that ends then (CLOCK_MONOTONIC) */
 	uint64_t fault_address, fault_error; /* of the last fault, as ucontext shows them */
 	uint32_t fault_trapno;
+	uint64_t turn_rip;	     /* mm/write_exec.c: instruction of the last fault there, */
+	uint32_t turn_count;	     /* how often it wanted both kinds of access in turns, */
+	bool turn_fetch;	     /* and which one last */
 	void *xsave_area;	     /* 64-aligned, g_xsave_size bytes: sigreturn's copy */
 };
 

@@ -1,0 +1,112 @@
+/*
+ * Memory that the program wants writable and executable at once (JITs, closures, executable stacks). The host never has it
+ * so: a page is writable until an instruction is fetched from it; then it and the written pages around it are sealed as
+ * code (copied, scanned: abi/hostcall.h mem_seal_code), and a write turns that page back. Called for faults of the program
+ * and, because system calls cannot fault, when one of them gave EFAULT.
+ *
+ * Two threads may want opposite things of one page for ever. So that each gets somewhere, another thread's wish waits until
+ * the last turn is TURN_NS old: the thread that faulted has run its instruction by then unless the host took it from the
+ * processor, and then the next turn is its own again. An instruction that writes to the page it lies on can never run.
+ */
+#include "core/hostcall.h"
+#include "core/log.h"
+#include "core/uaccess.h"
+#include "mm/vma.h"
+#include "thread/clock.h"
+#include "thread/thread.h"
+
+#define CHUNK 0x10000ull /* what becomes code at once */
+#define TURN_NS 50000
+#define STUCK_MAX 1000
+
+static int64_t now_ns(void)
+{
+	struct timespec ts = {0};
+
+	return clock_read(CLOCK_MONOTONIC, &ts) ? 0 : timespec_to_ns(&ts);
+}
+
+/* Same instruction, fetched and refused in turns, and nothing in between: it needs both at once. */
+static bool is_stuck(struct thread *t, const struct mm_fault *f)
+{
+	if (t->turn_rip != f->rip)
+		t->turn_count = 0;
+	else if (t->turn_fetch != f->fetch)
+		t->turn_count++;
+	t->turn_rip = f->rip;
+	t->turn_fetch = f->fetch;
+	if (t->turn_count < STUCK_MAX)
+		return false;
+	log_text("the instruction at %lx writes to the memory that it lies in: not possible here", f->rip);
+	return true;
+}
+
+static bool is_writable(uint64_t page)
+{
+	uint32_t old;
+
+	return cmpxchg_user((uint32_t *)page, 0, 0, &old) == 0;
+}
+
+static int make_executable(struct mm *mm, const struct vma *v, uint64_t page)
+{
+	uint64_t chunk = ALIGN_DOWN(page, CHUNK), start = MAX(v->start, chunk), end = MIN(v->end, chunk + CHUNK);
+	long ret = hostcall(HC_mem_seal_code, start, end - start);
+
+	/* Data in the same chunk may look forbidden. */
+	if (ret < 0 && end - start > PAGE_SIZE)
+		ret = hostcall(HC_mem_seal_code, page, PAGE_SIZE);
+	if (ret < 0)
+		hostcall(HC_mem_protect, start, end - start, PROT_READ | PROT_WRITE); /* it may be inaccessible now */
+	if (ret < 0)
+		log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -ret);
+	else
+		mm->wx_sealed = true;
+	return (int)ret;
+}
+
+/* Another thread had its wish a moment ago. */
+static bool must_wait(const struct mm *mm, uint64_t page, int64_t now)
+{
+	return mm->wx_tid != current()->tid && mm->wx_page == page && now - mm->wx_time < TURN_NS;
+}
+
+int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f)
+{
+	uint64_t page = ALIGN_DOWN(f->address, PAGE_SIZE);
+	int64_t now = now_ns();
+	int ret = 0;
+
+	if (!is_wx(v->prot) || !(f->fetch || f->write) || is_stuck(current(), f))
+		return -EFAULT;
+	if (is_writable(page) == f->write)
+		return 0; /* somebody did it meanwhile */
+	if (must_wait(mm, page, now))
+		return -EAGAIN;
+	if (f->write)
+		ret = (int)hostcall(HC_mem_protect, page, PAGE_SIZE, PROT_READ | PROT_WRITE);
+	else
+		ret = make_executable(mm, v, page);
+	mm->wx_tid = current()->tid;
+	mm->wx_page = page;
+	mm->wx_time = now;
+	return ret ? -EFAULT : 0;
+}
+
+bool mm_make_writable(void)
+{
+	struct mm *mm = mm_current();
+
+	if (likely(!mm || !mm->wx_sealed))
+		return false;
+	mutex_lock(&mm->lock);
+	mm->wx_sealed = false;
+	list_for_each(pos, &mm->list) {
+		struct vma *v = list_entry(pos, struct vma, link);
+
+		if (is_wx(v->prot))
+			hostcall(HC_mem_protect, v->start, v->end - v->start, PROT_READ | PROT_WRITE);
+	}
+	mutex_unlock(&mm->lock);
+	return true;
+}
