@@ -148,7 +148,6 @@
 				   current call -> count; else passes `count` with the answer to come */                   \
 	X(stream_connect, 2)	/* (connect cap, word) -> stream cap: connected at once, bytes may be sent; -EAGAIN backlog full */ \
 	X(stream_accept, 1)	/* (listener cap) -> stream cap, or -EAGAIN */                                            \
-	X(stream_pair, 1)	/* (uint32_t cap[2]): both ends of a new stream */                                         \
 	X(stream_send, 4)	/* (stream cap, buf, size, cap to pass with the first byte or 0) -> bytes, -EAGAIN no room,  \
 				   -EPIPE. One copy, into the receiver's ring */                                          \
 	X(stream_recv, 4)	/* (stream cap, buf, size, 1: leave the bytes there) -> bytes, 0 at the end, -EAGAIN,        \

@@ -5,14 +5,14 @@
 #include <linux/mman.h>
 
 #include "host/syscall.h"
-#include "monitor/monitor.h"
+#include "monitor/caps.h"
 
 struct arena *g_arena;
 uint32_t g_key0_canary;
 
 #define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
 
-static uint64_t g_blocks, g_vcpus, g_slots;
+static uint64_t g_blocks, g_vcpus, g_slots, g_objects;
 
 struct thread *thread_block(uint32_t id)
 {
@@ -27,6 +27,11 @@ struct vcpu_page *vcpu_page(uint32_t id)
 uint64_t slot_base(uint32_t index)
 {
 	return g_slots + index * SLOT_SIZE;
+}
+
+uint64_t object_address(uint32_t object)
+{
+	return g_objects + object * OBJECT_BYTES_MAX;
 }
 
 /* An aligned reservation; what sticks out on both sides stays reserved too. */
@@ -55,16 +60,21 @@ int arena_create(void)
 	uint64_t blocks = (uint64_t)THREADS_MAX * THREAD_BLOCK_SIZE;
 	uint64_t vcpus = (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE;
 	uint64_t tables = ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE);
-	uint64_t size = blocks + vcpus + tables + 2ull * CVMS_MAX * BITMAP_SIZE;
+	uint64_t objects = ALIGN_UP((OBJECTS_MAX + STREAMS_MAX) * sizeof(struct object), CVM_PAGE_SIZE);
+	uint64_t caps = CVMS_MAX * CAPS_MAX * sizeof(struct cap), bitmaps = 2ull * CVMS_MAX * BITMAP_SIZE;
+	uint64_t size = blocks + vcpus + tables + bitmaps + objects + caps;
 	uint64_t at = reserve(size, THREAD_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
 
 	g_slots = reserve(CVMS_MAX * SLOT_SIZE, SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	g_objects = reserve(OBJECTS_MAX * OBJECT_BYTES_MAX, CVM_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
 	long low = host_mmap(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (!at || !g_slots || low != (long)SLOT_LOW_BASE)
+	if (!at || !g_slots || !g_objects || low != (long)SLOT_LOW_BASE)
 		return -ENOMEM_;
 	g_blocks = at;
 	g_vcpus = at + blocks;
 	g_arena = (struct arena *)(at + blocks + vcpus);
+	g_arena->object = (struct object *)(at + blocks + vcpus + tables + bitmaps);
+	g_arena->cap = (struct cap *)((uint64_t)g_arena->object + objects);
 	return 0;
 }

@@ -1,15 +1,651 @@
-/* Capabilities: being built; every hostcall of abi/capability.h answers -ENOSYS until then. */
+/* Capability lists, the derivation tree, names and events: see caps.h. */
+#include <linux/futex.h>
+#include <linux/mman.h>
+
+#include "host/syscall.h"
+#include "monitor/caps.h"
 #include "monitor/hostcalls.h"
 
-#define MISSING(name)                                       \
-	long hc_##name(struct thread *t, const uint64_t *a) \
-	{                                                   \
-		(void)t, (void)a;                           \
-		return -ENOSYS_;                            \
+#define GENERATION_MAX 0x7ffffu /* handles stay positive: index and generation make 31 bits */
+
+long cap_handle(const struct cap *k)
+{
+	return (long)(k->generation * CAPS_MAX + number_of(k) % CAPS_MAX);
+}
+
+struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error)
+{
+	struct cap *k = cap_number(t->cvm->index * CAPS_MAX + (uint32_t)(handle % CAPS_MAX));
+	bool dead = __atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD;
+
+	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
+	if (!dead)
+		dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
+	else if (k->kind == CAP_REVOKED && handle == (uint64_t)cap_handle(k))
+		return *error = -EKEYREVOKED_, NULL;
+	else
+		return *error = -EBADF_, NULL;
+	if (unlikely(dead || handle != (uint64_t)cap_handle(k) || (kind ? k->kind != kind : k->kind == CAP_NONE)))
+		*error = -EBADF_;
+	else if (unlikely((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
+		*error = -EACCES_;
+	else
+		return *error = 0, k;
+	cap_put(k);
+	return NULL;
+}
+
+void cap_put(struct cap *k)
+{
+	__atomic_sub_fetch(&k->pins, 1, __ATOMIC_RELEASE);
+}
+
+struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms, int *error)
+{
+	struct cap *k = cap_number(c->index * CAPS_MAX + (uint32_t)(handle % CAPS_MAX));
+
+	*error = -EBADF_;
+	if (handle != (uint64_t)cap_handle(k) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
+		return NULL;
+	*error = k->kind == CAP_REVOKED ? -EKEYREVOKED_ : 0;
+	if ((perms & ~k->perms || (k->sealed && kind)) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) && !*error)
+		*error = -EACCES_;
+	return *error ? NULL : k;
+}
+
+void cap_raise(uint32_t number)
+{
+	struct cap *k = cap_number(number);
+	struct cvm *c = holder_of(k);
+	uint64_t *word = &c->cap_events[number % CAPS_MAX / 64], bit = 1ull << (number % 64), one = 1;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&k->waiters, __ATOMIC_RELAXED)) {
+		__atomic_add_fetch(&k->sequence, 1, __ATOMIC_RELEASE);
+		host(__NR_futex, &k->sequence, FUTEX_WAKE, 1 << 30);
 	}
-MISSING(cap_open) MISSING(cap_create) MISSING(cap_memory) MISSING(cap_derive) MISSING(cap_seal) MISSING(cap_revoke)
-MISSING(cap_close) MISSING(cap_info) MISSING(cap_read) MISSING(cap_write) MISSING(cap_map) MISSING(cap_wait)
-MISSING(cap_notify) MISSING(cap_events) MISSING(cap_doorbell) MISSING(call_invoke) MISSING(call_invoke_msg)
-MISSING(call_serve) MISSING(call_caps) MISSING(stream_connect) MISSING(stream_accept) MISSING(stream_pair)
-MISSING(stream_send) MISSING(stream_recv) MISSING(stream_cap) MISSING(stream_shutdown) MISSING(stream_map)
-MISSING(stream_window)
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+		__atomic_or_fetch(word, bit, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&c->cap_armed, __ATOMIC_SEQ_CST) && __atomic_exchange_n(&c->cap_armed, 0, __ATOMIC_SEQ_CST))
+		host(__NR_write, c->doorbell_fd, &one, sizeof one);
+}
+
+static void object_raise(struct object *o)
+{
+	__atomic_add_fetch(&o->sequence, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&o->waiters, __ATOMIC_SEQ_CST))
+		host(__NR_futex, &o->sequence, FUTEX_WAKE, 1 << 30);
+}
+
+uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error)
+{
+	bool stream = kind == CAP_STREAM;
+	uint32_t first = stream ? OBJECTS_MAX : 1, end = stream ? OBJECTS_MAX + STREAMS_MAX : OBJECTS_MAX;
+	uint32_t *mine = stream ? &payer->streams : &payer->objects, share = (end - first) / CVMS_MAX;
+
+	*error = -EMFILE_;
+	for (uint32_t i = first; i < end && (*mine < share || insecure(LAUNCH_INSECURE_NO_LIMITS)); i++) {
+		struct object *o = &g_arena->object[i];
+		if (o->kind != CAP_NONE)
+			continue;
+		*error = memory_count(payer, size);
+		if (*error)
+			return 0;
+		uint32_t sequence = o->sequence, waiters = o->waiters;
+		memset(o, 0, sizeof *o);
+		o->kind = (uint8_t)kind;
+		o->payer = payer;
+		o->size = size;
+		o->sequence = sequence;
+		o->waiters = waiters;
+		++*mine;
+		return i;
+	}
+	return 0;
+}
+
+void object_put(uint32_t object)
+{
+	struct object *o = &g_arena->object[object];
+
+	if (!object || --o->refs)
+		return;
+	if (o->kind == CAP_MEMORY)
+		cap_memory_free(object);
+	else if (o->kind == CAP_STREAM)
+		stream_free(object);
+	if (o->payer) {
+		memory_uncount(o->payer, o->size);
+		--*(o->kind == CAP_STREAM ? &o->payer->streams : &o->payer->objects);
+	}
+	o->kind = CAP_NONE;
+	o->name[0] = 0;
+}
+
+struct cap *cap_new(struct cvm *c, unsigned kind, unsigned perms, uint32_t object, struct cap *parent, int *error)
+{
+	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? CAPS_MAX : MIN(c->config->caps_max, CAPS_MAX);
+	uint32_t at = c->cap_hint ? c->cap_hint : 1;
+
+	*error = -EMFILE_;
+	for (uint32_t n = 1; c->caps < max && n < CAPS_MAX; n++, at = at % (CAPS_MAX - 1) + 1) {
+		struct cap *k = cap_number(c->index * CAPS_MAX + at);
+		if (k->kind != CAP_NONE)
+			continue;
+		k->generation = k->generation % GENERATION_MAX + 1;
+		k->kind = (uint8_t)kind;
+		k->perms = (uint8_t)perms;
+		k->end = 0;
+		k->sealed = parent ? parent->sealed : 0;
+		k->object = object;
+		k->base = parent ? parent->base : 0;
+		k->length = parent ? parent->length : 0;
+		k->parent = k->child = k->next = k->previous = 0;
+		k->map_size = 0;
+		if (object)
+			g_arena->object[object].refs++;
+		if (parent) {
+			k->parent = number_of(parent);
+			k->next = parent->child;
+			if (k->next)
+				cap_number(k->next)->previous = number_of(k);
+			parent->child = number_of(k);
+		}
+		c->caps++;
+		c->cap_hint = at % (CAPS_MAX - 1) + 1;
+		__atomic_and_fetch(&k->pins, ~CAP_DEAD, __ATOMIC_SEQ_CST);
+		return k;
+	}
+	return NULL;
+}
+
+static void tree_unlink(struct cap *k)
+{
+	if (k->previous)
+		cap_number(k->previous)->next = k->next;
+	else if (k->parent)
+		cap_number(k->parent)->child = k->next;
+	if (k->next)
+		cap_number(k->next)->previous = k->previous;
+}
+
+/* Ends one entry without children. `forget`: its holder closes it; otherwise it stays as CAP_REVOKED. */
+static void cap_kill(struct cap *k, bool forget)
+{
+	struct object *o = &g_arena->object[k->object];
+	struct cvm *c = holder_of(k);
+
+	__atomic_or_fetch(&k->pins, CAP_DEAD, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&k->pins, __ATOMIC_ACQUIRE) != CAP_DEAD)
+		host(__NR_sched_yield);
+	cap_unmap(k);
+	if (k->kind == CAP_STREAM)
+		stream_end_closed(o, k->end);
+	else if (k->kind == CAP_EXPORT)
+		export_closed(o);
+	for (uint32_t i = 0; k->kind == CAP_LISTENER && i < o->listener.count; i++) {
+		stream_end_closed(&g_arena->object[o->listener.queue[i]], 1);
+		object_put(o->listener.queue[i]);
+	}
+	if (k->kind == CAP_EXPORT || k->kind == CAP_LISTENER)
+		o->name[0] = 0;
+	tree_unlink(k);
+	object_put(k->object);
+	k->parent = k->object = 0;
+	k->kind = forget ? CAP_NONE : CAP_REVOKED;
+	if (forget) {
+		c->caps--;
+		c->cap_hint = MIN(c->cap_hint, number_of(k) % CAPS_MAX);
+	}
+	cap_raise(number_of(k));
+}
+
+static void cap_kill_below(struct cap *top)
+{
+	while (top->child) {
+		struct cap *k = cap_number(top->child);
+		while (k->child)
+			k = cap_number(k->child);
+		cap_kill(k, false);
+	}
+}
+
+void cap_drop(struct cap *k)
+{
+	if (!k->parent)
+		cap_kill_below(k);
+	while (k->child) { /* to the parent */
+		struct cap *child = cap_number(k->child), *parent = cap_number(k->parent);
+		tree_unlink(child);
+		child->parent = k->parent;
+		child->previous = 0;
+		child->next = parent->child;
+		cap_number(child->next)->previous = number_of(child); /* at least k itself */
+		parent->child = number_of(child);
+	}
+	cap_kill(k, true);
+}
+
+/* No thread of the cVM runs any more. */
+void cap_close_all(struct cvm *c)
+{
+	lock_take(&g_arena->cap_lock);
+	for (uint32_t i = 1; i < CAPS_MAX && c->caps; i++)
+		if (cap_number(c->index * CAPS_MAX + i)->kind != CAP_NONE)
+			cap_drop(cap_number(c->index * CAPS_MAX + i));
+	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX && (c->objects || c->streams); i++) {
+		struct object *o = &g_arena->object[i];
+		if (o->kind == CAP_NONE || o->payer != c)
+			continue;
+		o->payer = NULL; /* others still hold it */
+		--*(o->kind == CAP_STREAM ? &c->streams : &c->objects);
+	}
+	lock_give(&g_arena->cap_lock);
+	c->cap_armed = c->cap_hint = 0;
+	memset(c->cap_events, 0, sizeof c->cap_events);
+}
+
+struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *error)
+{
+	struct cap *k = cap_find(from, handle, 0, CAP_GRANT, error);
+
+	return k ? cap_new(to, k->kind, k->perms, k->object, k, error) : NULL;
+}
+
+/* "name" or "prefix*" */
+static bool name_matches(const char *pattern, const char *name)
+{
+	size_t n = strlen(pattern);
+
+	if (n && pattern[n - 1] == '*')
+		return strlen(name) >= n - 1 && !memcmp(pattern, name, n - 1);
+	return strlen(name) == n && !memcmp(pattern, name, n);
+}
+
+/* The permissions that the launch description grants for a name; -EACCES: none. */
+static int granted(const struct cvm *c, unsigned kind, unsigned role, const char *name, uint32_t *perms)
+{
+	*perms = CAP_ALL;
+	for (uint32_t i = 0; i < c->config->grants; i++) {
+		const struct launch_grant *g = &c->config->grant[i];
+		if (g->kind == kind && g->roles & role && name_matches(g->name, name))
+			return *perms = g->perms, 0;
+	}
+	return insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? 0 : -EACCES_;
+}
+
+static uint32_t object_named(unsigned kind, const char *name)
+{
+	for (uint32_t i = 1; i < OBJECTS_MAX; i++) {
+		struct object *o = &g_arena->object[i];
+		if (o->kind == kind && strlen(o->name) == strlen(name) && !memcmp(o->name, name, strlen(name)))
+			return i;
+	}
+	return 0;
+}
+
+static unsigned serving_kind(unsigned kind)
+{
+	return kind == CAP_CALL ? CAP_EXPORT : kind == CAP_CONNECT ? CAP_LISTENER : CAP_MEMORY;
+}
+
+/* Called once, before the first cVM: the rings' memory, and the CP_Files that exist from the start. */
+int caps_init(void)
+{
+	uint64_t size = STREAMS_MAX * 2ull * CAP_STREAM_RING;
+	long fd = host(__NR_memfd_create, "rings", 1 /* MFD_CLOEXEC */);
+	int r = fd < 0 ? (int)fd : (int)host(__NR_ftruncate, fd, size);
+	long at = r ? r : host_mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, (int)fd, 0);
+
+	if (at < 0 && at > -4096)
+		return (int)at;
+	g_arena->rings = (uint64_t)at;
+	g_arena->rings_fd = (int32_t)fd;
+	for (uint32_t i = 0; i < g_arena->launch.files; i++) {
+		const struct launch_file *f = &g_arena->launch.file[i];
+		struct object *o = &g_arena->object[i + 1];
+		o->kind = CAP_MEMORY;
+		o->refs = 1;
+		o->size = f->size;
+		memcpy(o->name, f->name, sizeof o->name);
+		r = f->size && f->size <= OBJECT_BYTES_MAX ? cap_memory_create(i + 1, f->fd) : -EINVAL_;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+long hc_cap_open(struct thread *t, const uint64_t *a)
+{
+	unsigned kind = (unsigned)a[0];
+	char name[CAP_NAME_MAX];
+	uint32_t perms;
+	int error = user_path(t->cvm, name, sizeof name, (struct gaddr){ a[1] }, a[2]);
+	long r;
+
+	if (!error && (!name[0] || kind < CAP_MEMORY || kind > CAP_CONNECT || a[3] & ~(uint64_t)CAP_ALL))
+		error = -EINVAL_;
+	if (!error)
+		error = granted(t->cvm, kind, LAUNCH_GRANT_USE, name, &perms);
+	if (!error && a[3] & ~perms)
+		error = -EACCES_;
+	if (error)
+		return error;
+	lock_take(&g_arena->cap_lock);
+	uint32_t object = object_named(serving_kind(kind), name);
+	struct object *o = &g_arena->object[object];
+	r = -ENOENT_;
+	if (object) {
+		struct cap *root = o->root ? cap_number(o->root) : NULL;
+		struct cap *k = cap_new(t->cvm, kind, (unsigned)a[3], object, root, &error);
+		if (k && kind == CAP_MEMORY) {
+			k->base = object_address(object);
+			k->length = o->size;
+		}
+		r = k ? cap_handle(k) : error;
+	}
+	lock_give(&g_arena->cap_lock);
+	return r;
+}
+
+long hc_cap_create(struct thread *t, const uint64_t *a)
+{
+	static const uint8_t granted_as[] = { [CAP_MEMORY] = CAP_MEMORY, [CAP_EXPORT] = CAP_CALL, [CAP_LISTENER] = CAP_CONNECT };
+	unsigned kind = (unsigned)a[0];
+	uint64_t size = kind == CAP_MEMORY ? a[3] : 0;
+	struct cvm *c = t->cvm;
+	struct cap *k = NULL;
+	char name[CAP_NAME_MAX];
+	uint32_t perms, object = 0;
+	int error = user_path(c, name, sizeof name, (struct gaddr){ a[1] }, a[2]);
+
+	if (!error && (kind > CAP_TYPE || (kind != CAP_TYPE && !(kind < sizeof granted_as && granted_as[kind])) ||
+		       (kind == CAP_MEMORY ? !size || size > OBJECT_BYTES_MAX : kind == CAP_TYPE ? name[0] : !name[0])))
+		error = -EINVAL_;
+	if (!error && name[0])
+		error = granted(c, granted_as[kind], LAUNCH_GRANT_PROVIDE, name, &perms);
+	if (error)
+		return error;
+	lock_take(&g_arena->cap_lock);
+	if (name[0] && object_named(kind, name))
+		error = -EEXIST_;
+	else if (kind != CAP_TYPE)
+		object = object_new(kind, c, ALIGN_UP(size, CVM_PAGE_SIZE), &error);
+	if (!error)
+		k = cap_new(c, kind, CAP_ALL & (kind == CAP_MEMORY || kind == CAP_TYPE ? ~0u : ~CAP_GRANT), object, NULL, &error);
+	if (!k && object) {
+		g_arena->object[object].refs = 1;
+		object_put(object);
+	}
+	if (k && kind == CAP_TYPE)
+		k->base = ++g_arena->cap_types;
+	if (k && object) {
+		struct object *o = &g_arena->object[object];
+		memcpy(o->name, name, sizeof name);
+		o->root = number_of(k);
+		o->listener.backlog = kind == CAP_LISTENER ? (uint32_t)MIN(a[3] ? a[3] : 1, LISTENER_BACKLOG_MAX) : 0;
+		k->base = object_address(object);
+		k->length = size;
+		error = kind == CAP_MEMORY ? cap_memory_create(object, -1) : 0;
+		if (error)
+			cap_drop(k);
+	}
+	long r = error ? error : cap_handle(k);
+	lock_give(&g_arena->cap_lock);
+	return r;
+}
+
+long hc_cap_memory(struct thread *t, const uint64_t *a)
+{
+	int error;
+
+	if (!a[1] || a[2] & ~(uint64_t)(CAP_LOAD | CAP_STORE | CAP_GRANT))
+		return -EINVAL_;
+	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
+		return -EFAULT_;
+	lock_take(&g_arena->cap_lock);
+	struct cap *k = cap_new(t->cvm, CAP_MEMORY, (unsigned)a[2], 0, NULL, &error);
+	if (k) {
+		k->base = a[0];
+		k->length = a[1];
+	}
+	lock_give(&g_arena->cap_lock);
+	return k ? cap_handle(k) : error;
+}
+
+long hc_cap_derive(struct thread *t, const uint64_t *a)
+{
+	bool checked = !insecure(LAUNCH_INSECURE_NO_CAP_CHECK);
+	struct cap *k = NULL;
+	uint64_t end;
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *from = cap_find(t->cvm, a[0], 0, 0, &error);
+	if (from && from->kind > CAP_CONNECT && from->kind != CAP_TYPE)
+		error = -EINVAL_;
+	else if (from && checked && (from->sealed || a[3] & ~(uint64_t)from->perms))
+		error = -EACCES_;
+	else if (from && checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
+		error = -ERANGE_;
+	if (!error)
+		k = cap_new(t->cvm, from->kind, (unsigned)a[3] & CAP_ALL, from->object, from, &error);
+	if (k && k->kind == CAP_MEMORY) {
+		k->base += a[1];
+		k->length = a[2];
+	}
+	lock_give(&g_arena->cap_lock);
+	return k ? cap_handle(k) : error;
+}
+
+long hc_cap_seal(struct thread *t, const uint64_t *a)
+{
+	struct cap *k = NULL;
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *type = cap_find(t->cvm, a[1], CAP_TYPE, CAP_USE, &error);
+	struct cap *from = type ? cap_find(t->cvm, a[0], 0, 0, &error) : NULL;
+	if (from && ((from->kind > CAP_CONNECT && from->kind != CAP_TYPE) || (a[2] && from->sealed)))
+		error = -EINVAL_;
+	else if (from && !a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
+		error = -EPERM_;
+	if (!error)
+		k = cap_new(t->cvm, from->kind, from->perms, from->object, from, &error);
+	if (k)
+		k->sealed = a[2] ? (uint32_t)type->base : 0;
+	lock_give(&g_arena->cap_lock);
+	return k ? cap_handle(k) : error;
+}
+
+long hc_cap_revoke(struct thread *t, const uint64_t *a)
+{
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *k = cap_find(t->cvm, a[0], 0, 0, &error);
+	if (k && !insecure(LAUNCH_INSECURE_NO_REVOKE))
+		cap_kill_below(k);
+	lock_give(&g_arena->cap_lock);
+	return error;
+}
+
+long hc_cap_close(struct thread *t, const uint64_t *a)
+{
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *k = cap_find(t->cvm, a[0], 0, 0, &error);
+	if (!k && error == -EKEYREVOKED_)
+		k = cap_number(t->cvm->index * CAPS_MAX + (uint32_t)(a[0] % CAPS_MAX));
+	if (k) {
+		error = 0;
+		cap_drop(k);
+	}
+	lock_give(&g_arena->cap_lock);
+	return error;
+}
+
+uint32_t cap_state(const struct cap *k, uint32_t seen)
+{
+	const struct object *o = &g_arena->object[k->object];
+	const struct ring *in = &o->stream.ring[1 - k->end], *out = &o->stream.ring[k->end];
+
+	switch (k->kind) {
+	case CAP_MEMORY:
+		return __atomic_load_n(&o->sequence, __ATOMIC_ACQUIRE) != seen ? CAP_READABLE : 0;
+	case CAP_CALL:
+		return __atomic_load_n(&o->export.free, __ATOMIC_ACQUIRE) ? CAP_WRITABLE : 0;
+	case CAP_EXPORT:
+		return __atomic_load_n(&o->notified, __ATOMIC_ACQUIRE) ? CAP_READABLE : 0;
+	case CAP_LISTENER:
+		return __atomic_load_n(&o->listener.count, __ATOMIC_ACQUIRE) ? CAP_READABLE : 0;
+	case CAP_STREAM:
+		return (in->head != in->tail || in->passed || in->ended ? CAP_READABLE : 0) | (in->ended ? CAP_ENDED : 0) |
+		       (out->head - out->tail < CAP_STREAM_RING || out->dead ? CAP_WRITABLE : 0) |
+		       (out->dead && in->ended ? CAP_BROKEN : 0);
+	default:
+		return 0;
+	}
+}
+
+long hc_cap_info(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = cap_get(t, a[0], 0, 0, &error);
+
+	if (!k)
+		return error;
+	const struct object *o = &g_arena->object[k->object];
+	struct cap_info info = { .kind = k->kind, .perms = k->perms, .length = k->length, .sealed = k->sealed != 0,
+				 .state = cap_state(k, 0), .version = o->sequence };
+	uint32_t other = k->kind == CAP_STREAM ? o->stream.holder[1 - k->end] : k->object ? o->root : number_of(k);
+	info.peer = other ? other / CAPS_MAX : ~0u;
+	if (k->kind == CAP_STREAM) {
+		const struct ring *in = &o->stream.ring[1 - k->end], *out = &o->stream.ring[k->end];
+		info.word = o->stream.word;
+		info.readable = in->head - in->tail;
+		info.writable = out->dead ? 0 : CAP_STREAM_RING - (out->head - out->tail);
+	}
+	cap_put(k);
+	return user_out(t->cvm, (struct gaddr){ a[1] }, &info, sizeof info);
+}
+
+/* Watches for an event instead of waiting: the entry's bit is raised at the next change. */
+static void memory_watch(struct cap *k)
+{
+	struct object *o = &g_arena->object[k->object];
+
+	__atomic_store_n(&o->memory.watch[holder_of(k)->index], (uint16_t)(number_of(k) % CAPS_MAX), __ATOMIC_RELAXED);
+	__atomic_store_n(&o->watched, 1, __ATOMIC_SEQ_CST);
+}
+
+long hc_cap_wait(struct thread *t, const uint64_t *a)
+{
+	int64_t timeout = (int64_t)a[2];
+	uint64_t end = clock_ns(1) + (uint64_t)timeout;
+	int error;
+
+	for (;;) {
+		struct cap *k = cap_get(t, a[0], 0, 0, &error);
+		if (k && k->sealed) {
+			cap_put(k);
+			return -EACCES_;
+		}
+		if (!k)
+			return error;
+		struct object *o = &g_arena->object[k->object];
+		bool shared = k->kind == CAP_MEMORY || k->kind == CAP_CALL;
+		uint32_t *word = shared ? &o->sequence : &k->sequence, *waiters = shared ? &o->waiters : &k->waiters;
+		__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
+		uint32_t sequence = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+		if (k->kind == CAP_MEMORY && k->object && !timeout)
+			memory_watch(k);
+		uint32_t state = cap_state(k, (uint32_t)a[3]) & ((uint32_t)a[1] | CAP_BROKEN);
+		if (state && k->kind == CAP_EXPORT)
+			__atomic_store_n(&o->notified, 0, __ATOMIC_SEQ_CST);
+		cap_put(k);
+		long r = state;
+		if (!state) {
+			int64_t left = timeout < 0 ? 0 : (int64_t)(end - clock_ns(1)), ts[2] = { left / 1000000000, left % 1000000000 };
+			r = timeout >= 0 && left <= 0 ? -ETIMEDOUT_ :
+				host_blocking(__NR_futex, word, FUTEX_WAIT, sequence, timeout < 0 ? NULL : ts);
+		}
+		__atomic_sub_fetch(waiters, 1, __ATOMIC_RELEASE);
+		if (state || r == -ETIMEDOUT_ || r == -EINTR_)
+			return r;
+	}
+}
+
+/* The contents of a memory object changed. */
+void cap_changed(uint32_t object)
+{
+	struct object *o = &g_arena->object[object];
+
+	object_raise(o);
+	if (!__atomic_load_n(&o->watched, __ATOMIC_SEQ_CST))
+		return;
+	__atomic_store_n(&o->watched, 0, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < CVMS_MAX; i++) {
+		uint16_t index = __atomic_exchange_n(&o->memory.watch[i], 0, __ATOMIC_SEQ_CST);
+		if (index)
+			cap_raise(i * CAPS_MAX + index);
+	}
+}
+
+long hc_cap_notify(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = cap_get(t, a[0], 0, 0, &error);
+
+	if (!k)
+		return error;
+	struct object *o = &g_arena->object[k->object];
+	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY)) {
+		error = -EBADF_;
+	} else if (!(k->perms & (k->kind == CAP_CALL ? CAP_USE : CAP_STORE))) {
+		error = -EACCES_;
+	} else if (k->kind == CAP_MEMORY && k->object) {
+		cap_changed(k->object);
+	} else if (k->kind == CAP_CALL) {
+		__atomic_store_n(&o->notified, 1, __ATOMIC_SEQ_CST);
+		cap_raise(o->root);
+	}
+	cap_put(k);
+	return error;
+}
+
+long hc_cap_events(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+	uint64_t bits[CAPS_MAX / 64], any = 0;
+
+	if (a[1] && c->doorbell_fd)
+		__atomic_store_n(&c->cap_armed, 1, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < CAPS_MAX / 64; i++) {
+		bits[i] = __atomic_load_n(&c->cap_events[i], __ATOMIC_SEQ_CST);
+		if (bits[i])
+			bits[i] = __atomic_exchange_n(&c->cap_events[i], 0, __ATOMIC_SEQ_CST);
+		any |= bits[i];
+	}
+	if (any)
+		__atomic_store_n(&c->cap_armed, 0, __ATOMIC_SEQ_CST);
+	if (any && user_out(c, (struct gaddr){ a[0] }, bits, sizeof bits))
+		return -EFAULT_;
+	return any != 0;
+}
+
+long hc_cap_doorbell(struct thread *t, const uint64_t *a)
+{
+	struct cvm *c = t->cvm;
+
+	(void)a;
+	lock_take(&g_arena->cap_lock);
+	if (!c->doorbell_fd)
+		c->doorbell_fd = (int32_t)host(__NR_eventfd2, 0, 02004000 /* EFD_CLOEXEC, EFD_NONBLOCK */);
+	long fd = c->doorbell_fd < 0 ? c->doorbell_fd : host(__NR_fcntl, c->doorbell_fd, 1030 /* F_DUPFD_CLOEXEC */, 3);
+	if (c->doorbell_fd < 0)
+		c->doorbell_fd = 0;
+	lock_give(&g_arena->cap_lock);
+	return fd < 0 ? fd : handle_add(c, (int)fd, HANDLE_EVENTFD, LAUNCH_RIGHT_READ);
+}

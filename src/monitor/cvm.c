@@ -8,18 +8,11 @@
 #include <asm/stat.h>
 
 #include "host/syscall.h"
+#include "monitor/caps.h"
 #include "monitor/hostcalls.h"
 #include "monitor/trap.h"
 
 #define START_STACK_SIZE 0x4000ull
-
-static uint64_t now_ns(long clock)
-{
-	int64_t ts[2] = { 0, 0 };
-
-	host(__NR_clock_gettime, clock, ts);
-	return (uint64_t)(ts[0] * 1000000000ll + ts[1]);
-}
 
 static int read_all(int fd, uint64_t addr, uint64_t size)
 {
@@ -99,7 +92,7 @@ int cvm_create(uint32_t index)
 	c->dying = c->exit_signaled = 0;
 	c->events = 0;
 	c->exit_status = 125;
-	c->start_ns = now_ns(1);
+	c->start_ns = clock_ns(1);
 	c->log_tokens = c->config->log_rate;
 	c->log_time = c->start_ns;
 	if (host(__NR_getrandom, c->cookie, sizeof c->cookie, 0) != sizeof c->cookie)
@@ -120,7 +113,7 @@ void cvm_stats_send(struct cvm *c)
 {
 	struct cvm_stats now = c->stats;
 
-	now.wall_ns = now_ns(1) - c->start_ns;
+	now.wall_ns = clock_ns(1) - c->start_ns;
 	now.memory_now = c->memory_now;
 	event_send(CHANNEL_STATS_NOW, c->index, &now, sizeof now);
 }
@@ -143,8 +136,9 @@ void cvm_destroy(struct cvm *c)
 	while (!threads_gone(c))
 		host(__NR_sched_yield);
 	exit.stats = c->stats;
-	exit.stats.wall_ns = now_ns(1) - c->start_ns;
+	exit.stats.wall_ns = clock_ns(1) - c->start_ns;
 	exit.stats.memory_now = c->memory_now;
+	cap_close_all(c);
 	handle_close_all(c);
 	memory_release_all(c);
 	domain_destroy(c);
@@ -171,7 +165,7 @@ long hc_cvm_events(struct thread *t, const uint64_t *a)
 /* Token bucket: one second's worth of bytes. log_lock held. */
 static bool log_admit(struct cvm *c, uint64_t size)
 {
-	uint64_t now = now_ns(1), rate = c->config->log_rate;
+	uint64_t now = clock_ns(1), rate = c->config->log_rate;
 
 	if (insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return true;
@@ -206,7 +200,7 @@ long hc_cvm_info(struct thread *t, const uint64_t *a)
 {
 	struct hc_info info = {
 		.memory_max = t->cvm->config->memory_max, .memory_now = t->cvm->memory_now,
-		.host_memory = g_arena->host_memory, .boottime_ns = now_ns(7), .host_cpus = g_arena->host_cpus,
+		.host_memory = g_arena->host_memory, .boottime_ns = clock_ns(7), .host_cpus = g_arena->host_cpus,
 		.threads_now = t->cvm->threads,
 	};
 

@@ -38,7 +38,7 @@ static long open_below(int dir, const char *path, uint64_t flags, uint64_t mode,
 }
 
 /* "/proc/self/fd" entry of `fd`: reopening through it opens that very object. */
-static long reopen(int fd, uint64_t flags)
+long reopen(int fd, uint64_t flags)
 {
 	char name[12];
 	int at = sizeof name - 1;

@@ -74,6 +74,9 @@ static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
 	for (uint32_t i = 0; i < c->net_rules; i++)
 		if (c->net_rule[i].prefix > (c->net_rule[i].family == 2 ? 32 : 128))
 			return false;
+	for (uint32_t i = 0; i < c->grants; i++)
+		if (!memchr(c->grant[i].name, 0, CAP_NAME_MAX))
+			return false;
 	return true;
 }
 
@@ -218,6 +221,7 @@ static void supervisor_thread(void)
 	t->use = THREAD_USED;
 	g_arena->blocks_used = 1;
 	t->vcpu = vcpu_page(0);
+	t->as = t;
 	t->stack = (uint64_t)t + THREAD_STACK_TOP;
 	t->vcpu->monitor_thread = (uint64_t)t;
 	gs_load(0, t->vcpu);
@@ -234,8 +238,8 @@ static void deliver_signal(struct cvm *c, int32_t signal)
 	lock_take(&g_arena->thread_lock);
 	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 		struct thread *t = thread_block(i);
-		if (t->use == THREAD_USED && t->cvm == c && t->start.upcall_entry) {
-			thread_kick(t);
+		if (t->use == THREAD_USED && t->home == c && t->start.upcall_entry) {
+			context_kick(t);
 			break;
 		}
 	}
@@ -316,13 +320,15 @@ static uint32_t reap(void)
 	return alive;
 }
 
+#define DEADLINE_TICK_MS 2
+
 static void supervise(void)
 {
 	while (reap() || (g_arena->launch.flags & LAUNCH_STAY && g_arena->launch.event_channel >= 0)) {
 		struct pollfd fds[2] = { { .fd = g_arena->wake_fd, .events = POLLIN },
 					 { .fd = g_arena->launch.event_channel, .events = POLLIN } };
 		uint64_t count;
-		host(__NR_poll, fds, 2, -1);
+		host(__NR_poll, fds, 2, call_deadlines() ? DEADLINE_TICK_MS : -1);
 		if (fds[0].revents)
 			host(__NR_read, g_arena->wake_fd, &count, sizeof count);
 		if (fds[1].revents && !serve_command()) {
@@ -356,6 +362,9 @@ _Noreturn void monitor_main(const uint64_t *stack)
 	read_launch(stack[0] == 2 ? parse_number((const char *)stack[2]) : -1);
 	prepare_process(auxv_value(stack, AT_SYSINFO_EHDR));
 	supervisor_thread();
+	r = caps_init();
+	if (r)
+		fail("cannot make the CP_Files of the description", r);
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
 		struct message why;
 		r = g_arena->launch.cvm[i].flags & LAUNCH_CVM_DEFERRED ? 0 : start_cvm(i, &why);

@@ -6,6 +6,7 @@
 #include <linux/mman.h>
 
 #include "host/syscall.h"
+#include "monitor/caps.h"
 #include "monitor/hostcalls.h"
 
 #define PROT_RW (PROT_READ | PROT_WRITE)
@@ -75,7 +76,7 @@ static int count_pages(struct cvm *c, uint64_t addr, uint64_t size, bool counted
 }
 
 /* A range that mem_* may change: pages of the slot above the libOS's text and data. */
-static int check_range(const struct cvm *c, uint64_t addr, uint64_t size)
+int memory_check(const struct cvm *c, uint64_t addr, uint64_t size)
 {
 	if ((addr | size) & (CVM_PAGE_SIZE - 1) || !size)
 		return -EINVAL_;
@@ -102,7 +103,7 @@ static int map_fixed(uint64_t addr, uint64_t size, int prot, uint32_t flags, int
 	return r < 0 && r > -4096 ? (int)r : 0;
 }
 
-static int reserve_again(struct cvm *c, uint64_t addr, uint64_t size)
+int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
 {
 	exec_ranges_remove(c, addr, size);
 	int r = map_fixed(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -141,7 +142,7 @@ long hc_mem_commit(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint32_t flags = MAP_ANONYMOUS | MAP_NORESERVE | (a[3] & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE);
-	int r = check_range(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1]);
 
 	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
 		return r;
@@ -153,7 +154,7 @@ long hc_mem_commit(struct thread *t, const uint64_t *a)
 		if (!r)
 			r = memory_assign(c, a[0], a[1], (int)a[2]);
 		if (r)
-			reserve_again(c, a[0], a[1]);
+			memory_unmap(c, a[0], a[1]);
 	}
 	lock_give(&c->mem_lock);
 	return r;
@@ -172,12 +173,13 @@ long hc_mem_low_window(struct thread *t, const uint64_t *a)
 long hc_mem_release(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	int r = check_range(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1]);
 
 	if (r)
 		return r;
 	lock_take(&c->mem_lock);
-	r = reserve_again(c, a[0], a[1]);
+	cap_mapped(c, a[0], a[1], true);
+	r = memory_unmap(c, a[0], a[1]);
 	lock_give(&c->mem_lock);
 	return r;
 }
@@ -186,7 +188,7 @@ long hc_mem_protect(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint64_t pages = a[1] / CVM_PAGE_SIZE;
-	int r = check_range(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1]);
 
 	if (r || (r = check_prot(a[2])))
 		return r;
@@ -208,11 +210,26 @@ static bool mapping_allowed(const struct handle *h, uint64_t prot, bool shared)
 	return h->rights & LAUNCH_RIGHT_READ && (!shared || !(prot & PROT_WRITE) || h->rights & LAUNCH_RIGHT_WRITE);
 }
 
+int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset)
+{
+	int r = count_pages(c, addr, size, flags == MAP_PRIVATE && prot & PROT_WRITE);
+
+	if (r)
+		return r;
+	exec_ranges_remove(c, addr, size);
+	r = map_fixed(addr, size, (int)prot, flags | MAP_NORESERVE, fd, offset);
+	if (!r)
+		r = memory_assign(c, addr, size, (int)prot);
+	if (r)
+		memory_unmap(c, addr, size);
+	return r;
+}
+
 long hc_mem_map_file(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	bool shared = a[3] & HC_MEM_SHARED;
-	int r = check_range(c, a[0], a[1]), error;
+	int r = memory_check(c, a[0], a[1]), error;
 
 	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
 		return r;
@@ -221,18 +238,8 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 		return error;
 	lock_take(&c->mem_lock);
 	r = mapping_allowed(h, a[2], shared) ? 0 : -EACCES_;
-	if (!r && !shared && a[2] & PROT_WRITE)
-		r = count_pages(c, a[0], a[1], true);
-	else if (!r)
-		count_pages(c, a[0], a[1], false);
-	if (!r) {
-		exec_ranges_remove(c, a[0], a[1]);
-		r = map_fixed(a[0], a[1], (int)a[2], (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE, h->fd, a[5]);
-		if (!r)
-			r = memory_assign(c, a[0], a[1], (int)a[2]);
-		if (r)
-			reserve_again(c, a[0], a[1]);
-	}
+	if (!r)
+		r = memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
 	lock_give(&c->mem_lock);
 	handle_put(c, h);
 	return r;
@@ -241,7 +248,7 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 long hc_mem_advise(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	int r = check_range(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1]);
 
 	if (r)
 		return r;
@@ -271,30 +278,30 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint64_t from = a[0], old_size = a[1], to = a[2], new_size = a[3], kept = MIN(old_size, new_size);
-	int r = check_range(c, from, old_size);
+	int r = memory_check(c, from, old_size);
 
-	if (r || (r = check_range(c, to, new_size)))
+	if (r || (r = memory_check(c, to, new_size)))
 		return r;
 	if (from < to + new_size && to < from + old_size)
 		return -EINVAL_;
 	lock_take(&c->mem_lock);
 	uint64_t pages = old_size / CVM_PAGE_SIZE;
-	if (exec_ranges_has(c, from, old_size) || pages_count(c->mapped, page_of(c, from), pages) != pages)
+	if (exec_ranges_has(c, from, old_size) || cap_mapped(c, from, old_size, false) || pages_count(c->mapped, page_of(c, from), pages) != pages)
 		r = -EINVAL_;
 	if (!r)
-		r = reserve_again(c, to, new_size);
+		r = memory_unmap(c, to, new_size);
 	if (!r && new_size > old_size)
 		r = count_pages(c, to + kept, new_size - kept, true);
 	if (!r) {
 		long moved = host5(__NR_mremap, (long)from, (long)old_size, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
 		if (moved < 0 && moved > -4096) {
 			r = (int)moved;
-			reserve_again(c, to, new_size);
+			memory_unmap(c, to, new_size);
 		} else {
 			move_pages(c, from, to, kept);
 			if (new_size > old_size)
 				pages_mark(c->mapped, page_of(c, to + kept), (new_size - kept) / CVM_PAGE_SIZE, true);
-			r = reserve_again(c, from, old_size);
+			r = memory_unmap(c, from, old_size);
 		}
 	}
 	lock_give(&c->mem_lock);
@@ -303,7 +310,7 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 
 long hc_mem_sync(struct thread *t, const uint64_t *a)
 {
-	int r = check_range(t->cvm, a[0], a[1]);
+	int r = memory_check(t->cvm, a[0], a[1]);
 
 	return r ? r : host(__NR_msync, a[0], a[1], a[2]);
 }

@@ -8,6 +8,7 @@
 #ifndef MONITOR_H
 #define MONITOR_H
 
+#include "abi/capability.h"
 #include "abi/channel.h"
 #include "abi/code_image.h"
 #include "abi/hostcall.h"
@@ -23,6 +24,9 @@
 #define EXEC_RANGES_MAX 4096u
 #define CODE_IMAGES_MAX 4096u
 #define CODE_SIZE_MAX (512ull << 20)
+#define OBJECTS_MAX 2048u  /* CP_Files, exports, listeners */
+#define STREAMS_MAX 16384u /* connections, numbered behind them */
+#define OBJECT_BYTES_MAX (1ull << 32)
 #define SLOT_PAGES (SLOT_SIZE / CVM_PAGE_SIZE)
 #define CVM_PAGES (SLOT_PAGES + SLOT_LOW_END / CVM_PAGE_SIZE) /* the slot's, then the low window's */
 
@@ -31,7 +35,8 @@ enum {
 	EPERM_ = 1, ENOENT_ = 2, EINTR_ = 4, EBADF_ = 9, EAGAIN_ = 11, ENOMEM_ = 12, EACCES_ = 13, EFAULT_ = 14, EBUSY_ = 16,
 	EEXIST_ = 17, EXDEV_ = 18, ENODEV_ = 19, ENOTDIR_ = 20, EISDIR_ = 21, EINVAL_ = 22, EMFILE_ = 24, ENOTTY_ = 25,
 	EROFS_ = 30, ENAMETOOLONG_ = 36, ENOSYS_ = 38, ELOOP_ = 40, EPROTO_ = 71, EOPNOTSUPP_ = 95, EAFNOSUPPORT_ = 97,
-	ETIMEDOUT_ = 110, ENXIO_ = 6,
+	ETIMEDOUT_ = 110, ENXIO_ = 6, ENOSPC_ = 28, EPIPE_ = 32, ERANGE_ = 34, ECONNRESET_ = 104, ESHUTDOWN_ = 108,
+	ECANCELED_ = 125, EKEYREVOKED_ = 128, EOWNERDEAD_ = 130,
 };
 
 /* A futex mutex in key-0 memory: 0 free, 1 held, 2 held with waiters. Holders never exit or enter a cVM. */
@@ -48,6 +53,19 @@ struct gaddr {
 
 enum thread_use { THREAD_FREE = 0, THREAD_USED = 1, THREAD_LEAVING = 2 };
 
+enum thread_where { THREAD_HERE = 0, THREAD_AWAY, THREAD_PARKED, THREAD_RETURNED, THREAD_GONE }; /* call.c */
+
+/* What a thread left behind when it called into another cVM. */
+struct call_frame {
+	struct thread *who; /* the context it left */
+	uint64_t user_sp, fs_base;
+	uint64_t message;  /* struct call_message * in the caller's slot, or 0 */
+	uint64_t deadline; /* CLOCK_MONOTONIC ns, or 0 */
+	uint32_t object, bit; /* the export, and the serving thread's place in it */
+	uint32_t mxcsr;
+	uint16_t x87_control;
+};
+
 struct thread {
 	/* known to gate.S by offset */
 	uint32_t state;	 /* THREAD_IN_CVM or THREAD_IN_MONITOR; written by the thread itself */
@@ -56,8 +74,11 @@ struct thread {
 	uint64_t user_sp;
 	struct vcpu_page *vcpu;
 	uint64_t cookie[2];
+	uint64_t words[CALL_WORDS + 1]; /* for call_leave: words, status */
+	uint32_t by_words; /* the hostcall ends by call_leave */
 
-	struct cvm *cvm;
+	struct cvm *cvm;  /* where it executes now */
+	struct cvm *home; /* whose thread it is */
 	uint32_t id;	 /* index of block and vCPU page */
 	uint32_t use;	 /* enum thread_use; g_arena->thread_lock */
 	uint32_t tid;	 /* host thread; the kernel clears it at exit (CLONE_CHILD_CLEARTID) */
@@ -66,10 +87,26 @@ struct thread {
 	bool kick_deferred;	/* a kick came meanwhile */
 	bool trap_pop;		/* trap.rip is still on the cVM's stack */
 	struct hc_thread start;
+	/* calls between cVMs: call.c */
+	struct thread *as;	 /* the context it executes in */
+	struct thread *executor; /* who executes in this one's, if not itself */
+	uint32_t where;		 /* enum thread_where; atomic */
+	uint32_t wake;		 /* futex of call_serve */
+	uint32_t missed;	 /* was kicked while it was away */
+	uint32_t expired;	 /* looks of the supervisor since the deadline */
+	uint64_t deadline;	 /* the earliest in frames[], or 0; atomic */
+	uint64_t fs_base;	 /* while it serves */
+	bool leaving;		 /* its program thread ended while it was lent */
+	uint32_t depth, passed;
+	struct call_frame frames[CALL_DEPTH_MAX];
+	uint32_t pass[CAP_PASS_MAX]; /* numbers of capabilities that came and were not fetched */
 	struct upcall_frame trap; /* filled by the handler, delivered by trap_deliver */
 	uint64_t hostcalls, trapped, faults;
+	_Alignas(64) uint8_t vectors[2752]; /* XSAVE area of a callee that outlives its deadline */
 };
 
+_Static_assert(offsetof(struct thread, words) == THREAD_WORDS, "gate.S");
+_Static_assert(offsetof(struct thread, by_words) == THREAD_BY_WORDS, "gate.S");
 _Static_assert(offsetof(struct thread, state) == THREAD_STATE, "gate.S");
 _Static_assert(offsetof(struct thread, kick) == THREAD_KICK, "gate.S");
 _Static_assert(offsetof(struct thread, stack) == THREAD_STACK, "gate.S");
@@ -140,6 +177,12 @@ struct cvm {
 	uint32_t handle_end;  /* entries from here on were never used */
 	struct handle handle[HANDLES_MAX];
 
+	uint32_t caps, cap_hint, objects, streams; /* held, next to try; paid for; cap_lock */
+	uint32_t cap_maps;	/* mappings that end with their capability; mem_lock */
+	uint32_t cap_armed;	/* atomic: the next event rings the doorbell */
+	int32_t doorbell_fd;	/* eventfd, made at the first use and kept: a late ring must not hit another file */
+	uint64_t cap_events[CAPS_MAX / 64]; /* atomic bits */
+
 	struct lock code_lock; /* the code channel */
 	struct lock log_lock;
 	uint64_t log_tokens, log_time;
@@ -171,6 +214,13 @@ struct arena {
 	uint64_t host_memory;
 	uint64_t vdso;
 	struct cvm *low_owner; /* of the low window, or NULL; atomic */
+	struct lock cap_lock;
+	uint32_t cap_types;	/* sealing types given out */
+	uint32_t deadlines;	/* atomic: some call has a deadline */
+	int32_t rings_fd;	/* memfd of all rings */
+	uint64_t rings;
+	struct object *object;	/* [OBJECTS_MAX + STREAMS_MAX] */
+	struct cap *cap;	/* [CVMS_MAX * CAPS_MAX] */
 	uint32_t code_images;
 	struct code_image code[CODE_IMAGES_MAX];
 	struct cvm cvm[CVMS_MAX];
@@ -198,6 +248,7 @@ struct cvm *arena_cvm(uint32_t index); /* prepared for cvm_create */
 struct thread *thread_block(uint32_t id);
 struct vcpu_page *vcpu_page(uint32_t id);
 uint64_t slot_base(uint32_t index);
+uint64_t object_address(uint32_t object); /* window of OBJECT_BYTES_MAX for a CP_File */
 
 /* user.c: access to cVM memory. 0 or -EFAULT; outputs of user_in undefined on failure. */
 nodiscard bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size);
@@ -230,6 +281,11 @@ void memory_uncount(struct cvm *c, uint64_t bytes);
 int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot); /* give pages their key and protection */
 bool memory_changeable(const struct cvm *c, uint64_t addr, uint64_t size); /* above the libOS's own, or low window */
 void memory_release_all(struct cvm *c);
+int memory_check(const struct cvm *c, uint64_t addr, uint64_t size); /* pages that mem_* may change, or negative errno */
+/* With mem_lock held: a shared or private mapping of a file, and inaccessible again. */
+int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset);
+int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size);
+long reopen(int fd, uint64_t flags); /* hc_file.c: another descriptor of the very same file */
 void exec_ranges_remove(struct cvm *c, uint64_t addr, uint64_t size);
 nodiscard int exec_ranges_add(struct cvm *c, uint64_t addr, uint64_t size);
 bool exec_ranges_has(const struct cvm *c, uint64_t addr, uint64_t size);
@@ -243,7 +299,16 @@ nodiscard long thread_create(struct cvm *c, const struct hc_thread *start, bool 
 _Noreturn void thread_leave(struct thread *t);
 _Noreturn void thread_main(struct thread *t);
 void thread_kick(struct thread *t);
+void context_kick(struct thread *t);
+uint64_t clock_ns(long clock);
 void cvm_end(struct cvm *c, int status, bool signaled); /* the first call wins; returns */
+
+/* caps.c, call.c */
+int caps_init(void);
+_Noreturn void call_abort(struct thread *t); /* depth > 0: the context's cVM or thread ends; back to the caller */
+void call_expired(struct thread *t);
+bool call_deadlines(void);
+#define DEADLINE_GRACE 50 /* looks of the supervisor by which an upcall in progress may delay the end of an expired call */
 
 /* cvm.c */
 nodiscard int cvm_create(uint32_t index);

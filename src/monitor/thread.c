@@ -69,11 +69,13 @@ long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 	if (c->threads < max && !c->dying)
 		t = block_take();
 	if (t) {
-		t->cvm = c;
+		t->cvm = t->home = c;
+		t->as = t;
 		t->state = THREAD_IN_MONITOR;
 		t->start = *start;
 		t->first = first;
-		memcpy(t->cookie, c->cookie, sizeof t->cookie);
+		/* The filter is inherited from the creating host thread, which may be another cVM's (call.c). */
+		memcpy(t->cookie, first ? c->cookie : current_thread()->cookie, sizeof t->cookie);
 		vcpu_fill(t);
 		/* Not ~0: the kernel must find it non-zero before it knows the real one; nobody kicks tid 0 or 1. */
 		t->tid = 1;
@@ -111,7 +113,7 @@ _Noreturn void thread_main(struct thread *t)
 	cvm_enter(t, t->start.entry, t->start.stack, t->start.libos_thread);
 }
 
-static uint64_t clock_ns(long clock)
+uint64_t clock_ns(long clock)
 {
 	int64_t ts[2] = { 0, 0 };
 
@@ -119,21 +121,32 @@ static uint64_t clock_ns(long clock)
 	return (uint64_t)(ts[0] * 1000000000ll + ts[1]);
 }
 
+/* thread_lock held. */
+static void one_less(struct cvm *c)
+{
+	uint64_t one = 1;
+
+	if (--c->threads == 0)
+		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
+}
+
 _Noreturn void thread_leave(struct thread *t)
 {
-	struct cvm *c = t->cvm;
-	uint64_t cpu = clock_ns(3 /* CLOCK_THREAD_CPUTIME_ID */), one = 1;
+	struct cvm *c = t->home;
+	uint64_t cpu = clock_ns(3 /* CLOCK_THREAD_CPUTIME_ID */);
 
+	if (t->depth)
+		call_abort(t);
 	lock_take(&g_arena->thread_lock);
-	c->stats.cpu_ns += cpu;
-	c->stats.hostcalls += t->hostcalls;
-	c->stats.trapped_syscalls += t->trapped;
-	c->stats.faults += t->faults;
 	t->use = THREAD_LEAVING;
-	bool last = --c->threads == 0;
+	if (t->where != THREAD_GONE) { /* else cvm_end took it off the account, which may be another's now */
+		c->stats.cpu_ns += cpu;
+		c->stats.hostcalls += t->hostcalls;
+		c->stats.trapped_syscalls += t->trapped;
+		c->stats.faults += t->faults;
+		one_less(c);
+	}
 	lock_give(&g_arena->thread_lock);
-	if (last)
-		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
 	for (;;)
 		host(__NR_exit, 0);
 }
@@ -156,7 +169,14 @@ void cvm_end(struct cvm *c, int status, bool signaled)
 	}
 	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 		struct thread *t = thread_block(i);
-		if (t->use == THREAD_USED && t->cvm == c && t != current_thread())
+		uint32_t away = THREAD_AWAY;
+		if (t->use != THREAD_USED)
+			continue;
+		bool gone = t->home == c && __atomic_compare_exchange_n(&t->where, &away, THREAD_GONE, false,
+									__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		if (gone) /* what it called goes on without a caller */
+			one_less(c);
+		if ((t->cvm == c || (t->home == c && !gone)) && t != current_thread())
 			thread_kick(t);
 	}
 	lock_give(&g_arena->thread_lock);
@@ -177,9 +197,9 @@ long hc_thread_setup(struct thread *t, const uint64_t *a)
 
 	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
 		return -EFAULT_;
-	t->start = start;
-	t->vcpu->libos_thread = start.libos_thread;
-	t->vcpu->syscall_entry = start.syscall_entry;
+	t->as->start = start;
+	t->vcpu->libos_thread = t->as->vcpu->libos_thread = start.libos_thread;
+	t->vcpu->syscall_entry = t->as->vcpu->syscall_entry = start.syscall_entry;
 	return 0;
 }
 
@@ -192,6 +212,18 @@ long hc_thread_exit(struct thread *t, const uint64_t *a)
 	thread_leave(t);
 }
 
+/* The thread that a cVM knows by this context: itself, and whoever executes in its place. */
+void context_kick(struct thread *t)
+{
+	struct thread *executor = __atomic_load_n(&t->executor, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&t->where, __ATOMIC_SEQ_CST) == THREAD_AWAY)
+		__atomic_store_n(&t->missed, 1, __ATOMIC_SEQ_CST);
+	if (executor)
+		thread_kick(executor);
+	thread_kick(t);
+}
+
 long hc_thread_kick(struct thread *t, const uint64_t *a)
 {
 	long r = -EINVAL_;
@@ -200,8 +232,8 @@ long hc_thread_kick(struct thread *t, const uint64_t *a)
 		return r;
 	struct thread *target = thread_block((uint32_t)a[0]);
 	lock_take(&g_arena->thread_lock);
-	if (target->use == THREAD_USED && target->cvm == t->cvm) {
-		thread_kick(target);
+	if (target->use == THREAD_USED && target->home == t->cvm) {
+		context_kick(target);
 		r = 0;
 	}
 	lock_give(&g_arena->thread_lock);
@@ -211,9 +243,9 @@ long hc_thread_kick(struct thread *t, const uint64_t *a)
 long hc_thread_upcall_done(struct thread *t, const uint64_t *a)
 {
 	(void)a;
-	t->upcall_active = false;
-	if (t->kick_deferred) {
-		t->kick_deferred = false;
+	t->as->upcall_active = false;
+	if (t->as->kick_deferred) {
+		t->as->kick_deferred = false;
 		t->kick = 1;
 	}
 	return 0;

@@ -29,14 +29,13 @@ struct kernel_sigaction {
 
 extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_move_result[], gate_tail_end[];
 extern char cvm_enter_label[] __asm__("cvm_enter"), enter_tail[], enter_tail_end[];
+extern char call_leave_label[] __asm__("call_leave"), call_tail[], call_tail_end[];
 extern char interruptible_begin[], interruptible_end[], interruptible_exit[];
 extern char copy_fault_begin[], copy_fault_end[], copy_fault_exit[], user_copy_label[] __asm__("user_copy");
 void signal_entry(void);
 void signal_restorer(void);
 void trap_entry(void);
 void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t);
-_Noreturn void trap_deliver(struct thread *t);
-void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame);
 
 static inline bool between(uint64_t rip, const char *from, const char *to)
 {
@@ -52,6 +51,8 @@ static void trap_in_monitor(int sig, siginfo_t *info, struct sigcontext *sc, str
 			sc->rip = (uint64_t)interruptible_exit;
 		else if (between(sc->rip, gate_leave, gate_tail))
 			sc->rip = (uint64_t)gate_leave;
+		else if (between(sc->rip, call_leave_label, call_tail))
+			sc->rip = (uint64_t)call_leave_label;
 		return;
 	}
 	if ((sig == SIGSEGV || sig == SIGBUS) && between(sc->rip, copy_fault_begin, copy_fault_end)) {
@@ -89,6 +90,10 @@ static void leave_gate_window(struct thread *t)
 			f->rdi = f->rcx;
 		f->rip = f->r9;
 		f->rbx = f->rbp = f->r12 = f->r13 = f->r14 = f->r15 = 0;
+	}
+	if (between(f->rip, call_tail, call_tail_end)) {
+		f->rdi = f->rax = 0;
+		t->trap_pop = true;
 	}
 	if (f->rip == (uint64_t)gate_enter || t->trap_pop)
 		f->rcx = f->rdx = 0;
@@ -128,8 +133,8 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 			trap_in_monitor(sig, info, sc, t);
 			return;
 		}
-		if (t->upcall_active) {
-			t->kick_deferred = true;
+		if (t->as->upcall_active) {
+			t->as->kick_deferred = true;
 			return;
 		}
 		/* A new thread about to enter: registers are cvm_enter's arguments. */
@@ -139,8 +144,8 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 		t->trap.rdi = sc->rcx;
 		t->trap_pop = false;
 	} else {
-		if (sig == KICK_SIGNAL && t->upcall_active && !t->cvm->dying) {
-			t->kick_deferred = true;
+		if (sig == KICK_SIGNAL && t->as->upcall_active && !t->cvm->dying && t->expired < DEADLINE_GRACE) {
+			t->as->kick_deferred = true;
 			return;
 		}
 		save_context(&t->trap, sc);
@@ -181,6 +186,8 @@ void trap_deliver(struct thread *t)
 
 	if (__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE))
 		thread_leave(t);
+	if (unlikely(t->expired && t->depth))
+		call_expired(t);
 	if (t->trap_pop) {
 		if (user_in(c, &f->rip, (struct gaddr){ f->rsp }, 8))
 			trap_fatal(t, "stack of a hostcall is gone");
@@ -188,22 +195,21 @@ void trap_deliver(struct thread *t)
 	}
 	t->trapped += f->trap == HC_TRAP_SYSCALL;
 	t->faults += f->trap == HC_TRAP_FAULT;
-	if (t->upcall_active)
+	if (t->as->upcall_active)
 		trap_fatal(t, "fault inside an upcall");
-	t->upcall_active = true;
-	if (user_out(c, (struct gaddr){ t->start.upcall_frame }, f, sizeof *f))
+	t->as->upcall_active = true;
+	if (user_out(c, (struct gaddr){ t->as->start.upcall_frame }, f, sizeof *f))
 		trap_fatal(t, "no upcall frame");
-	cvm_enter(t, t->start.upcall_entry, t->start.upcall_stack, t->start.upcall_frame);
+	cvm_enter(t, t->as->start.upcall_entry, t->as->start.upcall_stack, t->as->start.upcall_frame);
 }
 
-/* gate.S found a kick on the way out of a hostcall. Returns to leave without an upcall. */
 void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame)
 {
 	t->kick = 0;
 	if (__atomic_load_n(&t->cvm->dying, __ATOMIC_ACQUIRE))
 		thread_leave(t);
-	if (t->upcall_active) {
-		t->kick_deferred = true;
+	if (t->as->upcall_active && t->expired < DEADLINE_GRACE) {
+		t->as->kick_deferred = true;
 		return;
 	}
 	t->trap = *frame;

@@ -15,9 +15,9 @@
 #define PKRU_ACCESS_DISABLE 1u
 #define PKRU_WRITE_DISABLE 2u
 
-extern uint8_t gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], enter_tail_end[];
+extern uint8_t gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], call_wrpkru[];
 extern uint8_t gate_check_in[], gate_check_in_end[], gate_check_out[], gate_check_out_end[];
-extern uint8_t enter_check[], enter_check_end[], xrstor_insn[], xrstor_gate[], xrstor_check[], xrstor_check_end[];
+extern uint8_t enter_check[], enter_check_end[], call_check[], call_check_end[], xrstor_insn[], xrstor_gate[], xrstor_check[], xrstor_check_end[];
 
 static int32_t g_public_key;
 static uint32_t g_pkru_offset; /* of PKRU in a standard-format XSAVE area; 0 without keys */
@@ -40,11 +40,13 @@ static int patch_gates(uint32_t flags)
 		fill_nops(gate_wrpkru_in, gate_wrpkru_in + 3);
 		fill_nops(gate_wrpkru_out, gate_wrpkru_out + 3);
 		fill_nops(enter_wrpkru, enter_wrpkru + 3);
+		fill_nops(call_wrpkru, call_wrpkru + 3);
 	}
 	if (flags & LAUNCH_INSECURE_NO_GATE_CHECK) {
 		fill_nops(gate_check_in, gate_check_in_end);
 		fill_nops(gate_check_out, gate_check_out_end);
 		fill_nops(enter_check, enter_check_end);
+		fill_nops(call_check, call_check_end);
 		fill_nops(xrstor_gate, xrstor_insn);
 		fill_nops(xrstor_check, xrstor_check_end);
 	}
@@ -65,6 +67,11 @@ int domain_init(uint32_t flags, const char **why)
 	if (flags & (LAUNCH_INSECURE_NO_PKEYS | LAUNCH_INSECURE_NO_GATE_CHECK) && patch_gates(flags)) {
 		*why = "cannot patch the gates for the insecure options: is the monitor's text locked?";
 		return -EACCES_;
+	}
+	__cpuid_count(0xd, 1, a, b, c, d);
+	if (!(a & 4)) {
+		*why = "this CPU has no XGETBV with ECX=1, which the gates between cVMs need: use a newer one";
+		return -ENODEV_;
 	}
 	__cpuid_count(0xd, 0, a, b, c, d);
 	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
@@ -143,5 +150,5 @@ bool domain_owns_instruction(uint64_t addr)
 	uint64_t gs = (uint64_t)gs_load;
 
 	return addr == (uint64_t)gate_wrpkru_in || addr == (uint64_t)gate_wrpkru_out || addr == (uint64_t)enter_wrpkru ||
-	       addr == (uint64_t)xrstor_insn || (addr >= gs && addr < gs + FORBIDDEN_LENGTH);
+	       addr == (uint64_t)call_wrpkru || addr == (uint64_t)xrstor_insn || (addr >= gs && addr < gs + FORBIDDEN_LENGTH);
 }

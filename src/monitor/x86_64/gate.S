@@ -55,7 +55,10 @@ gate_commit:
 	mov %r11, %rsi
 	mov %rsp, %rdx
 	call hostcall_dispatch
-	jmp gate_leave
+	mov %gs:VCPU_MONITOR_THREAD, %rdi
+	cmpl $0, THREAD_BY_WORDS(%rdi)
+	je gate_leave
+	jmp call_leave
 2:	andl $~FLAGS_UNSAFE, (%rsp)
 	popfq
 	pushfq
@@ -176,6 +179,82 @@ enter_check_end:
 	jmp *%r9
 enter_tail_end:
 	.globl enter_tail_saved
+
+/*
+ * call_leave: into a cVM behind its `call` of the gate with a call or an answer (monitor/call.c); never returns.
+ * In: THREAD_WORDS of the thread. Out: words in r12 r13 r8-r11, status in rbx, all else zero.
+ */
+	.globl call_leave, call_tail, call_tail_end
+	.type call_leave, @function
+call_leave:
+	mov %gs:VCPU_MONITOR_THREAD, %rdi
+	cmpl $0, THREAD_KICK(%rdi)
+	jne 1f
+	movl $0, THREAD_BY_WORDS(%rdi)
+	mov THREAD_WORDS(%rdi), %r12
+	mov THREAD_WORDS + 8(%rdi), %r13
+	mov THREAD_WORDS + 16(%rdi), %r8
+	mov THREAD_WORDS + 24(%rdi), %r9
+	mov THREAD_WORDS + 32(%rdi), %r10
+	mov THREAD_WORDS + 40(%rdi), %r11
+	mov THREAD_WORDS + 48(%rdi), %rbx
+	xor %esi, %esi
+	xor %ebp, %ebp
+	xor %r14d, %r14d
+	xor %r15d, %r15d
+	xor %ecx, %ecx
+	xor %edx, %edx
+	mov THREAD_USER_SP(%rdi), %rsp
+	movl $THREAD_IN_CVM, THREAD_STATE(%rdi)
+call_tail:
+	xor %edi, %edi
+	mov %gs:VCPU_PKRU, %eax
+	.globl call_wrpkru, call_check
+call_wrpkru:
+	wrpkru
+call_check:
+	cmp %gs:VCPU_PKRU, %eax
+	jne gate_trap
+	.globl call_check_end
+call_check_end:
+	xor %eax, %eax
+	ret
+call_tail_end:
+1:	mov THREAD_STACK(%rdi), %rsp
+	call call_leave_kicked
+	jmp call_leave
+
+/*
+ * call_clean: no register of one cVM reaches another. Vector state zero, default modes; x87 and AVX-512 state only if
+ * it is in use (XINUSE), as it hardly ever is. Clobbers eax, ecx, edx.
+ */
+	.globl call_clean
+call_clean:
+	vzeroall
+	ldmxcsr mxcsr_default(%rip)
+	mov $1, %ecx
+	xgetbv
+	test $1, %al
+	jz 1f
+	fninit
+	.rept 8
+	fldz
+	.endr
+	fninit
+1:	test $0xe0, %al
+	jz 2f
+	.irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	vpxord %zmm\n, %zmm\n, %zmm\n
+	.endr
+	.irp n, 0, 1, 2, 3, 4, 5, 6, 7
+	kxorw %k\n, %k\n, %k\n
+	.endr
+2:	ret
+	.section .rodata
+	.balign 4
+mxcsr_default:
+	.long 0x1f80
+	.text
 
 /*
  * gs_load: GS base = rsi. Jumped to by a cVM it would move its own GS base, so the next instruction touches key-0

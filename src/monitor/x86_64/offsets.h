@@ -4,9 +4,9 @@
  * A thread block is 64 KiB, aligned to its size, in key-0 memory: any address on one of its two stacks, masked, is the
  * struct thread. That is how a signal handler finds its thread without trusting GS.
  *
- *	0x0000  struct thread (one page)
- *	0x1000  guard
- *	0x2000  alternate signal stack, top at 0x9000
+ *	0x0000  struct thread (two pages)
+ *	0x2000  guard
+ *	0x3000  alternate signal stack, top at 0x9000
  *	0x9000  guard
  *	0xa000  monitor stack, top at 0x10000
  */
@@ -20,15 +20,17 @@
 #define THREAD_VCPU 24
 #define THREAD_COOKIE0 32
 #define THREAD_COOKIE1 40
+#define THREAD_WORDS 48
+#define THREAD_BY_WORDS 104
 
 #define THREAD_IN_CVM 0
 #define THREAD_IN_MONITOR 1
 
 #define THREAD_BLOCK_SIZE 0x10000
 #define THREAD_BLOCK_MASK (~(THREAD_BLOCK_SIZE - 1))
-#define THREAD_GUARD_LOW 0x1000
-#define THREAD_ALTSTACK 0x2000
-#define THREAD_ALTSTACK_SIZE 0x7000
+#define THREAD_GUARD_LOW 0x2000
+#define THREAD_ALTSTACK 0x3000
+#define THREAD_ALTSTACK_SIZE 0x6000
 #define THREAD_GUARD_HIGH 0x9000
 #define THREAD_STACK_TOP 0x10000
 

@@ -1,0 +1,495 @@
+/*
+ * CP_Call: a call moves the caller's host thread into the callee, as in LRPC (Bershad et al., SOSP'89). A *context* is what a
+ * thread is inside its cVM: stack, FS base, upcall frame, number. A thread of the callee that serves lends its context
+ * and sleeps; the caller's thread runs with it and leaves its own behind in a call_frame. struct thread is both: the host
+ * thread, and by `home`, `start`, `where` the context it was made with; `as` is the context it runs with now.
+ *
+ *	where: HERE    somebody executes in it (its own thread, or `executor`)
+ *	       AWAY    its executor has called out of it
+ *	       PARKED  lent, waiting for a call
+ *	       GONE    its cVM ended while it was AWAY: nobody will return into it
+ *
+ * A thread leaves a context only HERE -> AWAY and comes back only AWAY -> HERE; cvm_end turns AWAY into GONE. Both by
+ * compare-and-swap, so exactly one of them happens. Seen from there, a return whose caller is gone goes on to the caller's
+ * caller, and a thread with no caller left ends.
+ */
+#include <linux/futex.h>
+
+#include "host/syscall.h"
+#include "monitor/caps.h"
+#include "monitor/hostcalls.h"
+#include "monitor/trap.h"
+
+#define WAKE_LOOK 1u	  /* the export is closed, or the thread is to end */
+#define WAKE_RESUME 2u /* go on with what the caller's thread executed until its deadline */
+#define MXCSR_DEFAULT 0x1f80u
+
+void call_clean(void);
+_Noreturn void call_leave(void);
+void call_leave_kicked(struct thread *t);
+
+static bool where_change(struct thread *context, uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(&context->where, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* From now on the thread is in `context`: its cVM, its identity, its rights behind the next gate. To be followed by
+ * something that orders it before a look at `dying`: cvm_end sets that and then looks who is where. */
+static void become(struct thread *t, struct thread *context)
+{
+	struct vcpu_page *v = t->vcpu;
+
+	t->as = context;
+	__atomic_store_n(&t->cvm, context->home, __ATOMIC_RELEASE);
+	v->libos_thread = context->start.libos_thread;
+	v->syscall_entry = context->start.syscall_entry;
+	v->id = context->id;
+	domain_vcpu_fill(context->home, v);
+}
+
+static void clean_registers(void)
+{
+	if (!insecure(LAUNCH_INSECURE_NO_CLEAN))
+		call_clean();
+}
+
+static uint64_t fs_base(void)
+{
+	uint64_t base;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+static void set_fs_base(uint64_t base)
+{
+	__asm__ volatile("wrfsbase %0" : : "r"(base));
+}
+
+/* The hostcall ends with status and words instead of one result: the gate sees `by_words`. */
+static long finish(struct thread *t, long status, const uint64_t *words)
+{
+	for (unsigned i = 0; i < CALL_WORDS; i++)
+		t->words[i] = words ? words[i] : 0;
+	t->words[CALL_WORDS] = (uint64_t)status;
+	t->by_words = 1;
+	return 0;
+}
+
+/* The earliest of the frames' deadlines, for the supervisor. */
+static void deadline_update(struct thread *t)
+{
+	uint64_t earliest = 0;
+
+	for (uint32_t i = 0; i < t->depth; i++)
+		if (t->frames[i].deadline && (!earliest || t->frames[i].deadline < earliest))
+			earliest = t->frames[i].deadline;
+	t->expired = 0;
+	__atomic_store_n(&t->deadline, earliest, __ATOMIC_SEQ_CST);
+	if (earliest && !__atomic_exchange_n(&g_arena->deadlines, 1, __ATOMIC_SEQ_CST)) {
+		uint64_t one = 1;
+		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
+	}
+}
+
+/* Supervisor: kicks threads whose time is up. True while any call has a deadline. */
+bool call_deadlines(void)
+{
+	uint64_t now = clock_ns(1);
+
+	if (!__atomic_exchange_n(&g_arena->deadlines, 0, __ATOMIC_SEQ_CST))
+		return false;
+	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
+		struct thread *t = thread_block(i);
+		uint64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_SEQ_CST);
+		if (t->use != THREAD_USED || !deadline)
+			continue;
+		g_arena->deadlines = 1;
+		if (now >= deadline) {
+			__atomic_add_fetch(&t->expired, 1, __ATOMIC_RELAXED);
+			thread_kick(t);
+		}
+	}
+	return g_arena->deadlines;
+}
+
+/* An idle serving thread of the export: its bit, or -1. */
+static int claim(struct object *o)
+{
+	uint64_t free = __atomic_load_n(&o->export.free, __ATOMIC_ACQUIRE);
+
+	while (free)
+		if (__atomic_compare_exchange_n(&o->export.free, &free, free & (free - 1), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
+			return __builtin_ctzll(free);
+	return -1;
+}
+
+static void offer(struct object *o, unsigned bit)
+{
+	__atomic_or_fetch(&o->export.free, 1ull << bit, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&o->waiters, __ATOMIC_SEQ_CST)) {
+		__atomic_add_fetch(&o->sequence, 1, __ATOMIC_SEQ_CST);
+		host(__NR_futex, &o->sequence, FUTEX_WAKE, 1 << 30);
+	}
+}
+
+static void wake(struct thread *server, uint32_t why)
+{
+	__atomic_or_fetch(&server->wake, why, __ATOMIC_SEQ_CST);
+	host(__NR_futex, &server->wake, FUTEX_WAKE, 1);
+}
+
+/* Capabilities that were passed and not fetched. cap_lock held. */
+static void drop_passed(struct thread *context)
+{
+	for (uint32_t i = 0; i < context->passed; i++)
+		if (cap_number(context->pass[i])->kind != CAP_NONE)
+			cap_drop(cap_number(context->pass[i]));
+	context->passed = 0;
+}
+
+static void forget_passed(struct thread *context)
+{
+	if (!context->passed)
+		return;
+	lock_take(&g_arena->cap_lock);
+	drop_passed(context);
+	lock_give(&g_arena->cap_lock);
+}
+
+/* Derives capabilities into another cVM's list, for `context`; all or none. */
+static int pass_caps(struct cvm *from, const uint32_t *handles, uint32_t count, struct cvm *to, struct thread *context)
+{
+	int error = 0;
+
+	lock_take(&g_arena->cap_lock);
+	/* Once it is gone its list is emptied, under this lock, and may soon be another's. */
+	if (__atomic_load_n(&context->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
+		error = -EOWNERDEAD_;
+	for (uint32_t i = 0; i < count && !error; i++) {
+		struct cap *k = cap_pass(from, handles[i], to, &error);
+		if (k)
+			context->pass[context->passed++] = number_of(k);
+	}
+	if (error && error != -EOWNERDEAD_)
+		drop_passed(context);
+	lock_give(&g_arena->cap_lock);
+	return error;
+}
+
+/* Handles of what was passed to `context`, which is the reader's from now on. */
+static uint32_t fetch_caps(struct thread *context, uint32_t *handles)
+{
+	uint32_t count = context->passed;
+
+	for (uint32_t i = 0; i < count; i++)
+		handles[i] = (uint32_t)cap_handle(cap_number(context->pass[i]));
+	context->passed = 0;
+	return count;
+}
+
+/* The answer to a call_message. */
+static long answer(struct thread *t, const struct call_frame *f, long status, const uint64_t *words)
+{
+	struct call_message m = { 0 };
+
+	for (unsigned i = 0; words && i < CALL_WORDS; i++)
+		m.word[i] = words[i];
+	if (status)
+		forget_passed(f->who);
+	m.caps = fetch_caps(f->who, m.cap);
+	return user_out(t->cvm, (struct gaddr){ f->message }, &m, sizeof m) ? -EFAULT_ : status;
+}
+
+/* Back in the caller: its registers, its modes, its answer. */
+static long resume_caller(struct thread *t, const struct call_frame *f, long status, const uint64_t *words)
+{
+	t->user_sp = f->user_sp;
+	set_fs_base(f->fs_base);
+	clean_registers();
+	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(f->mxcsr), "m"(f->x87_control));
+	if (unlikely(f->deadline))
+		deadline_update(t);
+	if (unlikely(f->who->missed)) {
+		f->who->missed = 0;
+		t->kick = 1;
+	}
+	if (unlikely(f->message))
+		status = answer(t, f, status, words);
+	return finish(t, status, words);
+}
+
+/* Leaves the context that the thread runs with, back to its owner, who waits in call_serve. */
+static void give_back(struct thread *t, const struct call_frame *f)
+{
+	struct thread *server = t->as;
+	struct object *o = &g_arena->object[f->object];
+	bool kept = o->closed || server->leaving || __atomic_load_n(&server->home->dying, __ATOMIC_SEQ_CST);
+
+	forget_passed(server);
+	server->executor = NULL;
+	__atomic_store_n(&server->where, kept ? THREAD_RETURNED : THREAD_PARKED, __ATOMIC_RELEASE);
+	if (!kept)
+		offer(o, f->bit);
+	else
+		wake(server, WAKE_LOOK);
+}
+
+/* Into the nearest caller that still exists. The contexts between were given up by their own threads. */
+static long return_to_caller(struct thread *t, long status, const uint64_t *words)
+{
+	while (t->depth) {
+		struct call_frame *f = &t->frames[--t->depth];
+		become(t, f->who);
+		if (where_change(f->who, THREAD_AWAY, THREAD_HERE))
+			return resume_caller(t, f, status, words);
+		status = -EOWNERDEAD_;
+		words = NULL;
+	}
+	thread_leave(t);
+}
+
+/* The current context's cVM ends, or its thread does: the call ends without an answer. */
+_Noreturn void call_abort(struct thread *t)
+{
+	const struct cvm *c = t->cvm;
+	long status = c->exit_signaled ? -EOWNERDEAD_ : -ESHUTDOWN_;
+
+	if (!__atomic_load_n(&c->dying, __ATOMIC_SEQ_CST)) {
+		t->as->leaving = true;
+		status = -ECANCELED_;
+	}
+	give_back(t, &t->frames[t->depth - 1]);
+	return_to_caller(t, status, NULL);
+	call_leave();
+}
+
+static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uint64_t message, struct call_message *m)
+{
+	int error, bit = -1;
+	struct cap *k = cap_get(t, handle, CAP_CALL, CAP_USE, &error);
+
+	if (!k)
+		return finish(t, error, NULL);
+	uint32_t object = k->object;
+	struct object *o = &g_arena->object[object];
+	if (t->depth == CALL_DEPTH_MAX)
+		error = -ELOOP_;
+	else if ((bit = claim(o)) < 0)
+		error = -EAGAIN_;
+	cap_put(k);
+	if (bit < 0)
+		return finish(t, error, NULL);
+	struct thread *server = thread_block(o->export.server[bit]), *caller = t->as;
+	if (m && m->caps)
+		error = pass_caps(t->cvm, m->cap, m->caps, server->home, server);
+	if (error) {
+		offer(o, (unsigned)bit);
+		return finish(t, error, NULL);
+	}
+	struct call_frame *f = &t->frames[t->depth++];
+	f->who = caller;
+	f->user_sp = t->user_sp;
+	f->fs_base = fs_base();
+	f->message = message;
+	f->deadline = m ? m->deadline_ns : 0;
+	f->object = object;
+	f->bit = (uint32_t)bit;
+	__asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(f->mxcsr), "=m"(f->x87_control));
+	__atomic_store_n(&caller->where, THREAD_AWAY, __ATOMIC_RELEASE);
+	server->executor = t;
+	server->where = THREAD_HERE;
+	become(t, server);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* cvm_end of either may have looked for us a moment too early. */
+	if (unlikely(caller->home->dying || server->home->dying))
+		call_abort(t);
+	if (f->deadline)
+		deadline_update(t);
+	t->user_sp = server->user_sp;
+	set_fs_base(server->fs_base);
+	clean_registers();
+	return finish(t, server->passed, words);
+}
+
+long hc_call_invoke(struct thread *t, const uint64_t *a)
+{
+	return invoke(t, a[CALL_WORDS] >> 32, a, 0, NULL);
+}
+
+long hc_call_invoke_msg(struct thread *t, const uint64_t *a)
+{
+	struct call_message m;
+
+	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
+		return finish(t, -EFAULT_, NULL);
+	if (m.caps > CAP_PASS_MAX)
+		return finish(t, -EINVAL_, NULL);
+	return invoke(t, a[0], m.word, a[1], &m);
+}
+
+/* The thread's own context again: no caller may have it. False while one has. */
+static bool take_back(struct thread *t, struct object *o, unsigned bit)
+{
+	uint64_t mask = 1ull << bit;
+
+	if (!(__atomic_fetch_and(&o->export.free, ~mask, __ATOMIC_SEQ_CST) & mask) &&
+	    __atomic_load_n(&t->where, __ATOMIC_SEQ_CST) != THREAD_RETURNED)
+		return false;
+	t->where = THREAD_HERE;
+	return true;
+}
+
+static void stop_serving(uint32_t object, unsigned bit)
+{
+	lock_take(&g_arena->cap_lock);
+	__atomic_and_fetch(&g_arena->object[object].export.used, ~(1ull << bit), __ATOMIC_SEQ_CST);
+	object_put(object);
+	lock_give(&g_arena->cap_lock);
+}
+
+/* Goes on as the context that the caller's thread was in when its deadline passed. */
+static _Noreturn void resume_callee(struct thread *t)
+{
+	become(t, t->as);
+	set_fs_base(t->fs_base);
+	__asm__ volatile("call xrstor_gate" : : "D"(t->vectors), "a"((uint32_t)g_arena->xsave_mask), "d"(0) : "memory", "cc");
+	deadline_update(t);
+	trap_deliver(t);
+}
+
+/* cap_lock held: a place for the thread among those that serve; -1: no place. */
+static int place(struct object *o)
+{
+	uint64_t used = o->export.used;
+
+	return ~used ? __builtin_ctzll(~used) : -1;
+}
+
+static long park(struct thread *t, uint64_t handle)
+{
+	int error, bit = -1;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *k = cap_find(t->cvm, handle, CAP_EXPORT, CAP_USE, &error);
+	uint32_t object = k ? k->object : 0;
+	struct object *o = &g_arena->object[object];
+	if (k && (bit = place(o)) < 0)
+		error = -EMFILE_;
+	if (bit >= 0) {
+		o->export.used |= 1ull << bit;
+		o->export.server[bit] = t->id;
+		o->refs++;
+	}
+	lock_give(&g_arena->cap_lock);
+	if (error)
+		return finish(t, error, NULL);
+	t->fs_base = fs_base();
+	t->wake = 0;
+	t->where = THREAD_PARKED;
+	offer(o, (unsigned)bit);
+	int64_t tick[2] = { 0, 2000000 };
+	bool wanted = false;
+	long status = 0;
+	while (!status) {
+		uint32_t why = __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
+		if (why & WAKE_RESUME) {
+			stop_serving(object, (unsigned)bit);
+			resume_callee(t);
+		}
+		if (o->closed || t->leaving || t->cvm->dying)
+			wanted = true;
+		if (wanted && take_back(t, o, (unsigned)bit)) {
+			status = o->closed ? -EKEYREVOKED_ : -EINTR_;
+		} else if (wanted && where_change(t, THREAD_GONE, THREAD_GONE)) {
+			break; /* called out of, and its cVM has ended: who was there finds it gone */
+		} else {
+			/* Lent and wanted at once is rare; then looking again is good enough. */
+			long r = host_blocking(__NR_futex, &t->wake, FUTEX_WAIT, why, wanted ? tick : NULL);
+			wanted = wanted || r == -EINTR_ || why != __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
+			if (r == -EINTR_ && wanted && t->where != THREAD_PARKED)
+				t->kick = 0; /* its executor was kicked as well */
+		}
+	}
+	stop_serving(object, (unsigned)bit);
+	if (t->leaving || t->cvm->dying)
+		thread_leave(t);
+	return finish(t, status, NULL);
+}
+
+long hc_call_serve(struct thread *t, const uint64_t *a)
+{
+	if (!t->depth)
+		return park(t, a[CALL_WORDS] >> 32);
+	struct call_frame *f = &t->frames[t->depth - 1];
+	struct thread *server = t->as;
+	server->user_sp = t->user_sp;
+	server->fs_base = fs_base();
+	give_back(t, f);
+	return return_to_caller(t, 0, a);
+}
+
+long hc_call_caps(struct thread *t, const uint64_t *a)
+{
+	uint32_t handles[CAP_PASS_MAX] = { 0 };
+
+	if (!t->depth || a[1] > CAP_PASS_MAX)
+		return -EINVAL_;
+	if (!a[1]) {
+		uint32_t count = fetch_caps(t->as, handles);
+		return user_out(t->cvm, (struct gaddr){ a[0] }, handles, sizeof handles) ? -EFAULT_ : (long)count;
+	}
+	struct call_frame *f = &t->frames[t->depth - 1];
+	if (!f->message || user_in(t->cvm, handles, (struct gaddr){ a[0] }, a[1] * sizeof handles[0]))
+		return f->message ? -EFAULT_ : -EINVAL_;
+	return pass_caps(t->cvm, handles, (uint32_t)a[1], f->who->home, f->who);
+}
+
+/* A kick found the thread with a call whose time is up. If the callee's thread can take over what is executed here, the caller
+ * returns with -ETIMEDOUT. t->trap describes where execution stands. */
+void call_expired(struct thread *t)
+{
+	uint64_t now = clock_ns(1);
+	uint32_t i = 0;
+
+	while (i < t->depth && (!t->frames[i].deadline || t->frames[i].deadline > now))
+		i++;
+	if (i == t->depth || (t->as->upcall_active && t->expired < DEADLINE_GRACE))
+		return;
+	struct thread *heir = i + 1 < t->depth ? t->frames[i + 1].who : t->as;
+	struct thread *executing = t->as;
+	if (__atomic_load_n(&heir->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
+		return; /* the callee ended: its own death ends the call */
+	heir->trap = t->trap;
+	heir->trap_pop = t->trap_pop;
+	heir->fs_base = fs_base();
+	__asm__ volatile("xsave %0" : "=m"(heir->vectors) : "a"((uint32_t)g_arena->xsave_mask), "d"(0) : "memory");
+	heir->depth = t->depth - (i + 1);
+	for (uint32_t n = 0; n < heir->depth; n++)
+		heir->frames[n] = t->frames[i + 1 + n];
+	heir->as = executing;
+	executing->executor = heir;
+	t->depth = i + 1;
+	wake(heir, WAKE_RESUME);
+	return_to_caller(t, -ETIMEDOUT_, NULL);
+	call_leave();
+}
+
+/* A kick waits for a thread that leaves through call_leave: as trap_leave_kicked. */
+void call_leave_kicked(struct thread *t)
+{
+	struct upcall_frame f = { .r12 = t->words[0], .r13 = t->words[1], .r8 = t->words[2], .r9 = t->words[3],
+				  .r10 = t->words[4], .r11 = t->words[5], .rbx = t->words[CALL_WORDS],
+				  .cs = 0x33, .ss = 0x2b, .rflags = 0x202, .rsp = t->user_sp };
+
+	trap_leave_kicked(t, &f);
+}
+
+/* cap_lock held: no new calls; those under way end as they end. */
+void export_closed(struct object *o)
+{
+	o->closed = 1;
+	for (unsigned i = 0; i < EXPORT_SERVERS_MAX; i++)
+		if (o->export.used >> i & 1)
+			wake(thread_block(o->export.server[i]), WAKE_LOOK);
+}

@@ -1,0 +1,168 @@
+/*
+ * CP_Files and other memory behind capabilities: bounds-checked copies in the gate, and mappings. An object's bytes lie in
+ * a window of their own in key-0 memory; those of cap_memory lie in their owner's slot, whose pages may go at any time.
+ */
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "host/syscall.h"
+#include "monitor/caps.h"
+#include "monitor/hostcalls.h"
+
+#define CHUNK (1ull << 20) /* copied between two looks at whether it was revoked */
+
+int cap_memory_create(uint32_t object, int fd)
+{
+	struct object *o = &g_arena->object[object];
+	uint64_t size = ALIGN_UP(o->size, CVM_PAGE_SIZE);
+	long r = 0;
+
+	if (fd < 0) {
+		fd = (int)host(__NR_memfd_create, "cp_file", 1 /* MFD_CLOEXEC */);
+		r = fd < 0 ? fd : host(__NR_ftruncate, fd, size);
+	}
+	o->memory.fd = fd;
+	if (!r)
+		r = host_mmap(object_address(object), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+	return r < 0 && r > -4096 ? (int)r : 0;
+}
+
+void cap_memory_free(uint32_t object)
+{
+	struct object *o = &g_arena->object[object];
+
+	host_mmap(object_address(object), ALIGN_UP(o->size, CVM_PAGE_SIZE), PROT_NONE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	if (o->memory.fd >= 0)
+		host(__NR_close, o->memory.fd);
+}
+
+/* Copies in either direction until done, faulted or revoked: bytes, or -errno if none. */
+static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
+{
+	uint64_t user = a[1], offset = a[3], size = a[2], done = 0;
+
+	if (!insecure(LAUNCH_INSECURE_NO_CAP_CHECK)) {
+		if (offset >= k->length)
+			return store && size ? -ENOSPC_ : 0;
+		size = MIN(size, k->length - offset);
+	}
+	if (!in_slot(t->cvm, (struct gaddr){ user }, size))
+		return -EFAULT_;
+	while (done < size) {
+		uint64_t n = MIN(size - done, CHUNK);
+		char *there = (char *)(k->base + offset + done), *here = (char *)(user + done);
+		if (store ? user_copy(there, here, n) : user_copy(here, there, n))
+			return done ? (long)done : -EFAULT_;
+		done += n;
+		if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
+			break;
+	}
+	return (long)done;
+}
+
+long hc_cap_read(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = cap_get(t, a[0], CAP_MEMORY, CAP_LOAD, &error);
+
+	if (!k)
+		return error;
+	long r = copy(t, k, a, false);
+	cap_put(k);
+	return r;
+}
+
+long hc_cap_write(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = cap_get(t, a[0], CAP_MEMORY, CAP_STORE, &error);
+
+	if (!k)
+		return error;
+	long r = copy(t, k, a, true);
+	if (r > 0 && k->object)
+		cap_changed(k->object);
+	cap_put(k);
+	return r;
+}
+
+/* A mapping of shared memory that ends with its capability: read-only ones through a descriptor that cannot become
+ * writable by mem_protect. The capability is pinned. */
+int cap_map_at(struct thread *t, struct cap *k, uint64_t addr, uint64_t size, uint32_t prot, int fd, uint64_t offset)
+{
+	struct cvm *c = t->cvm;
+	long use = prot & PROT_WRITE ? fd : reopen(fd, O_RDONLY);
+	int r = use < 0 ? (int)use : 0;
+
+	lock_take(&c->mem_lock);
+	if (!r && k->map_size)
+		r = -EBUSY_;
+	if (!r)
+		r = memory_map(c, addr, size, prot, MAP_SHARED, (int)use, offset);
+	if (!r && k->kind == CAP_STREAM) /* twice, so that what wraps is contiguous */
+		r = memory_map(c, addr + size, size, prot, MAP_SHARED, (int)use, offset);
+	if (!r) {
+		k->map_addr = addr;
+		k->map_size = size;
+		c->cap_maps++;
+	}
+	lock_give(&c->mem_lock);
+	if (use >= 0 && use != fd)
+		host(__NR_close, use);
+	return r;
+}
+
+long hc_cap_map(struct thread *t, const uint64_t *a)
+{
+	uint64_t size = a[2], end;
+	unsigned perms = CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0);
+	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL_ : memory_check(t->cvm, a[1], size);
+	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_MEMORY, perms, &error);
+
+	if (!k)
+		return error;
+	struct object *o = &g_arena->object[k->object];
+	uint64_t at = k->base - object_address(k->object) + a[4];
+	/* The last page of an object may be partly behind its end. */
+	uint64_t limit = at - a[4] + k->length == o->size ? ALIGN_UP(k->length, CVM_PAGE_SIZE) : k->length;
+	if (!k->object || at & (CVM_PAGE_SIZE - 1) || !add_checked(a[4], size, &end) || end > limit)
+		error = -EINVAL_;
+	else
+		error = cap_map_at(t, k, a[1], size, (uint32_t)a[3], o->memory.fd, at);
+	cap_put(k);
+	return error;
+}
+
+void cap_unmap(struct cap *k)
+{
+	struct cvm *c = holder_of(k);
+
+	lock_take(&c->mem_lock);
+	if (k->map_size) {
+		memory_unmap(c, k->map_addr, k->map_size);
+		if (k->kind == CAP_STREAM)
+			memory_unmap(c, k->map_addr + k->map_size, k->map_size);
+		c->cap_maps--;
+	}
+	k->map_size = 0;
+	lock_give(&c->mem_lock);
+}
+
+bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget)
+{
+	bool found = false;
+
+	for (uint32_t i = 1; c->cap_maps && i < CAPS_MAX; i++) {
+		struct cap *k = cap_number(c->index * CAPS_MAX + i);
+		uint64_t mapped = k->kind == CAP_STREAM ? 2 * k->map_size : k->map_size;
+		if (!mapped || addr >= k->map_addr + mapped || k->map_addr >= addr + size)
+			continue;
+		found = true;
+		if (forget && addr <= k->map_addr && k->map_addr + mapped <= addr + size) {
+			k->map_size = 0;
+			c->cap_maps--;
+		}
+	}
+	return found;
+}

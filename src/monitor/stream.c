@@ -1,0 +1,287 @@
+/*
+ * CP_Stream: a connection is two rings in key-0 memory, one for each direction. The writer's gate copies into the
+ * reader's ring; the reader copies out in its own gate, or maps its ring read-only and uses the bytes in place. A
+ * byte in a ring does not change until the reader gave it back, whatever the writer does.
+ */
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "host/syscall.h"
+#include "monitor/caps.h"
+#include "monitor/hostcalls.h"
+
+#define RING CAP_STREAM_RING
+#define WAKE_ROOM (RING / 4) /* a writer that waits for room is woken when there is this much */
+
+static uint64_t ring_address(uint32_t object, unsigned end)
+{
+	return g_arena->rings + ((uint64_t)(object - OBJECTS_MAX) * 2 + end) * RING;
+}
+
+static void raise_end(struct object *s, unsigned end)
+{
+	uint32_t holder = __atomic_load_n(&s->stream.holder[end], __ATOMIC_ACQUIRE);
+
+	if (holder)
+		cap_raise(holder);
+}
+
+/* cap_lock held; nobody uses this end any more. */
+void stream_end_closed(struct object *s, unsigned end)
+{
+	struct ring *out = &s->stream.ring[end], *in = &s->stream.ring[1 - end];
+
+	for (s->stream.holder[end] = 0; in->passed; in->passed--) {
+		struct cap *k = cap_number(in->pass[in->passed - 1]);
+		if (k->kind != CAP_NONE) /* its holder, who knew no handle yet, has none to close */
+			cap_drop(k);
+	}
+	in->reset = in->head != in->tail;
+	__atomic_store_n(&in->dead, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&out->ended, 1, __ATOMIC_RELEASE);
+	raise_end(s, 1 - end);
+}
+
+/* Nothing of a connection may be seen in the next one that uses the same rings. */
+void stream_free(uint32_t object)
+{
+	struct object *s = &g_arena->object[object];
+
+	for (unsigned end = 0; end < 2; end++)
+		if (s->stream.ring[end].head)
+			host(__NR_madvise, ring_address(object, end), MIN(ALIGN_UP(s->stream.ring[end].head, CVM_PAGE_SIZE), RING),
+			     MADV_REMOVE);
+}
+
+long hc_stream_connect(struct thread *t, const uint64_t *a)
+{
+	struct cap *k = NULL;
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *right = cap_find(t->cvm, a[0], CAP_CONNECT, CAP_USE, &error);
+	struct object *l = right ? &g_arena->object[right->object] : NULL;
+	if (l && l->listener.count >= l->listener.backlog)
+		error = -EAGAIN_;
+	uint32_t object = error ? 0 : object_new(CAP_STREAM, t->cvm, 2 * RING, &error);
+	struct object *s = &g_arena->object[object];
+	if (object)
+		k = cap_new(t->cvm, CAP_STREAM, CAP_USE, object, NULL, &error);
+	if (object && !k) {
+		s->refs = 1;
+		object_put(object);
+	}
+	if (k) {
+		s->refs++; /* the queue's */
+		s->root = l->root;
+		s->stream.holder[0] = number_of(k);
+		s->stream.word = a[1];
+		l->listener.queue[l->listener.count] = (uint16_t)object;
+		__atomic_store_n(&l->listener.count, l->listener.count + 1, __ATOMIC_RELEASE);
+		cap_raise(l->root);
+	}
+	lock_give(&g_arena->cap_lock);
+	return k ? cap_handle(k) : error;
+}
+
+long hc_stream_accept(struct thread *t, const uint64_t *a)
+{
+	struct cap *k = NULL;
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *listener = cap_find(t->cvm, a[0], CAP_LISTENER, 0, &error);
+	struct object *l = listener ? &g_arena->object[listener->object] : NULL;
+	if (l && !l->listener.count)
+		error = -EAGAIN_;
+	if (!error)
+		k = cap_new(t->cvm, CAP_STREAM, CAP_USE, l->listener.queue[0], NULL, &error);
+	if (k) {
+		struct object *s = &g_arena->object[k->object];
+		s->refs--; /* the queue's */
+		k->end = 1;
+		__atomic_store_n(&s->stream.holder[1], number_of(k), __ATOMIC_RELEASE);
+		uint32_t left = l->listener.count - 1;
+		memmove(l->listener.queue, l->listener.queue + 1, left * sizeof l->listener.queue[0]);
+		__atomic_store_n(&l->listener.count, left, __ATOMIC_RELEASE);
+		cap_raise(number_of(k)); /* bytes may be there already */
+	}
+	lock_give(&g_arena->cap_lock);
+	return k ? cap_handle(k) : error;
+}
+
+/* Queues a derived capability for the other end. */
+static int pass(struct cvm *c, uint64_t stream, uint64_t handle)
+{
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *k = cap_find(c, stream, CAP_STREAM, CAP_USE, &error);
+	if (k) {
+		struct object *s = &g_arena->object[k->object];
+		struct ring *r = &s->stream.ring[k->end];
+		uint32_t reader = s->stream.holder[1 - k->end];
+		struct cap *passed = NULL;
+		if (!reader || r->dead || r->ended)
+			error = r->dead || r->ended ? -EPIPE_ : -EAGAIN_;
+		else if (r->passed == CAP_PASS_MAX)
+			error = -EAGAIN_;
+		else
+			passed = cap_pass(c, handle, holder_of(cap_number(reader)), &error);
+		if (passed) {
+			r->pass[r->passed] = number_of(passed);
+			__atomic_store_n(&r->passed, r->passed + 1, __ATOMIC_RELEASE);
+			raise_end(s, 1 - k->end);
+		}
+		error = passed ? 0 : error;
+	}
+	lock_give(&g_arena->cap_lock);
+	return error;
+}
+
+/* One or two copies: the ring's end may come in between. */
+static bool ring_copy(uint64_t ring, uint64_t position, uint64_t user, uint64_t size, bool store)
+{
+	uint64_t at = position % RING, first = MIN(size, RING - at);
+	char *here = (char *)user, *there = (char *)ring;
+
+	if (store)
+		return !user_copy(there + at, here, first) && (first == size || !user_copy(there, here + first, size - first));
+	return !user_copy(here, there + at, first) && (first == size || !user_copy(here + first, there, size - first));
+}
+
+/* Bytes written; with none, why. The ring's write_lock is held. */
+static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t size)
+{
+	for (int again = 0;; again++) {
+		if (__atomic_load_n(&r->dead, __ATOMIC_ACQUIRE) || r->ended)
+			return -EPIPE_;
+		uint64_t n = MIN(size, RING - (r->head - __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE)));
+		if (n || !size) {
+			if (!ring_copy(ring, r->head, user, n, true))
+				return -EFAULT_;
+			__atomic_store_n(&r->head, r->head + n, __ATOMIC_RELEASE);
+			return (long)n;
+		}
+		if (again)
+			return -EAGAIN_;
+		__atomic_store_n(&r->full, 1, __ATOMIC_SEQ_CST);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	}
+}
+
+long hc_stream_send(struct thread *t, const uint64_t *a)
+{
+	int error = a[3] ? pass(t->cvm, a[0], a[3]) : 0;
+	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	long n = -EFAULT_;
+
+	if (!k)
+		return error;
+	struct object *s = &g_arena->object[k->object];
+	struct ring *r = &s->stream.ring[k->end];
+	if (in_slot(t->cvm, (struct gaddr){ a[1] }, a[2])) {
+		lock_take(&r->write_lock);
+		uint64_t before = r->head;
+		n = ring_write(r, ring_address(k->object, k->end), a[1], a[2]);
+		lock_give(&r->write_lock);
+		/* A reader that had bytes left looks again before it sleeps. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (n > 0 && __atomic_load_n(&r->tail, __ATOMIC_RELAXED) >= before)
+			raise_end(s, 1 - k->end);
+	}
+	cap_put(k);
+	return n;
+}
+
+long hc_stream_recv(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	long n = -EFAULT_;
+
+	if (!k)
+		return error;
+	struct object *s = &g_arena->object[k->object];
+	struct ring *r = &s->stream.ring[1 - k->end];
+	if (!a[1] || in_slot(t->cvm, (struct gaddr){ a[1] }, a[2])) {
+		lock_take(&r->read_lock);
+		bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
+		uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail;
+		n = (long)MIN(a[2], there);
+		if (!there && a[2])
+			n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET_ : 0) : -EAGAIN_;
+		else if (a[1] && !ring_copy(ring_address(k->object, 1 - k->end), r->tail, a[1], (uint64_t)n, false))
+			n = -EFAULT_;
+		else if (!a[3])
+			__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
+		lock_give(&r->read_lock);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (n > 0 && __atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= WAKE_ROOM &&
+		    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
+			raise_end(s, 1 - k->end);
+	}
+	cap_put(k);
+	return n;
+}
+
+long hc_stream_cap(struct thread *t, const uint64_t *a)
+{
+	int error;
+
+	lock_take(&g_arena->cap_lock);
+	struct cap *k = cap_find(t->cvm, a[0], CAP_STREAM, CAP_USE, &error);
+	long r = error;
+	if (k) {
+		struct ring *in = &g_arena->object[k->object].stream.ring[1 - k->end];
+		r = in->passed ? cap_handle(cap_number(in->pass[0])) : -EAGAIN_;
+		if (in->passed)
+			memmove(in->pass, in->pass + 1, --in->passed * sizeof in->pass[0]);
+	}
+	lock_give(&g_arena->cap_lock);
+	return r;
+}
+
+long hc_stream_shutdown(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = a[1] > 2 ? (error = -EINVAL_, NULL) : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+
+	if (!k)
+		return error;
+	struct object *s = &g_arena->object[k->object];
+	if (a[1] != 0 /* SHUT_RD */)
+		__atomic_store_n(&s->stream.ring[k->end].ended, 1, __ATOMIC_SEQ_CST);
+	if (a[1] != 1 /* SHUT_WR */)
+		__atomic_store_n(&s->stream.ring[1 - k->end].dead, 1, __ATOMIC_SEQ_CST);
+	raise_end(s, 1 - k->end);
+	raise_end(s, k->end);
+	cap_put(k);
+	return 0;
+}
+
+long hc_stream_map(struct thread *t, const uint64_t *a)
+{
+	int error = memory_check(t->cvm, a[1], 2 * RING);
+	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+
+	if (!k)
+		return error;
+	uint64_t offset = ring_address(k->object, 1 - k->end) - g_arena->rings;
+	error = cap_map_at(t, k, a[1], RING, PROT_READ, g_arena->rings_fd, offset);
+	cap_put(k);
+	return error;
+}
+
+long hc_stream_window(struct thread *t, const uint64_t *a)
+{
+	int error;
+	struct cap *k = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+
+	if (!k)
+		return error;
+	struct ring *r = &g_arena->object[k->object].stream.ring[1 - k->end];
+	uint64_t window[2] = { r->tail % RING, __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail };
+	cap_put(k);
+	return user_out(t->cvm, (struct gaddr){ a[1] }, window, sizeof window);
+}
