@@ -10,6 +10,10 @@
 
 #include "base/bits.h"
 
+#ifndef __NR_fchmodat2 /* newer than Debian 12's headers */
+#define __NR_fchmodat2 452
+#endif
+
 struct thread;
 
 /* Up to four arguments: the full cookie. Five: half of it, in r9. */

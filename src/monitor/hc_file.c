@@ -130,8 +130,8 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 	handle_put(t->cvm, dir);
 	if (fd < 0)
 		return fd;
-	if (kind == HANDLE_FILE && (flags & O_ACCMODE) == O_RDONLY)
-		rights &= LAUNCH_RIGHT_READ | (open_writes(flags) ? LAUNCH_RIGHT_WRITE : 0);
+	if (kind == HANDLE_FILE && (flags & O_ACCMODE) == O_RDONLY && !open_writes(flags))
+		rights = (rights & LAUNCH_RIGHT_READ) | (rights & LAUNCH_RIGHT_WRITE ? RIGHT_CHANGE : 0);
 	return handle_add(t->cvm, (int)fd, kind, rights);
 }
 
@@ -408,42 +408,38 @@ long hc_file_flock(struct thread *t, const uint64_t *a)
 	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, 0, __NR_flock, a[1], 0, 0);
 }
 
+/* Metadata of what a handle stands for. With an empty path these calls also take O_PATH descriptors, links included. */
+static long change(struct thread *t, uint64_t handle, long nr, uint64_t x, uint64_t y, uint64_t z)
+{
+	int error;
+	struct handle *h = handle_get(t, handle, HANDLE_FILE | HANDLE_DIR | HANDLE_PATH, &error);
+
+	if (!h)
+		return error;
+	long r = h->rights & (LAUNCH_RIGHT_WRITE | RIGHT_CHANGE) ? host5(nr, h->fd, (long)"", (long)x, (long)y, (long)z) : -EROFS_;
+	handle_put(t->cvm, h);
+	return r;
+}
+
 long hc_file_chmod(struct thread *t, const uint64_t *a)
 {
 	if (a[1] & ~01777ull) /* no set-user-id files for the host */
 		return -EPERM_;
-	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, LAUNCH_RIGHT_WRITE, __NR_fchmod, a[1], 0, 0);
+	return change(t, a[0], __NR_fchmodat2, a[1], AT_EMPTY_PATH, 0);
 }
 
 long hc_file_chown(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct handle *h = handle_get(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_PATH, &error);
-
-	if (!h)
-		return error;
-	/* With an empty path this also takes O_PATH descriptors, links included. */
-	long r = h->rights & LAUNCH_RIGHT_WRITE ?
-			 host5(__NR_fchownat, h->fd, (long)"", (long)a[1], (long)a[2], AT_EMPTY_PATH) : -EROFS_;
-	handle_put(t->cvm, h);
-	return r;
+	return change(t, a[0], __NR_fchownat, a[1], a[2], AT_EMPTY_PATH);
 }
 
 long hc_file_utimes(struct thread *t, const uint64_t *a)
 {
 	int64_t times[4];
-	int error;
 
 	if (a[1] && user_in(t->cvm, times, (struct gaddr){ a[1] }, sizeof times))
 		return -EFAULT_;
-	struct handle *h = handle_get(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_PATH, &error);
-	if (!h)
-		return error;
-	/* utimensat with an empty path and AT_EMPTY_PATH also takes O_PATH descriptors, links included. */
-	long r = h->rights & LAUNCH_RIGHT_WRITE ?
-			 host(__NR_utimensat, h->fd, "", a[1] ? times : NULL, AT_EMPTY_PATH) : -EROFS_;
-	handle_put(t->cvm, h);
-	return r;
+	return change(t, a[0], __NR_utimensat, a[1] ? (uint64_t)times : 0, AT_EMPTY_PATH, 0);
 }
 
 long hc_file_statfs(struct thread *t, const uint64_t *a)

@@ -134,10 +134,12 @@ enum handle_kind {
 
 /* refs: 0 free; the table's own reference plus one per hostcall that uses the descriptor now. The descriptor is closed
  * when the last one goes, so it cannot be reused under a running hostcall. */
+#define RIGHT_CHANGE 0x80u /* of metadata only: opened for reading below a writable grant */
+
 struct handle {
 	uint32_t refs;	  /* atomic */
 	uint16_t kind;	  /* enum handle_kind */
-	uint8_t rights;	  /* LAUNCH_RIGHT_* */
+	uint8_t rights;	  /* LAUNCH_RIGHT_*, RIGHT_CHANGE */
 	uint8_t closing;
 	int32_t fd;
 	uint32_t size_pages; /* HANDLE_MEMOBJ: counted memory */

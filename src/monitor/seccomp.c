@@ -19,7 +19,7 @@ static const uint16_t k_calls4[] = {
 	__NR_read, __NR_write, __NR_pread64, __NR_pwrite64, __NR_epoll_wait, __NR_sendmsg, __NR_recvmsg,
 	__NR_readv, __NR_writev, __NR_poll, __NR_pkey_mprotect, __NR_mprotect, __NR_openat2, __NR_openat, __NR_close,
 	__NR_fstat, __NR_lseek, __NR_getdents64, __NR_readlinkat, __NR_madvise, __NR_msync, __NR_fcntl, __NR_flock,
-	__NR_fsync, __NR_fdatasync, __NR_ftruncate, __NR_fallocate, __NR_fchmod, __NR_utimensat,
+	__NR_fsync, __NR_fdatasync, __NR_ftruncate, __NR_fallocate,
 	__NR_fstatfs, __NR_ioctl, __NR_dup3, __NR_mkdirat, __NR_unlinkat, __NR_symlinkat, __NR_socket, __NR_bind,
 	__NR_connect, __NR_listen, __NR_accept4, __NR_shutdown, __NR_getsockname, __NR_getpeername, __NR_epoll_create1,
 	__NR_epoll_ctl, __NR_eventfd2, __NR_timerfd_create, __NR_timerfd_settime, __NR_timerfd_gettime, __NR_pipe2,
@@ -29,7 +29,7 @@ static const uint16_t k_calls4[] = {
 };
 
 /* Five arguments (or four with the fifth register used by the call): r9 must match. */
-static const uint16_t k_calls5[] = { __NR_futex /* FUTEX_REQUEUE has five */, __NR_statx, __NR_fchownat, __NR_getsockopt, __NR_setsockopt, __NR_linkat, __NR_renameat2,
+static const uint16_t k_calls5[] = { __NR_futex /* FUTEX_REQUEUE has five */, __NR_statx, __NR_fchownat, __NR_fchmodat2, __NR_utimensat, __NR_getsockopt, __NR_setsockopt, __NR_linkat, __NR_renameat2,
 				     __NR_preadv, __NR_pwritev, __NR_mremap, __NR_clone };
 
 struct builder {

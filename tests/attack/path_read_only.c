@@ -19,7 +19,9 @@ static void attack(void)
 		breach("the granted directory was not found");
 	uint64_t d = (uint64_t)dir, name = (uint64_t)"read-only-mark", target = (uint64_t)"new";
 	uint64_t file = (uint64_t)hostcall(HC_file_open, d, name, 14, O_RDONLY, 0, 0);
-	const long results[] = { hostcall(HC_file_open, d, name, 14, O_RDWR, 0, 0), hostcall(HC_file_open, d, name, 14, O_WRONLY | O_TRUNC, 0, 0),
+	uint64_t path = (uint64_t)hostcall(HC_file_open, d, name, 14, O_PATH, 0, 0);
+	const long results[] = { hostcall(HC_file_chmod, path, 0777, 0, 0, 0, 0), hostcall(HC_file_chown, path, 1, 1, 0, 0, 0),
+				 hostcall(HC_file_utimes, path, 0, 0, 0, 0, 0), hostcall(HC_file_open, d, name, 14, O_RDWR, 0, 0), hostcall(HC_file_open, d, name, 14, O_WRONLY | O_TRUNC, 0, 0),
 				 hostcall(HC_file_open, d, name, 14, O_RDONLY | O_TRUNC, 0, 0), hostcall(HC_file_open, d, target, 3, O_CREAT | O_RDWR, 0644, 0),
 				 hostcall(HC_file_open, d, target, 3, O_CREAT | O_RDONLY, 0644, 0),
 				 hostcall(HC_file_open, d, (uint64_t)".", 1, 020000000 | O_DIRECTORY | O_RDWR, 0644, 0), hostcall(HC_file_truncate, file, 0, 0, 0, 0, 0),

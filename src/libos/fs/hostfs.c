@@ -374,13 +374,7 @@ static int hostfs_setattr(struct dentry *d, const struct attr *a)
 	static const struct timespec omit = { 0, UTIME_OMIT };
 	long h, err = 0;
 
-	/* chmod and chown want a handle with the right to write, which a directory's has and an O_PATH one has not. */
-	if (is_dir(d->inode))
-		h = open_path(d, O_RDONLY | O_DIRECTORY);
-	else if (is_regular(d->inode) && (a->valid & (ATTR_SIZE | ATTR_MODE)))
-		h = open_path(d, O_WRONLY);
-	else
-		h = open_path(d, O_PATH);
+	h = open_path(d, a->valid & ATTR_SIZE ? O_WRONLY : O_PATH);
 	if (h < 0)
 		return (int)h;
 	if (a->valid & ATTR_SIZE)

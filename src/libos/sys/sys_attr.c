@@ -51,23 +51,48 @@ static int attr_host(struct file *f, const struct attr *a)
 	return (int)err;
 }
 
+static int attr_file(struct file *f, const struct attr *a)
+{
+	if (!f->dentry)
+		return f->ops == &stream_ops ? -EPERM : 0;
+	if ((a->valid & ATTR_MODE) && is_link(f->dentry->inode))
+		return -EOPNOTSUPP;
+	if (f->dentry->mount->read_only)
+		return -EROFS;
+	if (f->dentry->mount->type == BOOT_MOUNT_HOST && (f->ops == &hostfile_ops || f->ops == &hostdir_ops))
+		return attr_host(f, a);
+	return dentry_setattr(f->dentry, a);
+}
+
 static int attr_fd(int fd, const struct attr *a)
 {
 	struct file *f = fd_get(fd);
-	int err = -EROFS;
+	int err;
 
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH) {
-		err = -EBADF;
-	} else if (!f->dentry) {
-		err = f->ops == &stream_ops ? -EPERM : 0;
-	} else if (!f->dentry->mount->read_only) {
-		if (f->dentry->mount->type == BOOT_MOUNT_HOST && (f->ops == &hostfile_ops || f->ops == &hostdir_ops))
-			err = attr_host(f, a);
-		if (err == -EROFS || err == -EBADF) /* opened for reading only: by name */
-			err = dentry_setattr(f->dentry, a);
-	}
+	err = f->flags & O_PATH ? -EBADF : attr_file(f, a);
+	file_put(f);
+	return err;
+}
+
+/* For the at-calls: an open descriptor named by an empty path is like fchmod and the like, O_PATH ones included. */
+static int attr_at(int dirfd, const char *path, int flags, const struct attr *a)
+{
+	struct file *f;
+	char first;
+	int err;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (!(flags & AT_EMPTY_PATH) || dirfd == AT_FDCWD || (path && !get_user(first, path) && first))
+		return attr_path(dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW, a);
+	if (path && get_user(first, path))
+		return -EFAULT;
+	f = fd_get(dirfd);
+	if (!f)
+		return -EBADF;
+	err = attr_file(f, a);
 	file_put(f);
 	return err;
 }
@@ -96,6 +121,13 @@ long sys_fchmodat(struct regs *r)
 	struct attr a = mode_attr(arg(r, 2));
 
 	return attr_path((int)arg(r, 0), (const char *)arg(r, 1), WALK_FOLLOW, &a);
+}
+
+long sys_fchmodat2(struct regs *r)
+{
+	struct attr a = mode_attr(arg(r, 2));
+
+	return attr_at((int)arg(r, 0), (const char *)arg(r, 1), (int)arg(r, 3), &a);
 }
 
 static struct attr owner_attr(long uid, long gid)
@@ -130,12 +162,8 @@ long sys_fchown(struct regs *r)
 long sys_fchownat(struct regs *r)
 {
 	struct attr a = owner_attr(arg(r, 2), arg(r, 3));
-	int flags = (int)arg(r, 4);
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	return attr_path((int)arg(r, 0), (const char *)arg(r, 1),
-			 (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &a);
+	return attr_at((int)arg(r, 0), (const char *)arg(r, 1), (int)arg(r, 4), &a);
 }
 
 /* What utimensat(2) means by its two times; NULL is now. */
@@ -167,8 +195,7 @@ static long do_utimes(int dirfd, const char *path, const struct timespec *times,
 		return dirfd == AT_FDCWD ? -EFAULT : flags ? -EINVAL : attr_fd(dirfd, &a);
 	if (!a.valid)
 		return 0;
-	return attr_path(dirfd, path,
-			 (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &a);
+	return attr_at(dirfd, path, flags, &a);
 }
 
 long sys_utimensat(struct regs *r)

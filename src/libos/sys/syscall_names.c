@@ -2,6 +2,7 @@
  * Names of the system calls of x86-64, also of those that have no handler: --trace and the log of unknown calls print
  * them. Numbers without an entry are newer than the headers that this was written with.
  */
+#include "sys/syscalls.h"
 #include "sys/trace.h"
 
 #define NAME_COUNT 512
@@ -128,7 +129,7 @@ static const char *const g_names[NAME_COUNT] = {
 	[__NR_move_mount] = "move_mount", [__NR_fsopen] = "fsopen", [__NR_fsconfig] = "fsconfig",
 	[__NR_fsmount] = "fsmount", [__NR_fspick] = "fspick", [__NR_pidfd_open] = "pidfd_open",
 	[__NR_clone3] = "clone3", [__NR_close_range] = "close_range", [__NR_openat2] = "openat2",
-	[__NR_pidfd_getfd] = "pidfd_getfd", [__NR_faccessat2] = "faccessat2",
+	[__NR_fchmodat2] = "fchmodat2", [__NR_pidfd_getfd] = "pidfd_getfd", [__NR_faccessat2] = "faccessat2",
 	[__NR_process_madvise] = "process_madvise", [__NR_epoll_pwait2] = "epoll_pwait2",
 	[__NR_mount_setattr] = "mount_setattr", [__NR_quotactl_fd] = "quotactl_fd",
 	[__NR_landlock_create_ruleset] = "landlock_create_ruleset", [__NR_landlock_add_rule] = "landlock_add_rule",

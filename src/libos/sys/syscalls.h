@@ -11,6 +11,10 @@
 
 #include "thread/thread.h"
 
+#ifndef __NR_fchmodat2 /* newer than Debian 12's headers */
+#define __NR_fchmodat2 452
+#endif
+
 static inline long arg(const struct regs *r, int n)
 {
 	switch (n) {

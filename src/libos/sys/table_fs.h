@@ -68,6 +68,7 @@
 	SYS(chmod, "sx")                \
 	SYS(fchmod, "fx")               \
 	SYS(fchmodat, "fsx")            \
+	SYS(fchmodat2, "fsxx")          \
 	SYS(chown, "sdd")               \
 	SYS(lchown, "sdd")              \
 	SYS(fchown, "fdd")              \

@@ -1,0 +1,97 @@
+/*
+ * Attributes changed through descriptors that may not write: opened for reading, O_PATH, of files whose name is gone; and
+ * the empty path of fchmodat2, fchownat and utimensat. On a host volume, in memory and on the overlay.
+ * Build: gcc
+ * Args: {dir} /tmp /var/tmp
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define T(call)                                                                        \
+	do {                                                                           \
+		errno = 0;                                                             \
+		long ret_ = (long)(call);                                              \
+		printf("%s -> %s\n", #call, ret_ < 0 ? strerror(errno) : "ok");        \
+	} while (0)
+
+static long fchmodat2(int dirfd, const char *path, mode_t mode, int flags)
+{
+	return syscall(452, dirfd, path, mode, flags);
+}
+
+static void show(const char *what, int fd)
+{
+	struct stat st;
+
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH))
+		printf("%s: %s\n", what, strerror(errno));
+	else
+		printf("%s: mode %o, changed in %ld\n", what, st.st_mode,
+		       st.st_mtim.tv_sec < 1000000 ? (long)st.st_mtim.tv_sec : -1);
+}
+
+static void through(const char *what, int fd)
+{
+	struct timespec times[2] = { { 5, 0 }, { 77, 5 } };
+
+	printf("-- %s\n", what);
+	T(fchmod(fd, 0640));
+	show("fchmod", fd);
+	T(fchmodat2(fd, "", 0604, AT_EMPTY_PATH));
+	show("fchmodat2", fd);
+	T(fchown(fd, getuid(), getgid()));
+	T(fchownat(fd, "", getuid(), getgid(), AT_EMPTY_PATH));
+	T(futimens(fd, times));
+	show("futimens", fd);
+	times[1].tv_sec = 99;
+	T(utimensat(fd, "", times, AT_EMPTY_PATH));
+	show("utimensat", fd);
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		char name[32] = "handles-file";
+
+		printf("---- %d\n", i);
+		if (chdir(argv[i]))
+			return 1;
+		unlink(name), unlink("handles-link"), rmdir("handles-dir");
+		close(open(name, O_WRONLY | O_CREAT, 0600));
+		int path = open(name, O_PATH), link, dir, dir_path;
+		through("O_PATH", path);
+		chmod(name, 0400);
+		T(chmod(name, 0444)); /* of a file that nobody may write to */
+		int read_only = open(name, O_RDONLY);
+		through("for reading", read_only);
+		T(fchmodat2(AT_FDCWD, name, 0600, 0));
+		T(fchmodat2(AT_FDCWD, name, 0600, AT_SYMLINK_NOFOLLOW));
+		T(fchmodat2(AT_FDCWD, name, 0600, 1));
+		T(fchmodat2(path, "", 0600, 0));
+		T(fchmodat2(-1, "", 0600, AT_EMPTY_PATH));
+		T(fchmodat2(path, NULL, 0600, 0));
+		unlink(name);
+		through("for reading, name gone", read_only);
+		if (symlink("nowhere", "handles-link"))
+			return 1;
+		link = open("handles-link", O_PATH | O_NOFOLLOW);
+		T(fchmodat2(link, "", 0600, AT_EMPTY_PATH));
+		T(fchmodat2(AT_FDCWD, "handles-link", 0600, AT_SYMLINK_NOFOLLOW));
+		T(fchmodat2(AT_FDCWD, "handles-link", 0600, 0));
+		T(fchownat(link, "", getuid(), getgid(), AT_EMPTY_PATH));
+		mkdir("handles-dir", 0755);
+		dir = open("handles-dir", O_RDONLY | O_DIRECTORY);
+		through("directory", dir);
+		dir_path = open("handles-dir", O_PATH | O_DIRECTORY);
+		through("directory, O_PATH", dir_path);
+		unlink("handles-link"), rmdir("handles-dir");
+		close(path), close(read_only), close(link), close(dir), close(dir_path);
+	}
+	return 0;
+}
