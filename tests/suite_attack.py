@@ -1,20 +1,30 @@
-"""Attack tests: tests/attack/*.c run as cVM "attacker" beside cVM "victim"; see attack.h.
+"""Attack tests: tests/attack/*.c run as cVM "attacker" beside cVM "victim"; see attack.h. tests/attack/*.py attack the
+command from outside: run as the scripts of tests/cli are, with the same first four entries in their docstring.
 
 The comment that opens a file holds:
   Question: what the attacker tries
   Expect: the exact last line; "REFUSED: " with nothing behind it takes any refusal; "|killed" behind it also takes that
           only the attacker's cVM is ended
   Control: the option with which the same program must print BREACH, or "none: why"
-  Control-result: dead    the control ends the whole Intravisor instead
+  Control-result: dead    the control ends the whole Intravisor instead; starved: the victim is no longer served
+  Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
   Build: gcc (the default) or another one of harness.BUILDS
   Options: YAML keys of the attacker, KEY=VALUE
+  Companions: how many more cVMs run the program, with the argument "companion"
+  Never: a regular expression that no line of the output may match
+  Never-in-control: the same, which the control's output must match instead of having BREACH
+  Signals-pending: how many more signals may be queued for the user than before
   Needs: what the emulated machine lacks, so that the test is skipped there
-All need protection keys, so without them they run in the emulated machine.
+Others need protection keys, so without them they run in the emulated machine.
 """
 import os
 import re
+import socket
+import stat
+import threading
 
 import harness
+import suite_cli
 from harness import ROOT, Fail, Started, Test, compile_c, directives, expect, run, scratch, yaml_command
 
 FOLDER = os.path.join(ROOT, "tests/attack")
@@ -32,32 +42,61 @@ def victim_program():
 
 
 def attack_program(source):
-    return compile_c(source, directives(source, ("build",)).get("build", "gcc"))
+    return compile_c(source, directives(source, ("build",)).get("build", "gcc"), flags=("-Wl,-z,now",))  # threads without TLS bind nothing
 
 
 def prepare():
     victim_program()
-    for name in sorted(os.listdir(FOLDER)):
-        if name.endswith(".c"):
-            attack_program(os.path.join(FOLDER, name))
+    for source in sources():
+        attack_program(source)
     monitor_symbols()
 
 
+def sources(ending=".c"):
+    return [os.path.join(FOLDER, n) for n in sorted(os.listdir(FOLDER)) if n.endswith(ending)]
+
+
 def monitor_symbols():
-    """Offsets of the monitor's symbols from gate_enter: an attacker knows all about the monitor."""
+    """Offsets of the monitor's symbols, and of its system call instructions, from gate_enter: an attacker knows all about it."""
     path = os.path.join(harness.OUT, "symbols")
     if harness.IN_VM and os.path.exists(path):
         return harness.read(path)
-    ran = run(["/usr/bin/nm", os.path.join(harness.BUILD, "intravisor-monitor")])
+    with _symbols_lock:
+        return read_symbols(path)
+
+
+_symbols_lock = threading.Lock()
+
+
+def read_symbols(path):
+    binary = os.path.join(harness.BUILD, "intravisor-monitor")
+    if harness.read(path) and os.path.getmtime(path) > os.path.getmtime(binary):
+        return harness.read(path)
+    ran = run(["/usr/bin/nm", binary])
     symbols = {words[2]: int(words[0], 16) for words in map(str.split, ran.text().splitlines()) if len(words) == 3}
     expect("gate_enter" in symbols, "the monitor has no symbol gate_enter", ran)
+    calls = re.findall(r"^\s*([0-9a-f]+):\s+syscall\b", run(["/usr/bin/objdump", "-d", "--no-show-raw-insn", binary]).text(), re.M)
+    expect(calls, "no system call instruction in the monitor")
+    symbols.update({f"syscall.{i}": int(address, 16) for i, address in enumerate(calls)})
     text = "".join(f"{name} {value - symbols['gate_enter']}\n" for name, value in sorted(symbols.items()))
     with open(path, "w") as f:
         f.write(text)
     return text
 
 
-def stage(name, program, options):
+def special_files(folder):
+    with socket.socket(socket.AF_UNIX) as s:
+        here = os.open(folder, os.O_PATH)
+        s.bind(f"/proc/self/fd/{here}/socket")  # a short name for a long path
+        os.close(here)
+    for name, kind, device in (("device", stat.S_IFCHR, os.makedev(1, 3)), ("block-device", stat.S_IFBLK, os.makedev(7, 0))):
+        try:
+            os.mknod(f"{folder}/{name}", kind | 0o666, device)
+        except PermissionError:
+            pass  # the attack does without
+
+
+def stage(name, program, options, companions=0):
     """Directories, links and YAML file of one run."""
     where = scratch(f"attack-{name}")
     for folder in ("shared", "shared/a", "own", "outside", "read-only"):
@@ -70,6 +109,7 @@ def stage(name, program, options):
     os.symlink(f"{where}/outside/secret", f"{where}/shared/absolute-link")
     os.symlink("/proc/self/root/etc/hostname", f"{where}/shared/proc-link")
     os.mkfifo(f"{where}/shared/fifo")
+    special_files(f"{where}/shared")
     bin_folder = os.path.dirname(program)
     extra = "".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in options.split())
     with open(f"{where}/pod.yaml", "w") as f:
@@ -81,13 +121,33 @@ def stage(name, program, options):
     program: {program}
     volumes: ["{bin_folder}:{bin_folder}:ro", "{where}/shared:/shared", "{where}/read-only:/read-only:ro"]
 {extra}""")
+        for i in range(companions):
+            f.write(f"""  - name: companion{i}
+    program: {program}
+    args: [companion]
+    volumes: ["{bin_folder}:{bin_folder}:ro", "{where}/shared:/shared"]
+{extra}""")
     return where
 
 
-def run_pair(where, options):
-    """Runs victim and attacker; returns verdict line or None, the victim's line or None, status, all output."""
-    with Started(yaml_command(f"{where}/pod.yaml", options, insecure=[])) as pod:
+def signals_pending():
+    return int(re.search(r"^SigQ:\s+(\d+)/", harness.read("/proc/self/status"), re.M)[1])
+
+
+class Outcome:
+    """verdict: the first verdict line or None; victim: the word behind "victim:" or None; status; all output."""
+
+    def __init__(self):
+        self.verdict = self.victim = self.status = None
+        self.text, self.pending = "", 0
+
+
+def run_pod(where, options, insecure):
+    result = Outcome()
+    before = signals_pending()
+    with Started(yaml_command(f"{where}/pod.yaml", options, insecure=insecure)) as pod:
         def over():
+            result.pending = max(result.pending, signals_pending() - before)
             text = pod.output()
             return VERDICT.search(text) or re.search(r"^intravisor: attacker: .*(signal|exit|end|kill|loaded)", text, re.M)
         try:
@@ -97,50 +157,70 @@ def run_pair(where, options):
                 raise
         with open(f"{where}/shared/stop", "w"):
             pass
-        status = pod.wait()
-        text = pod.output()
-    verdict = VERDICT.findall(text) and VERDICT.search(text)[0]
-    victim = re.search(r"^victim: (\w+)$", text, re.M)
-    return verdict or None, victim and victim[1], status, text
+        result.status = pod.wait()
+        result.text = pod.output()
+    found = VERDICT.search(result.text)
+    victim = re.search(r"^victim: (.*)$", result.text, re.M)
+    result.verdict, result.victim = found and found[0], victim and victim[1]
+    return result
+
+
+DIRECTIVES = ("question", "build", "expect", "control", "control-result", "native", "options", "companions", "never", "never-in-control",
+              "signals-pending", "needs")
+
+
+def check_outcome(said, outcome, where):
+    text = outcome.text
+    wanted, _, killed = said["expect"].partition("|")
+    if outcome.verdict is None:
+        expect(killed == "killed", f"no verdict, status {outcome.status}\n{text}")
+        expect(outcome.status != 0, f"the attacker vanished with status 0\n{text}")
+    else:
+        fits = outcome.verdict.startswith("REFUSED: ") if wanted.strip() == "REFUSED:" else outcome.verdict == wanted.strip()
+        expect(fits, f"expected {wanted!r}, got {outcome.verdict!r}\n{text}")
+        expect(outcome.status == 0, f"status {outcome.status}\n{text}")
+    expect(outcome.victim == "intact", f"the victim is {outcome.victim or 'gone'}\n{text}")
+    expect(harness.read(f"{where}/read-only/read-only-mark") == "kept\n" and os.listdir(f"{where}/read-only") == ["read-only-mark"]
+           and harness.read(f"{where}/outside/secret") == "secret\n" and os.listdir(f"{where}/outside") == ["secret"],
+           f"files outside changed\n{text}")
+    for key in ("never", "never-in-control"):
+        expect(key not in said or not re.search(said[key], text, re.M), f"the output has what it must never have\n{text!r}")
+    expect("signals-pending" not in said or outcome.pending <= int(said["signals-pending"]), f"{outcome.pending} signals were queued")
+
+
+def check_control(said, outcome):
+    text, how = outcome.text, said.get("control-result")
+    if how == "dead":
+        expect(outcome.victim is None and outcome.status != 0, f"the control did not end the Intravisor: status {outcome.status}\n{text}")
+    elif "never-in-control" in said:
+        expect(re.search(said["never-in-control"], text, re.M), f"the control's output has not what it should\n{text!r}")
+    elif how == "starved":
+        expect((outcome.victim or "").startswith("STARVED"), f"the victim is {outcome.victim or 'gone'} with {said['control']}\n{text}")
+    else:
+        expect((outcome.verdict or "").startswith("BREACH: "), f"the control ({said['control']}) is no breach: {outcome.verdict}\n{text}")
 
 
 def attack(source):
     name = os.path.basename(source)[:-2]
-    said = directives(source, ("question", "build", "expect", "control", "control-result", "options", "needs"))
+    said = directives(source, DIRECTIVES)
 
     def test():
-        if not harness.HAVE_KEYS:
+        if "native" not in said and not harness.HAVE_KEYS:
             raise harness.Skip("needs protection keys", keys=True)
         if "needs" in said and harness.IN_VM:
             raise harness.Skip(f"needs {said['needs']}", keys=True)
         for key in ("question", "expect", "control"):
             expect(key in said, f"the file's comment has no {key}")
-        program = attack_program(source)
-        where = stage(name, program, said.get("options", ""))
-        verdict, victim, status, text = run_pair(where, [])
-        wanted, _, killed = said["expect"].partition("|")
-        if verdict is None:
-            expect(killed == "killed", f"no verdict, status {status}\n{text}")
-            expect(status != 0, f"the attacker vanished with status 0\n{text}")
-        else:
-            fits = verdict.startswith("REFUSED: ") if wanted.strip() == "REFUSED:" else verdict == wanted.strip()
-            expect(fits, f"expected {wanted!r}, got {verdict!r}\n{text}")
-            expect(status == 0, f"status {status}\n{text}")
-        expect(victim == "intact", f"the victim is {victim or 'gone'}\n{text}")
-        expect(harness.read(f"{where}/read-only/read-only-mark") == "kept\n" and os.listdir(f"{where}/read-only") == ["read-only-mark"]
-               and harness.read(f"{where}/outside/secret") == "secret\n" and os.listdir(f"{where}/outside") == ["secret"],
-               f"files outside changed\n{text}")
-        if said["control"].startswith("none"):
-            return None
-        where = stage(name + "-control", program, said.get("options", ""))
-        verdict, victim, status, text = run_pair(where, said["control"].split())
-        if said.get("control-result") == "dead":
-            expect(victim is None and status != 0, f"the control did not end the Intravisor: status {status}\n{text}")
-        else:
-            expect(verdict is not None and verdict.startswith("BREACH: "), f"the control ({said['control']}) is no breach: {verdict}\n{text}")
-        return None
+        program, options, companions = attack_program(source), said.get("options", ""), int(said.get("companions", 0))
+        insecure = harness.INSECURE if "native" in said else []
+        where = stage(name, program, options, companions)
+        check_outcome(said, run_pod(where, [], insecure), where)
+        if not said["control"].startswith("none"):
+            where = stage(name + "-control", program, options, companions)
+            check_control(said, run_pod(where, said["control"].split(), insecure))
     return test
 
 
 def tests():
-    return [Test("attack/" + n[:-2], attack(os.path.join(FOLDER, n)), vm="only") for n in sorted(os.listdir(FOLDER)) if n.endswith(".c")]
+    found = [Test("attack/" + os.path.basename(s)[:-2], attack(s), vm=None if "native" in directives(s, ("native",)) else "only") for s in sources()]
+    return found + [Test("attack/" + os.path.basename(s)[:-3], suite_cli.script(s)) for s in sources(".py")]

@@ -13,7 +13,7 @@ FOLDER = os.path.join(ROOT, "tests/cli")
 
 def script(name):
     def test():
-        env = dict(harness.ENV, INTRAVISOR=INTRAVISOR, INTRAVISOR_OPTIONS=" ".join(harness.INSECURE), SCRATCH=scratch("cli-" + name))
+        env = dict(harness.ENV, INTRAVISOR=INTRAVISOR, INTRAVISOR_OPTIONS=" ".join(harness.INSECURE), SCRATCH=scratch("cli-" + os.path.basename(name)))
         ran = run([os.path.join(FOLDER, name)], env=env, cwd=ROOT, timeout=300)
         if ran.status == 77:
             raise Skip((ran.text() + ran.errors()).strip().splitlines()[-1])

@@ -13,6 +13,7 @@
 #define LAUNCH_MAGIC 0x3148434e554c5643ull /* "CVLUNCH1" */
 #define LAUNCH_VERSION 2u
 #define LAUNCH_CVMS_MAX 13
+#define LAUNCH_THREADS_MAX 2047u /* of all cVMs together */
 #define LAUNCH_HANDLES_MAX 64
 #define LAUNCH_NET_RULES_MAX 64
 #define LAUNCH_NAME_MAX 64

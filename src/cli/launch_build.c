@@ -22,6 +22,7 @@
  * its root, its volumes and its output. */
 #define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (3 + CONFIG_VOLUMES_MAX))
 _Static_assert(LAUNCH_IMAGES_MAX > LAUNCH_CVMS_MAX, "the libOS, and an image for each bare cVM");
+#define CODE_IMAGES_EACH 315 /* memory files the monitor keeps for a cVM: its share of CODE_IMAGES_MAX */
 
 static bool g_stdio_closed[3];
 
@@ -43,6 +44,18 @@ static int inherit(struct launch_plan *plan, int fd)
 {
 	plan->inherit[plan->inherited++] = fd;
 	return fd;
+}
+
+/* cVMs that share a file as standard output must not be able to write over each other's. */
+static void append_to_files(void)
+{
+	for (int fd = 1; fd < 3; fd++) {
+		struct stat st;
+		int flags = fcntl(fd, F_GETFL);
+
+		if (flags >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+			fcntl(fd, F_SETFL, flags | O_APPEND);
+	}
 }
 
 static struct launch_handle stdio_handle(int fd)
@@ -314,37 +327,61 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	return ret ? ret : add_boot(d, cvm, i, is_file, error);
 }
 
-/* Descriptors are limited per process, and all cVMs are one process. */
-static void raise_file_limit(const struct config *config, const struct launch_plan *plan, struct description *d)
+/* Threads are limited for all cVMs together: where their limits sum up to more, each gets a share of that. */
+static void share_threads(const struct config *config, struct description *d)
 {
-	struct rlimit limit;
-	const uint64_t others = plan->inherited + 64;
-	uint64_t wanted = others;
+	uint64_t wanted = 0;
 	bool configured = false;
 
 	for (uint32_t i = 0; i < config->cvms; i++) {
+		wanted += config->cvm[i]->threads;
+		configured |= config->cvm[i]->threads != CONFIG_THREADS_DEFAULT;
+	}
+	if (wanted <= LAUNCH_THREADS_MAX)
+		return;
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		struct launch_cvm *l = description_cvm(d, i);
+		uint64_t share = (uint64_t)l->threads_max * LAUNCH_THREADS_MAX / wanted;
+
+		l->threads_max = share ? (uint32_t)share : 1;
+	}
+	if (configured)
+		message_warning("an Intravisor has room for %u threads, so cVMs get fewer than configured (lower threads:, or run "
+				"some cVMs in another Intravisor)", LAUNCH_THREADS_MAX);
+}
+
+/* Descriptors are limited per process, and all cVMs are one process. The monitor's own come on top: those of code images,
+ * and at most two of each thread's running hostcall. */
+static void raise_file_limit(const struct config *config, const struct launch_plan *plan, struct description *d)
+{
+	struct rlimit limit;
+	uint64_t own = plan->inherited + 64, wanted = 0;
+	bool configured = false;
+
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		own += CODE_IMAGES_EACH + 2 * description_cvm(d, i)->threads_max;
 		wanted += config->cvm[i]->handles;
 		configured |= config->cvm[i]->handles != CONFIG_HANDLES_DEFAULT;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
-	if (limit.rlim_max < wanted) {
-		struct rlimit more = {wanted, wanted};
+	if (limit.rlim_max < own + wanted) {
+		struct rlimit more = {own + wanted, own + wanted};
 
 		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
 			return;
 		/* Share what there is, in proportion; nobody gets less than a few. */
-		uint64_t left = limit.rlim_max > others + 64 ? limit.rlim_max - others : 64;
+		uint64_t left = limit.rlim_max > 2 * own ? limit.rlim_max - own : limit.rlim_max / 2;
 		for (uint32_t i = 0; i < config->cvms; i++) {
 			struct launch_cvm *l = description_cvm(d, i);
-			uint64_t share = left * l->handles_max / (wanted - others);
+			uint64_t share = left * l->handles_max / wanted;
 
 			l->handles_max = share < 16 ? 16 : (uint32_t)share;
 		}
 		if (configured)
 			message_warning("the host allows %llu open files, so cVMs get fewer handles than configured "
 					"(raise ulimit -Hn to %llu)",
-					(unsigned long long)limit.rlim_max, (unsigned long long)wanted);
+					(unsigned long long)limit.rlim_max, (unsigned long long)(own + wanted));
 	}
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -379,6 +416,8 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));
 	add_image(&d, plan, image);
+	if (config->cvms > 1)
+		append_to_files();
 	int ret = make_channel(plan, &plan->event_channel, &event_channel);
 	for (uint32_t i = 0; ret == 0 && i < config->files; i++)
 		ret = add_file(&d, &config->file[i], plan, error);
@@ -390,6 +429,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	if (ret == 0) {
 		struct launch *l = description_head(&d);
 
+		share_threads(config, &d);
 		raise_file_limit(config, plan, &d);
 		l->magic = LAUNCH_MAGIC;
 		l->version = LAUNCH_VERSION;

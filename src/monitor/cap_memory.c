@@ -117,7 +117,7 @@ long hc_cap_map(struct thread *t, const uint64_t *a)
 {
 	uint64_t size = a[2], end;
 	unsigned perms = CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0);
-	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL_ : memory_check(t->cvm, a[1], size);
+	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL_ : memory_check(t->cvm, a[1], size, false);
 	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_MEMORY, perms, &error);
 
 	if (!k)

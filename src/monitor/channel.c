@@ -13,16 +13,6 @@
 #define MSG_NOSIGNAL_ 0x4000
 #define MSG_CMSG_CLOEXEC_ 0x40000000
 
-struct kernel_msghdr {
-	void *name;
-	int32_t name_size;
-	struct iovec *iov;
-	uint64_t iov_count;
-	void *control;
-	uint64_t control_size;
-	uint32_t flags;
-};
-
 struct control_fd {
 	uint64_t size;
 	int32_t level, type;

@@ -171,9 +171,14 @@ static int image_find(struct cvm *c, int fd, const struct code_image *key, struc
 	if (!r && image.text_size != image.length)
 		r = -EINVAL_;
 	lock_take(lock);
-	if (!r && g_arena->code_images == CODE_IMAGES_MAX)
+	/* Images outlive the cVM they were made for: it has a share of the table, and of memory as much as it may have else. */
+	uint64_t bytes = image.text_size + image.stub_size;
+	bool left = c->images < CODE_IMAGES_MAX / CVMS_MAX && bytes <= c->config->memory_max - c->image_bytes;
+	if (!r && (g_arena->code_images == CODE_IMAGES_MAX || (!left && !insecure(LAUNCH_INSECURE_NO_LIMITS))))
 		r = -ENOMEM_;
 	if (!r) {
+		c->images++;
+		c->image_bytes += bytes;
 		*found = &g_arena->code[g_arena->code_images++];
 		**found = image;
 	}
@@ -202,8 +207,8 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 
 	if ((a[0] | a[1] | a[3]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[4] & ~(uint64_t)HC_CODE_STUBS)
 		return -EINVAL_;
-	if (!memory_changeable(c, a[0], a[1]))
-		return -EFAULT_;
+	if ((r = memory_changeable(c, a[0], a[1], false)))
+		return r;
 	if (stubs && !stubs_fit(c, a[0], a[1]))
 		return -EINVAL_;
 	struct handle *h = handle_get(t, a[2], HANDLE_FILE, &error);
@@ -246,8 +251,8 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 
 	if ((a[0] | a[1]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[1] > CODE_SIZE_MAX)
 		return -EINVAL_;
-	if (!memory_changeable(c, a[0], a[1]))
-		return -EFAULT_;
+	if ((r = memory_changeable(c, a[0], a[1], false)))
+		return r;
 	lock_take(&c->mem_lock);
 	/* Counted pages only: the copy takes their place in the accounts. */
 	if (pages_count(c->counted, page_of(c, a[0]), pages) != pages && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))

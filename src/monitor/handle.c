@@ -10,12 +10,11 @@
 
 static void handle_release(struct cvm *c, struct handle *h)
 {
-	if (h->size_pages)
-		memory_uncount(c, (uint64_t)h->size_pages * CVM_PAGE_SIZE);
+	if (h->kind == HANDLE_MEMOBJ && !insecure(LAUNCH_INSECURE_NO_LIMITS))
+		host(__NR_ftruncate, h->fd, 0); /* or its mappings would keep memory that nobody counts */
+	memory_uncount(c, h->size_pages * CVM_PAGE_SIZE);
 	host(__NR_close, h->fd);
-	h->fd = -1;
 	h->kind = HANDLE_NONE;
-	h->size_pages = 0;
 	__atomic_sub_fetch(&c->handles, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&h->refs, 0, __ATOMIC_RELEASE);
 	/* Only a hint, so not under the lock: keeps numbers low and the table's untouched pages untouched. */

@@ -107,6 +107,7 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 	char path[HC_PATH_MAX];
 	uint64_t flags = a[3] & ~HC_OPEN_NO_SYMLINKS;
 	bool no_symlinks = a[3] & HC_OPEN_NO_SYMLINKS;
+	uint64_t mode = a[4] & 01777; /* no set-user-id files for the host */
 	unsigned kind = HANDLE_FILE;
 	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
 
@@ -121,9 +122,9 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
 	if (!open_writes(flags) || rights & LAUNCH_RIGHT_WRITE || flags & O_PATH) {
 		if ((flags & O_TMPFILE) == O_TMPFILE)
-			fd = open_below(dir->fd, path, flags, a[4], no_symlinks);
+			fd = open_below(dir->fd, path, flags, mode, no_symlinks);
 		else if (flags & O_CREAT)
-			fd = open_creating(dir->fd, path, flags, a[4], no_symlinks, &kind);
+			fd = open_creating(dir->fd, path, flags, mode, no_symlinks, &kind);
 		else
 			fd = open_existing(dir->fd, path, flags, no_symlinks, &kind);
 	}
@@ -214,6 +215,7 @@ enum transfer { READS = LAUNCH_RIGHT_READ, WRITES = LAUNCH_RIGHT_WRITE };
 /* read, write, pread, pwrite: the kernel moves the bytes straight to or from the cVM's buffer. */
 static long transfer(struct thread *t, const uint64_t *a, unsigned kinds, enum transfer right, long number, uint64_t offset)
 {
+	uint64_t end;
 	int error;
 
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
@@ -221,7 +223,15 @@ static long transfer(struct thread *t, const uint64_t *a, unsigned kinds, enum t
 	struct handle *h = handle_get(t, a[0], kinds, &error);
 	if (!h)
 		return error;
-	long r = h->rights & right ? host_blocking(number, h->fd, a[1], a[2], offset) : -EBADF_;
+	long r = -EBADF_;
+	/* A memory object never grows by being written: only what memobj_resize made of it is counted. */
+	bool counted = h->kind == HANDLE_MEMOBJ && right == WRITES && !insecure(LAUNCH_INSECURE_NO_LIMITS);
+	if (counted)
+		lock_take(&t->cvm->mem_lock);
+	if (h->rights & right && !(counted && (!add_checked(a[2], offset, &end) || end > h->size_pages * CVM_PAGE_SIZE)))
+		r = host_blocking(number, h->fd, a[1], a[2], offset);
+	if (counted)
+		lock_give(&t->cvm->mem_lock);
 	handle_put(t->cvm, h);
 	return r;
 }
@@ -233,7 +243,7 @@ long hc_file_read(struct thread *t, const uint64_t *a)
 
 long hc_file_write(struct thread *t, const uint64_t *a)
 {
-	return transfer(t, a, HANDLE_STREAM, WRITES, __NR_write, 0);
+	return transfer(t, a, HANDLE_STREAM & ~HANDLE_MEMOBJ, WRITES, __NR_write, 0);
 }
 
 long hc_file_pread(struct thread *t, const uint64_t *a)
@@ -267,7 +277,7 @@ static long transfer_v(struct thread *t, const uint64_t *a, enum transfer right,
 
 	if (count < 0)
 		return count;
-	struct handle *h = handle_get(t, a[0], HANDLE_STREAM, &error);
+	struct handle *h = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ, &error);
 	if (!h)
 		return error;
 	if (!(h->rights & right))
@@ -458,8 +468,8 @@ long hc_file_ioctl(struct thread *t, const uint64_t *a)
 
 	switch (request) {
 	case FIONREAD: case FIONBIO:
-		size = 4;
-		kinds = HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE;
+		size = 4; /* O_NONBLOCK on standard streams would reach whoever else has them */
+		kinds = HANDLE_SOCKET | HANDLE_PIPE | (request == FIONREAD ? HANDLE_STDIO : 0);
 		break;
 	case TCGETS: case TCSETS: case TCSETSW: case TCSETSF:
 		size = 36;

@@ -198,16 +198,6 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 	return handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
 
-struct kernel_msghdr {
-	void *name;
-	int32_t name_size;
-	struct iovec *iov;
-	uint64_t iov_count;
-	void *control;
-	uint64_t control_size;
-	uint32_t flags;
-};
-
 long hc_sock_send(struct thread *t, const uint64_t *a)
 {
 	struct iovec iov[HC_IOV_MAX];

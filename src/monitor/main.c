@@ -110,18 +110,6 @@ static void read_launch(int fd)
 	g_arena->insecure = l->insecure;
 }
 
-/* The kernel's description of one mapping (linux/fs.h since 6.11: PROCMAP_QUERY). */
-struct procmap_query {
-	uint64_t size, query_flags, query_addr;
-	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
-	uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
-	uint64_t vma_name_addr, build_id_addr;
-};
-_Static_assert(sizeof(struct procmap_query) == 104, "linux/fs.h");
-#define PROCMAP_QUERY_ 0xc0686611u
-#define VMA_EXECUTABLE 0x04u
-#define COVERING_OR_NEXT 0x10u
-
 static void check_executable(uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start; at < end;) {
@@ -141,7 +129,7 @@ static void survey_mappings(uint64_t vdso)
 {
 	char name[64];
 	long fd = host(__NR_openat, -100, "/proc/self/maps", 02000000, 0);
-	struct procmap_query q = { .size = sizeof q, .query_flags = COVERING_OR_NEXT };
+	struct procmap_query q = { .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT };
 
 	if (fd < 0)
 		fail("cannot open /proc/self/maps: mount /proc", fd);
@@ -150,16 +138,16 @@ static void survey_mappings(uint64_t vdso)
 		q.vma_name_size = sizeof name;
 		q.build_id_size = 0;
 		name[0] = 0;
-		long r = host(__NR_ioctl, fd, PROCMAP_QUERY_, &q);
+		long r = host(__NR_ioctl, fd, PROCMAP_QUERY, &q);
 		if (r == -36 /* ENAMETOOLONG: not one of ours */) {
 			q.vma_name_addr = q.vma_name_size = 0;
-			r = host(__NR_ioctl, fd, PROCMAP_QUERY_, &q);
+			r = host(__NR_ioctl, fd, PROCMAP_QUERY, &q);
 		}
 		if (r == -ENOENT_)
 			break;
 		if (r)
 			fail("PROCMAP_QUERY failed: this kernel is older than 6.12", r);
-		if (q.vma_flags & VMA_EXECUTABLE)
+		if (q.vma_flags & PROCMAP_EXECUTABLE)
 			check_executable(q.vma_start, q.vma_end);
 		bool data = !memcmp(name, "[vvar", 5);
 		if (vdso && (data || q.vma_start == vdso) &&
@@ -167,7 +155,7 @@ static void survey_mappings(uint64_t vdso)
 			fail("cannot give the vDSO its key", 0);
 		q.query_addr = q.vma_end;
 	}
-	host(__NR_close, fd);
+	g_arena->maps_fd = (int32_t)fd;
 }
 
 static void prepare_process(uint64_t vdso)

@@ -10,6 +10,8 @@
 #include "monitor/hostcalls.h"
 
 #define PROT_RW (PROT_READ | PROT_WRITE)
+/* Linux's default limit is 65530; thread blocks of the monitor need 4 each, a change that runs now 4 a thread. */
+#define MAPPINGS_SHARED 46000u
 
 void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set)
 {
@@ -76,16 +78,34 @@ static int count_pages(struct cvm *c, uint64_t addr, uint64_t size, bool counted
 }
 
 /* A range that mem_* may change: pages of the slot above the libOS's text and data. */
-int memory_check(const struct cvm *c, uint64_t addr, uint64_t size)
+int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 {
 	if ((addr | size) & (CVM_PAGE_SIZE - 1) || !size)
 		return -EINVAL_;
-	return memory_changeable(c, addr, size) ? 0 : -EFAULT_;
+	return memory_changeable(c, addr, size, release);
 }
 
-bool memory_changeable(const struct cvm *c, uint64_t addr, uint64_t size)
+/* The host limits the mappings of the process (vm.max_map_count), so each cVM has a share. A change makes four more at most;
+ * they are counted only when that bound reaches the share. A release may go beyond, so that there is a way back. */
+int memory_changeable(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 {
-	return in_slot(c, (struct gaddr){ addr }, size) && (addr >= c->base + SLOT_LIBOS_HEAP || addr < SLOT_LOW_END);
+	uint64_t share = MAPPINGS_SHARED / g_arena->launch.cvms + release * 256ull;
+	struct procmap_query q = { .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT };
+
+	if (!in_slot(c, (struct gaddr){ addr }, size) || (addr < c->base + SLOT_LIBOS_HEAP && addr >= SLOT_LOW_END))
+		return -EFAULT_;
+	lock_take(&c->mem_lock);
+	if ((c->mappings += 4) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS)) {
+		q.vma_end = g_arena->low_owner == c ? SLOT_LOW_BASE : c->base;
+		for (c->mappings = 0; q.vma_end < c->base + SLOT_SIZE; c->mappings++) {
+			q.query_addr = q.vma_end < SLOT_LOW_END || q.vma_end > c->base ? q.vma_end : c->base;
+			if (host(__NR_ioctl, g_arena->maps_fd, PROCMAP_QUERY, &q))
+				break;
+		}
+	}
+	int r = c->mappings < share || insecure(LAUNCH_INSECURE_NO_LIMITS) ? 0 : -ENOMEM_;
+	lock_give(&c->mem_lock);
+	return r;
 }
 
 static int check_prot(uint64_t prot)
@@ -142,7 +162,7 @@ long hc_mem_commit(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint32_t flags = MAP_ANONYMOUS | MAP_NORESERVE | (a[3] & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE);
-	int r = memory_check(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1], false);
 
 	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
 		return r;
@@ -173,7 +193,7 @@ long hc_mem_low_window(struct thread *t, const uint64_t *a)
 long hc_mem_release(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	int r = memory_check(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1], true);
 
 	if (r)
 		return r;
@@ -188,7 +208,7 @@ long hc_mem_protect(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint64_t pages = a[1] / CVM_PAGE_SIZE;
-	int r = memory_check(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1], false);
 
 	if (r || (r = check_prot(a[2])))
 		return r;
@@ -229,7 +249,7 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	bool shared = a[3] & HC_MEM_SHARED;
-	int r = memory_check(c, a[0], a[1]), error;
+	int r = memory_check(c, a[0], a[1], false), error;
 
 	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
 		return r;
@@ -248,16 +268,12 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 long hc_mem_advise(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	int r = memory_check(c, a[0], a[1]);
+	int r = memory_check(c, a[0], a[1], false);
 
-	if (r)
+	if (r || a[2] <= MADV_SEQUENTIAL) /* NORMAL, RANDOM: hints that would split mappings */
 		return r;
-	switch (a[2]) {
-	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_DONTNEED: case MADV_FREE:
-		break;
-	default:
+	if (a[2] != MADV_WILLNEED && a[2] != MADV_DONTNEED && a[2] != MADV_FREE)
 		return -EINVAL_;
-	}
 	/* On code, DONTNEED only drops pages that come back from the sealed memory. */
 	return host(__NR_madvise, a[0], a[1], a[2]);
 }
@@ -278,9 +294,9 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint64_t from = a[0], old_size = a[1], to = a[2], new_size = a[3], kept = MIN(old_size, new_size);
-	int r = memory_check(c, from, old_size);
+	int r = memory_check(c, from, old_size, false);
 
-	if (r || (r = memory_check(c, to, new_size)))
+	if (r || (r = memory_check(c, to, new_size, false)))
 		return r;
 	if (from < to + new_size && to < from + old_size)
 		return -EINVAL_;
@@ -310,7 +326,7 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 
 long hc_mem_sync(struct thread *t, const uint64_t *a)
 {
-	int r = memory_check(t->cvm, a[0], a[1]);
+	int r = memory_check(t->cvm, a[0], a[1], false);
 
 	return r ? r : host(__NR_msync, a[0], a[1], a[2]);
 }

@@ -18,7 +18,7 @@
 #include "base/bits.h"
 #include "monitor/x86_64/offsets.h"
 
-#define THREADS_MAX 2048u
+#define THREADS_MAX (LAUNCH_THREADS_MAX + 1u) /* and the supervisor */
 #define CVMS_MAX LAUNCH_CVMS_MAX
 #define HANDLES_MAX 16384u
 #define EXEC_RANGES_MAX 4096u
@@ -168,6 +168,7 @@ struct cvm {
 
 	struct lock mem_lock; /* everything below up to the bitmaps */
 	uint64_t memory_now; /* bytes; atomic */
+	uint32_t mappings; /* host mappings in its ranges, at most */
 	uint32_t exec_count;
 	struct exec_range exec[EXEC_RANGES_MAX]; /* sorted, disjoint */
 	uint64_t *mapped;  /* bit per page: accessible memory was mapped here */
@@ -189,6 +190,7 @@ struct cvm {
 	struct lock log_lock;
 	uint64_t log_tokens, log_time;
 	uint64_t start_ns;
+	uint64_t images, image_bytes; /* made for it in all its lives: code_table_lock */
 	struct cvm_stats stats; /* each by its own lock; times and current values when asked for */
 };
 
@@ -211,6 +213,7 @@ struct arena {
 	int32_t pid;
 	int32_t wake_fd;  /* eventfd: a cVM lost its last thread */
 	int32_t proc_fd;  /* /proc/self/fd, O_PATH */
+	int32_t maps_fd;  /* /proc/self/maps, for PROCMAP_QUERY */
 	uint64_t xsave_mask, xsave_size;
 	uint32_t host_cpus;
 	uint64_t host_memory;
@@ -259,6 +262,18 @@ nodiscard int user_out(const struct cvm *c, struct gaddr dst, const void *src, u
 /* A NUL-terminated copy of `size` bytes without NUL in them: 0, -EFAULT, -ENAMETOOLONG, -EINVAL. */
 nodiscard int user_path(const struct cvm *c, char *dst, uint64_t dst_size, struct gaddr src, uint64_t size);
 
+/* The kernel's description of one mapping (linux/fs.h since 6.11). */
+struct procmap_query {
+	uint64_t size, query_flags, query_addr;
+	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+_Static_assert(sizeof(struct procmap_query) == 104, "linux/fs.h");
+#define PROCMAP_QUERY 0xc0686611u
+#define PROCMAP_EXECUTABLE 0x04u
+#define PROCMAP_COVERING_OR_NEXT 0x10u
+
 /* Pages of a cVM are numbered: those of the slot from 0, then those of the low window. */
 static inline uint64_t page_of(const struct cvm *c, uint64_t addr)
 {
@@ -281,9 +296,10 @@ void handle_close_all(struct cvm *c);
 nodiscard int memory_count(struct cvm *c, uint64_t bytes);
 void memory_uncount(struct cvm *c, uint64_t bytes);
 int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot); /* give pages their key and protection */
-bool memory_changeable(const struct cvm *c, uint64_t addr, uint64_t size); /* above the libOS's own, or low window */
+/* 0 above the libOS's own or in the low window, while mappings are left (some more for a release); else -EFAULT, -ENOMEM. */
+nodiscard int memory_changeable(struct cvm *c, uint64_t addr, uint64_t size, bool release);
 void memory_release_all(struct cvm *c);
-int memory_check(const struct cvm *c, uint64_t addr, uint64_t size); /* pages that mem_* may change, or negative errno */
+int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release); /* the same for whole pages, else -EINVAL */
 /* With mem_lock held: a shared or private mapping of a file, and inaccessible again. */
 int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset);
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size);

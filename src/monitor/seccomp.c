@@ -25,7 +25,7 @@ static const uint16_t k_calls4[] = {
 	__NR_epoll_ctl, __NR_eventfd2, __NR_timerfd_create, __NR_timerfd_settime, __NR_timerfd_gettime, __NR_pipe2,
 	__NR_memfd_create, __NR_getrandom, __NR_clock_gettime, __NR_sched_yield, __NR_tgkill, __NR_sigaltstack,
 	__NR_rt_sigreturn, __NR_exit, __NR_exit_group, __NR_setpriority, __NR_sysinfo, __NR_gettid, __NR_getpid,
-	__NR_rt_sigprocmask,
+	__NR_rt_sigprocmask, __NR_restart_syscall /* after a stop and SIGCONT */,
 };
 
 /* Five arguments (or four with the fifth register used by the call): r9 must match. */

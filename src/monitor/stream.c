@@ -262,7 +262,7 @@ long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 
 long hc_stream_map(struct thread *t, const uint64_t *a)
 {
-	int error = memory_check(t->cvm, a[1], 2 * RING);
+	int error = memory_check(t->cvm, a[1], 2 * RING, false);
 	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
 	if (!k)

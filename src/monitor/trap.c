@@ -84,12 +84,11 @@ static void leave_gate_window(struct thread *t)
 	} else if (between(f->rip, gate_tail, gate_tail_end)) {
 		if (f->rip > (uint64_t)gate_tail && f->rip <= (uint64_t)gate_move_result)
 			f->rax = f->r8;
+		f->rdi = f->rsi = f->r8 = f->r9 = f->r10 = f->r11 = 0;
 		t->trap_pop = true;
 	} else if (between(f->rip, enter_tail, enter_tail_end)) {
-		if (f->rip == (uint64_t)enter_tail)
-			f->rdi = f->rcx;
-		f->rip = f->r9;
-		f->rbx = f->rbp = f->r12 = f->r13 = f->r14 = f->r15 = 0;
+		*f = (struct upcall_frame){ .rdi = f->rip == (uint64_t)enter_tail ? f->rcx : f->rdi, .rip = f->r9,
+					    .cs = f->cs, .rflags = f->rflags, .rsp = f->rsp, .ss = f->ss };
 	}
 	if (between(f->rip, call_tail, call_tail_end)) {
 		f->rdi = f->rax = 0;
@@ -138,10 +137,8 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 			return;
 		}
 		/* A new thread about to enter: registers are cvm_enter's arguments. */
-		save_context(&t->trap, sc);
-		t->trap.rip = sc->rip == (uint64_t)cvm_enter_label ? sc->rsi : sc->r9;
-		t->trap.rsp = sc->rdx;
-		t->trap.rdi = sc->rcx;
+		t->trap = (struct upcall_frame){ .rdi = sc->rcx, .rip = sc->rip == (uint64_t)cvm_enter_label ? sc->rsi : sc->r9,
+						 .cs = 0x33, .rflags = RFLAGS_CLEAN, .rsp = sc->rdx, .ss = 0x2b };
 		t->trap_pop = false;
 	} else {
 		if (sig == KICK_SIGNAL && t->as->upcall_active && !t->cvm->dying && t->expired < DEADLINE_GRACE) {

@@ -183,6 +183,19 @@ static MAYBE long own_syscall(long number, uint64_t a0, uint64_t a1, uint64_t a2
 	return result;
 }
 
+/* The handle of a granted directory, known by a file in it. */
+static MAYBE uint64_t granted_directory(const char *file)
+{
+	for (uint64_t handle = 3; handle < 64; handle++) {
+		long found = hostcall(HC_file_open, handle, (uint64_t)file, strlen(file), O_RDONLY, 0, 0);
+		if (found >= 0) {
+			hostcall(HC_file_close, (uint64_t)found, 0, 0, 0, 0, 0);
+			return handle;
+		}
+	}
+	breach("no granted directory has a file %s", file);
+}
+
 static void find_victim(void)
 {
 	FILE *f;
@@ -194,7 +207,11 @@ static void find_victim(void)
 	fclose(f);
 }
 
-int main(void)
+#ifdef ATTACK_COMPANION
+static void companion(void); /* what the program does in other cVMs */
+#endif
+
+int main(int argc, char **argv)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGSYS, SIGFPE, SIGTRAP };
 	static char stack[65536];
@@ -206,6 +223,11 @@ int main(void)
 		struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 		sigaction(signals[i], &action, NULL);
 	}
+#ifdef ATTACK_COMPANION
+	if (argc > 1)
+		companion();
+#endif
+	(void)argc, (void)argv;
 	find_victim();
 	attack();
 	breach("the attack came back without a verdict");

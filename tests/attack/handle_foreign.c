@@ -2,6 +2,7 @@
  * Question: can a cVM use handles that are closed, never opened, beyond its table, or of the wrong kind?
  * Expect: REFUSED: EBADF for each
  * Control: --insecure-no-handle-check
+ * Native: the handle table
  */
 #include "attack.h"
 

@@ -3,6 +3,7 @@
  * straddles the slot's end?
  * Expect: REFUSED: every pointer out of the slot gave EFAULT
  * Control: --insecure-no-slot-check
+ * Native: the check against the slot
  */
 #include <sys/uio.h>
 

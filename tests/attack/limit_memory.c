@@ -2,6 +2,7 @@
  * Question: can a cVM hold more memory than its limit: committed, by memory objects, or by touching reserved pages?
  * Expect: REFUSED: stopped at the limit
  * Control: --insecure-no-limits
+ * Native: the accounts
  * Options: memory=64M
  */
 #include "attack.h"

@@ -2,7 +2,7 @@
  * Question: can a cVM flood the command's log, or forge lines of others in it?
  * Expect: REFUSED: most of it was dropped
  * Control: --insecure-no-limits
- * Options: log_rate=64K
+ * Native: the token bucket
  * Options: log_rate=64K
  */
 #include "attack.h"

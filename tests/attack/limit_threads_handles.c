@@ -2,6 +2,7 @@
  * Question: can a cVM make more threads, handles or timers than its limits, or use the process's last descriptor?
  * Expect: REFUSED: stopped at the limits
  * Control: --insecure-no-limits
+ * Native: the limits
  * Options: threads=16 handles=128
  */
 #include "attack.h"

@@ -2,6 +2,7 @@
  * Question: can a cVM bind or connect to addresses that it was not granted, or use other families?
  * Expect: REFUSED: no address is reachable
  * Control: --insecure-no-net-check
+ * Native: the list of grants
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

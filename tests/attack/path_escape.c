@@ -2,6 +2,7 @@
  * Question: can a path leave a granted directory: by "..", an absolute path, an absolute or climbing symlink, a magic link?
  * Expect: REFUSED: nothing outside was opened
  * Control: --insecure-no-path-check
+ * Native: openat2 and its flags
  */
 #include "attack.h"
 

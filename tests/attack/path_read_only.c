@@ -3,6 +3,7 @@
  * read-only handle, renaming, linking, removing?
  * Expect: REFUSED: nothing was written
  * Control: none: rights of a grant have no option
+ * Native: rights of handles
  */
 #include "attack.h"
 

@@ -2,6 +2,7 @@
  * Question: does the 32-bit entry (int 0x80) reach the host?
  * Expect: REFUSED: |killed
  * Control: --insecure-no-cookie
+ * Native: the filter
  */
 #include "attack.h"
 

@@ -2,6 +2,7 @@
  * Question: do x32 system call numbers (bit 30) slip past the filter?
  * Expect: REFUSED: |killed
  * Control: none: most kernels have x32 switched off, so even without the filter nothing happens
+ * Native: the filter
  */
 #include "attack.h"
 
