@@ -13,19 +13,33 @@ long cap_handle(const struct cap *k)
 	return (long)(k->generation * CAPS_MAX + number_of(k) % CAPS_MAX);
 }
 
+static struct cap *entry(const struct cvm *c, uint64_t handle)
+{
+	uint32_t holder = c->index;
+
+	if (insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK)) /* the attack test's control */
+		holder = (uint32_t)((holder + (handle >> 32)) % g_arena->launch.cvms);
+	return cap_number(holder * CAPS_MAX + (uint32_t)(handle % CAPS_MAX));
+}
+
+static bool is_handle_of(const struct cap *k, uint64_t handle)
+{
+	return handle == (uint64_t)cap_handle(k) || insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK);
+}
+
 struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error)
 {
-	struct cap *k = cap_number(t->cvm->index * CAPS_MAX + (uint32_t)(handle % CAPS_MAX));
+	struct cap *k = entry(t->cvm, handle);
 	bool dead = __atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD;
 
 	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
 	if (!dead)
 		dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
-	else if (k->kind == CAP_REVOKED && handle == (uint64_t)cap_handle(k))
+	else if (k->kind == CAP_REVOKED && is_handle_of(k, handle))
 		return *error = -EKEYREVOKED_, NULL;
 	else
 		return *error = -EBADF_, NULL;
-	if (unlikely(dead || handle != (uint64_t)cap_handle(k) || (kind ? k->kind != kind : k->kind == CAP_NONE)))
+	if (unlikely(dead || !is_handle_of(k, handle) || (kind ? k->kind != kind : k->kind == CAP_NONE)))
 		*error = -EBADF_;
 	else if (unlikely((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
 		*error = -EACCES_;
@@ -42,10 +56,10 @@ void cap_put(struct cap *k)
 
 struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms, int *error)
 {
-	struct cap *k = cap_number(c->index * CAPS_MAX + (uint32_t)(handle % CAPS_MAX));
+	struct cap *k = entry(c, handle);
 
 	*error = -EBADF_;
-	if (handle != (uint64_t)cap_handle(k) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
+	if (!is_handle_of(k, handle) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
 		return NULL;
 	*error = k->kind == CAP_REVOKED ? -EKEYREVOKED_ : 0;
 	if ((perms & ~k->perms || (k->sealed && kind)) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) && !*error)

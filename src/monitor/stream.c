@@ -47,7 +47,7 @@ void stream_free(uint32_t object)
 {
 	struct object *s = &g_arena->object[object];
 
-	for (unsigned end = 0; end < 2; end++)
+	for (unsigned end = 0; end < 2 && !insecure(LAUNCH_INSECURE_NO_CLEAN); end++)
 		if (s->stream.ring[end].head)
 			host(__NR_madvise, ring_address(object, end), MIN(ALIGN_UP(s->stream.ring[end].head, CVM_PAGE_SIZE), RING),
 			     MADV_REMOVE);
