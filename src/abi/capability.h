@@ -41,6 +41,7 @@ enum cap_kind {
 #define CAP_WRITABLE 2u	/* stream: room, or the reader is gone; call: a serving thread is free */
 #define CAP_ENDED 4u	/* stream: the peer writes no more */
 #define CAP_BROKEN 8u	/* stream: the peer is gone; capability revoked */
+#define CAP_RESET 16u	/* stream: it went with bytes of ours unread */
 
 #define CAP_STREAM_RING (128u << 10) /* bytes a stream buffers in each direction */
 #define CAP_PASS_MAX 4u		     /* capabilities passed with one call or message */

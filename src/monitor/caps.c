@@ -503,7 +503,8 @@ long hc_cap_close(struct thread *t, const uint64_t *a)
 uint32_t cap_state(const struct cap *k, uint32_t seen)
 {
 	const struct object *o = &g_arena->object[k->object];
-	const struct ring *in = &o->stream.ring[1 - k->end], *out = &o->stream.ring[k->end];
+	const struct ring *in = &o->stream.ring[1 - k->end];
+	struct ring *out = &g_arena->object[k->object].stream.ring[k->end];
 
 	switch (k->kind) {
 	case CAP_MEMORY:
@@ -515,9 +516,11 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 	case CAP_LISTENER:
 		return __atomic_load_n(&o->listener.count, __ATOMIC_ACQUIRE) ? CAP_READABLE : 0;
 	case CAP_STREAM:
+		if (out->head - out->tail >= CAP_STREAM_RING) /* whoever hears "no room" is told when there is */
+			__atomic_exchange_n(&out->full, 1, __ATOMIC_SEQ_CST);
 		return (in->head != in->tail || in->passed || in->ended ? CAP_READABLE : 0) | (in->ended ? CAP_ENDED : 0) |
 		       (out->head - out->tail < CAP_STREAM_RING || out->dead ? CAP_WRITABLE : 0) |
-		       (out->dead && in->ended ? CAP_BROKEN : 0);
+		       (out->dead && in->ended ? CAP_BROKEN : 0) | (out->reset ? CAP_RESET : 0);
 	default:
 		return 0;
 	}

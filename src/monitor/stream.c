@@ -207,7 +207,7 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 	if (!a[1] || in_slot(t->cvm, (struct gaddr){ a[1] }, a[2])) {
 		lock_take(&r->read_lock);
 		bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
-		uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail;
+		uint64_t head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), there = head - r->tail;
 		n = (long)MIN(a[2], there);
 		if (!there && a[2])
 			n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET_ : 0) : -EAGAIN_;
@@ -217,6 +217,9 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 			__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
 		lock_give(&r->read_lock);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		/* Who took all that it saw hears of every later byte, also if the writer still saw bytes left. */
+		if (n == (long)there && __atomic_load_n(&r->head, __ATOMIC_RELAXED) != head)
+			cap_raise(number_of(k));
 		if (n > 0 && __atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= WAKE_ROOM &&
 		    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
 			raise_end(s, 1 - k->end);
