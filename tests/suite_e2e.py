@@ -335,6 +335,34 @@ def closed_pipe():
     expect(line == b"y\n" and status in (141, -13), f"status {status}")
 
 
+def translator_dies_with_its_parent():
+    """Whoever started a translator is killed: it ends too. Stopped in the middle of a large file, so that it is still there."""
+    where = scratch("translator")
+    with open(f"{where}/file", "wb") as f:
+        f.truncate(700 << 20)
+    code = ("import os, signal, subprocess, sys, time\n"
+            f"i = os.open('{where}/file', os.O_RDONLY); o = os.open('{where}/out', os.O_RDWR | os.O_CREAT)\n"
+            f"p = subprocess.Popen(['{BUILD}/intravisor-translate', str(i), str(o), '0', '4096', '1'], pass_fds=(i, o))\n"
+            "while 'Seccomp:\\t2' not in open(f'/proc/{p.pid}/status').read() and p.poll() is None: pass\n"
+            "p.send_signal(signal.SIGSTOP)\n"
+            "while '(stopped)' not in open(f'/proc/{p.pid}/status').read() and p.poll() is None: time.sleep(0.001)\n"
+            "print(p.pid if p.poll() is None else 0, flush=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n")
+    ran = run([sys.executable, "-c", code])
+    pid = int(ran.text() or 0)
+    expect(pid > 0, "the translator was ready before it could be stopped", ran)
+    for _ in range(100):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                if f.read().rpartition(")")[2].split()[0] in "ZX":
+                    return
+        except OSError:
+            return
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    raise Fail("the translator is still there 10 s after its parent was killed")
+
+
 def trace():
     ours = cvm(["/bin/echo", "traced"], ["--trace"])
     expect(ours.status == 0 and ours.text() == "traced\n", "the program's own output changed", ours)
@@ -441,7 +469,7 @@ FUNCTIONS = [
     (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
     (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
-    (pipes_between_cvms, None, None), (closed_pipe, None, None), (trace, None, None), (stats, None, None), (crash_report, None, "too"),
+    (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (trace, None, None), (stats, None, None), (crash_report, None, "too"),
     (leaves_nothing_behind, None, None), (ordinary_user, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
 ]
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/fields.h"
+#include "config/ram.h"
 #include "config/share.h"
 #include "config/value.h"
 
@@ -192,7 +193,7 @@ static int finish_cvm(struct config_cvm *cvm, uint32_t index, struct config_erro
 	if (!cvm->cpu_weight)
 		cvm->cpu_weight = CONFIG_CPU_WEIGHT_DEFAULT;
 	if (!cvm->memory) {
-		uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+		uint64_t ram = ram_size();
 
 		cvm->memory = ram < CONFIG_MEMORY_MAX ? ram : CONFIG_MEMORY_MAX;
 	}

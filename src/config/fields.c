@@ -340,7 +340,7 @@ const struct config_field g_config_fields[] = {
 	{"cwd", "workdir", 'w', CONFIG_SINGLE, "PATH", "working directory in the cVM (default: /)", set_cwd},
 	{"user", "user", 'u', CONFIG_SINGLE, "UID[:GID]", "user the program believes to be (default: 0:0)", set_user},
 	{"hostname", "hostname", 0, CONFIG_SINGLE, "NAME", "host name in the cVM (default: its name)", set_hostname},
-	{"memory", "memory", 'm', CONFIG_SINGLE, "SIZE", "memory limit (default: all RAM)", set_memory},
+	{"memory", "memory", 'm', CONFIG_SINGLE, "SIZE", "memory limit (default: all RAM that the host lets us use)", set_memory},
 	{"threads", "threads", 0, CONFIG_SINGLE, "N", "thread limit (default: 256)", set_threads},
 	{"handles", "handles", 0, CONFIG_SINGLE, "N", "limit of open files and sockets (default: 4096)", set_handles},
 	{"cpu_weight", "cpu-weight", 0, CONFIG_SINGLE, "N", "1 to 10000 as in cgroup v2 (default: 100)", set_cpu_weight},

@@ -5,11 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "config/ram.h"
 #include "config/value.h"
 
 static void sizes(void **state)
@@ -34,6 +38,54 @@ static void sizes(void **state)
 	}
 	struct config_error error = { 0 };
 	assert_int_not_equal(value_size("1K", 4096, 8192, &size, &error), 0);
+}
+
+static void put_file(const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	for (char *p = strcpy(path, folder) + 1; *p; p++)
+		if (*p == '/') {
+			*p = 0;
+			mkdir(path, 0700);
+			*p = '/';
+		}
+	mkdir(path, 0700);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void memory_of_control_groups(void **state)
+{
+	char root[] = "/tmp/config-value-XXXXXX", folder[128], groups[128], command[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	snprintf(groups, sizeof groups, "%s/groups", root);
+	assert_true(ram_group_limit(groups, root) == UINT64_MAX);
+	put_file(root, "groups", "0::/a/b\n");
+	assert_true(ram_group_limit(groups, root) == UINT64_MAX);
+	snprintf(folder, sizeof folder, "%s/a/b", root);
+	put_file(folder, "memory.max", "max\n");
+	assert_true(ram_group_limit(groups, root) == UINT64_MAX);
+	put_file(folder, "memory.max", "300000000\n");
+	assert_true(ram_group_limit(groups, root) == 300000000);
+	snprintf(folder, sizeof folder, "%s/a", root); /* the one above has less */
+	put_file(folder, "memory.max", "200000000\n");
+	assert_true(ram_group_limit(groups, root) == 200000000);
+	put_file(root, "memory.max", "100000000\n"); /* as a container sees its own group */
+	assert_true(ram_group_limit(groups, root) == 100000000);
+	put_file(root, "groups", "9:pids:/a\n4:memory:/x/y\n0::/nowhere/else\n");
+	snprintf(folder, sizeof folder, "%s/memory/x", root);
+	put_file(folder, "memory.limit_in_bytes", "50000000\n");
+	assert_true(ram_group_limit(groups, root) == 50000000);
+	assert_true(ram_size() > 1 << 20);
+	snprintf(command, sizeof command, "rm -r %s", root);
+	assert_int_equal(system(command), 0);
 }
 
 static void guest_paths(void **state)
@@ -90,7 +142,7 @@ static void nearest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(sizes), cmocka_unit_test(guest_paths), cmocka_unit_test(net_rules),
-					    cmocka_unit_test(nearest) };
+					    cmocka_unit_test(nearest), cmocka_unit_test(memory_of_control_groups) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
