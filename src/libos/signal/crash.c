@@ -1,144 +1,28 @@
 /*
- * The report of a fatal signal: what, where (mapping and nearest dynamic symbol), registers, and which code addresses
- * lie on the stack. Symbols come from the ELF image that is mapped there (its DT_SYMTAB), read with care: the dying
- * program may have destroyed anything. Called once, by signal/deliver.c, with no lock held.
+ * The report of a fatal signal: what, where (mapping and nearest symbol), registers, and which code addresses lie on the
+ * stack, read with care: the dying program may have destroyed anything. Called once, by signal/deliver.c, with no lock
+ * held.
  */
 #include "core/log.h"
 #include "core/uaccess.h"
 #include "mm/mm.h"
 #include "signal/internal.h"
 
-#include <linux/elf.h>
-
-#define DT_GNU_HASH_ 0x6ffffef5
 #define STACK_WORDS 2048
 #define STACK_SHOWN 16
-#define SYMBOLS_MAX 200000u
-#define NAME_SHOWN 80
-
-struct image {
-	uint64_t base, end; /* of the mappings of one file */
-	uint64_t symbols, strings, hash, gnu_hash;
-};
-
-struct image_search {
-	const char *name;
-	uint64_t addr;
-	struct image found;
-};
-
-/* Mappings of one file that follow one another are one image. */
-static void visit_mapping(const struct mm_range *range, void *data)
-{
-	struct image_search *s = data;
-
-	if (strcmp(range->name, s->name))
-		return;
-	if (range->offset == 0 && range->start <= s->addr)
-		s->found.base = range->start;
-	if (range->start <= s->addr && range->end > s->found.end)
-		s->found.end = range->end;
-}
-
-static bool read_dynamic(struct image *im, uint64_t bias, uint64_t dynamic)
-{
-	for (int i = 0; i < 200; i++) {
-		Elf64_Dyn d;
-		uint64_t at;
-
-		if (get_user(d, (void *)(dynamic + (uint64_t)i * sizeof(d))))
-			return false;
-		at = d.d_un.d_ptr >= im->base ? d.d_un.d_ptr : bias + d.d_un.d_ptr;
-		switch (d.d_tag) {
-		case DT_NULL: return im->symbols && im->strings;
-		case DT_SYMTAB: im->symbols = at; break;
-		case DT_STRTAB: im->strings = at; break;
-		case DT_HASH: im->hash = at; break;
-		case DT_GNU_HASH_: im->gnu_hash = at; break;
-		default: break;
-		}
-	}
-	return false;
-}
-
-static bool read_image(struct image *im, uint64_t *bias)
-{
-	Elf64_Ehdr h;
-	uint64_t dynamic = 0;
-
-	if (get_user(h, (void *)im->base) || memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_phnum > 64)
-		return false;
-	*bias = im->base;
-	for (int i = h.e_phnum - 1; i >= 0; i--) {
-		Elf64_Phdr ph;
-
-		if (get_user(ph, (void *)(im->base + h.e_phoff + (uint64_t)i * sizeof(ph))))
-			return false;
-		if (ph.p_type == PT_LOAD)
-			*bias = im->base + ph.p_offset - ph.p_vaddr;
-		else if (ph.p_type == PT_DYNAMIC)
-			dynamic = ph.p_vaddr;
-	}
-	return dynamic && read_dynamic(im, *bias, *bias + dynamic);
-}
-
-/* DT_HASH says how many symbols there are. Without it: up to the string table, which linkers place behind. */
-static uint32_t symbol_count(const struct image *im)
-{
-	uint32_t count = 0;
-
-	if (im->hash && get_user(count, (void *)(im->hash + 4)))
-		return 0;
-	if (!im->hash && im->strings > im->symbols)
-		count = (uint32_t)MIN((im->strings - im->symbols) / sizeof(Elf64_Sym), SYMBOLS_MAX);
-	return MIN(count, SYMBOLS_MAX);
-}
-
-/* " (name+0x4)", or nothing if there is no symbol below. Static functions have none: "behind" says that it is another. */
-static void nearest_symbol(uint64_t addr, const char *file, char *out, size_t size)
-{
-	struct image_search s = { .name = file, .addr = addr };
-	uint64_t bias, best = 0;
-	char name[NAME_SHOWN + 1];
-	Elf64_Sym sym;
-	uint64_t best_end = 0;
-	uint32_t best_name = 0, count;
-
-	out[0] = 0;
-	mm_for_each(visit_mapping, &s);
-	if (!s.found.base || !read_image(&s.found, &bias))
-		return;
-	count = symbol_count(&s.found);
-	for (uint32_t i = 1; i < count; i++) {
-		if (get_user(sym, (void *)(s.found.symbols + i * sizeof(sym))))
-			return;
-		if (sym.st_shndx == SHN_UNDEF || ELF_ST_TYPE(sym.st_info) != STT_FUNC || bias + sym.st_value > addr ||
-		    sym.st_value < best)
-			continue;
-		best = sym.st_value;
-		best_name = sym.st_name;
-		best_end = sym.st_value + sym.st_size;
-	}
-	if (!best)
-		return;
-	if (copy_string_from_user(name, (void *)(s.found.strings + best_name), sizeof(name)) == -EFAULT)
-		return;
-	name[NAME_SHOWN] = 0;
-	format(out, size, " (%s%s+0x%lx)", addr - bias < best_end ? "" : "behind ", name, addr - bias - best);
-}
 
 /* "path+0xoffset (symbol+0x12)", or false if nothing is mapped there. */
 static bool describe(uint64_t addr, char *out, size_t size)
 {
 	static char file[512]; /* the report is written by one thread only */
-	char symbol[NAME_SHOWN + 32];
+	char symbol[SYMBOL_TEXT_SIZE];
 	struct mm_range range;
 
 	if (!mm_find(addr, &range, file, sizeof(file)))
 		return false;
 	symbol[0] = 0;
 	if (file[0] == '/')
-		nearest_symbol(addr, file, symbol, sizeof(symbol));
+		symbol_text(addr, file, symbol, sizeof(symbol));
 	format(out, size, "%s+0x%lx%s", file[0] ? file : "[anonymous]",
 	       addr - range.start + (file[0] == '/' ? (uint64_t)range.offset : 0), symbol);
 	return true;

@@ -40,6 +40,10 @@ void signal_frame_init(void);				 /* after g_start is set */
 
 bool signal_on_altstack(const struct thread *t, uint64_t rsp);
 
+/* signal/symbols.c: " (name+0x12)" for an address in the image of `file`, or "". */
+#define SYMBOL_TEXT_SIZE 128
+void symbol_text(uint64_t addr, const char *file, char *out, size_t size);
+
 void crash_report(struct thread *t, const struct regs *r, const siginfo_t *info);
 
 #endif

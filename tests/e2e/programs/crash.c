@@ -1,5 +1,5 @@
-/* Writes to an address that is never mapped, from a function whose name the crash report should show. */
-__attribute__((noinline, visibility("default"))) void crash_here(volatile int *address)
+/* Writes to an address that is never mapped, from a static function whose name the crash report should show. */
+__attribute__((noinline)) static void crash_here(volatile int *address)
 {
 	*address = 1;
 	address[1] = 2;
