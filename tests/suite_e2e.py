@@ -364,11 +364,23 @@ def translator_dies_with_its_parent():
 
 
 def trace():
-    ours = cvm(["/bin/echo", "traced"], ["--trace"])
-    expect(ours.status == 0 and ours.text() == "traced\n", "the program's own output changed", ours)
-    for call in ("execve(", "openat(", "write(1", "exit_group(0"):
-        if call != "execve(":
-            expect(call in ours.errors(), f"the trace lacks {call}", ours)
+    """Lines as strace prints them, to the log; a call that waits is unfinished first."""
+    code = ("import os, threading, time\n"
+            "r, w = os.pipe()\n"
+            "t = threading.Thread(target=lambda: os.read(r, 100))\n"
+            "t.start(); time.sleep(0.3); os.stat('/etc/hostname'); os.write(w, b'woken'); t.join()\n"
+            "print(os.read(0, 9))\n")
+    ours = cvm([PYTHON, "-S", "-c", code], ["--trace"], stdin=b"input")
+    expect(ours.status == 0 and ours.text() == "b'input'\n", "the program's own output changed", ours)
+    lines = [line.partition("] ")[2] for line in ours.errors().splitlines()]
+    for wanted in (r'\[1\] openat\(AT_FDCWD, "/etc/ld.so.cache", O_RDONLY\|O_CLOEXEC, 0\) = 3', r'\[1\] exit_group\(0\) = \?',
+                   r'\[1\] write\(\d, "woken", 5\) = 5', r'\[1\] read\(0, "input", 9\) = 5',
+                   r'\[1\] openat\(.*\) = -1 ENOENT \(No such file or directory\)'):
+        expect(any(re.fullmatch(wanted, line) for line in lines), f"the trace lacks {wanted}", ours)
+    begun = next((i for i, line in enumerate(lines) if re.fullmatch(r"\[2\] read\(\d, <unfinished ...>", line)), None)
+    stat = next((i for i, line in enumerate(lines) if "/etc/hostname" in line), None)
+    ended = next((i for i, line in enumerate(lines) if re.fullmatch(r'\[2\] <... read resumed>"woken", 100\) = 5', line)), None)
+    expect(None not in (begun, stat, ended) and begun < stat < ended, f"lines {begun}, {stat}, {ended} of the reading thread", ours)
 
 
 def stats():

@@ -30,12 +30,16 @@ static inline long hostcall6(long nr, long a0, long a1, long a2, long a3, long a
 
 /* In thread/entry.S; same arguments. */
 long hostcall_blocking6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+/* sys/trace.c: with --trace, says first that the system call is unfinished if it is going to wait. */
+long hostcall_traced6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+extern bool g_tracing;
 
 #define HC_ARG_(x) ((long)(x))
 #define HC_CALL_(f, nr, a, b, c, d, e, g, ...) \
 	f(nr, HC_ARG_(a), HC_ARG_(b), HC_ARG_(c), HC_ARG_(d), HC_ARG_(e), HC_ARG_(g))
 /* hostcall(HC_file_read, handle, buf, size): missing arguments are 0 */
 #define hostcall(nr, ...) HC_CALL_(hostcall6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define hostcall_blocking(nr, ...) HC_CALL_(hostcall_blocking6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define hostcall_blocking(nr, ...) \
+	HC_CALL_((unlikely(g_tracing) ? hostcall_traced6 : hostcall_blocking6), nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 
 #endif

@@ -3,7 +3,7 @@
  * that stands in the table without a handler, is ENOSYS.
  *
  * SYS(name, args): args is one letter an argument: d int, u unsigned, x hex/flags, p pointer, s string, b buffer
- * (length is the next argument), f descriptor, m prot, o open flags, t timespec, a sockaddr, - nothing.
+ * (length is the next argument), r buffer that the result fills, f descriptor, m prot, o open flags, t timespec, a sockaddr, - nothing.
  * A handler is `long sys_NAME(struct regs *r)`; arguments by arg(r, n).
  */
 #ifndef LIBOS_SYSCALLS_H

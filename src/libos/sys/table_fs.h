@@ -3,9 +3,9 @@
 #define LIBOS_TABLE_FS_H
 
 #define SYSCALLS_FS(SYS)                \
-	SYS(read, "fpu")                \
+	SYS(read, "fru")                \
 	SYS(write, "fbu")               \
-	SYS(pread64, "fpud")            \
+	SYS(pread64, "frud")            \
 	SYS(pwrite64, "fbud")           \
 	SYS(readv, "fpu")               \
 	SYS(writev, "fpu")              \
@@ -40,8 +40,8 @@
 	SYS(access, "sx")               \
 	SYS(faccessat, "fsx")           \
 	SYS(faccessat2, "fsxx")         \
-	SYS(readlink, "spu")            \
-	SYS(readlinkat, "fspu")         \
+	SYS(readlink, "sru")            \
+	SYS(readlinkat, "fsru")         \
 	SYS(statfs, "sp")               \
 	SYS(fstatfs, "fp")              \
 	SYS(getdents, "fpu")            \

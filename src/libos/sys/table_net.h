@@ -13,7 +13,7 @@
 	SYS(getsockname, "fpp")      \
 	SYS(getpeername, "fpp")      \
 	SYS(sendto, "fbuxad")        \
-	SYS(recvfrom, "fpuxpp")      \
+	SYS(recvfrom, "fruxpp")      \
 	SYS(sendmsg, "fpx")          \
 	SYS(recvmsg, "fpx")          \
 	SYS(sendmmsg, "fpux")        \

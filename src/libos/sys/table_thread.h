@@ -113,7 +113,7 @@
 	/* sys_info.c */                  \
 	SYS(uname, "p")                   \
 	SYS(sysinfo, "p")                 \
-	SYS(getrandom, "bux")             \
+	SYS(getrandom, "rux")             \
 	SYS(sethostname, "su")            \
 	SYS(setdomainname, "su")          \
 	SYS(syslog, "dpd")

@@ -1,20 +1,29 @@
 /*
- * --trace (sys/trace.h). How arguments print comes from the letters in the system call table; strings and buffers are
+ * --trace (sys/trace.h). g_lock keeps lines of several threads in order: whoever prints says first which calls of others are
+ * unfinished, and a call cannot end while its arguments are being printed. How arguments print comes from the letters in the system call table; strings and buffers are
  * read from program memory with care, after the call, so that what it wrote can be shown.
  */
 #include "sys/trace.h"
 #include "abi/boot.h"
+#include "core/hostcall.h"
 #include "core/log.h"
 #include "core/uaccess.h"
+#include "fs/file.h"
+#include "net/socket.h"
 #include "sys/syscalls.h"
 
 #include <asm/fcntl.h>
 #include <linux/fcntl.h>
+#include <linux/poll.h>
 #include <linux/time.h>
 
 #define LINE_SIZE 900
 #define STRING_SHOWN 64
 #define BUFFER_SHOWN 32
+
+bool g_tracing;
+static struct mutex g_lock;
+static struct list g_calls; /* struct thread in a system call, by trace_link */
 
 struct line {
 	char text[LINE_SIZE];
@@ -75,18 +84,13 @@ static void put_string(struct line *l, const void *user)
 		put_quoted(l, text, (size_t)n, false);
 }
 
-/* As much of a buffer as the call has used: its result if that is a count. */
-static void put_buffer(struct line *l, const void *user, long size, long ret)
+static void put_buffer(struct line *l, const void *user, long size)
 {
 	char bytes[BUFFER_SHOWN];
-	size_t n;
-
-	if (ret < size)
-		size = ret;
-	n = size > BUFFER_SHOWN ? BUFFER_SHOWN : (size_t)MAX(size, 0);
+	size_t n = size > BUFFER_SHOWN ? BUFFER_SHOWN : (size_t)MAX(size, 0);
 	if (!user)
 		put(l, "NULL");
-	else if (ret < 0 || copy_from_user(bytes, user, n))
+	else if (size < 0 || copy_from_user(bytes, user, n))
 		put(l, "%p", user);
 	else
 		put_quoted(l, bytes, n, size > BUFFER_SHOWN);
@@ -162,7 +166,8 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 			put(l, "%d", (int)value);
 		break;
 	case 's': put_string(l, (void *)value); break;
-	case 'b': put_buffer(l, (void *)value, arg(r, i + 1), ret); break;
+	case 'b': put_buffer(l, (void *)value, arg(r, i + 1)); break;
+	case 'r': put_buffer(l, (void *)value, MIN(ret, arg(r, i + 1))); break;
 	case 'm': put_protection(l, (uint32_t)value); break;
 	case 'o': put_open_flags(l, (uint32_t)value); break;
 	case 't': put_time(l, (void *)value); break;
@@ -175,25 +180,49 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 	}
 }
 
-static void put_call(struct line *l, const struct regs *r, long ret)
+static const char *kinds_of(const struct regs *r)
 {
-	uint64_t nr = r->orig_rax;
-	const char *kinds = nr < ARRAY_SIZE(g_args) ? g_args[nr] : NULL;
-	const char *sep = "";
+	return r->orig_rax < ARRAY_SIZE(g_args) ? g_args[r->orig_rax] : NULL;
+}
 
-	put(l, "[%d] ", current()->tid);
-	if (kinds)
-		put(l, "%s(", trace_syscall_name(nr));
-	else
-		put(l, "%s<%lu>(", trace_syscall_name(nr), nr);
-	for (int i = 0; i < 6 && (!kinds || kinds[i]); i++) {
-		if (kinds && kinds[i] == '-')
-			break;
-		put(l, "%s", sep);
+/* Arguments of a call that has not ended: those before the first that only its result fills. */
+static int count_known(const struct regs *r)
+{
+	const char *kinds = kinds_of(r);
+	int n = 0;
+
+	while (n < 6 && (!kinds || (kinds[n] && kinds[n] != 'r')))
+		n++;
+	return n;
+}
+
+static int count_all(const struct regs *r)
+{
+	const char *kinds = kinds_of(r);
+	int n = 0;
+
+	while (n < 6 && (!kinds || (kinds[n] && kinds[n] != '-')))
+		n++;
+	return n;
+}
+
+/* Arguments from..to-1, as far as the call has them. */
+static void put_arguments(struct line *l, const struct regs *r, int from, int to, long ret)
+{
+	const char *kinds = kinds_of(r);
+
+	for (int i = from; i < to && (!kinds || (kinds[i] && kinds[i] != '-')); i++) {
+		put(l, "%s", i > from ? ", " : "");
 		put_argument(l, kinds ? kinds[i] : 'x', r, i, ret);
-		sep = ", ";
 	}
-	put(l, ")");
+}
+
+static void put_name(struct line *l, const struct thread *t, const struct regs *r)
+{
+	put(l, "[%d] %s", t->tid, trace_syscall_name(r->orig_rax));
+	if (!kinds_of(r))
+		put(l, "<%lu>", r->orig_rax);
+	put(l, "(");
 }
 
 static void put_result(struct line *l, long ret)
@@ -208,25 +237,131 @@ static void put_result(struct line *l, long ret)
 		put(l, " = %ld", ret);
 }
 
-void trace_enter(const struct regs *r)
+static void announce(struct thread *t)
 {
 	struct line l = { .used = 0 };
+	int known;
 
-	if (!(current()->process->boot_flags & BOOT_FLAG_TRACE) ||
-	    (r->orig_rax != __NR_exit && r->orig_rax != __NR_exit_group && r->orig_rax != __NR_rt_sigreturn))
+	if (t->trace_announced)
 		return;
-	put_call(&l, r, -1);
-	put(&l, " = ?");
-	log_text("%s", l.text);
+	known = count_known(t->trace_call);
+	t->trace_announced = true;
+	put_name(&l, t, t->trace_call);
+	put_arguments(&l, t->trace_call, 0, known, -1);
+	log_text("%s%s<unfinished ...>", l.text, known == count_all(t->trace_call) ? " " : known ? ", " : "");
+}
+
+/* g_lock held. */
+static void announce_others(void)
+{
+	list_for_each(pos, &g_calls)
+		announce(list_entry(pos, struct thread, trace_link));
+}
+
+void trace_enter(const struct regs *r)
+{
+	struct thread *t = current();
+	struct line l = { .used = 0 };
+
+	if (!g_tracing)
+		return;
+	mutex_lock(&g_lock);
+	if (r->orig_rax == __NR_exit || r->orig_rax == __NR_exit_group || r->orig_rax == __NR_rt_sigreturn) {
+		announce_others();
+		put_name(&l, t, r);
+		put_arguments(&l, r, 0, 6, -1);
+		log_text("%s) = ?", l.text);
+	} else {
+		t->trace_call = r;
+		t->trace_announced = false;
+		list_append(&g_calls, &t->trace_link);
+	}
+	mutex_unlock(&g_lock);
+}
+
+static void forget_call(struct thread *t)
+{
+	if (!t->trace_call)
+		return;
+	list_remove(&t->trace_link);
+	t->trace_call = NULL;
 }
 
 void trace_exit(const struct regs *r, long ret)
 {
+	struct thread *t = current();
 	struct line l = { .used = 0 };
+	int from = 0;
 
-	if ((long)r->orig_rax < 0) /* rt_sigreturn: the registers are another context's now */
+	mutex_lock(&g_lock);
+	forget_call(t);
+	if ((long)r->orig_rax >= 0) { /* else rt_sigreturn: the registers are another context's now */
+		announce_others();
+		if (t->trace_announced) {
+			from = count_known(r);
+			put(&l, "[%d] <... %s resumed>", t->tid, trace_syscall_name(r->orig_rax));
+		} else {
+			put_name(&l, t, r);
+		}
+		put_arguments(&l, r, from, 6, ret);
+		put(&l, ")");
+		put_result(&l, ret);
+		log_text("%s", l.text);
+	}
+	t->trace_announced = false;
+	mutex_unlock(&g_lock);
+}
+
+void trace_thread_gone(struct thread *t)
+{
+	if (!g_tracing)
 		return;
-	put_call(&l, r, ret);
-	put_result(&l, ret);
-	log_text("%s", l.text);
+	mutex_lock(&g_lock);
+	forget_call(t);
+	mutex_unlock(&g_lock);
+}
+
+void trace_init(uint32_t boot_flags)
+{
+	list_init(&g_calls);
+	g_tracing = boot_flags & BOOT_FLAG_TRACE;
+}
+
+/* Would reading from the host's object have to wait, and may it? */
+static bool read_waits(const struct thread *t, long nr, long handle, long flags)
+{
+	struct pollfd p = { .fd = (int)handle, .events = POLLIN };
+	struct file *f = fd_get((int)arg(t->trace_call, 0));
+	bool may = f && !(f->flags & O_NONBLOCK) && !(nr == HC_sock_recv && flags & MSG_DONTWAIT);
+
+	if (f)
+		file_put(f);
+	return may && hostcall(HC_poll, &p, 1, 0) == 0;
+}
+
+long hostcall_traced6(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+	struct thread *t = current();
+	bool waits = false;
+	long ret = 0;
+
+	if (!t->trace_call || t->trace_announced)
+		return hostcall_blocking6(nr, a0, a1, a2, a3, a4, a5);
+	switch (nr) {
+	case HC_futex_wait: waits = a2; break;
+	case HC_poll: ret = a2 ? hostcall(HC_poll, a0, a1, 0) : 0; waits = a2; break;
+	case HC_epoll_wait: ret = a3 ? hostcall(HC_epoll_wait, a0, a1, a2, 0) : 0; waits = a3; break;
+	case HC_file_read: case HC_file_readv: case HC_sock_recv: case HC_sock_accept:
+		waits = read_waits(t, nr, a0, a2);
+		break;
+	default: break;
+	}
+	if (ret)
+		return ret;
+	if (waits) {
+		mutex_lock(&g_lock);
+		announce(t);
+		mutex_unlock(&g_lock);
+	}
+	return hostcall_blocking6(nr, a0, a1, a2, a3, a4, a5);
 }

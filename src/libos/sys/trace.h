@@ -1,6 +1,6 @@
 /*
- * --trace: one line a system call to the command's log, as strace prints it. Off unless BOOT_FLAG_TRACE; called by
- * thread/syscall.c only.
+ * --trace: one line a system call to the command's log, as strace prints it: when it ends, or in two lines, "unfinished" and
+ * "resumed", if other threads have something to say meanwhile or the call waits. Off unless BOOT_FLAG_TRACE.
  */
 #ifndef LIBOS_TRACE_H
 #define LIBOS_TRACE_H
@@ -10,6 +10,8 @@
 /* Calls that do not return, or replace their own arguments, are printed before they run. */
 void trace_enter(const struct regs *r);
 void trace_exit(const struct regs *r, long ret);
+void trace_thread_gone(struct thread *t); /* it ends inside a system call */
+void trace_init(uint32_t boot_flags);
 const char *trace_syscall_name(uint64_t nr); /* "syscall_999" never: "?" if it has no name */
 /* sys/errno_names.c: "ENOENT" and "No such file or directory", or NULL. */
 const char *errno_name(int error);

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "fs/file.h"
 #include "signal/internal.h"
+#include "sys/trace.h"
 #include "thread/clock.h"
 #include "thread/entry.h"
 #include "thread/thread.h"
@@ -56,6 +57,7 @@ struct process *process_create(struct libos_boot *boot)
 	p->pid = p->pgid = p->sid = 1;
 	p->boot = boot;
 	p->boot_flags = boot->flags;
+	trace_init(boot->flags);
 	p->uid = p->euid = p->suid = boot->uid;
 	p->gid = p->egid = p->sgid = boot->gid;
 	p->start_ns = (uint64_t)clock_now(CLOCK_MONOTONIC);

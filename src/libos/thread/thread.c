@@ -7,6 +7,7 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "signal/internal.h"
+#include "sys/trace.h"
 #include "thread/create.h"
 #include "thread/entry.h"
 #include "thread/futex.h"
@@ -336,6 +337,7 @@ void thread_exit(int status)
 		mutex_unlock(&p->lock);
 		tell_joiners(t);
 	}
+	trace_thread_gone(t);
 	if (t->wake_eventfd >= 0)
 		hostcall(HC_file_close, t->wake_eventfd);
 	mutex_lock(&g_stacks_lock);
