@@ -7,6 +7,7 @@ The comment that opens a file holds:
           only the attacker's cVM is ended
   Control: the option with which the same program must print BREACH, or "none: why"
   Control-result: dead    the control ends the whole Intravisor instead; starved: the victim is no longer served
+  Control-if: a regular expression; the control runs only where /proc/self/maps has it
   Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
   Build: gcc (the default) or another one of harness.BUILDS
   Options: YAML keys of the attacker, KEY=VALUE
@@ -165,7 +166,7 @@ def run_pod(where, options, insecure):
     return result
 
 
-DIRECTIVES = ("question", "build", "expect", "control", "control-result", "native", "options", "companions", "never", "never-in-control",
+DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "options", "companions", "never", "never-in-control",
               "signals-pending", "needs")
 
 
@@ -215,7 +216,8 @@ def attack(source):
         insecure = harness.INSECURE if "native" in said else []
         where = stage(name, program, options, companions)
         check_outcome(said, run_pod(where, [], insecure), where)
-        if not said["control"].startswith("none"):
+        possible = "control-if" not in said or re.search(said["control-if"], harness.read("/proc/self/maps"))
+        if possible and not said["control"].startswith("none"):
             where = stage(name + "-control", program, options, companions)
             check_control(said, run_pod(where, said["control"].split(), insecure))
     return test

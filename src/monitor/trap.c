@@ -151,6 +151,7 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 	describe(&t->trap, sig, info, sc);
 	t->state = THREAD_IN_MONITOR;
 	sc->rip = (uint64_t)trap_entry;
+	sc->cs = 0x33, sc->ss = 0x2b; /* it may have been in 32-bit mode */
 	sc->rsp = t->stack;
 	sc->rdi = (uint64_t)t;
 	sc->eflags = RFLAGS_CLEAN;

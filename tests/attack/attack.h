@@ -122,10 +122,11 @@ static NOINLINE long hostcall(enum hostcall number, uint64_t a0, uint64_t a1, ui
 	register uint64_t r11 __asm__("r11") = (uint64_t)number, r12 __asm__("r12") = a5;
 	long result;
 
-	__asm__ volatile("sub $128, %%rsp\n\tcall *%%gs:16\n\tadd $128, %%rsp"
-			 : "=a"(result), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11)
-			 : "r"(r12)
-			 : "rcx", "rdx", "memory", "cc");
+	/* calls of other cVMs take every register but rsp */
+	__asm__ volatile("sub $128, %%rsp\n\tpush %%rbp\n\tcall *%%gs:16\n\tpop %%rbp\n\tadd $128, %%rsp"
+			 : "=a"(result), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11), "+r"(r12)
+			 :
+			 : "rbx", "rcx", "rdx", "r13", "r14", "r15", "memory", "cc");
 	return result;
 }
 
