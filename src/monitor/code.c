@@ -217,7 +217,7 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES_;
 	if (!r)
 		r = image_find(c, h->fd, &key, &image);
-	handle_put(c, h);
+	handle_put(h);
 	if (r)
 		return r;
 	lock_take(&c->mem_lock);

@@ -206,10 +206,3 @@ long hc_cvm_info(struct thread *t, const uint64_t *a)
 
 	return user_out(t->cvm, (struct gaddr){ a[0] }, &info, sizeof info);
 }
-
-long hc_random(struct thread *t, const uint64_t *a)
-{
-	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
-		return -EFAULT_;
-	return host(__NR_getrandom, a[0], a[1], 1 /* GRND_NONBLOCK */);
-}

@@ -8,8 +8,10 @@
 
 #define HANDLE_RELEASING 0x80000000u /* refs while the last holder closes the descriptor */
 
-static void handle_release(struct cvm *c, struct handle *h)
+static void handle_release(struct handle *h)
 {
+	struct cvm *c = &g_arena->cvm[(uint64_t)((char *)h - (char *)g_arena->cvm) / sizeof *c];
+
 	if (h->kind == HANDLE_MEMOBJ && !insecure(LAUNCH_INSECURE_NO_LIMITS))
 		host(__NR_ftruncate, h->fd, 0); /* or its mappings would keep memory that nobody counts */
 	memory_uncount(c, h->size_pages * CVM_PAGE_SIZE);
@@ -81,21 +83,19 @@ struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int
 		return NULL;
 	if (h->kind & kinds)
 		return h;
-	handle_put(c, h);
+	handle_put(h);
 	return NULL;
 }
 
-void handle_put(struct cvm *c, struct handle *h)
+void handle_put(struct handle *h)
 {
-	uint32_t refs = __atomic_load_n(&h->refs, __ATOMIC_RELAXED);
+	uint32_t refs = __atomic_load_n(&h->refs, __ATOMIC_RELAXED), next;
 
-	for (;;) {
-		uint32_t next = refs == 1 ? HANDLE_RELEASING : refs - 1;
-		if (__atomic_compare_exchange_n(&h->refs, &refs, next, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			break;
-	}
+	do
+		next = refs == 1 ? HANDLE_RELEASING : refs - 1;
+	while (!__atomic_compare_exchange_n(&h->refs, &refs, next, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 	if (refs == 1)
-		handle_release(c, h);
+		handle_release(h);
 }
 
 int handle_close(struct cvm *c, uint64_t number)
@@ -106,11 +106,11 @@ int handle_close(struct cvm *c, uint64_t number)
 	if (!handle_hold(h))
 		return -EBADF_;
 	if (__atomic_exchange_n(&h->closing, 1, __ATOMIC_ACQ_REL)) {
-		handle_put(c, h); /* another thread closes it right now */
+		handle_put(h); /* another thread closes it right now */
 		return -EBADF_;
 	}
-	handle_put(c, h); /* ours */
-	handle_put(c, h); /* the table's */
+	handle_put(h); /* ours */
+	handle_put(h); /* the table's */
 	return 0;
 }
 
@@ -120,7 +120,7 @@ void handle_close_all(struct cvm *c)
 	for (uint32_t i = 0; i < c->handle_end; i++)
 		if (c->handle[i].refs) {
 			c->handle[i].refs = 1;
-			handle_release(c, &c->handle[i]);
+			handle_release(&c->handle[i]);
 		}
 	c->handle_hint = 0;
 }

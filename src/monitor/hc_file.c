@@ -40,14 +40,10 @@ static long open_below(int dir, const char *path, uint64_t flags, uint64_t mode,
 /* "/proc/self/fd" entry of `fd`: reopening through it opens that very object. */
 long reopen(int fd, uint64_t flags)
 {
-	char name[12];
-	int at = sizeof name - 1;
+	struct message name = { 0 };
 
-	name[at] = 0;
-	do
-		name[--at] = (char)('0' + fd % 10);
-	while (fd /= 10);
-	return host(__NR_openat, g_arena->proc_fd, name + at, flags | O_CLOEXEC, 0);
+	message_number(&name, fd);
+	return host(__NR_openat, g_arena->proc_fd, name.text, flags | O_CLOEXEC, 0);
 }
 
 static int kind_of(int fd, unsigned *kind, uint64_t flags)
@@ -113,7 +109,7 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 
 	if (error || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
 		return error ? error : -EINVAL_;
-	struct handle *dir = handle_get(t, a[0], HANDLE_DIR, &error);
+	struct handle *dir PINNED = handle_get(t, a[0], HANDLE_DIR, &error);
 	if (!dir)
 		return error;
 	unsigned rights = dir->rights;
@@ -128,7 +124,6 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 		else
 			fd = open_existing(dir->fd, path, flags, no_symlinks, &kind);
 	}
-	handle_put(t->cvm, dir);
 	if (fd < 0)
 		return fd;
 	if (kind == HANDLE_FILE && (flags & O_ACCMODE) == O_RDONLY && !open_writes(flags))
@@ -153,6 +148,11 @@ static bool one_component(const char *name)
 
 #define ANY_FILE (HANDLE_FILE | HANDLE_DIR | HANDLE_PATH | HANDLE_MEMOBJ)
 
+static long stat_this(long fd, uint64_t mask, struct statx *st)
+{
+	return host5(__NR_statx, fd, (long)"", AT_EMPTY_PATH, (long)mask, (long)st);
+}
+
 /* statx of the object at `path` below `dir`, links not followed at the end. */
 static long stat_below(int dir, const char *path, uint64_t mask, struct statx *st)
 {
@@ -163,7 +163,7 @@ static long stat_below(int dir, const char *path, uint64_t mask, struct statx *s
 	long fd = open_below(dir, path, O_PATH | O_NOFOLLOW, 0, false);
 	if (fd < 0)
 		return fd;
-	long r = host5(__NR_statx, fd, (long)"", AT_EMPTY_PATH, (long)mask, (long)st);
+	long r = stat_this(fd, mask, st);
 	host(__NR_close, fd);
 	return r;
 }
@@ -176,12 +176,11 @@ long hc_file_stat(struct thread *t, const uint64_t *a)
 
 	if (error)
 		return error;
-	struct handle *h = handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE, &error);
+	struct handle *h PINNED =
+		handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE, &error);
 	if (!h)
 		return error;
-	long r = a[2] ? stat_below(h->fd, path, a[3], &st) :
-			host5(__NR_statx, h->fd, (long)"", AT_EMPTY_PATH, (long)a[3], (long)&st);
-	handle_put(t->cvm, h);
+	long r = a[2] ? stat_below(h->fd, path, a[3], &st) : stat_this(h->fd, a[3], &st);
 	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &st, sizeof st);
 }
 
@@ -192,68 +191,36 @@ long hc_file_readlink(struct thread *t, const uint64_t *a)
 
 	if (error || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
 		return error ? error : -EFAULT_;
-	struct handle *h = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH, &error);
+	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH, &error);
 	if (!h)
 		return error;
-	long r;
-	if (!a[2] || one_component(path)) {
-		r = host(__NR_readlinkat, h->fd, path, a[3], a[4]);
-	} else {
-		r = open_below(h->fd, path, O_PATH | O_NOFOLLOW, 0, false);
-		if (r >= 0) {
-			long fd = r;
-			r = host(__NR_readlinkat, fd, "", a[3], a[4]);
-			host(__NR_close, fd);
-		}
-	}
-	handle_put(t->cvm, h);
+	if (!a[2] || one_component(path))
+		return host(__NR_readlinkat, h->fd, path, a[3], a[4]);
+	long fd = open_below(h->fd, path, O_PATH | O_NOFOLLOW, 0, false);
+	if (fd < 0)
+		return fd;
+	long r = host(__NR_readlinkat, fd, "", a[3], a[4]);
+	host(__NR_close, fd);
 	return r;
 }
 
-enum transfer { READS = LAUNCH_RIGHT_READ, WRITES = LAUNCH_RIGHT_WRITE };
-
-/* read, write, pread, pwrite: the kernel moves the bytes straight to or from the cVM's buffer. */
-static long transfer(struct thread *t, const uint64_t *a, unsigned kinds, enum transfer right, long number, uint64_t offset)
+/* A memory object never grows by being written: only what memobj_resize made of it is counted. */
+long hc_file_pwrite(struct thread *t, const uint64_t *a)
 {
 	uint64_t end;
 	int error;
 
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT_;
-	struct handle *h = handle_get(t, a[0], kinds, &error);
-	if (!h)
-		return error;
-	long r = -EBADF_;
-	/* A memory object never grows by being written: only what memobj_resize made of it is counted. */
-	bool counted = h->kind == HANDLE_MEMOBJ && right == WRITES && !insecure(LAUNCH_INSECURE_NO_LIMITS);
-	if (counted)
-		lock_take(&t->cvm->mem_lock);
-	if (h->rights & right && !(counted && (!add_checked(a[2], offset, &end) || end > h->size_pages * CVM_PAGE_SIZE)))
-		r = host_blocking(number, h->fd, a[1], a[2], offset);
-	if (counted)
-		lock_give(&t->cvm->mem_lock);
-	handle_put(t->cvm, h);
-	return r;
-}
-
-long hc_file_read(struct thread *t, const uint64_t *a)
-{
-	return transfer(t, a, HANDLE_STREAM, READS, __NR_read, 0);
-}
-
-long hc_file_write(struct thread *t, const uint64_t *a)
-{
-	return transfer(t, a, HANDLE_STREAM & ~HANDLE_MEMOBJ, WRITES, __NR_write, 0);
-}
-
-long hc_file_pread(struct thread *t, const uint64_t *a)
-{
-	return transfer(t, a, HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, READS, __NR_pread64, a[3]);
-}
-
-long hc_file_pwrite(struct thread *t, const uint64_t *a)
-{
-	return transfer(t, a, HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, WRITES, __NR_pwrite64, a[3]);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, &error);
+	if (!h || !(h->rights & LAUNCH_RIGHT_WRITE))
+		return -EBADF_;
+	if (h->kind != HANDLE_MEMOBJ || insecure(LAUNCH_INSECURE_NO_LIMITS))
+		return host_blocking(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
+	LOCKED(&t->cvm->mem_lock);
+	if (!add_checked(a[2], a[3], &end) || end > h->size_pages * CVM_PAGE_SIZE)
+		return -EBADF_;
+	return host(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
 }
 
 /* Copies and checks an array of buffers: their number or negative errno. */
@@ -269,71 +236,38 @@ long iov_in(const struct cvm *c, struct iovec *iov, uint64_t user, uint64_t coun
 	return (long)count;
 }
 
-static long transfer_v(struct thread *t, const uint64_t *a, enum transfer right, long plain, long positioned)
+static long transfer_v(struct thread *t, const uint64_t *a, unsigned right, long plain, long positioned)
 {
 	struct iovec iov[HC_IOV_MAX];
-	long count = iov_in(t->cvm, iov, a[1], a[2]), r;
+	long count = iov_in(t->cvm, iov, a[1], a[2]);
 	int error;
 
 	if (count < 0)
 		return count;
-	struct handle *h = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ, &error);
-	if (!h)
-		return error;
-	if (!(h->rights & right))
-		r = -EBADF_;
-	else if ((int64_t)a[3] == -1)
-		r = host_blocking(plain, h->fd, iov, count);
-	else
-		r = host5(positioned, h->fd, (long)iov, count, (long)a[3], 0);
-	handle_put(t->cvm, h);
-	return r;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ, &error);
+	if (!h || !(h->rights & right))
+		return -EBADF_;
+	if ((int64_t)a[3] == -1)
+		return host_blocking(plain, h->fd, iov, count);
+	return host5(positioned, h->fd, (long)iov, count, (long)a[3], 0);
 }
 
 long hc_file_readv(struct thread *t, const uint64_t *a)
 {
-	return transfer_v(t, a, READS, __NR_readv, __NR_preadv);
+	return transfer_v(t, a, LAUNCH_RIGHT_READ, __NR_readv, __NR_preadv);
 }
 
 long hc_file_writev(struct thread *t, const uint64_t *a)
 {
-	return transfer_v(t, a, WRITES, __NR_writev, __NR_pwritev);
-}
-
-/* One call on one descriptor. `needs`: rights; results of the kernel unchanged. */
-static long on_handle(struct thread *t, uint64_t number, unsigned kinds, unsigned needs, long nr, uint64_t x, uint64_t y,
-		      uint64_t z)
-{
-	int error;
-	struct handle *h = handle_get(t, number, kinds, &error);
-
-	if (!h)
-		return error;
-	long r = (h->rights & needs) == needs ? host_blocking(nr, h->fd, x, y, z) : -EROFS_;
-	handle_put(t->cvm, h);
-	return r;
-}
-
-long hc_file_seek(struct thread *t, const uint64_t *a)
-{
-	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_STDIO | HANDLE_MEMOBJ, 0, __NR_lseek, a[1], a[2], 0);
-}
-
-long hc_file_getdents(struct thread *t, const uint64_t *a)
-{
-	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
-		return -EFAULT_;
-	return on_handle(t, a[0], HANDLE_DIR, LAUNCH_RIGHT_READ, __NR_getdents64, a[1], a[2], 0);
+	return transfer_v(t, a, LAUNCH_RIGHT_WRITE, __NR_writev, __NR_pwritev);
 }
 
 /* A memory object's size is accounted before it grows. */
 static long memobj_resize(struct thread *t, struct handle *h, uint64_t size)
 {
+	LOCKED(&t->cvm->mem_lock);
 	uint64_t pages = ALIGN_UP(size, CVM_PAGE_SIZE) / CVM_PAGE_SIZE, had = h->size_pages;
-
-	if (size > SLOT_SIZE)
-		return -EINVAL_;
-	int r = pages > had ? memory_count(t->cvm, (pages - had) * CVM_PAGE_SIZE) : 0;
+	int r = size > SLOT_SIZE ? -EINVAL_ : pages > had ? memory_count(t->cvm, (pages - had) * CVM_PAGE_SIZE) : 0;
 	if (r)
 		return r;
 	long result = host(__NR_ftruncate, h->fd, size);
@@ -347,271 +281,132 @@ static long memobj_resize(struct thread *t, struct handle *h, uint64_t size)
 long hc_file_truncate(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct handle *h = handle_get(t, a[0], HANDLE_FILE | HANDLE_MEMOBJ, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_MEMOBJ, &error);
 
 	if (!h)
 		return error;
-	long r = -EROFS_;
-	if (h->kind == HANDLE_MEMOBJ) {
-		lock_take(&t->cvm->mem_lock);
-		r = memobj_resize(t, h, a[1]);
-		lock_give(&t->cvm->mem_lock);
-	} else if (h->rights & LAUNCH_RIGHT_WRITE) {
-		r = host(__NR_ftruncate, h->fd, a[1]);
-	}
-	handle_put(t->cvm, h);
-	return r;
+	if (h->kind == HANDLE_MEMOBJ)
+		return memobj_resize(t, h, a[1]);
+	return h->rights & LAUNCH_RIGHT_WRITE ? host(__NR_ftruncate, h->fd, a[1]) : -EROFS_;
 }
 
 long hc_memobj_create(struct thread *t, const uint64_t *a)
 {
+	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */), r;
 	int error;
-	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */);
 
 	if (fd < 0)
 		return fd;
 	long number = handle_add(t->cvm, (int)fd, HANDLE_MEMOBJ, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 	if (number < 0)
 		return number;
-	struct handle *h = handle_get(t, (uint64_t)number, HANDLE_MEMOBJ, &error);
-	if (!h)
-		return error;
-	lock_take(&t->cvm->mem_lock);
-	long r = memobj_resize(t, h, a[0]);
-	lock_give(&t->cvm->mem_lock);
-	handle_put(t->cvm, h);
-	if (r) {
-		error = handle_close(t->cvm, (uint64_t)number);
+	struct handle *h PINNED = handle_get(t, (uint64_t)number, HANDLE_MEMOBJ, &error);
+	if (h && (r = memobj_resize(t, h, a[0]))) {
+		handle_close(t->cvm, (uint64_t)number);
 		return r;
 	}
 	return number;
 }
 
-/* A memory object may grow by memobj_resize only, so no allocating modes for it: punching holes is fine. */
-long hc_file_allocate(struct thread *t, const uint64_t *a)
-{
-	bool punch = a[1] == 3; /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
-
-	return on_handle(t, a[0], HANDLE_FILE | (punch ? HANDLE_MEMOBJ : 0), LAUNCH_RIGHT_WRITE, __NR_fallocate, a[1], a[2], a[3]);
-}
-
-long hc_file_sync(struct thread *t, const uint64_t *a)
-{
-	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR | HANDLE_STDIO, 0, a[1] ? __NR_fdatasync : __NR_fsync, 0, 0, 0);
-}
-
-long hc_file_lock(struct thread *t, const uint64_t *a)
-{
-	struct flock lock;
-
-	if (a[1] != F_OFD_GETLK && a[1] != F_OFD_SETLK && a[1] != F_OFD_SETLKW)
-		return -EINVAL_;
-	if (user_in(t->cvm, &lock, (struct gaddr){ a[2] }, sizeof lock))
-		return -EFAULT_;
-	lock.l_pid = 0;
-	long r = on_handle(t, a[0], HANDLE_FILE, 0, __NR_fcntl, a[1], (uint64_t)&lock, 0);
-	return r ? r : user_out(t->cvm, (struct gaddr){ a[2] }, &lock, sizeof lock);
-}
-
-long hc_file_flock(struct thread *t, const uint64_t *a)
-{
-	return on_handle(t, a[0], HANDLE_FILE | HANDLE_DIR, 0, __NR_flock, a[1], 0, 0);
-}
-
-/* Metadata of what a handle stands for. With an empty path these calls also take O_PATH descriptors, links included. */
-static long change(struct thread *t, uint64_t handle, long nr, uint64_t x, uint64_t y, uint64_t z)
-{
-	int error;
-	struct handle *h = handle_get(t, handle, HANDLE_FILE | HANDLE_DIR | HANDLE_PATH, &error);
-
-	if (!h)
-		return error;
-	long r = h->rights & (LAUNCH_RIGHT_WRITE | RIGHT_CHANGE) ? host5(nr, h->fd, (long)"", (long)x, (long)y, (long)z) : -EROFS_;
-	handle_put(t->cvm, h);
-	return r;
-}
-
-long hc_file_chmod(struct thread *t, const uint64_t *a)
-{
-	if (a[1] & ~01777ull) /* no set-user-id files for the host */
-		return -EPERM_;
-	return change(t, a[0], __NR_fchmodat2, a[1], AT_EMPTY_PATH, 0);
-}
-
-long hc_file_chown(struct thread *t, const uint64_t *a)
-{
-	return change(t, a[0], __NR_fchownat, a[1], a[2], AT_EMPTY_PATH);
-}
-
-long hc_file_utimes(struct thread *t, const uint64_t *a)
-{
-	int64_t times[4];
-
-	if (a[1] && user_in(t->cvm, times, (struct gaddr){ a[1] }, sizeof times))
-		return -EFAULT_;
-	return change(t, a[0], __NR_utimensat, a[1] ? (uint64_t)times : 0, AT_EMPTY_PATH, 0);
-}
-
-long hc_file_statfs(struct thread *t, const uint64_t *a)
-{
-	uint64_t buf[15]; /* struct statfs of x86-64: 120 bytes */
-	long r = on_handle(t, a[0], ANY_FILE, 0, __NR_fstatfs, (uint64_t)buf, 0, 0);
-
-	return r ? r : user_out(t->cvm, (struct gaddr){ a[1] }, buf, sizeof buf);
-}
-
 long hc_file_ioctl(struct thread *t, const uint64_t *a)
 {
-	uint8_t buf[64] = { 0 };
-	uint64_t size, request = a[1];
+	uint64_t size = 4, request = a[1];
 	unsigned kinds = HANDLE_STDIO;
+	int error;
 
 	switch (request) {
-	case FIONREAD: case FIONBIO:
-		size = 4; /* O_NONBLOCK on standard streams would reach whoever else has them */
-		kinds = HANDLE_SOCKET | HANDLE_PIPE | (request == FIONREAD ? HANDLE_STDIO : 0);
-		break;
-	case TCGETS: case TCSETS: case TCSETSW: case TCSETSF:
-		size = 36;
-		break;
+	case FIONREAD: kinds = HANDLE_SOCKET | HANDLE_PIPE | HANDLE_STDIO; break;
+	case FIONBIO: kinds = HANDLE_SOCKET | HANDLE_PIPE; break; /* standard streams: others have them too */
+	case TCGETS: case TCSETS: case TCSETSW: case TCSETSF: size = 36; break;
 	case TIOCGWINSZ: size = 8; break;
-	case TIOCGPGRP: size = 4; break;
+	case TIOCGPGRP: break;
 	default: return -ENOTTY_;
 	}
-	if (user_in(t->cvm, buf, (struct gaddr){ a[2] }, size))
+	if (!in_slot(t->cvm, (struct gaddr){ a[2] }, size))
 		return -EFAULT_;
-	long r = on_handle(t, a[0], kinds, 0, __NR_ioctl, request, (uint64_t)buf, 0);
-	if (r < 0 || request == FIONBIO || request == TCSETS || request == TCSETSW || request == TCSETSF)
-		return r;
-	return user_out(t->cvm, (struct gaddr){ a[2] }, buf, size);
-}
-
-long hc_file_setfl(struct thread *t, const uint64_t *a)
-{
-	if (a[1] & ~(uint64_t)(O_NONBLOCK | O_APPEND))
-		return -EINVAL_;
-	/* Standard streams are shared with the outside: O_NONBLOCK on them is the libOS's business. */
-	return on_handle(t, a[0], HANDLE_STREAM & ~HANDLE_STDIO, 0, __NR_fcntl, F_SETFL, a[1], 0);
+	struct handle *h PINNED = handle_get(t, a[0], kinds, &error);
+	return h ? host_blocking(__NR_ioctl, h->fd, request, a[2]) : error;
 }
 
 long hc_file_dup(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct handle *h = handle_get(t, a[0], ~0u & ~HANDLE_MEMOBJ, &error);
+	struct handle *h PINNED = handle_get(t, a[0], ~0u & ~HANDLE_MEMOBJ, &error);
+	long fd = h ? host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0) : error;
 
-	if (!h)
-		return error;
-	unsigned kind = h->kind, rights = h->rights;
-	long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0);
-	handle_put(t->cvm, h);
-	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, kind, rights);
+	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, h->kind, h->rights);
 }
 
-/* A directory to be changed and the name in it. */
-static struct handle *dir_and_name(struct thread *t, uint64_t dir, uint64_t user, uint64_t size, char name[NAME_SIZE],
-				   int *error)
+/* A directory to be changed and the name in it: three arguments from a[0] on. */
+static struct handle *dir_and_name(struct thread *t, const uint64_t *a, char name[NAME_SIZE], int *error)
 {
-	*error = user_path(t->cvm, name, NAME_SIZE, (struct gaddr){ user }, size);
-	if (*error)
-		return NULL;
-	*error = -EINVAL_;
-	if (!one_component(name) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
-		return NULL;
-	struct handle *h = handle_get(t, dir, HANDLE_DIR, error);
-	if (h && !(h->rights & LAUNCH_RIGHT_WRITE)) {
-		handle_put(t->cvm, h);
-		*error = -EROFS_;
-		return NULL;
-	}
-	return h;
+	*error = user_path(t->cvm, name, NAME_SIZE, (struct gaddr){ a[1] }, a[2]);
+	if (!*error && !one_component(name) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
+		*error = -EINVAL_;
+	struct handle *h = *error ? NULL : handle_get(t, a[0], HANDLE_DIR, error);
+	if (!h || h->rights & LAUNCH_RIGHT_WRITE)
+		return h;
+	handle_put(h);
+	*error = -EROFS_;
+	return NULL;
 }
 
 long hc_dir_mkdir(struct thread *t, const uint64_t *a)
 {
 	char name[NAME_SIZE];
 	int error;
-	struct handle *dir = dir_and_name(t, a[0], a[1], a[2], name, &error);
+	struct handle *dir PINNED = dir_and_name(t, a, name, &error);
 
-	if (!dir)
-		return error;
-	long r = host(__NR_mkdirat, dir->fd, name, a[3] & 01777);
-	handle_put(t->cvm, dir);
-	return r;
+	return dir ? host(__NR_mkdirat, dir->fd, name, a[3] & 01777) : error;
 }
 
 long hc_dir_unlink(struct thread *t, const uint64_t *a)
 {
 	char name[NAME_SIZE];
 	int error;
+	struct handle *dir PINNED = dir_and_name(t, a, name, &error);
 
 	if (a[3] & ~(uint64_t)AT_REMOVEDIR)
 		return -EINVAL_;
-	struct handle *dir = dir_and_name(t, a[0], a[1], a[2], name, &error);
-	if (!dir)
-		return error;
-	long r = host(__NR_unlinkat, dir->fd, name, a[3]);
-	handle_put(t->cvm, dir);
-	return r;
+	return dir ? host(__NR_unlinkat, dir->fd, name, a[3]) : error;
 }
 
 long hc_dir_rename(struct thread *t, const uint64_t *a)
 {
+	const uint64_t target[] = { a[3], a[4], a[5] & 0xffffffff };
 	char old_name[NAME_SIZE], new_name[NAME_SIZE];
 	uint64_t flags = a[5] >> 32;
 	int error;
+	struct handle *from PINNED = dir_and_name(t, a, old_name, &error);
+	struct handle *to PINNED = from ? dir_and_name(t, target, new_name, &error) : NULL;
 
-	if (flags & ~3ull) /* RENAME_NOREPLACE, RENAME_EXCHANGE */
-		return -EINVAL_;
-	struct handle *from = dir_and_name(t, a[0], a[1], a[2], old_name, &error);
-	if (!from)
-		return error;
-	struct handle *to = dir_and_name(t, a[3], a[4], a[5] & 0xffffffff, new_name, &error);
-	long r = error;
-	if (to) {
-		r = host5(__NR_renameat2, from->fd, (long)old_name, to->fd, (long)new_name, (long)flags);
-		handle_put(t->cvm, to);
-	}
-	handle_put(t->cvm, from);
-	return r;
+	if (!to || flags & ~3ull) /* RENAME_NOREPLACE, RENAME_EXCHANGE */
+		return to ? -EINVAL_ : error;
+	return host5(__NR_renameat2, from->fd, (long)old_name, to->fd, (long)new_name, (long)flags);
 }
 
 /* The source needs write rights too: a link must not turn a read-only grant into a writable one. */
 long hc_dir_link(struct thread *t, const uint64_t *a)
 {
-	char name[NAME_SIZE], self[32] = "/proc/self/fd/";
+	struct message self = { 0 };
+	char name[NAME_SIZE];
 	int error;
-	struct handle *file = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH, &error);
+	struct handle *file PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH, &error);
 
-	if (!file)
+	if (!file || !(file->rights & LAUNCH_RIGHT_WRITE))
+		return file ? -EROFS_ : error;
+	struct handle *dir PINNED = dir_and_name(t, a + 1, name, &error);
+	if (!dir)
 		return error;
-	long r = -EROFS_;
-	struct handle *dir = NULL;
-	if (file->rights & LAUNCH_RIGHT_WRITE) {
-		dir = dir_and_name(t, a[1], a[2], a[3], name, &error);
-		r = error;
-	}
-	if (dir) {
-		struct message m = { 0 };
-		message_number(&m, file->fd);
-		memcpy(self + 14, m.text, m.size);
-		r = host5(__NR_linkat, AT_FDCWD, (long)self, dir->fd, (long)name, AT_SYMLINK_FOLLOW);
-		handle_put(t->cvm, dir);
-	}
-	handle_put(t->cvm, file);
-	return r;
+	message_number(&self, file->fd);
+	return host5(__NR_linkat, g_arena->proc_fd, (long)self.text, dir->fd, (long)name, AT_SYMLINK_FOLLOW);
 }
 
 long hc_dir_symlink(struct thread *t, const uint64_t *a)
 {
 	char target[HC_PATH_MAX], name[NAME_SIZE];
 	int error = user_path(t->cvm, target, sizeof target, (struct gaddr){ a[0] }, a[1]);
+	struct handle *dir PINNED = error ? NULL : dir_and_name(t, a + 2, name, &error);
 
-	if (error)
-		return error;
-	struct handle *dir = dir_and_name(t, a[2], a[3], a[4], name, &error);
-	if (!dir)
-		return error;
-	long r = host(__NR_symlinkat, target, dir->fd, name);
-	handle_put(t->cvm, dir);
-	return r;
+	return dir ? host(__NR_symlinkat, target, dir->fd, name) : error;
 }

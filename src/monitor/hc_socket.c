@@ -22,6 +22,8 @@
 #define SO_TYPE_ 3
 #define SO_PROTOCOL_ 38
 #define ADDRESS_MAX 28
+#define OPTION_MAX 64
+#define ENOPROTOOPT_ 92
 /* OOB PEEK DONTROUTE TRUNC DONTWAIT EOR WAITALL NOSIGNAL MORE; not FASTOPEN, ERRQUEUE, ZEROCOPY, CMSG_* */
 #define MSG_ALLOWED 0xc1e7u
 #define MSG_NOSIGNAL_ 0x4000
@@ -113,36 +115,28 @@ long hc_sock_bind(struct thread *t, const uint64_t *a)
 {
 	struct address address;
 	int error = address_in(t->cvm, &address, a[1], a[2]);
+	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
 
-	if (error)
-		return error;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
 	if (!h)
 		return error;
-	long r = -EACCES_;
 	if (address.family == AF_UNSPEC_)
 		address.family = AF_INET_; /* Linux takes it for 0.0.0.0 */
-	if (granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
-		r = host(__NR_bind, h->fd, address.bytes, address.size);
-	handle_put(t->cvm, h);
-	return r;
+	if (!granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
+		return -EACCES_;
+	return host(__NR_bind, h->fd, address.bytes, address.size);
 }
 
 long hc_sock_connect(struct thread *t, const uint64_t *a)
 {
 	struct address address;
 	int error = address_in(t->cvm, &address, a[1], a[2]);
+	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
 
-	if (error)
-		return error;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
 	if (!h)
 		return error;
-	long r = -EACCES_;
-	if (address.family == AF_UNSPEC_ || granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
-		r = host_blocking(__NR_connect, h->fd, address.bytes, address.size);
-	handle_put(t->cvm, h);
-	return r;
+	if (address.family != AF_UNSPEC_ && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
+		return -EACCES_;
+	return host_blocking(__NR_connect, h->fd, address.bytes, address.size);
 }
 
 /* listen on an unbound socket binds it to a port of the kernel's choice: that needs the grant for it. */
@@ -151,17 +145,12 @@ long hc_sock_listen(struct thread *t, const uint64_t *a)
 	struct address address = { 0 };
 	uint32_t size = ADDRESS_MAX;
 	int error;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	long r = h ? host(__NR_getsockname, h->fd, address.bytes, &size) : error;
 
-	if (!h)
-		return error;
-	long r = host(__NR_getsockname, h->fd, address.bytes, &size);
 	if (!r && !address.in.sin_port && !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
 		r = -EACCES_;
-	if (!r)
-		r = host(__NR_listen, h->fd, a[1]);
-	handle_put(t->cvm, h);
-	return r;
+	return r ? r : host(__NR_listen, h->fd, a[1]);
 }
 
 /* Gives an address back with its size, cut to the room there is. */
@@ -184,11 +173,8 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 
 	if (a[3] & ~(uint64_t)SOCK_NONBLOCK_)
 		return -EINVAL_;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	if (!h)
-		return error;
-	long fd = host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_);
-	handle_put(t->cvm, h);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	long fd = h ? host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_) : error;
 	if (fd < 0)
 		return fd;
 	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
@@ -198,39 +184,35 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 	return handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
 
+/* The message, its buffers and the flags of sock_send and sock_recv: number of buffers or negative errno. */
+static long message_in(const struct cvm *c, const uint64_t *a, struct hc_msg *m, struct iovec *iov)
+{
+	if (user_in(c, m, (struct gaddr){ a[1] }, sizeof *m))
+		return -EFAULT_;
+	return a[2] & ~(uint64_t)MSG_ALLOWED ? -EOPNOTSUPP_ : iov_in(c, iov, m->iov, m->iov_count);
+}
+
 long hc_sock_send(struct thread *t, const uint64_t *a)
 {
 	struct iovec iov[HC_IOV_MAX];
-	struct address address = { 0 };
+	struct address address;
 	struct hc_msg m;
-	int error = 0;
+	long count = message_in(t->cvm, a, &m, iov);
+	int error = count < 0 ? (int)count : m.name ? address_in(t->cvm, &address, m.name, m.name_size) : 0;
+	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
+	struct kernel_msghdr msg = { .iov = iov, .iov_count = (uint64_t)count };
 
-	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
-		return -EFAULT_;
-	long count = iov_in(t->cvm, iov, m.iov, m.iov_count);
-	if (count < 0 || a[2] & ~(uint64_t)MSG_ALLOWED)
-		return count < 0 ? count : -EOPNOTSUPP_;
-	if (m.name)
-		error = address_in(t->cvm, &address, m.name, m.name_size);
-	if (error)
-		return error;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
 	if (!h)
 		return error;
-	struct kernel_msghdr msg = { .iov = iov, .iov_count = (uint64_t)count };
-	long r = 0;
 	if (m.name) {
 		msg.name = address.bytes;
 		msg.name_size = (int32_t)address.size;
 		if (address.family == AF_UNSPEC_)
 			address.family = AF_INET_;
 		if (!granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
-			r = -EACCES_;
+			return -EACCES_;
 	}
-	if (!r)
-		r = host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL_);
-	handle_put(t->cvm, h);
-	return r;
+	return host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL_);
 }
 
 long hc_sock_recv(struct thread *t, const uint64_t *a)
@@ -238,19 +220,12 @@ long hc_sock_recv(struct thread *t, const uint64_t *a)
 	struct iovec iov[HC_IOV_MAX];
 	uint8_t name[128];
 	struct hc_msg m;
-	int error;
-
-	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
-		return -EFAULT_;
-	long count = iov_in(t->cvm, iov, m.iov, m.iov_count);
-	if (count < 0 || a[2] & ~(uint64_t)MSG_ALLOWED)
-		return count < 0 ? count : -EOPNOTSUPP_;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	if (!h)
-		return error;
+	long count = message_in(t->cvm, a, &m, iov);
+	int error = count < 0 ? (int)count : 0;
+	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
 	struct kernel_msghdr msg = { .name = name, .name_size = sizeof name, .iov = iov, .iov_count = (uint64_t)count };
-	long r = host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
-	handle_put(t->cvm, h);
+	long r = h ? host_blocking(__NR_recvmsg, h->fd, &msg, a[2]) : error;
+
 	if (r < 0)
 		return r;
 	uint32_t size = (uint32_t)msg.name_size;
@@ -259,18 +234,6 @@ long hc_sock_recv(struct thread *t, const uint64_t *a)
 	m.name_size = size;
 	m.flags = msg.flags;
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT_ : r;
-}
-
-long hc_sock_shutdown(struct thread *t, const uint64_t *a)
-{
-	int error;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
-
-	if (!h)
-		return error;
-	long r = host(__NR_shutdown, h->fd, a[1]);
-	handle_put(t->cvm, h);
-	return r;
 }
 
 static bool option_allowed(uint64_t level, uint64_t name, bool set)
@@ -298,44 +261,28 @@ static bool option_allowed(uint64_t level, uint64_t name, bool set)
 
 long hc_sock_getopt(struct thread *t, const uint64_t *a)
 {
-	uint8_t value[256];
-	uint32_t size, room;
+	uint32_t size;
 	int error;
 
 	if (!option_allowed(a[1], a[2], false))
-		return -92 /* ENOPROTOOPT */;
-	if (user_in(t->cvm, &room, (struct gaddr){ a[4] }, sizeof room))
+		return -ENOPROTOOPT_;
+	if (user_in(t->cvm, &size, (struct gaddr){ a[4] }, sizeof size) || !in_slot(t->cvm, (struct gaddr){ a[3] }, size))
 		return -EFAULT_;
-	if ((int32_t)room < 0)
-		return -EINVAL_;
-	size = MIN(room, (uint32_t)sizeof value);
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	if (!h)
-		return error;
-	long r = host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)&size);
-	handle_put(t->cvm, h);
-	if (!r)
-		r = user_out(t->cvm, (struct gaddr){ a[3] }, value, size);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	long r = h ? host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)&size) : error;
 	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &size, sizeof size);
 }
 
 long hc_sock_setopt(struct thread *t, const uint64_t *a)
 {
-	uint8_t value[64];
 	int error;
 
 	if (!option_allowed(a[1], a[2], true))
-		return -92 /* ENOPROTOOPT */;
-	if (a[4] > sizeof value)
-		return -EINVAL_;
-	if (user_in(t->cvm, value, (struct gaddr){ a[3] }, a[4]))
-		return -EFAULT_;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	if (!h)
-		return error;
-	long r = host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]);
-	handle_put(t->cvm, h);
-	return r;
+		return -ENOPROTOOPT_;
+	if (a[4] > OPTION_MAX || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
+		return a[4] > OPTION_MAX ? -EINVAL_ : -EFAULT_;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
+	return h ? host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)a[4]) : error;
 }
 
 long hc_sock_name(struct thread *t, const uint64_t *a)
@@ -343,11 +290,8 @@ long hc_sock_name(struct thread *t, const uint64_t *a)
 	uint8_t bytes[128];
 	uint32_t size = sizeof bytes;
 	int error;
-	struct handle *h = handle_get(t, a[0], HANDLE_SOCKET | HANDLE_STDIO, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET | HANDLE_STDIO, &error);
+	long r = h ? host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size) : error;
 
-	if (!h)
-		return error;
-	long r = host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size);
-	handle_put(t->cvm, h);
 	return r ? r : address_out(t->cvm, bytes, size, a[2], a[3]);
 }

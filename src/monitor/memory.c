@@ -261,7 +261,7 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 	if (!r)
 		r = memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
 	lock_give(&c->mem_lock);
-	handle_put(c, h);
+	handle_put(h);
 	return r;
 }
 

@@ -46,6 +46,13 @@ struct lock {
 void lock_take(struct lock *l);
 void lock_give(struct lock *l);
 
+static inline void lock_give_at_end(struct lock **l)
+{
+	lock_give(*l);
+}
+/* A declaration: the lock is held from here to the end of the block, however that is left. */
+#define LOCKED(l) struct lock *locked_ __attribute__((cleanup(lock_give_at_end), unused)) = (lock_take(l), l)
+
 /* An address in a cVM, never dereferenced but by user_copy and the kernel. */
 struct gaddr {
 	uint64_t v;
@@ -288,8 +295,14 @@ static inline uint64_t page_address(const struct cvm *c, uint64_t page)
 /* handle.c */
 nodiscard long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights); /* number; closes fd on failure */
 nodiscard struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error);
-void handle_put(struct cvm *c, struct handle *h);
-nodiscard int handle_close(struct cvm *c, uint64_t number);
+void handle_put(struct handle *h);
+static inline void handle_put_at_end(struct handle **h)
+{
+	if (*h)
+		handle_put(*h);
+}
+#define PINNED __attribute__((cleanup(handle_put_at_end))) /* put when the variable goes */
+int handle_close(struct cvm *c, uint64_t number);
 void handle_close_all(struct cvm *c);
 
 /* memory.c, code.c, scan.c */

@@ -265,25 +265,12 @@ long hc_futex_wait(struct thread *t, const uint64_t *a)
 	return host_blocking(__NR_futex, a[0], FUTEX_WAIT, (uint32_t)a[1], timeout < 0 ? NULL : ts);
 }
 
-long hc_futex_wake(struct thread *t, const uint64_t *a)
-{
-	if (!futex_word(t->cvm, a[0]))
-		return -EFAULT_;
-	return host(__NR_futex, a[0], FUTEX_WAKE, (uint32_t)a[1]);
-}
-
 /* FUTEX_REQUEUE takes its second address in r8: five arguments. */
 long hc_futex_requeue(struct thread *t, const uint64_t *a)
 {
 	if (!futex_word(t->cvm, a[0]) || !futex_word(t->cvm, a[2]))
 		return -EFAULT_;
 	return host5(__NR_futex, (long)a[0], FUTEX_REQUEUE, (long)(uint32_t)a[1], (long)(uint32_t)a[3], (long)a[2]);
-}
-
-long hc_thread_yield(struct thread *t, const uint64_t *a)
-{
-	(void)t, (void)a;
-	return host(__NR_sched_yield);
 }
 
 long hc_thread_cputime(struct thread *t, const uint64_t *a)
