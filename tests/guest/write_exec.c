@@ -75,6 +75,19 @@ static void one_thread(void)
 	munmap(q, 4000 * PAGE);
 }
 
+/* Data that looks like WRPKRU, on a page beside code. */
+static void data_beside(void)
+{
+	uint8_t *p = mmap(NULL, 4 * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memcpy(p + PAGE + 100, "\x0f\x01\xef", 3);
+	printf("code beside data: %d", put(p, 11)());
+	printf(" %d", put(p + 2 * PAGE, 12)());
+	p[PAGE]++;
+	printf(" %d, data %x\n", ((function *)p)(), p[PAGE + 102]);
+	munmap(p, 4 * PAGE);
+}
+
 static sigjmp_buf g_jump;
 
 static void on_fault(int signal, siginfo_t *info, void *context)
@@ -192,6 +205,7 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOFBF, 65536);
 	one_thread();
+	data_beside();
 	faults();
 	threads();
 	nested();

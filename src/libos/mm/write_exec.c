@@ -48,16 +48,24 @@ static bool is_writable(uint64_t page)
 	return cmpxchg_user((uint32_t *)page, 0, 0, &old) == 0;
 }
 
+/* What was refused may be inaccessible now. */
+static long seal(uint64_t start, uint64_t end)
+{
+	long ret = hostcall(HC_mem_seal_code, start, end - start);
+
+	if (ret < 0)
+		hostcall(HC_mem_protect, start, end - start, PROT_READ | PROT_WRITE);
+	return ret;
+}
+
 static int make_executable(struct mm *mm, const struct vma *v, uint64_t page)
 {
 	uint64_t chunk = ALIGN_DOWN(page, CHUNK), start = MAX(v->start, chunk), end = MIN(v->end, chunk + CHUNK);
-	long ret = hostcall(HC_mem_seal_code, start, end - start);
+	long ret = seal(start, end);
 
 	/* Data in the same chunk may look forbidden. */
 	if (ret < 0 && end - start > PAGE_SIZE)
-		ret = hostcall(HC_mem_seal_code, page, PAGE_SIZE);
-	if (ret < 0)
-		hostcall(HC_mem_protect, start, end - start, PROT_READ | PROT_WRITE); /* it may be inaccessible now */
+		ret = seal(page, page + PAGE_SIZE);
 	if (ret < 0)
 		log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -ret);
 	else

@@ -20,7 +20,6 @@ _Static_assert(offsetof(struct upcall_frame, rdi) == REGS_RDI && offsetof(struct
 #define JUMP_TO_LIBOS_SIZE 8 /* jmp *%gs:VCPU_SYSCALL_ENTRY */
 #define PAGE_FAULT_WRITE 2ul  /* bits of the processor's error code */
 #define PAGE_FAULT_FETCH 16ul
-#define PAGE_FAULT_KEY 32ul
 #define LEA_SIZE 7	     /* lea resume(%rip), %rcx */
 
 static inline bool between(uint64_t rip, const char *from, const char *to)
@@ -169,7 +168,7 @@ static int segv_code(const struct upcall_event *ev)
 static void program_fault(struct thread *t, const struct upcall_event *ev)
 {
 	struct mm_fault fault = { .address = ev->address, .rip = ev->regs.rip, .write = ev->error & PAGE_FAULT_WRITE,
-				  .fetch = ev->error & PAGE_FAULT_FETCH, .key = ev->error & PAGE_FAULT_KEY };
+				  .fetch = ev->error & PAGE_FAULT_FETCH, .key = ev->code == SEGV_PKUERR };
 	siginfo_t info;
 
 	if (ev->signal == SIGSEGV && mm_handle_fault(&fault) == 0)
