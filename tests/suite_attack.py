@@ -11,6 +11,7 @@ The comment that opens a file holds:
   Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
   Build: gcc (the default) or another one of harness.BUILDS
   Options: YAML keys of the attacker, KEY=VALUE
+  Grants: capabilities    what tests/attack/cap.h describes, between the attacker and a companion that owns
   Companions: how many more cVMs run the program, with the argument "companion"
   Never: a regular expression that no line of the output may match
   Never-in-control: the same, which the control's output must match instead of having BREACH
@@ -97,7 +98,17 @@ def special_files(folder):
             pass  # the attack does without
 
 
-def stage(name, program, options, companions=0):
+# What the comment "Grants: capabilities" gives: the companion owns, the attacker may open; and the other way round for "evil".
+OWNED = '[{file: shared}, {call: service}, {stream: port}]', '[{call: evil}, {stream: evil}]'
+OPENED = '[{file: evil}, {call: evil}, {stream: evil}]', \
+    '[{file: shared, access: rw, map: true, grant: true}, {call: service}, {stream: port}]'
+
+
+def grants(which, said):
+    return f"    provides: {which[0]}\n    uses: {which[1]}\n" if "grants" in said else ""
+
+
+def stage(name, program, said):
     """Directories, links and YAML file of one run."""
     where = scratch(f"attack-{name}")
     for folder in ("shared", "shared/a", "own", "outside", "read-only"):
@@ -112,7 +123,7 @@ def stage(name, program, options, companions=0):
     os.mkfifo(f"{where}/shared/fifo")
     special_files(f"{where}/shared")
     bin_folder = os.path.dirname(program)
-    extra = "".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in options.split())
+    extra = "".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in said.get("options", "").split())
     with open(f"{where}/pod.yaml", "w") as f:
         f.write(f"""cVMs:
   - name: victim
@@ -121,13 +132,13 @@ def stage(name, program, options, companions=0):
   - name: attacker
     program: {program}
     volumes: ["{bin_folder}:{bin_folder}:ro", "{where}/shared:/shared", "{where}/read-only:/read-only:ro"]
-{extra}""")
-        for i in range(companions):
+{extra}{grants(OPENED, said)}""")
+        for i in range(int(said.get("companions", 0))):
             f.write(f"""  - name: companion{i}
     program: {program}
     args: [companion]
     volumes: ["{bin_folder}:{bin_folder}:ro", "{where}/shared:/shared"]
-{extra}""")
+{extra}{grants(OWNED, said)}""")
     return where
 
 
@@ -166,8 +177,8 @@ def run_pod(where, options, insecure):
     return result
 
 
-DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "options", "companions", "never", "never-in-control",
-              "signals-pending", "needs")
+DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "options", "companions", "grants",
+              "never", "never-in-control", "signals-pending", "needs")
 
 
 def check_outcome(said, outcome, where):
@@ -212,13 +223,13 @@ def attack(source):
             raise harness.Skip(f"needs {said['needs']}", keys=True)
         for key in ("question", "expect", "control"):
             expect(key in said, f"the file's comment has no {key}")
-        program, options, companions = attack_program(source), said.get("options", ""), int(said.get("companions", 0))
+        program = attack_program(source)
         insecure = harness.INSECURE if "native" in said else []
-        where = stage(name, program, options, companions)
+        where = stage(name, program, said)
         check_outcome(said, run_pod(where, [], insecure), where)
         possible = "control-if" not in said or re.search(said["control-if"], harness.read("/proc/self/maps"))
         if possible and not said["control"].startswith("none"):
-            where = stage(name + "-control", program, options, companions)
+            where = stage(name + "-control", program, said)
             check_control(said, run_pod(where, said["control"].split(), insecure))
     return test
 

@@ -168,7 +168,7 @@ struct cap *cap_new(struct cvm *c, unsigned kind, unsigned perms, uint32_t objec
 		c->caps++;
 		c->cap_hint = at % (CAPS_MAX - 1) + 1;
 		__atomic_and_fetch(&k->pins, ~CAP_DEAD, __ATOMIC_SEQ_CST);
-		return k;
+		return *error = 0, k;
 	}
 	return NULL;
 }
@@ -203,6 +203,8 @@ static void cap_kill(struct cap *k, bool forget)
 	}
 	if (k->kind == CAP_EXPORT || k->kind == CAP_LISTENER)
 		o->name[0] = 0;
+	if (k->kind == CAP_MEMORY || k->kind == CAP_CALL)
+		object_raise(o); /* they wait for the object's changes */
 	tree_unlink(k);
 	object_put(k->object);
 	k->parent = k->object = 0;

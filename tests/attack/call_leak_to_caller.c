@@ -15,6 +15,7 @@ static void companion(void)
 	uint64_t words[CALL_WORDS] = { 0 };
 
 	find_avx512();
+	owner_stops();
 	g_service = create_named(CAP_EXPORT, "service", 0);
 	for (;;) {
 		gate_dump(HC_call_serve | (uint64_t)g_service << 32, words, &g_dump, 1);

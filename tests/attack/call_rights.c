@@ -18,6 +18,7 @@ static void companion(void)
 	int own_file = open("/proc/self/cmdline", O_RDONLY);
 
 	own();
+	owner_stops();
 	for (;;) {
 		uint64_t words[CALL_WORDS] = { (uint64_t)&secret, (uint64_t)own_file, g_shared, vcpu()->id };
 		call(evil, words);

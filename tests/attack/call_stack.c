@@ -1,7 +1,7 @@
 /*
  * Question: a callee answers, or serves, with a stack pointer in the monitor, in the victim, at nothing, or with hardly any stack
  * left. Whom does it hurt?
- * Expect: REFUSED: the callee alone
+ * Expect: REFUSED: the callee alone|killed
  * Control: none: the monitor uses no stack of a cVM; the victim's bytes and the caller's answers are the test
  * Native: the monitor uses no stack of a cVM
  * Companions: 1

@@ -167,4 +167,18 @@ static MAYBE void owner_until_stop(void)
 	exit(0);
 }
 
+static MAYBE void *owner_stop_thread(void *unused)
+{
+	owner_until_stop();
+	return unused;
+}
+
+/* The same for an owner that is busy. */
+static MAYBE void owner_stops(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, owner_stop_thread, NULL);
+}
+
 #endif

@@ -19,7 +19,8 @@ static void attack(void)
 	static const uint64_t high[] = { 0, 1ull << 32, 2ull << 32, 3ull << 32, ~0ull << 32, 1ull << 63 };
 	uint8_t byte = 0;
 
-	CAP(cap_close, open_named(CAP_MEMORY, "shared", CAP_LOAD)); /* it exists now; we hold nothing */
+	uint32_t opened = open_named(CAP_MEMORY, "shared", CAP_LOAD);
+	CAP(cap_close, opened); /* it exists now; we hold nothing */
 	for (size_t h = 0; h < sizeof high / sizeof high[0]; h++)
 		for (uint64_t n = 0; n < 3 * CAPS_MAX; n++) {
 			long read = CAP(cap_read, high[h] + n, &byte, 1, 0);

@@ -20,7 +20,8 @@ static void attack(void)
 {
 	uint32_t file = open_named(CAP_MEMORY, "shared", CAP_LOAD | CAP_STORE);
 	uint32_t mine = must("memory", CAP(cap_memory, &g_victim, sizeof g_victim, CAP_LOAD | CAP_STORE));
-	uint32_t stream = must("connect", CAP(stream_connect, open_named(CAP_CONNECT, "port", CAP_USE), 0));
+	uint32_t port = open_named(CAP_CONNECT, "port", CAP_USE);
+	uint32_t stream = must("connect", CAP(stream_connect, port, 0));
 	uint32_t service = open_named(CAP_CALL, "service", CAP_USE);
 	uint64_t slot = (uint64_t)&g_victim & SLOT_MASK;
 	const uint64_t places[] = { g_victim.pattern, vcpu()->monitor_thread, vcpu()->gate, (uint64_t)vcpu(), slot - 8,

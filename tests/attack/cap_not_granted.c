@@ -12,7 +12,6 @@
 static void companion(void)
 {
 	own();
-	create_named(CAP_MEMORY, "shared-not", PAGE);
 	owner_until_stop();
 }
 

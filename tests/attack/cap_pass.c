@@ -21,7 +21,8 @@ static void companion(void)
 static void attack(void)
 {
 	uint32_t file = open_named(CAP_MEMORY, "shared", CAP_LOAD), service = open_named(CAP_CALL, "service", CAP_USE);
-	uint32_t stream = must("connect", CAP(stream_connect, open_named(CAP_CONNECT, "port", CAP_USE), 0));
+	uint32_t port = open_named(CAP_CONNECT, "port", CAP_USE);
+	uint32_t stream = must("connect", CAP(stream_connect, port, 0));
 	uint32_t type = must("type", CAP(cap_create, CAP_TYPE, 0, 0, 0));
 	uint32_t mine[] = { file, service, stream, CAP(cap_derive, type, 0, 0, CAP_USE), CAP(cap_seal, file, type, 1) };
 	uint8_t byte = 1;

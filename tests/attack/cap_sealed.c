@@ -35,7 +35,8 @@ static void attack(void)
 		breach("unsealing it without its type gave %ld", result);
 	if ((result = CAP(cap_seal, sealed, other, 1)) != -EINVAL)
 		breach("sealing it again gave %ld", result);
-	if (CAP(cap_read, must("unseal", CAP(cap_seal, sealed, type, 0)), &byte, 1, 0) != 1)
+	uint32_t open = must("unseal", CAP(cap_seal, sealed, type, 0));
+	if (CAP(cap_read, open, &byte, 1, 0) != 1)
 		breach("the type does not unseal it");
 	refused("sealed");
 }
