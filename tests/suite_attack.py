@@ -99,9 +99,9 @@ def special_files(folder):
 
 
 # What the comment "Grants: capabilities" gives: the companion owns, the attacker may open; and the other way round for "evil".
-OWNED = '[{file: shared}, {call: service}, {stream: port}]', '[{call: evil}, {stream: evil}]'
+OWNED = '[{file: shared}, {call: "service*"}, {stream: port}]', '[{call: evil}, {stream: evil}]'
 OPENED = '[{file: evil}, {call: evil}, {stream: evil}]', \
-    '[{file: shared, access: rw, map: true, grant: true}, {call: service}, {stream: port}]'
+    '[{file: shared, access: rw, map: true, grant: true}, {call: "service*"}, {stream: port}]'
 
 
 def grants(which, said):
