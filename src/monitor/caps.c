@@ -35,11 +35,11 @@ struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned p
 	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
 	if (!dead)
 		dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
-	else if (k->kind == CAP_REVOKED && is_handle_of(k, handle))
-		return *error = -EKEYREVOKED_, NULL;
 	else
-		return *error = -EBADF_, NULL;
-	if (unlikely(dead || !is_handle_of(k, handle) || (kind ? k->kind != kind : k->kind == CAP_NONE)))
+		return *error = k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED_ : -EBADF_, NULL;
+	if (unlikely(dead))
+		*error = -EKEYREVOKED_;
+	else if (unlikely(!is_handle_of(k, handle) || (kind ? k->kind != kind : k->kind == CAP_NONE)))
 		*error = -EBADF_;
 	else if (unlikely((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
 		*error = -EACCES_;

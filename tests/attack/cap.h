@@ -44,14 +44,18 @@ static MAYBE uint32_t must(const char *what, long handle)
 	return (uint32_t)handle;
 }
 
-/* Opens what the other cVM makes; waits until it has. */
+/* Opens what the other cVM makes; waits until it has, and has filled a file. */
 static MAYBE uint32_t open_named(unsigned kind, const char *name, unsigned perms)
 {
+	uint8_t byte = 0;
 	long handle;
 
 	while ((handle = CAP(cap_open, kind, name, strlen(name), perms)) == -ENOENT)
 		usleep(1000);
-	return must(name, handle);
+	must(name, handle);
+	while (kind == CAP_MEMORY && CAP(cap_read, handle, &byte, 1, SHARED_SIZE - 1) >= 0 && !byte)
+		usleep(1000);
+	return (uint32_t)handle;
 }
 
 static MAYBE uint32_t create_named(unsigned kind, const char *name, uint64_t argument)
