@@ -1,6 +1,8 @@
 /* Memory functions and message building for the monitor; see bits.h. */
 #include "base/bits.h"
 
+#include <stdarg.h>
+
 void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
 	void *ret = dst;
@@ -73,12 +75,6 @@ static void message_byte(struct message *m, char c)
 		m->text[m->size++] = c;
 }
 
-void message_text(struct message *m, const char *text)
-{
-	while (*text)
-		message_byte(m, *text++);
-}
-
 static void message_digits(struct message *m, uint64_t value, unsigned base)
 {
 	char digits[20];
@@ -92,15 +88,23 @@ static void message_digits(struct message *m, uint64_t value, unsigned base)
 		message_byte(m, digits[--n]);
 }
 
-void message_number(struct message *m, int64_t value)
+void message_add(struct message *m, const char *format, ...)
 {
-	if (value < 0)
-		message_byte(m, '-');
-	message_digits(m, value < 0 ? -(uint64_t)value : (uint64_t)value, 10);
-}
+	va_list args;
 
-void message_hex(struct message *m, uint64_t value)
-{
-	message_text(m, "0x");
-	message_digits(m, value, 16);
+	va_start(args, format);
+	for (; *format; format++) {
+		bool word = format[0] == '%' && format[1] == 'l';
+		if (word && format[2] == 'x')
+			message_digits(m, va_arg(args, uint64_t), 16);
+		else if (word)
+			message_digits(m, va_arg(args, uint64_t), 10);
+		else if (*format == '%')
+			for (const char *text = va_arg(args, const char *); *text; text++)
+				message_byte(m, *text);
+		else
+			message_byte(m, *format);
+		format += word ? 2 : *format == '%';
+	}
+	va_end(args);
 }

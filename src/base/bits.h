@@ -12,6 +12,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(x, a) (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define nodiscard __attribute__((warn_unused_result))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -29,14 +30,13 @@ int memcmp(const void *a, const void *b, size_t n);
 void *memchr(const void *s, int c, size_t n);
 size_t strlen(const char *s);
 
-/* "text" and numbers into a message of fixed size; for the few lines that the monitor says itself. */
+/* Text of fixed size, for the few lines that the monitor says itself. */
 struct message {
 	size_t size;
 	char text[256];
 };
 
-void message_text(struct message *m, const char *text);
-void message_number(struct message *m, int64_t value);
-void message_hex(struct message *m, uint64_t value);
+/* Of printf only %s, %lu and %lx. */
+__attribute__((format(printf, 2, 3))) void message_add(struct message *m, const char *format, ...);
 
 #endif

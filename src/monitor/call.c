@@ -37,14 +37,9 @@ static bool where_change(struct thread *context, uint32_t from, uint32_t to)
  * something that orders it before a look at `dying`: cvm_end sets that and then looks who is where. */
 static void become(struct thread *t, struct thread *context)
 {
-	struct vcpu_page *v = t->vcpu;
-
 	t->as = context;
 	__atomic_store_n(&t->cvm, context->home, __ATOMIC_RELEASE);
-	v->libos_thread = context->start.libos_thread;
-	v->syscall_entry = context->start.syscall_entry;
-	v->id = context->id;
-	domain_vcpu_fill(context->home, v);
+	vcpu_show(t->vcpu, context);
 }
 
 static void clean_registers(void)
@@ -99,10 +94,9 @@ bool call_deadlines(void)
 
 	if (!__atomic_exchange_n(&g_arena->deadlines, 0, __ATOMIC_SEQ_CST))
 		return false;
-	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
-		struct thread *t = thread_block(i);
+	for_each_thread(t) {
 		uint64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_SEQ_CST);
-		if (t->use != THREAD_USED || !deadline)
+		if (!deadline)
 			continue;
 		g_arena->deadlines = 1;
 		if (now >= deadline) {

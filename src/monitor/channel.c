@@ -46,26 +46,20 @@ void event_send(uint32_t type, uint32_t cvm, const void *payload, uint32_t size)
 	lock_give(&g_arena->event_lock);
 }
 
-_Noreturn static void exit_all(int status)
+_Noreturn void host_quit(int status)
 {
 	for (;;)
 		host(__NR_exit_group, status);
 }
 
-_Noreturn void host_die(const struct message *m, struct thread *t)
+_Noreturn void host_die(const struct message *m)
 {
 	static const char prefix[] = "intravisor: ";
 
-	(void)t;
 	host(__NR_write, 2, prefix, sizeof prefix - 1);
 	host(__NR_write, 2, m->text, m->size);
 	host(__NR_write, 2, "\n", 1);
-	exit_all(125);
-}
-
-void event_fatal(const struct message *m)
-{
-	event_send(CHANNEL_FATAL, 0, m->text, (uint32_t)m->size);
+	host_quit(125);
 }
 
 /* Waits for the reply. The wait ends early only if the cVM is dying or the command is gone. */

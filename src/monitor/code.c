@@ -84,17 +84,16 @@ static int check_edge(const struct cvm *c, uint64_t edge)
  * them executable. mem_lock held: until then nothing but the monitor reaches them, and nothing ever writes to them. */
 static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot, bool scanned)
 {
-	long m;
-	int r;
+	bool scan = prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN);
 
 	exec_ranges_remove(c, addr, size);
-	m = host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset);
-	if (m < 0 && m > -4096)
-		return (int)m;
-	if (prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN) && scan_bytes((const uint8_t *)addr, size) >= 0)
+	int r = (int)MIN(host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset), 0);
+	if (r)
+		return r;
+	if (scan && scan_bytes((const uint8_t *)addr, size) >= 0)
 		r = -EPERM_;
-	else
-		r = prot & PROT_EXEC ? exec_ranges_add(c, addr, size) : 0;
+	else if (prot & PROT_EXEC)
+		r = exec_ranges_add(c, addr, size);
 	if (!r)
 		r = check_edge(c, addr);
 	if (!r)
@@ -112,12 +111,10 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 int code_map(struct cvm *c, struct code_image *image, uint64_t addr)
 {
 	uint64_t stubs = addr + SLOT_STUB_DELTA;
-	uint64_t size = image->text_size / CVM_PAGE_SIZE, first = page_of(c, addr);
 	bool scanned = __atomic_load_n(&image->scanned, __ATOMIC_ACQUIRE);
 	int r = 0;
 
-	memory_uncount(c, pages_count(c->counted, first, size) * CVM_PAGE_SIZE);
-	pages_mark(c->counted, first, size, false);
+	memory_uncount_pages(c, addr, image->text_size);
 	for (uint64_t at = 0, end; !r && at < image->text_size; at = end) {
 		int prot = text_piece(image, at, &end);
 		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + at, addr + at, end - at, prot, scanned);
@@ -149,40 +146,46 @@ static int image_key(int fd, uint64_t offset, uint64_t length, uint32_t stubs, s
 	return 0;
 }
 
+static struct code_image *image_known(const struct code_image *key)
+{
+	LOCKED(&g_arena->code_table_lock);
+	for (uint32_t i = 0; i < g_arena->code_images; i++)
+		if (!memcmp(&g_arena->code[i], key, offsetof(struct code_image, text_size)))
+			return &g_arena->code[i];
+	return NULL;
+}
+
+/* Images outlive the cVM they were made for: it has a share of the table, and of memory as much as it may have else. */
+static int image_add(struct cvm *c, const struct code_image *image, struct code_image **added)
+{
+	uint64_t bytes = image->text_size + image->stub_size;
+
+	LOCKED(&g_arena->code_table_lock);
+	bool left = c->images < CODE_IMAGES_MAX / CVMS_MAX && bytes <= c->config->memory_max - c->image_bytes;
+	if (g_arena->code_images == CODE_IMAGES_MAX || (!left && !insecure(LAUNCH_INSECURE_NO_LIMITS)))
+		return -ENOMEM_;
+	c->images++;
+	c->image_bytes += bytes;
+	*added = &g_arena->code[g_arena->code_images++];
+	**added = *image;
+	return 0;
+}
+
 /* The image for a key from the table, or made now. Entries are never removed, so the result stays valid. */
 static int image_find(struct cvm *c, int fd, const struct code_image *key, struct code_image **found)
 {
 	struct channel_code_request request = { .offset = key->offset, .size = key->length, .stubs = (uint32_t)key->stubs };
-	struct lock *lock = &g_arena->code_table_lock;
 	struct code_image image = *key;
-	int memfd = -1, r;
+	int memfd = -1;
 
-	*found = NULL;
-	lock_take(lock);
-	for (uint32_t i = 0; i < g_arena->code_images && !*found; i++)
-		if (!memcmp(&g_arena->code[i], key, offsetof(struct code_image, text_size)))
-			*found = &g_arena->code[i];
-	lock_give(lock);
+	*found = image_known(key);
 	if (*found)
 		return 0;
-	r = code_request(c, fd, &request, &memfd);
+	int r = code_request(c, fd, &request, &memfd);
 	if (!r)
 		r = code_check_image(memfd, &image);
-	if (!r && image.text_size != image.length)
-		r = -EINVAL_;
-	lock_take(lock);
-	/* Images outlive the cVM they were made for: it has a share of the table, and of memory as much as it may have else. */
-	uint64_t bytes = image.text_size + image.stub_size;
-	bool left = c->images < CODE_IMAGES_MAX / CVMS_MAX && bytes <= c->config->memory_max - c->image_bytes;
-	if (!r && (g_arena->code_images == CODE_IMAGES_MAX || (!left && !insecure(LAUNCH_INSECURE_NO_LIMITS))))
-		r = -ENOMEM_;
-	if (!r) {
-		c->images++;
-		c->image_bytes += bytes;
-		*found = &g_arena->code[g_arena->code_images++];
-		**found = image;
-	}
-	lock_give(lock);
+	if (!r)
+		r = image.text_size == image.length ? image_add(c, &image, found) : -EINVAL_;
 	if (r && memfd >= 0)
 		host(__NR_close, memfd);
 	return r;
@@ -203,26 +206,20 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	struct cvm *c = t->cvm;
 	struct code_image key, *image = NULL;
 	uint32_t stubs = a[4] & HC_CODE_STUBS;
-	int error, r;
+	int error = (a[3] & (CVM_PAGE_SIZE - 1)) || a[4] & ~(uint64_t)HC_CODE_STUBS ? -EINVAL_ : memory_check(c, a[0], a[1], false);
 
-	if ((a[0] | a[1] | a[3]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[4] & ~(uint64_t)HC_CODE_STUBS)
-		return -EINVAL_;
-	if ((r = memory_changeable(c, a[0], a[1], false)))
-		return r;
-	if (stubs && !stubs_fit(c, a[0], a[1]))
-		return -EINVAL_;
-	struct handle *h = handle_get(t, a[2], HANDLE_FILE, &error);
+	if (!error && stubs && !stubs_fit(c, a[0], a[1]))
+		error = -EINVAL_;
+	struct handle *h PINNED = error ? NULL : handle_get(t, a[2], HANDLE_FILE, &error);
 	if (!h)
 		return error;
-	r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES_;
+	int r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES_;
 	if (!r)
 		r = image_find(c, h->fd, &key, &image);
-	handle_put(h);
 	if (r)
 		return r;
-	lock_take(&c->mem_lock);
+	LOCKED(&c->mem_lock);
 	r = code_map(c, image, a[0]);
-	lock_give(&c->mem_lock);
 	return r ? r : (long)image->stub_size;
 }
 
@@ -247,23 +244,18 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint64_t pages = a[1] / CVM_PAGE_SIZE;
-	int r;
+	int r = a[1] > CODE_SIZE_MAX ? -EINVAL_ : memory_check(c, a[0], a[1], false);
 
-	if ((a[0] | a[1]) & (CVM_PAGE_SIZE - 1) || !a[1] || a[1] > CODE_SIZE_MAX)
-		return -EINVAL_;
-	if ((r = memory_changeable(c, a[0], a[1], false)))
+	if (r)
 		return r;
-	lock_take(&c->mem_lock);
+	LOCKED(&c->mem_lock);
 	/* Counted pages only: the copy takes their place in the accounts. */
-	if (pages_count(c->counted, page_of(c, a[0]), pages) != pages && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
-		r = -EACCES_;
-	else
-		r = snapshot(a[0], a[1]);
-	if (r >= 0) {
-		int fd = r;
-		r = map_sealed(c, fd, 0, a[0], a[1], PROT_READ | PROT_EXEC, false);
-		host(__NR_close, fd);
-	}
-	lock_give(&c->mem_lock);
+	if (pages_change(c->counted, page_of(c, a[0]), pages, PAGES_COUNT) != pages && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
+		return -EACCES_;
+	int fd = snapshot(a[0], a[1]);
+	if (fd < 0)
+		return fd;
+	r = map_sealed(c, fd, 0, a[0], a[1], PROT_READ | PROT_EXEC, false);
+	host(__NR_close, fd);
 	return r;
 }

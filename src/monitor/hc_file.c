@@ -42,7 +42,7 @@ long reopen(int fd, uint64_t flags)
 {
 	struct message name = { 0 };
 
-	message_number(&name, fd);
+	message_add(&name, "%lu", (uint64_t)fd);
 	return host(__NR_openat, g_arena->proc_fd, name.text, flags | O_CLOEXEC, 0);
 }
 
@@ -398,7 +398,7 @@ long hc_dir_link(struct thread *t, const uint64_t *a)
 	struct handle *dir PINNED = dir_and_name(t, a + 1, name, &error);
 	if (!dir)
 		return error;
-	message_number(&self, file->fd);
+	message_add(&self, "%lu", (uint64_t)file->fd);
 	return host5(__NR_linkat, g_arena->proc_fd, (long)self.text, dir->fd, (long)name, AT_SYMLINK_FOLLOW);
 }
 

@@ -8,7 +8,10 @@
 #include <asm/signal.h>
 #include <asm/stat.h>
 #include <linux/auxvec.h>
+#include <linux/fcntl.h>
 #include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/sysinfo.h>
 
 #include "host/syscall.h"
 #include "monitor/hostcalls.h"
@@ -20,28 +23,25 @@ static struct vcpu_page g_boot_vcpu;
 
 _Noreturn void monitor_main(const uint64_t *stack);
 
-static _Noreturn void quit(int status)
-{
-	for (;;)
-		host(__NR_exit_group, status);
-}
-
 /* Start-up failed: the command prints the text. */
 static _Noreturn void fail(const char *what, long error)
 {
 	struct message m = { 0 };
 
-	message_text(&m, what);
-	if (error) {
-		message_text(&m, " (errno ");
-		message_number(&m, -error);
-		message_text(&m, ")");
-	}
-	if (g_arena && g_arena->launch.event_channel > 0)
-		event_fatal(&m);
-	else
-		host_die(&m, NULL);
-	quit(125);
+	message_add(&m, "%s", what);
+	if (error)
+		message_add(&m, " (errno %lu)", (uint64_t)-error);
+	if (!g_arena || g_arena->launch.event_channel <= 0)
+		host_die(&m);
+	event_send(CHANNEL_FATAL, 0, m.text, (uint32_t)m.size);
+	host_quit(125);
+}
+
+static long must(long result, const char *otherwise)
+{
+	if (result < 0)
+		fail(otherwise, result);
+	return result;
 }
 
 static int parse_number(const char *s)
@@ -86,10 +86,8 @@ static void read_launch(int fd)
 
 	if (fd < 0 || host(__NR_fstat, fd, &st) || st.st_size < (long)offsetof(struct launch, cvm) || st.st_size > 1 << 28)
 		fail("usage: intravisor-monitor LAUNCH_FD (started by `intravisor run`)", 0);
-	long at = host_mmap(0, (uint64_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (at < 0 && at > -4096)
-		fail("cannot map the launch description", at);
-	g_launch_bytes = (const void *)at;
+	g_launch_bytes = (const void *)must(host_mmap(0, (uint64_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0),
+					    "cannot map the launch description");
 	const struct launch *l = &g_arena->launch, *from = g_launch_bytes;
 	memcpy(&g_arena->launch, from, offsetof(struct launch, cvm));
 	bool valid = l->magic == LAUNCH_MAGIC && l->version == LAUNCH_VERSION && l->size == (uint64_t)st.st_size && l->cvms &&
@@ -127,77 +125,61 @@ static void check_executable(uint64_t start, uint64_t end)
 /* Every mapping of the process: executable ones are scanned; the vDSO and its data become public. */
 static void survey_mappings(uint64_t vdso)
 {
-	char name[64];
-	long fd = host(__NR_openat, -100, "/proc/self/maps", 02000000, 0);
+	char name[HC_PATH_MAX];
+	long fd = must(host(__NR_openat, AT_FDCWD, "/proc/self/maps", O_CLOEXEC, 0), "cannot open /proc/self/maps: mount /proc");
 	struct procmap_query q = { .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT };
+	long r;
 
-	if (fd < 0)
-		fail("cannot open /proc/self/maps: mount /proc", fd);
-	for (;;) {
+	for (;; q.query_addr = q.vma_end) {
 		q.vma_name_addr = (uint64_t)name;
 		q.vma_name_size = sizeof name;
 		q.build_id_size = 0;
 		name[0] = 0;
-		long r = host(__NR_ioctl, fd, PROCMAP_QUERY, &q);
-		if (r == -36 /* ENAMETOOLONG: not one of ours */) {
-			q.vma_name_addr = q.vma_name_size = 0;
-			r = host(__NR_ioctl, fd, PROCMAP_QUERY, &q);
-		}
-		if (r == -ENOENT_)
-			break;
+		r = host(__NR_ioctl, fd, PROCMAP_QUERY, &q);
 		if (r)
-			fail("PROCMAP_QUERY failed: this kernel is older than 6.12", r);
+			break;
 		if (q.vma_flags & PROCMAP_EXECUTABLE)
 			check_executable(q.vma_start, q.vma_end);
 		bool data = !memcmp(name, "[vvar", 5);
-		if (vdso && (data || q.vma_start == vdso) &&
-		    domain_publish(q.vma_start, q.vma_end - q.vma_start, data ? PROT_READ : PROT_READ | PROT_EXEC))
-			fail("cannot give the vDSO its key", 0);
-		q.query_addr = q.vma_end;
+		if (vdso && (data || q.vma_start == vdso))
+			must(domain_publish(q.vma_start, q.vma_end - q.vma_start, data ? PROT_READ : PROT_READ | PROT_EXEC),
+			     "cannot give the vDSO its key");
 	}
+	if (r != -ENOENT_)
+		fail("PROCMAP_QUERY failed: this kernel is older than 6.12", r);
 	g_arena->maps_fd = (int32_t)fd;
 }
 
 static void prepare_process(uint64_t vdso)
 {
-	struct {
-		int64_t uptime;
-		uint64_t loads[3], totalram, rest[8];
-		uint32_t unit;
-		uint8_t pad[64];
-	} info = { 0 };
-	uint64_t cpus[16] = { 0 }, files[2];
+	struct sysinfo info = { 0 };
+	struct rlimit64 files;
+	uint64_t cpus[16] = { 0 };
 	const char *why = "";
 
 	host(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	host(__NR_prctl, PR_SET_DUMPABLE, 0);
-	if (host(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1))
-		fail("prctl(PR_SET_NO_NEW_PRIVS)", 0);
-	if (!host(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, files)) {
-		files[0] = files[1];
-		host(__NR_prlimit64, 0, 7, files, 0);
+	must(host(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1), "prctl(PR_SET_NO_NEW_PRIVS)");
+	if (!host(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &files)) {
+		files.rlim_cur = files.rlim_max;
+		host(__NR_prlimit64, 0, RLIMIT_NOFILE, &files, 0);
 	}
-	if (!host(__NR_sysinfo, &info))
-		g_arena->host_memory = info.totalram;
+	host(__NR_sysinfo, &info);
+	g_arena->host_memory = info.totalram;
 	host(__NR_sched_getaffinity, 0, sizeof cpus, cpus);
 	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
 		g_arena->host_cpus += (uint32_t)__builtin_popcountll(cpus[i]);
 	g_arena->pid = (int32_t)host(__NR_getpid);
-	g_arena->wake_fd = (int32_t)host(__NR_eventfd2, 0, 02000000);
-	g_arena->proc_fd = (int32_t)host(__NR_openat, -100, "/proc/self/fd", 010000000 | 0200000 | 02000000, 0);
-	if (g_arena->wake_fd < 0 || g_arena->proc_fd < 0)
-		fail("cannot open /proc/self/fd or make an eventfd: mount /proc, raise the open files limit", 0);
+	g_arena->wake_fd = (int32_t)must(host(__NR_eventfd2, 0, O_CLOEXEC), "cannot make an eventfd: raise the open files limit");
+	g_arena->proc_fd = (int32_t)must(host(__NR_openat, AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
+					 "cannot open /proc/self/fd: mount /proc");
 	int r = domain_init(g_arena->insecure, &why);
-	if (r)
-		fail(why, r);
+	must(r, why);
 	g_arena->vdso = vdso;
 	survey_mappings(vdso);
-	r = domain_publish((uint64_t)vcpu_page(0), (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE, PROT_READ | PROT_WRITE);
-	if (r)
-		fail("cannot give the vCPU pages their key", r);
-	r = trap_install();
-	if (r)
-		fail("cannot install signal handlers", r);
+	must(domain_publish((uint64_t)vcpu_page(0), (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE, PROT_READ | PROT_WRITE),
+	     "cannot give the vCPU pages their key");
+	must(trap_install(), "cannot install signal handlers");
 }
 
 /* The supervisor gets a block and a vCPU page like any thread, so that gates.S and trap.c know only one kind. */
@@ -213,8 +195,7 @@ static void supervisor_thread(void)
 	t->stack = (uint64_t)t + THREAD_STACK_TOP;
 	t->vcpu->monitor_thread = (uint64_t)t;
 	gs_load(0, t->vcpu);
-	if (trap_altstack(t))
-		fail("sigaltstack", 0);
+	must(trap_altstack(t), "sigaltstack");
 }
 
 /* Outside signals become bits that the libOS fetches when a thread of the cVM is kicked. */
@@ -223,15 +204,10 @@ static void deliver_signal(struct cvm *c, int32_t signal)
 	if (signal < 1 || signal > 64 || c->state != CVM_RUNNING)
 		return;
 	__atomic_or_fetch(&c->events, 1ull << (signal - 1), __ATOMIC_ACQ_REL);
-	lock_take(&g_arena->thread_lock);
-	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
-		struct thread *t = thread_block(i);
-		if (t->use == THREAD_USED && t->home == c && t->start.upcall_entry) {
-			context_kick(t);
-			break;
-		}
-	}
-	lock_give(&g_arena->thread_lock);
+	LOCKED(&g_arena->thread_lock);
+	for_each_thread(t)
+		if (t->home == c && t->start.upcall_entry)
+			return context_kick(t);
 }
 
 static void end_all(void)
@@ -241,20 +217,18 @@ static void end_all(void)
 			cvm_end(&g_arena->cvm[i], SIGKILL, true);
 }
 
-static int start_cvm(uint32_t index, struct message *why)
+/* A restart that fails leaves the others alone. */
+static void start_cvm(uint32_t index, bool restart)
 {
+	struct message why = { 0 };
 	int r = cvm_create(index);
 
-	*why = (struct message){ 0 };
-	message_text(why, "cannot create cVM ");
-	message_text(why, g_arena->launch.cvm[index].name);
-	return r;
-}
-
-/* A restart that failed leaves the others alone. */
-static void cvm_failed(uint32_t index, const struct message *why)
-{
-	event_send(CHANNEL_CRASH, index, why->text, (uint32_t)why->size);
+	if (!r)
+		return;
+	message_add(&why, "cannot create cVM %s", g_arena->launch.cvm[index].name);
+	if (!restart)
+		fail(why.text, r);
+	event_send(CHANNEL_CRASH, index, why.text, (uint32_t)why.size);
 	cvm_destroy(&g_arena->cvm[index]);
 }
 
@@ -266,7 +240,6 @@ static bool serve_command(void)
 		int32_t signal;
 		char rest[CHANNEL_PAYLOAD_MAX];
 	} in;
-	struct message why;
 	long r = host(__NR_read, g_arena->launch.event_channel, &in, sizeof in);
 
 	if (r <= 0)
@@ -274,16 +247,18 @@ static bool serve_command(void)
 	if (r < (long)sizeof in.m)
 		return true;
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
+		struct cvm *c = &g_arena->cvm[i];
+		bool running = c->state == CVM_RUNNING;
 		if (in.m.cvm != UINT32_MAX && in.m.cvm != i)
 			continue;
 		if (in.m.type == CHANNEL_SIGNAL && r >= (long)(sizeof in.m + sizeof in.signal))
-			deliver_signal(&g_arena->cvm[i], in.signal);
-		else if (in.m.type == CHANNEL_KILL && g_arena->cvm[i].state == CVM_RUNNING)
-			cvm_end(&g_arena->cvm[i], SIGKILL, true);
-		else if (in.m.type == CHANNEL_STATS && g_arena->cvm[i].state == CVM_RUNNING)
-			cvm_stats_send(&g_arena->cvm[i]);
-		else if (in.m.type == CHANNEL_START && g_arena->cvm[i].state != CVM_RUNNING && start_cvm(i, &why))
-			cvm_failed(i, &why);
+			deliver_signal(c, in.signal);
+		else if (in.m.type == CHANNEL_KILL && running)
+			cvm_end(c, SIGKILL, true);
+		else if (in.m.type == CHANNEL_STATS && running)
+			cvm_stats_send(c);
+		else if (in.m.type == CHANNEL_START && !running)
+			start_cvm(i, true);
 	}
 	return true;
 }
@@ -344,22 +319,15 @@ _Noreturn void monitor_main(const uint64_t *stack)
 	g_boot_vcpu.monitor_thread = (uint64_t)&g_boot_thread;
 	g_boot_thread.vcpu = &g_boot_vcpu;
 	gs_load(0, &g_boot_vcpu);
-	int r = arena_create();
-	if (r)
-		fail("cannot reserve address space: is RLIMIT_AS set, or vm.overcommit_memory = 2?", r);
+	must(arena_create(), "cannot reserve address space: is RLIMIT_AS set, or vm.overcommit_memory = 2?");
 	read_launch(stack[0] == 2 ? parse_number((const char *)stack[2]) : -1);
 	prepare_process(auxv_value(stack, AT_SYSINFO_EHDR));
 	supervisor_thread();
-	r = caps_init();
-	if (r)
-		fail("cannot make the CP_Files of the description", r);
-	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
-		struct message why;
-		r = g_arena->launch.cvm[i].flags & LAUNCH_CVM_DEFERRED ? 0 : start_cvm(i, &why);
-		if (r)
-			fail(why.text, r);
-	}
+	must(caps_init(), "cannot make the CP_Files of the description");
+	for (uint32_t i = 0; i < g_arena->launch.cvms; i++)
+		if (!(g_arena->launch.cvm[i].flags & LAUNCH_CVM_DEFERRED))
+			start_cvm(i, false);
 	event_send(CHANNEL_READY, 0, NULL, 0);
 	supervise();
-	quit(0);
+	host_quit(0);
 }

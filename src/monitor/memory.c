@@ -13,32 +13,21 @@
 /* Linux's default limit is 65530; thread blocks of the monitor need 4 each, a change that runs now 4 a thread. */
 #define MAPPINGS_SHARED 46000u
 
-void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set)
+uint64_t pages_change(uint64_t *bitmap, uint64_t first, uint64_t count, enum pages_change change)
 {
-	while (count) {
-		uint64_t bit = first % 64, n = MIN(64 - bit, count);
-		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << bit;
-		if (set)
-			bitmap[first / 64] |= mask;
-		else if (bitmap[first / 64] & mask)
-			bitmap[first / 64] &= ~mask;
-		first += n;
-		count -= n;
-	}
-}
+	uint64_t had = 0;
 
-uint64_t pages_count(const uint64_t *bitmap, uint64_t first, uint64_t count)
-{
-	uint64_t sum = 0;
-
-	while (count) {
-		uint64_t bit = first % 64, n = MIN(64 - bit, count);
+	for (uint64_t n; count; first += n, count -= n) {
+		uint64_t bit = first % 64, *word = &bitmap[first / 64];
+		n = MIN(64 - bit, count);
 		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << bit;
-		sum += (uint64_t)__builtin_popcountll(bitmap[first / 64] & mask);
-		first += n;
-		count -= n;
+		had += (uint64_t)__builtin_popcountll(*word & mask);
+		if (change == PAGES_SET)
+			*word |= mask;
+		else if (change == PAGES_CLEAR && *word & mask)
+			*word &= ~mask;
 	}
-	return sum;
+	return had;
 }
 
 int memory_count(struct cvm *c, uint64_t bytes)
@@ -60,41 +49,41 @@ void memory_uncount(struct cvm *c, uint64_t bytes)
 	__atomic_sub_fetch(&c->memory_now, bytes, __ATOMIC_RELAXED);
 }
 
-/* Pages become counted (or stop being so); -ENOMEM changes nothing. */
-static int count_pages(struct cvm *c, uint64_t addr, uint64_t size, bool counted)
+/* Pages become counted; -ENOMEM changes nothing. */
+static int count_pages(struct cvm *c, uint64_t addr, uint64_t size)
 {
 	uint64_t first = page_of(c, addr), pages = size / CVM_PAGE_SIZE;
-	uint64_t had = pages_count(c->counted, first, pages);
+	int r = memory_count(c, (pages - pages_change(c->counted, first, pages, PAGES_COUNT)) * CVM_PAGE_SIZE);
 
-	if (counted) {
-		int r = memory_count(c, (pages - had) * CVM_PAGE_SIZE);
-		if (r)
-			return r;
-	} else {
-		memory_uncount(c, had * CVM_PAGE_SIZE);
-	}
-	pages_mark(c->counted, first, pages, counted);
-	return 0;
+	if (!r)
+		pages_change(c->counted, first, pages, PAGES_SET);
+	return r;
 }
 
-/* A range that mem_* may change: pages of the slot above the libOS's text and data. */
-int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release)
+void memory_uncount_pages(struct cvm *c, uint64_t addr, uint64_t size)
 {
-	if ((addr | size) & (CVM_PAGE_SIZE - 1) || !size)
-		return -EINVAL_;
-	return memory_changeable(c, addr, size, release);
+	memory_uncount(c, pages_change(c->counted, page_of(c, addr), size / CVM_PAGE_SIZE, PAGES_CLEAR) * CVM_PAGE_SIZE);
+}
+
+static bool all_mapped(const struct cvm *c, uint64_t addr, uint64_t size)
+{
+	uint64_t pages = size / CVM_PAGE_SIZE;
+
+	return pages_change(c->mapped, page_of(c, addr), pages, PAGES_COUNT) == pages;
 }
 
 /* The host limits the mappings of the process (vm.max_map_count), so each cVM has a share. A change makes four more at most;
  * they are counted only when that bound reaches the share. A release may go beyond, so that there is a way back. */
-int memory_changeable(struct cvm *c, uint64_t addr, uint64_t size, bool release)
+int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 {
 	uint64_t share = MAPPINGS_SHARED / g_arena->launch.cvms + release * 256ull;
 	struct procmap_query q = { .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT };
 
+	if ((addr | size) & (CVM_PAGE_SIZE - 1) || !size)
+		return -EINVAL_;
 	if (!in_slot(c, (struct gaddr){ addr }, size) || (addr < c->base + SLOT_LIBOS_HEAP && addr >= SLOT_LOW_END))
 		return -EFAULT_;
-	lock_take(&c->mem_lock);
+	LOCKED(&c->mem_lock);
 	if ((c->mappings += 4) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS)) {
 		q.vma_end = g_arena->low_owner == c ? SLOT_LOW_BASE : c->base;
 		for (c->mappings = 0; q.vma_end < c->base + SLOT_SIZE; c->mappings++) {
@@ -103,9 +92,7 @@ int memory_changeable(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 				break;
 		}
 	}
-	int r = c->mappings < share || insecure(LAUNCH_INSECURE_NO_LIMITS) ? 0 : -ENOMEM_;
-	lock_give(&c->mem_lock);
-	return r;
+	return c->mappings < share || insecure(LAUNCH_INSECURE_NO_LIMITS) ? 0 : -ENOMEM_;
 }
 
 static int check_prot(uint64_t prot)
@@ -115,22 +102,27 @@ static int check_prot(uint64_t prot)
 	return prot & ~allowed ? -EINVAL_ : 0;
 }
 
-/* Fixed mapping of the kernel's error range: negative errno as int, 0 for an address. */
-static int map_fixed(uint64_t addr, uint64_t size, int prot, uint32_t flags, int fd, uint64_t offset)
+/* Addresses are below 2^63, so a negative result is an error. */
+static int map_fixed(uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset)
 {
-	long r = host_mmap(addr, size, (uint32_t)prot, flags | MAP_FIXED, fd, offset);
+	long r = host_mmap(addr, size, (uint32_t)prot, flags | MAP_FIXED | MAP_NORESERVE, fd, offset);
 
-	return r < 0 && r > -4096 ? (int)r : 0;
+	return r < 0 ? (int)r : 0;
+}
+
+static int map_nothing(uint64_t addr, uint64_t size)
+{
+	return map_fixed(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
 {
 	exec_ranges_remove(c, addr, size);
-	int r = map_fixed(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int r = map_nothing(addr, size);
 	if (r)
 		return r;
-	count_pages(c, addr, size, false);
-	pages_mark(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, false);
+	memory_uncount_pages(c, addr, size);
+	pages_change(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, PAGES_CLEAR);
 	return 0;
 }
 
@@ -139,16 +131,33 @@ int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot)
 	int r = domain_assign(c, addr, size, prot);
 
 	if (!r)
-		pages_mark(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, true);
+		pages_change(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, PAGES_SET);
+	return r;
+}
+
+int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset)
+{
+	bool counted = flags & MAP_ANONYMOUS || (flags & MAP_PRIVATE && prot & PROT_WRITE);
+	int r = counted ? count_pages(c, addr, size) : 0;
+
+	if (r)
+		return r;
+	if (!counted)
+		memory_uncount_pages(c, addr, size);
+	exec_ranges_remove(c, addr, size);
+	r = map_fixed(addr, size, prot, flags, fd, offset);
+	if (!r)
+		r = memory_assign(c, addr, size, (int)prot);
+	if (r)
+		memory_unmap(c, addr, size);
 	return r;
 }
 
 void memory_release_all(struct cvm *c)
 {
-	map_fixed(c->base, SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	map_nothing(c->base, SLOT_SIZE);
 	if (g_arena->low_owner == c) {
-		map_fixed(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		map_nothing(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE);
 		__atomic_store_n(&g_arena->low_owner, NULL, __ATOMIC_RELEASE);
 	}
 	/* dropped rather than cleared: 2 MiB each, mostly untouched */
@@ -158,26 +167,24 @@ void memory_release_all(struct cvm *c)
 	c->memory_now = 0;
 }
 
+/* Common to new mappings: (addr, size, prot, HC_MEM_SHARED or 0). */
+static int check_mapping(struct cvm *c, const uint64_t *a)
+{
+	int r = memory_check(c, a[0], a[1], false);
+
+	return r ? r : a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : check_prot(a[2]);
+}
+
 long hc_mem_commit(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	uint32_t flags = MAP_ANONYMOUS | MAP_NORESERVE | (a[3] & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE);
-	int r = memory_check(c, a[0], a[1], false);
+	uint32_t flags = MAP_ANONYMOUS | (a[3] & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE);
+	int r = check_mapping(c, a);
 
-	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
+	if (r)
 		return r;
-	lock_take(&c->mem_lock);
-	r = count_pages(c, a[0], a[1], true);
-	if (!r) {
-		exec_ranges_remove(c, a[0], a[1]);
-		r = map_fixed(a[0], a[1], (int)a[2], flags, -1, 0);
-		if (!r)
-			r = memory_assign(c, a[0], a[1], (int)a[2]);
-		if (r)
-			memory_unmap(c, a[0], a[1]);
-	}
-	lock_give(&c->mem_lock);
-	return r;
+	LOCKED(&c->mem_lock);
+	return memory_map(c, a[0], a[1], a[2], flags, -1, 0);
 }
 
 long hc_mem_low_window(struct thread *t, const uint64_t *a)
@@ -197,32 +204,25 @@ long hc_mem_release(struct thread *t, const uint64_t *a)
 
 	if (r)
 		return r;
-	lock_take(&c->mem_lock);
+	LOCKED(&c->mem_lock);
 	cap_mapped(c, a[0], a[1], true);
-	r = memory_unmap(c, a[0], a[1]);
-	lock_give(&c->mem_lock);
-	return r;
+	return memory_unmap(c, a[0], a[1]);
 }
 
 long hc_mem_protect(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	uint64_t pages = a[1] / CVM_PAGE_SIZE;
 	int r = memory_check(c, a[0], a[1], false);
 
 	if (r || (r = check_prot(a[2])))
 		return r;
-	lock_take(&c->mem_lock);
-	if (pages_count(c->mapped, page_of(c, a[0]), pages) != pages)
-		r = -ENOMEM_;
-	if (!r && a[2] & PROT_WRITE)
-		r = count_pages(c, a[0], a[1], true); /* private file pages may now be copied */
-	if (!r) {
-		exec_ranges_remove(c, a[0], a[1]);
-		r = domain_assign(c, a[0], a[1], (int)a[2]);
-	}
-	lock_give(&c->mem_lock);
-	return r;
+	LOCKED(&c->mem_lock);
+	if (!all_mapped(c, a[0], a[1]))
+		return -ENOMEM_;
+	if (a[2] & PROT_WRITE && (r = count_pages(c, a[0], a[1]))) /* private file pages may now be copied */
+		return r;
+	exec_ranges_remove(c, a[0], a[1]);
+	return domain_assign(c, a[0], a[1], (int)a[2]);
 }
 
 static bool mapping_allowed(const struct handle *h, uint64_t prot, bool shared)
@@ -230,39 +230,17 @@ static bool mapping_allowed(const struct handle *h, uint64_t prot, bool shared)
 	return h->rights & LAUNCH_RIGHT_READ && (!shared || !(prot & PROT_WRITE) || h->rights & LAUNCH_RIGHT_WRITE);
 }
 
-int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset)
-{
-	int r = count_pages(c, addr, size, flags == MAP_PRIVATE && prot & PROT_WRITE);
-
-	if (r)
-		return r;
-	exec_ranges_remove(c, addr, size);
-	r = map_fixed(addr, size, (int)prot, flags | MAP_NORESERVE, fd, offset);
-	if (!r)
-		r = memory_assign(c, addr, size, (int)prot);
-	if (r)
-		memory_unmap(c, addr, size);
-	return r;
-}
-
 long hc_mem_map_file(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	bool shared = a[3] & HC_MEM_SHARED;
-	int r = memory_check(c, a[0], a[1], false), error;
+	int error = check_mapping(c, a);
+	struct handle *h PINNED = error ? NULL : handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ, &error);
 
-	if (r || (r = check_prot(a[2])) || (r = a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : 0))
-		return r;
-	struct handle *h = handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ, &error);
-	if (!h)
-		return error;
-	lock_take(&c->mem_lock);
-	r = mapping_allowed(h, a[2], shared) ? 0 : -EACCES_;
-	if (!r)
-		r = memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
-	lock_give(&c->mem_lock);
-	handle_put(h);
-	return r;
+	if (!h || !mapping_allowed(h, a[2], shared))
+		return h ? -EACCES_ : error;
+	LOCKED(&c->mem_lock);
+	return memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
 }
 
 long hc_mem_advise(struct thread *t, const uint64_t *a)
@@ -282,11 +260,8 @@ long hc_mem_advise(struct thread *t, const uint64_t *a)
 static void move_pages(struct cvm *c, uint64_t from, uint64_t to, uint64_t size)
 {
 	for (uint64_t i = 0; i < size / CVM_PAGE_SIZE; i++) {
-		uint64_t src = page_of(c, from) + i, dst = page_of(c, to) + i;
-		bool counted = c->counted[src / 64] >> (src % 64) & 1;
-		pages_mark(c->mapped, dst, 1, true);
-		pages_mark(c->counted, dst, 1, counted);
-		pages_mark(c->counted, src, 1, false);
+		bool counted = pages_change(c->counted, page_of(c, from) + i, 1, PAGES_CLEAR);
+		pages_change(c->counted, page_of(c, to) + i, 1, counted ? PAGES_SET : PAGES_CLEAR);
 	}
 }
 
@@ -300,28 +275,22 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 		return r;
 	if (from < to + new_size && to < from + old_size)
 		return -EINVAL_;
-	lock_take(&c->mem_lock);
-	uint64_t pages = old_size / CVM_PAGE_SIZE;
-	if (exec_ranges_has(c, from, old_size) || cap_mapped(c, from, old_size, false) || pages_count(c->mapped, page_of(c, from), pages) != pages)
-		r = -EINVAL_;
-	if (!r)
-		r = memory_unmap(c, to, new_size);
-	if (!r && new_size > old_size)
-		r = count_pages(c, to + kept, new_size - kept, true);
-	if (!r) {
-		long moved = host5(__NR_mremap, (long)from, (long)old_size, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
-		if (moved < 0 && moved > -4096) {
-			r = (int)moved;
-			memory_unmap(c, to, new_size);
-		} else {
-			move_pages(c, from, to, kept);
-			if (new_size > old_size)
-				pages_mark(c->mapped, page_of(c, to + kept), (new_size - kept) / CVM_PAGE_SIZE, true);
-			r = memory_unmap(c, from, old_size);
-		}
+	LOCKED(&c->mem_lock);
+	if (exec_ranges_has(c, from, old_size) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
+		return -EINVAL_;
+	r = memory_unmap(c, to, new_size);
+	if (!r && new_size > kept)
+		r = count_pages(c, to + kept, new_size - kept);
+	if (r)
+		return r;
+	long moved = host5(__NR_mremap, (long)from, (long)old_size, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
+	if (moved < 0) {
+		memory_unmap(c, to, new_size);
+		return moved;
 	}
-	lock_give(&c->mem_lock);
-	return r;
+	move_pages(c, from, to, kept);
+	pages_change(c->mapped, page_of(c, to), new_size / CVM_PAGE_SIZE, PAGES_SET);
+	return memory_unmap(c, from, old_size);
 }
 
 long hc_mem_sync(struct thread *t, const uint64_t *a)

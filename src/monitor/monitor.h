@@ -259,6 +259,11 @@ int arena_create(void);
 struct cvm *arena_cvm(uint32_t index); /* prepared for cvm_create */
 struct thread *thread_block(uint32_t id);
 struct vcpu_page *vcpu_page(uint32_t id);
+/* Blocks in use but the supervisor's. */
+#define for_each_thread(t)                                                                                            \
+	for (struct thread *t = thread_block(1); t < thread_block(g_arena->blocks_used);                               \
+	     t = (struct thread *)((uint64_t)t + THREAD_BLOCK_SIZE))                                                   \
+		if (t->use == THREAD_USED)
 uint64_t slot_base(uint32_t index);
 uint64_t object_address(uint32_t object); /* window of OBJECT_BYTES_MAX for a CP_File */
 
@@ -309,10 +314,10 @@ void handle_close_all(struct cvm *c);
 nodiscard int memory_count(struct cvm *c, uint64_t bytes);
 void memory_uncount(struct cvm *c, uint64_t bytes);
 int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot); /* give pages their key and protection */
-/* 0 above the libOS's own or in the low window, while mappings are left (some more for a release); else -EFAULT, -ENOMEM. */
-nodiscard int memory_changeable(struct cvm *c, uint64_t addr, uint64_t size, bool release);
 void memory_release_all(struct cvm *c);
-int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release); /* the same for whole pages, else -EINVAL */
+/* May mem_* change these pages? -EINVAL: no whole pages; -EFAULT: of the libOS's text and data, or outside the slot and the low
+ * window; -ENOMEM: no mappings left, but some more for a release. */
+nodiscard int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release);
 /* With mem_lock held: a shared or private mapping of a file, and inaccessible again. */
 int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset);
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size);
@@ -320,8 +325,9 @@ long reopen(int fd, uint64_t flags); /* hc_file.c: another descriptor of the ver
 void exec_ranges_remove(struct cvm *c, uint64_t addr, uint64_t size);
 nodiscard int exec_ranges_add(struct cvm *c, uint64_t addr, uint64_t size);
 bool exec_ranges_has(const struct cvm *c, uint64_t addr, uint64_t size);
-void pages_mark(uint64_t *bitmap, uint64_t first, uint64_t count, bool set);
-uint64_t pages_count(const uint64_t *bitmap, uint64_t first, uint64_t count);
+enum pages_change { PAGES_COUNT, PAGES_SET, PAGES_CLEAR };
+uint64_t pages_change(uint64_t *bitmap, uint64_t first, uint64_t count, enum pages_change change); /* how many were set */
+void memory_uncount_pages(struct cvm *c, uint64_t addr, uint64_t size);
 nodiscard int code_check_image(int memfd, struct code_image *out);
 nodiscard int code_map(struct cvm *c, struct code_image *image, uint64_t addr);
 
@@ -330,6 +336,7 @@ nodiscard long thread_create(struct cvm *c, const struct hc_thread *start, bool 
 _Noreturn void thread_leave(struct thread *t);
 _Noreturn void thread_main(struct thread *t);
 void thread_kick(struct thread *t);
+void vcpu_show(struct vcpu_page *v, const struct thread *context); /* what its program reads there */
 void context_kick(struct thread *t);
 uint64_t clock_ns(long clock);
 void cvm_end(struct cvm *c, int status, bool signaled); /* the first call wins; returns */
@@ -352,7 +359,6 @@ int trap_altstack(struct thread *t);
 
 /* channel.c */
 void event_send(uint32_t type, uint32_t cvm, const void *payload, uint32_t size);
-void event_fatal(const struct message *m);
 nodiscard int code_request(struct cvm *c, int fd, const struct channel_code_request *request, int *memfd);
 
 /* domain: the isolation mechanism, one header for all (x86_64/domain_pku.c) */

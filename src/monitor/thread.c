@@ -6,6 +6,7 @@
 #include <linux/mman.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <linux/time.h>
 
 #include "host/syscall.h"
 #include "monitor/hostcalls.h"
@@ -18,81 +19,78 @@
 /* A block that nobody uses; its stacks get guards the first time. thread_lock held. */
 static struct thread *block_take(void)
 {
-	for (uint32_t i = 1; i < THREADS_MAX; i++) {
-		struct thread *t = thread_block(i);
-		if (t->use == THREAD_USED || __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
-			continue;
-		bool fresh = i >= g_arena->blocks_used;
-		uint32_t id = i;
-		memset(t, 0, sizeof *t);
-		t->id = id;
-		t->use = THREAD_USED;
-		t->stack = (uint64_t)t + THREAD_STACK_TOP;
-		t->vcpu = vcpu_page(i);
-		if (fresh && (host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_LOW, CVM_PAGE_SIZE, PROT_NONE) ||
-			      host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_HIGH, CVM_PAGE_SIZE, PROT_NONE))) {
-			t->use = THREAD_FREE;
+	uint32_t id = 1;
+
+	while (id < THREADS_MAX && (thread_block(id)->use == THREAD_USED || __atomic_load_n(&thread_block(id)->tid, __ATOMIC_ACQUIRE)))
+		id++;
+	if (id == THREADS_MAX)
+		return NULL;
+	struct thread *t = thread_block(id);
+	if (id >= g_arena->blocks_used) {
+		if (host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_LOW, CVM_PAGE_SIZE, PROT_NONE) ||
+		    host(__NR_mprotect, (uint64_t)t + THREAD_GUARD_HIGH, CVM_PAGE_SIZE, PROT_NONE))
 			return NULL;
-		}
-		if (fresh)
-			g_arena->blocks_used = i + 1;
-		return t;
+		g_arena->blocks_used = id + 1;
 	}
-	return NULL;
+	memset(t, 0, sizeof *t);
+	t->id = id;
+	t->use = THREAD_USED;
+	t->stack = (uint64_t)t + THREAD_STACK_TOP;
+	t->vcpu = vcpu_page(id);
+	return t;
 }
 
 extern char gate_enter[], xrstor_gate[];
+
+void vcpu_show(struct vcpu_page *v, const struct thread *context)
+{
+	v->syscall_entry = context->start.syscall_entry;
+	v->libos_thread = context->start.libos_thread;
+	v->id = context->id;
+	domain_vcpu_fill(context->home, v);
+}
 
 static void vcpu_fill(struct thread *t)
 {
 	struct vcpu_page *v = t->vcpu;
 
 	v->self = (uint64_t)v;
-	v->syscall_entry = t->start.syscall_entry;
 	v->gate = (uint64_t)gate_enter;
 	v->xrstor_gate = (uint64_t)xrstor_gate;
-	v->libos_thread = t->start.libos_thread;
 	v->monitor_thread = (uint64_t)t;
-	domain_vcpu_fill(t->cvm, v);
-	v->id = t->id;
+	vcpu_show(v, t);
 }
 
 long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 {
-	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? THREADS_MAX : c->config->threads_max;
-	struct thread *t = NULL;
-	long tid = -EAGAIN_;
+	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? THREADS_MAX : c->config->threads_max, one = 1;
 
 	if (start->fs_base >> 47)
 		return -EINVAL_;
-	lock_take(&g_arena->thread_lock);
-	if (c->threads < max && !c->dying)
-		t = block_take();
-	if (t) {
-		t->cvm = t->home = c;
-		t->as = t;
-		t->state = THREAD_IN_MONITOR;
-		t->start = *start;
-		t->first = first;
-		/* The filter is inherited from the creating host thread, which may be another cVM's (call.c). */
-		memcpy(t->cookie, first ? c->cookie : current_thread()->cookie, sizeof t->cookie);
-		vcpu_fill(t);
-		/* Not ~0: the kernel must find it non-zero before it knows the real one; nobody kicks tid 0 or 1. */
-		t->tid = 1;
-		tid = thread_clone(CLONE_FLAGS, t->stack, &t->tid, t, current_thread()->cookie[1]);
-		if (tid < 0) {
-			t->tid = 0;
-			t->use = THREAD_FREE;
-		} else {
-			uint32_t one = 1;
-			__atomic_compare_exchange_n(&t->tid, &one, (uint32_t)tid, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-			c->threads++;
-			if (c->threads > c->stats.threads_peak)
-				c->stats.threads_peak = c->threads;
-		}
+	LOCKED(&g_arena->thread_lock);
+	struct thread *t = c->threads < max && !c->dying ? block_take() : NULL;
+	if (!t)
+		return -EAGAIN_;
+	t->cvm = t->home = c;
+	t->as = t;
+	t->state = THREAD_IN_MONITOR;
+	t->start = *start;
+	t->first = first;
+	/* The filter is inherited from the creating host thread, which may be another cVM's (call.c). */
+	memcpy(t->cookie, first ? c->cookie : current_thread()->cookie, sizeof t->cookie);
+	vcpu_fill(t);
+	/* Not ~0: the kernel must find it non-zero before it knows the real one; nobody kicks tid 0 or 1. */
+	t->tid = 1;
+	long tid = thread_clone(CLONE_FLAGS, t->stack, &t->tid, t, current_thread()->cookie[1]);
+	if (tid < 0) {
+		t->tid = 0;
+		t->use = THREAD_FREE;
+		return tid;
 	}
-	lock_give(&g_arena->thread_lock);
-	return tid < 0 ? tid : (long)t->id;
+	__atomic_compare_exchange_n(&t->tid, &one, (uint32_t)tid, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	c->threads++;
+	c->stats.threads_peak = MAX(c->stats.threads_peak, c->threads);
+	return t->id;
 }
 
 _Noreturn void thread_main(struct thread *t)
@@ -133,7 +131,7 @@ static void one_less(struct cvm *c)
 _Noreturn void thread_leave(struct thread *t)
 {
 	struct cvm *c = t->home;
-	uint64_t cpu = clock_ns(3 /* CLOCK_THREAD_CPUTIME_ID */);
+	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	if (t->depth)
 		call_abort(t);
@@ -161,17 +159,14 @@ void thread_kick(struct thread *t)
 
 void cvm_end(struct cvm *c, int status, bool signaled)
 {
-	lock_take(&g_arena->thread_lock);
+	LOCKED(&g_arena->thread_lock);
 	if (!c->dying) {
 		c->exit_status = status;
 		c->exit_signaled = signaled;
 		__atomic_store_n(&c->dying, 1, __ATOMIC_RELEASE);
 	}
-	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
-		struct thread *t = thread_block(i);
+	for_each_thread(t) {
 		uint32_t away = THREAD_AWAY;
-		if (t->use != THREAD_USED)
-			continue;
 		bool gone = t->home == c && __atomic_compare_exchange_n(&t->where, &away, THREAD_GONE, false,
 									__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		if (gone) /* what it called goes on without a caller */
@@ -179,7 +174,6 @@ void cvm_end(struct cvm *c, int status, bool signaled)
 		if ((t->cvm == c || (t->home == c && !gone)) && t != current_thread())
 			thread_kick(t);
 	}
-	lock_give(&g_arena->thread_lock);
 }
 
 long hc_thread_create(struct thread *t, const uint64_t *a)
@@ -226,18 +220,14 @@ void context_kick(struct thread *t)
 
 long hc_thread_kick(struct thread *t, const uint64_t *a)
 {
-	long r = -EINVAL_;
-
+	LOCKED(&g_arena->thread_lock);
 	if (a[0] == 0 || a[0] >= g_arena->blocks_used)
-		return r;
+		return -EINVAL_;
 	struct thread *target = thread_block((uint32_t)a[0]);
-	lock_take(&g_arena->thread_lock);
-	if (target->use == THREAD_USED && target->home == t->cvm) {
-		context_kick(target);
-		r = 0;
-	}
-	lock_give(&g_arena->thread_lock);
-	return r;
+	if (target->use != THREAD_USED || target->home != t->cvm)
+		return -EINVAL_;
+	context_kick(target);
+	return 0;
 }
 
 long hc_thread_upcall_done(struct thread *t, const uint64_t *a)
@@ -273,22 +263,22 @@ long hc_futex_requeue(struct thread *t, const uint64_t *a)
 	return host5(__NR_futex, (long)a[0], FUTEX_REQUEUE, (long)(uint32_t)a[1], (long)(uint32_t)a[3], (long)a[2]);
 }
 
+static uint64_t cpu_of_all(const struct cvm *c)
+{
+	LOCKED(&g_arena->thread_lock);
+	uint64_t ns = c->stats.cpu_ns;
+
+	for_each_thread(t) {
+		uint32_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
+		if (t->cvm == c && tid > 1)
+			ns += clock_ns(CPU_CLOCK_OF(tid));
+	}
+	return ns;
+}
+
 long hc_thread_cputime(struct thread *t, const uint64_t *a)
 {
-	uint64_t ns = 0;
+	uint64_t ns = a[0] ? cpu_of_all(t->cvm) : clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	if (a[0] == 0) {
-		ns = clock_ns(3);
-	} else {
-		lock_take(&g_arena->thread_lock);
-		ns = t->cvm->stats.cpu_ns;
-		for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
-			struct thread *other = thread_block(i);
-			uint32_t tid = __atomic_load_n(&other->tid, __ATOMIC_ACQUIRE);
-			if (other->use == THREAD_USED && other->cvm == t->cvm && tid > 1)
-				ns += clock_ns(CPU_CLOCK_OF(tid));
-		}
-		lock_give(&g_arena->thread_lock);
-	}
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &ns, sizeof ns);
 }

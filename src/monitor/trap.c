@@ -64,13 +64,8 @@ static void trap_in_monitor(int sig, siginfo_t *info, struct sigcontext *sc, str
 		return;
 	}
 	struct message m = { 0 };
-	message_text(&m, "monitor: signal ");
-	message_number(&m, sig);
-	message_text(&m, " at ");
-	message_hex(&m, sc->rip);
-	message_text(&m, ", address ");
-	message_hex(&m, (uint64_t)info->si_addr);
-	host_die(&m, t);
+	message_add(&m, "monitor: signal %lu at 0x%lx, address 0x%lx", (uint64_t)sig, (uint64_t)sc->rip, (uint64_t)info->si_addr);
+	host_die(&m);
 }
 
 /* Interrupted inside a gate but still, or already, on the cVM's side of it: make it a context outside the gates. */
@@ -164,13 +159,7 @@ static _Noreturn void trap_fatal(struct thread *t, const char *what)
 	struct cvm *c = t->cvm;
 	struct message m = { 0 };
 
-	message_text(&m, what);
-	message_text(&m, ": signal ");
-	message_number(&m, t->trap.signal);
-	message_text(&m, " at ");
-	message_hex(&m, t->trap.rip);
-	message_text(&m, ", address ");
-	message_hex(&m, t->trap.address);
+	message_add(&m, "%s: signal %lu at 0x%lx, address 0x%lx", what, (uint64_t)t->trap.signal, t->trap.rip, t->trap.address);
 	event_send(CHANNEL_CRASH, c->index, m.text, (uint32_t)m.size);
 	cvm_end(c, t->trap.signal, true);
 	thread_leave(t);

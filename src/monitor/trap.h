@@ -8,11 +8,12 @@
 #define AUDIT_ARCH_X86_64_ 0xc000003eu
 
 /* The monitor is broken: say so on standard error and end the whole process at once. */
+_Noreturn void host_die(const struct message *m);
 /* On the monitor stack: hands t->trap to the libOS. */
 _Noreturn void trap_deliver(struct thread *t);
 /* A kick waits for a thread on its way out, whose context is *frame: returns if there is nothing to deliver now. */
 void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame);
 
-_Noreturn void host_die(const struct message *m, struct thread *t);
+_Noreturn void host_quit(int status);
 
 #endif
