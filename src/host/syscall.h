@@ -32,11 +32,8 @@ struct kernel_msghdr {
 	uint32_t flags;
 };
 
-struct host_args {
-	long nr, a0, a1, a2, a3;
-};
 /* In gate.S. -EINTR if a kick comes before or during the call. */
-long host_syscall_interruptible(struct thread *t, const struct host_args *args);
+long host_syscall_interruptible(long nr, long a0, long a1, long a2, long a3);
 
 #define HOST_ARG_(x) ((long)(x))
 #define HOST4_(nr, a, b, c, d, ...) host4(nr, HOST_ARG_(a), HOST_ARG_(b), HOST_ARG_(c), HOST_ARG_(d))
@@ -44,8 +41,7 @@ long host_syscall_interruptible(struct thread *t, const struct host_args *args);
 #define host(nr, ...) HOST4_(nr, ##__VA_ARGS__, 0, 0, 0, 0)
 /* The same for calls that may block and shall end when the thread is kicked. */
 #define HOSTB_(nr, a, b, c, d, ...)                                                                                   \
-	host_syscall_interruptible(current_thread(), &(struct host_args){ nr, HOST_ARG_(a), HOST_ARG_(b),            \
-									  HOST_ARG_(c), HOST_ARG_(d) })
+	host_syscall_interruptible(nr, HOST_ARG_(a), HOST_ARG_(b), HOST_ARG_(c), HOST_ARG_(d))
 #define host_blocking(nr, ...) HOSTB_(nr, ##__VA_ARGS__, 0, 0, 0, 0)
 
 #endif

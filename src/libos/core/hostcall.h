@@ -28,6 +28,21 @@ static inline long hostcall6(long nr, long a0, long a1, long a2, long a3, long a
 	return ret;
 }
 
+/* The same for up to four arguments; the monitor looks at no others. */
+static inline long hostcall4(long nr, long a0, long a1, long a2, long a3)
+{
+	long ret;
+	register long r8 __asm__("r8") = a2;
+	register long r9 __asm__("r9") = a3;
+	register long r11 __asm__("r11") = nr;
+
+	__asm__ volatile("call *%%gs:%c[gate]"
+			 : "=a"(ret), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r11)
+			 : [gate] "i"(VCPU_GATE)
+			 : "rcx", "rdx", "r10", "cc", "memory");
+	return ret;
+}
+
 /* In thread/entry.S; same arguments. */
 long hostcall_blocking6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 /* sys/trace.c: with --trace, says first that the system call is unfinished if it is going to wait. */
@@ -38,7 +53,11 @@ extern bool g_tracing;
 #define HC_CALL_(f, nr, a, b, c, d, e, g, ...) \
 	f(nr, HC_ARG_(a), HC_ARG_(b), HC_ARG_(c), HC_ARG_(d), HC_ARG_(e), HC_ARG_(g))
 /* hostcall(HC_file_read, handle, buf, size): missing arguments are 0 */
-#define hostcall(nr, ...) HC_CALL_(hostcall6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define HC_CALL4_(f, nr, a, b, c, d, ...) hostcall4(nr, HC_ARG_(a), HC_ARG_(b), HC_ARG_(c), HC_ARG_(d))
+#define HC_PICK_(nr, a, b, c, d, e, g, pick, ...) pick
+#define hostcall(...)                                                                                                  \
+	HC_PICK_(__VA_ARGS__, HC_CALL_, HC_CALL_, HC_CALL4_, HC_CALL4_, HC_CALL4_, HC_CALL4_, HC_CALL4_)               \
+	(hostcall6, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define hostcall_blocking(nr, ...) \
 	HC_CALL_((unlikely(g_tracing) ? hostcall_traced6 : hostcall_blocking6), nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 

@@ -8,18 +8,7 @@
 #include "fs/vfs.h"
 #include <linux/resource.h>
 
-#define CHUNK 256
-#define CHUNKS (FD_LIMIT_MAX / CHUNK)
-#define WORDS (FD_LIMIT_MAX / 64)
-
-struct fdtable {
-	struct mutex lock;
-	int lowest; /* no free descriptor below it; lock */
-	int end;    /* one more than the highest open one; lock */
-	struct file **chunk[CHUNKS]; /* atomic; entries atomic */
-	uint64_t used[WORDS];	     /* lock */
-	uint64_t cloexec[WORDS];     /* lock */
-};
+#define CHUNK FD_CHUNK
 
 struct fdtable *fdtable_create(void)
 {
@@ -35,6 +24,8 @@ static inline struct file **slot_of(struct fdtable *t, int fd)
 {
 	struct file **chunk;
 
+	if ((unsigned)fd < CHUNK)
+		return &t->first[fd];
 	if ((unsigned)fd >= FD_LIMIT_MAX)
 		return NULL;
 	chunk = __atomic_load_n(&t->chunk[fd / CHUNK], __ATOMIC_ACQUIRE);
@@ -64,7 +55,7 @@ struct file *fd_get(int fd)
 	}
 }
 
-struct file *fd_borrow(int fd, bool *held)
+struct file *fd_borrow_slow(int fd, bool *held)
 {
 	struct file **slot;
 
@@ -109,7 +100,7 @@ static int make_chunk(struct fdtable *t, int fd)
 {
 	struct file **chunk;
 
-	if (t->chunk[fd / CHUNK])
+	if (fd < CHUNK || t->chunk[fd / CHUNK])
 		return 0;
 	chunk = kzalloc(CHUNK * sizeof *chunk);
 	if (!chunk)

@@ -64,12 +64,20 @@ void file_get(struct file *f);
 void file_put(struct file *f);
 
 #define FD_LIMIT_MAX 65536
+#define FD_CHUNK 256
+
+struct fdtable {
+	struct file *first[FD_CHUNK]; /* atomic */
+	struct file **chunk[FD_LIMIT_MAX / FD_CHUNK]; /* descriptors from FD_CHUNK on; atomic; entries atomic */
+	struct mutex lock;
+	int lowest; /* no free descriptor below it; lock */
+	int end;    /* one more than the highest open one; lock */
+	uint64_t used[FD_LIMIT_MAX / 64];    /* lock */
+	uint64_t cloexec[FD_LIMIT_MAX / 64]; /* lock */
+};
 
 /* All act on the calling process's table. */
 nodiscard struct file *fd_get(int fd); /* new reference, NULL if not open (EBADF) */
-/* Like fd_get for the length of one system call. While the process has one thread nobody else can close the descriptor,
- * so no reference is taken (*held false); give the file back with fd_return. */
-nodiscard struct file *fd_borrow(int fd, bool *held);
 /* Install f (consumes the reference, also on failure) at the lowest free number >= min: the number or -EMFILE. */
 nodiscard int fd_install(struct file *f, int min, bool cloexec);
 nodiscard int fd_close(int fd);
@@ -95,6 +103,17 @@ static inline bool retry_hostcall(long *ret);
 static inline bool process_is_single(void)
 {
 	return __atomic_load_n(&current()->process->thread_count, __ATOMIC_RELAXED) == 1;
+}
+
+/* Like fd_get for the length of one system call. While the process has one thread nobody else can close the descriptor,
+ * so no reference is taken (*held false); give the file back with fd_return. */
+nodiscard struct file *fd_borrow_slow(int fd, bool *held);
+nodiscard static inline struct file *fd_borrow(int fd, bool *held)
+{
+	if (unlikely((unsigned)fd >= FD_CHUNK || !process_is_single()))
+		return fd_borrow_slow(fd, held);
+	*held = false;
+	return current()->process->files->first[fd];
 }
 
 static inline void fd_return(struct file *f, bool held)

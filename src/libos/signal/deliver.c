@@ -118,7 +118,7 @@ static bool deliver_one(struct thread *t, struct regs *r)
 		frame_failed(t, sig);
 		return true;
 	}
-	s->restore_mask = false; /* the frame has it */
+	t->restore_mask = false; /* the frame has it */
 	signal_set_blocked(t, s->blocked | action.mask | (action.flags & SA_NODEFER ? 0 : SIGBIT(sig)));
 	return true;
 }
@@ -135,8 +135,8 @@ void thread_return_work(struct regs *r)
 		wait_while_stopped(t->process);
 		while (deliver_one(t, r))
 			;
-		if (t->signals.restore_mask) {
-			t->signals.restore_mask = false;
+		if (t->restore_mask) {
+			t->restore_mask = false;
 			signal_set_blocked(t, t->signals.saved_mask);
 			while (deliver_one(t, r))
 				;

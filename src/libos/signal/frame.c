@@ -100,7 +100,7 @@ static void fill_context(struct thread *t, const struct regs *r, struct ucontext
 	uc->uc_stack.ss_sp = (void *)s->altstack_base;
 	uc->uc_stack.ss_size = s->altstack_size;
 	uc->uc_stack.ss_flags = s->altstack_flags;
-	uc->uc_sigmask = s->restore_mask ? s->saved_mask : s->blocked;
+	uc->uc_sigmask = t->restore_mask ? s->saved_mask : s->blocked;
 	sc->r8 = r->r8, sc->r9 = r->r9, sc->r10 = r->r10, sc->r11 = r->r11;
 	sc->r12 = r->r12, sc->r13 = r->r13, sc->r14 = r->r14, sc->r15 = r->r15;
 	sc->rdi = r->rdi, sc->rsi = r->rsi, sc->rbp = r->rbp, sc->rbx = r->rbx;

@@ -360,9 +360,9 @@ void signal_set_temporary_mask(sigmask_t mask)
 {
 	struct thread *t = current();
 
-	if (!t->signals.restore_mask) {
+	if (!t->restore_mask) {
 		t->signals.saved_mask = t->signals.blocked;
-		t->signals.restore_mask = true;
+		t->restore_mask = true;
 	}
 	signal_set_blocked(t, mask);
 }

@@ -51,8 +51,7 @@ struct process_signals {
 struct thread_signals {
 	struct signal_pending pending; /* process lock */
 	sigmask_t blocked;	       /* written by the thread itself */
-	sigmask_t saved_mask;	       /* sigsuspend, ppoll, pselect, epoll_pwait: restored after delivery */
-	bool restore_mask;
+	sigmask_t saved_mask;	       /* sigsuspend, ppoll, pselect, epoll_pwait: with restore_mask, restored after delivery */
 	uint64_t altstack_base, altstack_size;
 	int32_t altstack_flags;
 };

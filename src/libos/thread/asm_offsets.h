@@ -9,6 +9,8 @@
 #define THREAD_WORK 16
 #define THREAD_WAKE_WORD 20
 #define THREAD_FAST_SYSCALLS 24
+#define THREAD_REGS 32
+#define THREAD_RESTORE_MASK 40
 
 #define REGS_R15 0
 #define REGS_R14 8
@@ -36,6 +38,9 @@
 /* Linux's user segments: the only ones iretq may load here. */
 #define USER_CS 0x33
 #define USER_SS 0x2b
+
+#define ERESTART_FIRST 512 /* ERESTARTSYS ... */
+#define ERESTART_LAST 516  /* ... ERESTART_RESTARTBLOCK */
 
 #define RFLAGS_CF 0x1
 #define RFLAGS_TF 0x100

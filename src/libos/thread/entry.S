@@ -57,8 +57,24 @@ syscall_entry_switched:
 	jnz	.Lstrange_flags
 .Ldispatch:
 	incq	THREAD_FAST_SYSCALLS(%r11)
+	mov	%rsp, THREAD_REGS(%r11)
 	mov	%rsp, %rdi
-	call	syscall_dispatch
+	cmp	g_fast_limit(%rip), %rax
+	jae	.Lno_handler
+	lea	g_handlers(%rip), %rcx
+	mov	(%rcx,%rax,8), %rax
+	test	%rax, %rax
+	jz	.Lno_handler
+	call	*%rax
+	mov	%gs:VCPU_LIBOS_THREAD, %r11
+	lea	ERESTART_LAST(%rax), %rcx
+	cmp	$(ERESTART_LAST - ERESTART_FIRST), %rcx
+	jbe	.Lfinish
+	cmp	$-EFAULT, %rax
+	je	.Lfinish
+	cmpb	$0, THREAD_RESTORE_MASK(%r11)
+	jne	.Lfinish
+.Lresult:
 	mov	%rax, REGS_RAX(%rsp)
 
 	.globl fast_exit_begin, fast_exit_jump
@@ -78,6 +94,15 @@ fast_exit_begin: /* from here to the jump: an upcall continues at fast_exit_begi
 	mov	REGS_RSP(%rsp), %rsp
 fast_exit_jump: /* here: the program's context, with rip = rcx */
 	jmp	*%rcx
+
+.Lno_handler:
+	call	syscall_dispatch
+	jmp	.Lresult
+.Lfinish:
+	mov	%rsp, %rdi
+	mov	%rax, %rsi
+	call	syscall_finish
+	jmp	.Lresult
 
 .Lstrange_flags:
 	andl	$~(RFLAGS_DF | RFLAGS_TF), REGS_RFLAGS(%rsp) /* of a program that single-steps itself we drop TF */

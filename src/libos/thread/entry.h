@@ -15,11 +15,12 @@ extern char uaccess_start[], uaccess_end[], uaccess_fixup[];
 
 /* Like ERESTARTNOHAND, for calls with a relative timeout: sets thread->restart_deadline, and when called again with
  * thread->restarting ends then. */
-#define ERESTART_RESTARTBLOCK 516
+#define ERESTART_RESTARTBLOCK ERESTART_LAST
+_Static_assert(ERESTARTSYS == ERESTART_FIRST, "entry.S");
 
 static inline bool is_restart_code(long ret)
 {
-	return (uint64_t)(ret + ERESTART_RESTARTBLOCK) <= ERESTART_RESTARTBLOCK - ERESTARTSYS;
+	return (uint64_t)(ret + ERESTART_LAST) <= ERESTART_LAST - ERESTART_FIRST;
 }
 
 _Noreturn void thread_leave_to(struct regs *regs);
@@ -28,8 +29,10 @@ void vector_load(const void *area, uint64_t mask);
 void float_control_get(uint32_t *mxcsr, uint32_t *fpu);
 void float_control_set(const uint32_t *mxcsr, const uint32_t *fpu);
 
-/* Called by entry.S. */
-long syscall_dispatch(struct regs *r); /* thread/syscall.c */
+/* Called by entry.S, which calls handlers of numbers below g_fast_limit itself (none with --trace). thread/syscall.c */
+long syscall_dispatch(struct regs *r);
+long syscall_finish(struct regs *r, long ret);
+extern uint64_t g_fast_limit;
 void thread_return_work(struct regs *r); /* signal/deliver.c */
 void thread_first(struct thread *t);	 /* thread/thread.c */
 

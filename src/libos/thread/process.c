@@ -58,6 +58,7 @@ struct process *process_create(struct libos_boot *boot)
 	p->boot = boot;
 	p->boot_flags = boot->flags;
 	trace_init(boot->flags);
+	g_fast_limit = boot->flags & BOOT_FLAG_TRACE ? 0 : g_fast_limit;
 	p->uid = p->euid = p->suid = boot->uid;
 	p->gid = p->egid = p->sgid = boot->gid;
 	p->start_ns = (uint64_t)clock_now(CLOCK_MONOTONIC);

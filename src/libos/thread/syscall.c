@@ -1,7 +1,7 @@
 /*
  * Dispatch of system calls by number. The table comes from sys/syscalls.h; what is not in it is ENOSYS and, if the
- * command asked for it, logged once. Called by entry.S (rewritten sites), signal/upcall.c (others) and the restart of
- * an interrupted call in signal/deliver.c.
+ * command asked for it, logged once. Called by signal/upcall.c (sites that are not rewritten) and the restart of an
+ * interrupted call in signal/deliver.c; by entry.S (rewritten sites) for what it does not find in the table itself.
  */
 #include "abi/boot.h"
 #include "core/log.h"
@@ -16,8 +16,10 @@
 typedef long syscall_handler(struct regs *r);
 
 #define SYS_HANDLER(name, args) [__NR_##name] = sys_##name,
-static syscall_handler *const g_handlers[SYSCALL_COUNT] = { SYSCALL_TABLE(SYS_HANDLER) };
+syscall_handler *const g_handlers[SYSCALL_COUNT] __attribute__((visibility("hidden"))) = { SYSCALL_TABLE(SYS_HANDLER) };
 #undef SYS_HANDLER
+
+uint64_t g_fast_limit = SYSCALL_COUNT;
 
 static uint64_t g_unknown_said[SYSCALL_COUNT / 64];
 
@@ -54,22 +56,25 @@ static long dispatch_slow(struct regs *r, uint32_t flags)
 	return ret;
 }
 
+/* What a result may still ask for; entry.S knows which do. */
+long syscall_finish(struct regs *r, long ret)
+{
+	struct thread *t = current();
+
+	for (int i = 0; unlikely(ret == -EFAULT) && i < EFAULT_RETRIES && mm_make_writable(); i++)
+		ret = dispatch_slow(r, t->process->boot_flags);
+	/* Codes that must not reach the program, and a mask to put back: thread_return_work sees to them. */
+	if (unlikely(is_restart_code(ret) || t->restore_mask))
+		__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_RELAXED);
+	return ret;
+}
+
 long syscall_dispatch(struct regs *r)
 {
 	struct thread *t = current();
 	uint64_t nr = r->orig_rax;
-	uint32_t flags = t->process->boot_flags;
-	long ret;
 
 	t->regs = r;
-	if (likely(nr < SYSCALL_COUNT && g_handlers[nr] && !(flags & BOOT_FLAG_TRACE)))
-		ret = g_handlers[nr](r);
-	else
-		ret = dispatch_slow(r, flags);
-	for (int i = 0; unlikely(ret == -EFAULT) && i < EFAULT_RETRIES && mm_make_writable(); i++)
-		ret = dispatch_slow(r, flags);
-	/* Codes that must not reach the program, and a mask to put back: thread_return_work sees to them. */
-	if (unlikely(is_restart_code(ret) || t->signals.restore_mask))
-		__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_RELAXED);
-	return ret;
+	return syscall_finish(r, likely(nr < g_fast_limit && g_handlers[nr]) ? g_handlers[nr](r) :
+										dispatch_slow(r, t->process->boot_flags));
 }

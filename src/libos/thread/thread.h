@@ -37,6 +37,8 @@ struct thread {
 	uint32_t work;		 /* WORK_*, atomic (entry.S) */
 	uint32_t wake_word;	 /* thread_sleep: 1 woken, 2 asleep; futex */
 	uint64_t fast_syscalls;	 /* entered through rewritten sites (entry.S) */
+	struct regs *regs;	 /* current entry's registers on the kernel stack (entry.S) */
+	bool restore_mask;	 /* signals.saved_mask comes back at the end of this system call (entry.S) */
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
 	struct process *process; /* owner; never changes */
@@ -53,7 +55,6 @@ struct thread {
 	struct thread_signals signals; /* signal/signal.h */
 	struct upcall_frame *upcall;   /* 16-aligned, part of this thread's pages */
 	void *pages;		       /* kernel stack and upcall stack */
-	struct regs *regs;	       /* current entry's registers on the kernel stack */
 	uint32_t exited;	       /* futex word: cleared by the monitor when the stack is free */
 
 	void (*start)(void *arg); /* a thread of the libOS itself: what it runs, else NULL */
@@ -73,14 +74,14 @@ struct thread {
 };
 
 struct process {
-	int32_t pid, ppid, pgid, sid;
+	struct fdtable *files;	/* fs/file.h */
+	uint32_t thread_count;
 	struct mutex lock; /* threads, exit state */
 	struct list threads;
-	uint32_t thread_count;
+	int32_t pid, ppid, pgid, sid;
 	uint32_t exiting;     /* exit_group or fatal signal under way */
 	uint32_t exit_status; /* code, or signal with 0x100 */
 	struct mm *mm;
-	struct fdtable *files;	/* fs/file.h */
 	struct fs_context *fs;	/* cwd, root, umask: fs/vfs.h */
 	struct process_signals signals;
 	uint32_t uid, euid, suid, gid, egid, sgid;
@@ -148,6 +149,8 @@ _Static_assert(offsetof(struct thread, kernel_stack) == THREAD_KERNEL_STACK, "en
 _Static_assert(offsetof(struct thread, user_rsp) == THREAD_USER_RSP, "entry.S");
 _Static_assert(offsetof(struct thread, work) == THREAD_WORK, "entry.S");
 _Static_assert(offsetof(struct thread, fast_syscalls) == THREAD_FAST_SYSCALLS, "entry.S");
+_Static_assert(offsetof(struct thread, regs) == THREAD_REGS, "entry.S");
+_Static_assert(offsetof(struct thread, restore_mask) == THREAD_RESTORE_MASK, "entry.S");
 _Static_assert(offsetof(struct thread, wake_word) == THREAD_WAKE_WORD, "entry.S");
 _Static_assert(offsetof(struct regs, r10) == REGS_R10, "entry.S");
 _Static_assert(offsetof(struct regs, rax) == REGS_RAX, "entry.S");

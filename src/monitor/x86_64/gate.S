@@ -327,18 +327,17 @@ sigreturn_syscall:
 	ud2
 
 /*
- * host_syscall_interruptible(thread, struct host_args {nr, a0..a3}): returns -EINTR if a kick came before the system
- * call; trap.c moves a kick between the two labels to the same exit, so none is lost. Cookies as in host/syscall.h.
+ * host_syscall_interruptible(nr, a0..a3): returns -EINTR if a kick came before the system call; trap.c moves a kick
+ * between the two labels to the same exit, so none is lost. Cookies as in host/syscall.h.
  */
 	.globl host_syscall_interruptible, interruptible_begin, interruptible_end, interruptible_exit
 host_syscall_interruptible:
-	mov %rdi, %r11
-	mov %rsi, %rcx
-	mov 0(%rcx), %rax
-	mov 8(%rcx), %rdi
-	mov 16(%rcx), %rsi
-	mov 24(%rcx), %rdx
-	mov 32(%rcx), %r10
+	mov %gs:VCPU_MONITOR_THREAD, %r11
+	mov %rdi, %rax
+	mov %rsi, %rdi
+	mov %rdx, %rsi
+	mov %rcx, %rdx
+	mov %r8, %r10
 	mov THREAD_COOKIE0(%r11), %r8
 	mov THREAD_COOKIE1(%r11), %r9
 interruptible_begin:
