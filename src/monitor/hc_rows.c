@@ -96,12 +96,12 @@ static inline __attribute__((always_inline)) long run(struct thread *t, const ui
 	struct progress p = { .next = row->kinds ? a + 1 : a, .count = row->kinds ? 1 : 0 };
 	struct handle *h PINNED = NULL;
 	uint64_t *v = p.v;
-	int error;
 
 	if (!take(&p, t->cvm, &row->arg[0]) || !take(&p, t->cvm, &row->arg[1]) || !take(&p, t->cvm, &row->arg[2]) ||
 	    !take(&p, t->cvm, &row->arg[3]))
 		return p.error;
 	if (row->kinds) {
+		int error;
 		h = handle_get(t, a[0], row->kinds, &error);
 		if (!h || (row->rights && !(h->rights & row->rights)))
 			return h ? -row->refusal : error;
@@ -109,6 +109,8 @@ static inline __attribute__((always_inline)) long run(struct thread *t, const ui
 	}
 	if (p.count > 4)
 		return host5(row->number, (long)v[0], (long)v[1], (long)v[2], (long)v[3], (long)v[4]);
+	if (row->blocks && t->lent == h)
+		h = NULL; /* nothing to put back, so the call is the last thing done */
 	if (row->blocks)
 		return host_blocking(row->number, v[0], v[1], v[2], v[3]);
 	long r = host(row->number, v[0], v[1], v[2], v[3]);

@@ -15,6 +15,7 @@ static long (*const k_hostcalls[HC_COUNT])(struct thread *t, const uint64_t *a) 
 long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args)
 {
 	t->hostcalls++;
+	t->lent = NULL;
 	if ((uint32_t)number >= HC_COUNT) /* the upper half is an argument: call_invoke */
 		return -ENOSYS_;
 	return k_hostcalls[(uint32_t)number](t, args);

@@ -109,6 +109,7 @@ struct thread {
 	uint32_t pass[CAP_PASS_MAX]; /* numbers of capabilities that came and were not fetched */
 	struct upcall_frame trap; /* filled by the handler, delivered by trap_deliver */
 	uint64_t hostcalls, trapped, faults;
+	struct handle *lent; /* this hostcall uses it without a reference (handle_get) */
 	_Alignas(64) uint8_t vectors[2752]; /* XSAVE area of a callee that outlives its deadline */
 };
 
@@ -300,7 +301,12 @@ static inline uint64_t page_address(const struct cvm *c, uint64_t page)
 /* handle.c */
 nodiscard long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights); /* number; closes fd on failure */
 nodiscard struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error);
-void handle_put(struct handle *h);
+void handle_drop(struct handle *h);
+static inline void handle_put(struct handle *h)
+{
+	if (current_thread()->lent != h)
+		handle_drop(h);
+}
 static inline void handle_put_at_end(struct handle **h)
 {
 	if (*h)

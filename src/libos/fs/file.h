@@ -67,8 +67,8 @@ void file_put(struct file *f);
 #define FD_CHUNK 256
 
 struct fdtable {
-	struct file *first[FD_CHUNK]; /* atomic */
 	struct file **chunk[FD_LIMIT_MAX / FD_CHUNK]; /* descriptors from FD_CHUNK on; atomic; entries atomic */
+	struct file *first[FD_CHUNK]; /* the others; atomic */
 	struct mutex lock;
 	int lowest; /* no free descriptor below it; lock */
 	int end;    /* one more than the highest open one; lock */
@@ -102,18 +102,23 @@ static inline bool retry_hostcall(long *ret);
 #include "thread/thread.h"
 static inline bool process_is_single(void)
 {
-	return __atomic_load_n(&current()->process->thread_count, __ATOMIC_RELAXED) == 1;
+	return __atomic_load_n(&current()->alone, __ATOMIC_RELAXED);
 }
 
 /* Like fd_get for the length of one system call. While the process has one thread nobody else can close the descriptor,
  * so no reference is taken (*held false); give the file back with fd_return. */
 nodiscard struct file *fd_borrow_slow(int fd, bool *held);
+/* That, where it is only a look into the table; else NULL. */
+nodiscard static inline struct file *fd_peek(int fd)
+{
+	return likely((unsigned)fd < FD_CHUNK && process_is_single()) ? current()->fds[fd] : NULL;
+}
 nodiscard static inline struct file *fd_borrow(int fd, bool *held)
 {
-	if (unlikely((unsigned)fd >= FD_CHUNK || !process_is_single()))
-		return fd_borrow_slow(fd, held);
+	struct file *f = fd_peek(fd);
+
 	*held = false;
-	return current()->process->files->first[fd];
+	return likely(f) ? f : fd_borrow_slow(fd, held);
 }
 
 static inline void fd_return(struct file *f, bool held)

@@ -199,6 +199,7 @@ int vfs_init(const struct libos_boot *boot)
 	p->fs = fs;
 	if (!p->files && !(p->files = fdtable_create()))
 		return -ENOMEM;
+	current()->fds = p->files->first;
 	owner_init();
 	if (boot->tmpfs_max)
 		mem_set_limit(boot->tmpfs_max);

@@ -86,35 +86,27 @@ long sys_write(struct regs *r)
 	return transfer_one(r, true, false);
 }
 
-/* Databases live on these two: a host file goes straight to its hostcall. Nothing is left to do behind it, so none of the
- * returns in between, which are mispredicted after a visit to the host's kernel, is made. */
-static inline bool straight(const struct file *f, bool held, const struct regs *r, unsigned unwanted_mode)
+/* Databases live on these two: a host file's goes straight to its hostcall. */
+static inline bool straight(const struct file *f, const struct regs *r, unsigned wrong_mode)
 {
-	return likely(f && f->ops == &hostfile_ops && !held && (f->flags & O_ACCMODE) != unwanted_mode &&
-		      (off_t)r->r10 >= 0 && r->rdx <= RW_MAX);
+	return likely(f && f->ops == &hostfile_ops && (f->flags & O_ACCMODE) != wrong_mode && (off_t)r->r10 >= 0 && r->rdx <= RW_MAX);
 }
 
 long sys_pread64(struct regs *r)
 {
-	bool held;
-	struct file *f = fd_borrow((int)r->rdi, &held);
+	struct file *f = fd_peek((int)r->rdi);
 
-	if (straight(f, held, r, O_WRONLY))
-		return hostcall(HC_file_pread, hostfile_handle(f), r->rsi, r->rdx, r->r10);
-	if (f)
-		fd_return(f, held);
+	if (straight(f, r, O_WRONLY))
+		return hostcall_last(HC_file_pread, hostfile_handle(f), (long)r->rsi, (long)r->rdx, (long)r->r10);
 	return transfer_one(r, false, true);
 }
 
 long sys_pwrite64(struct regs *r)
 {
-	bool held;
-	struct file *f = fd_borrow((int)r->rdi, &held);
+	struct file *f = fd_peek((int)r->rdi);
 
-	if (straight(f, held, r, O_RDONLY) && !(f->flags & O_APPEND))
-		return hostcall(HC_file_pwrite, hostfile_handle(f), r->rsi, r->rdx, r->r10);
-	if (f)
-		fd_return(f, held);
+	if (straight(f, r, O_RDONLY) && !(f->flags & O_APPEND))
+		return hostcall_last(HC_file_pwrite, hostfile_handle(f), (long)r->rsi, (long)r->rdx, (long)r->r10);
 	return transfer_one(r, true, true);
 }
 

@@ -203,6 +203,19 @@ thread_leave_to:
 	mov	%rdi, %rsp
 	jmp	slow_exit
 
+/* long hostcall_last(nr, a0, a1, a2, a3): C calling convention. */
+	.balign 16
+	.globl hostcall_last
+	.hidden hostcall_last
+	.type hostcall_last, @function
+hostcall_last:
+	mov	%rdi, %r11
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	mov	%r8, %r9
+	mov	%rcx, %r8
+	jmp	*%gs:VCPU_GATE
+
 /*
  * long hostcall_blocking6(nr, a0, a1, a2, a3, a4, a5): C calling convention. -EINTR at once if thread->work is set. An
  * upcall in [blocking_begin, blocking_end), or at the gate with blocking_end as return address, continues at

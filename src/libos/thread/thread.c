@@ -6,20 +6,20 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/file.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
 #include "thread/create.h"
 #include "thread/entry.h"
 #include "thread/futex.h"
 
-
 #define THREAD_PAGES (GUARD_PAGES + KERNEL_STACK_PAGES + UPCALL_STACK_PAGES + STATE_PAGES)
 #define STACKS_KEPT 32u
 #define TID_MAX 4194303
 
 struct thread_state {
-	struct thread thread;
-	struct upcall_frame upcall __attribute__((aligned(16)));
+	struct upcall_frame upcall __attribute__((aligned(64))); /* first: not all that is hot begins a page, and so shares a cache set */
+	struct thread thread __attribute__((aligned(64)));
 	uint8_t vector[] __attribute__((aligned(64)));
 };
 _Static_assert(sizeof(struct thread_state) + THREAD_VECTOR_MAX <= STATE_PAGES * PAGE_SIZE, "they fit their pages");
@@ -95,6 +95,7 @@ static struct thread *thread_alloc(struct process *p)
 	/* struct regs ends here; 8 modulo 16, so that entry.S calls C with an aligned stack */
 	t->kernel_stack = (uint64_t)pages + (GUARD_PAGES + KERNEL_STACK_PAGES) * PAGE_SIZE - 8;
 	t->process = p;
+	t->fds = p->files ? p->files->first : NULL;
 	t->vcpu = UINT32_MAX;
 	t->wake_eventfd = -1;
 	t->exited = 1;
@@ -142,6 +143,15 @@ static int32_t tid_take(struct process *p)
 	return p->next_tid;
 }
 
+/* p->threads is as it shall be. p->lock held, or nobody else is there yet. */
+static void count_threads(struct process *p, int change)
+{
+	p->thread_count += (uint32_t)change;
+	list_for_each(pos, &p->threads)
+		if (p->thread_count <= 2)
+			__atomic_store_n(&list_entry(pos, struct thread, link)->alone, p->thread_count == 1, __ATOMIC_RELEASE);
+}
+
 /* Makes t known and lets it run, or frees it. `prepare` runs in between, p->lock held. */
 static struct thread *thread_start(struct thread *t, uint64_t fs_base, void (*prepare)(struct thread *t, void *data),
 				   void *data, int32_t *tid, int *error)
@@ -153,13 +163,13 @@ static struct thread *thread_start(struct thread *t, uint64_t fs_base, void (*pr
 	if (!*error) {
 		*tid = t->tid = tid_take(p);
 		list_append(&p->threads, &t->link);
-		p->thread_count++;
+		count_threads(p, 1);
 		if (prepare)
 			prepare(t, data);
 		*error = launch(t, fs_base);
 		if (*error) {
 			list_remove(&t->link);
-			p->thread_count--;
+			count_threads(p, -1);
 		}
 	}
 	mutex_unlock(&p->lock);
@@ -204,7 +214,7 @@ int thread_become_first(struct process *p, void (*main)(void *), void *arg)
 	t->start_arg = arg;
 	t->tid = tid_take(p);
 	list_append(&p->threads, &t->link);
-	p->thread_count++;
+	count_threads(p, 1);
 	hc = host_thread(t, 0);
 	ret = hostcall(HC_thread_setup, &hc);
 	if (ret < 0)
@@ -331,7 +341,7 @@ void thread_exit(int status)
 			process_exit(p->exit_status);
 		}
 		list_remove(&t->link);
-		p->thread_count--;
+		count_threads(p, -1);
 		g_fast_syscalls_ended += t->fast_syscalls;
 		g_slow_syscalls_ended += t->slow_syscalls;
 		mutex_unlock(&p->lock);

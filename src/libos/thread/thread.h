@@ -39,6 +39,8 @@ struct thread {
 	uint64_t fast_syscalls;	 /* entered through rewritten sites (entry.S) */
 	struct regs *regs;	 /* current entry's registers on the kernel stack (entry.S) */
 	bool restore_mask;	 /* signals.saved_mask comes back at the end of this system call (entry.S) */
+	bool alone;		 /* the process has no other thread; atomic, set under process->lock */
+	struct file **fds;	 /* process->files->first: all of a system call's way to its file is in one cache line */
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
 	struct process *process; /* owner; never changes */
@@ -74,14 +76,14 @@ struct thread {
 };
 
 struct process {
-	struct fdtable *files;	/* fs/file.h */
-	uint32_t thread_count;
+	int32_t pid, ppid, pgid, sid;
 	struct mutex lock; /* threads, exit state */
 	struct list threads;
-	int32_t pid, ppid, pgid, sid;
+	uint32_t thread_count;
 	uint32_t exiting;     /* exit_group or fatal signal under way */
 	uint32_t exit_status; /* code, or signal with 0x100 */
 	struct mm *mm;
+	struct fdtable *files;	/* fs/file.h */
 	struct fs_context *fs;	/* cwd, root, umask: fs/vfs.h */
 	struct process_signals signals;
 	uint32_t uid, euid, suid, gid, egid, sgid;
