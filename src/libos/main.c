@@ -24,14 +24,29 @@ _Noreturn void libos_start(struct cvm_start *start);
 /* libos.ld; hidden: found without the table of addresses that is not relocated yet */
 extern const Elf64_Rela g_rela_start[] __attribute__((visibility("hidden")));
 extern const Elf64_Rela g_rela_end[] __attribute__((visibility("hidden")));
+extern const uint64_t g_relr_start[] __attribute__((visibility("hidden")));
+extern const uint64_t g_relr_end[] __attribute__((visibility("hidden")));
 
-/* Only addresses of the libOS's own image can be in the table: it links nothing else. */
+/* Only addresses of the libOS's own image can be in the tables: it links nothing else. The second one is packed (gABI,
+ * SHT_RELR): an even entry is the place of one, an odd one says with its bits which of the next 63 words are more. */
 static bool relocate(uint64_t base)
 {
 	for (const Elf64_Rela *r = g_rela_start; r < g_rela_end; r++) {
 		if (ELF64_R_TYPE(r->r_info) != R_X86_64_RELATIVE)
 			return false;
 		*(uint64_t *)(base + r->r_offset) = base + (uint64_t)r->r_addend;
+	}
+	uint64_t *next = NULL;
+	for (const uint64_t *r = g_relr_start; r < g_relr_end; r++) {
+		if (!(*r & 1)) {
+			next = (uint64_t *)(base + *r);
+			*next++ += base;
+			continue;
+		}
+		for (uint64_t bits = *r >> 1, i = 0; bits; bits >>= 1, i++)
+			if (bits & 1)
+				next[i] += base;
+		next += 63;
 	}
 	return true;
 }

@@ -57,13 +57,13 @@ static unsigned bin_of(uint32_t pages)
 	return pages < 32 ? pages : 32 + (31 - (unsigned)__builtin_clz(pages)) - 5;
 }
 
-static void bin_insert(struct page *p, uint32_t pages, bool committed)
+static void bin_insert(struct page *p, uint32_t pages, bool committed, bool zeroed)
 {
 	uint32_t *bin = &g_bin[committed][bin_of(pages)];
 	struct page *last = p + pages - 1;
 
-	*last = (struct page){.kind = PAGE_FREE, .committed = committed, .pages = pages};
-	*p = (struct page){.kind = PAGE_FREE, .committed = committed, .pages = pages, .next = *bin};
+	*last = (struct page){.kind = PAGE_FREE, .committed = committed, .zeroed = zeroed, .pages = pages};
+	*p = (struct page){.kind = PAGE_FREE, .committed = committed, .zeroed = zeroed, .pages = pages, .next = *bin};
 	if (*bin)
 		g_page[*bin].prev = page_index(p);
 	*bin = page_index(p);
@@ -86,21 +86,23 @@ static void bin_remove(struct page *p)
 }
 
 /* Insert a free run, joined with free neighbours of its kind. */
-static void run_free(struct page *p, uint32_t pages, bool committed)
+static void run_free(struct page *p, uint32_t pages, bool committed, bool zeroed)
 {
 	struct page *after = p + pages, *before = p - 1;
 
 	if (page_index(after) < g_count && after->kind == PAGE_FREE && after->committed == committed) {
 		pages += after->pages;
+		zeroed = zeroed && after->zeroed;
 		bin_remove(after);
 	}
 	if (page_index(before) > 0 && before->kind == PAGE_FREE && before->committed == committed) {
 		before -= before->pages - 1;
 		pages += before->pages;
+		zeroed = zeroed && before->zeroed;
 		bin_remove(before);
 		p = before;
 	}
-	bin_insert(p, pages, committed);
+	bin_insert(p, pages, committed, zeroed);
 }
 
 /* The smallest bin that has a run of at least `pages`; inside the power-of-two bins the first that fits. */
@@ -128,7 +130,7 @@ static bool heap_extend(uint32_t pages)
 		g_records_end = need;
 	}
 	g_count = first + count;
-	run_free(&g_page[first], count, false);
+	run_free(&g_page[first], count, false, false);
 	return true;
 }
 
@@ -136,11 +138,11 @@ static bool heap_extend(uint32_t pages)
 static void run_cut(struct page *p, uint32_t pages)
 {
 	uint32_t all = p->pages;
-	bool committed = p->committed;
+	bool committed = p->committed, zeroed = p->zeroed;
 
 	bin_remove(p);
 	if (all > pages)
-		bin_insert(p + pages, all - pages, committed);
+		bin_insert(p + pages, all - pages, committed, zeroed);
 }
 
 static struct page *run_commit(uint32_t pages)
@@ -159,7 +161,7 @@ static struct page *run_commit(uint32_t pages)
 	g_committed += step;
 	run_cut(p, step);
 	if (step > pages)
-		run_free(p + pages, step - pages, true);
+		run_free(p + pages, step - pages, true, true);
 	return p;
 }
 
@@ -171,7 +173,7 @@ void *pages_take(size_t count, bool *zeroed)
 		return NULL;
 	mutex_lock(&g_lock);
 	p = run_find((uint32_t)count, true);
-	*zeroed = !p;
+	*zeroed = !p || p->zeroed;
 	if (p)
 		run_cut(p, (uint32_t)count);
 	else
@@ -195,7 +197,7 @@ void pages_give(void *run)
 		release = hostcall(HC_mem_release, run, pages * PAGE_SIZE) == 0;
 	if (release)
 		g_committed -= pages;
-	run_free(p, pages, !release);
+	run_free(p, pages, !release, false);
 	mutex_unlock(&g_lock);
 }
 

@@ -17,9 +17,9 @@ enum page_kind {
 /* One record a page. `pages` is valid in the first and last page of a free run, and in the first of others. */
 struct page {
 	uint8_t kind;	   /* enum page_kind */
-	uint8_t committed; /* free runs: backed by memory (contents arbitrary) */
+	uint8_t committed; /* free runs: backed by memory */
 	uint8_t size_class; /* slabs */
-	uint8_t reserved;
+	uint8_t zeroed;	   /* free runs: committed and never written */
 	uint32_t pages;
 	uint32_t next, prev; /* free runs: in their bin; slabs with free objects: in their class (page numbers, 0 none) */
 	uint32_t head;	     /* slabs: first page of the slab */

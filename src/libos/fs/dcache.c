@@ -7,12 +7,16 @@
 #include "fs/inode.h"
 #include <linux/time.h>
 
-#define HASH_BUCKETS 16384u
+#define FIRST_BUCKETS 256u /* most programs know few names; the table grows with them */
+#define MOST_BUCKETS 16384u
 #define CACHED_MAX 16384u
 #define EVICT_BATCH 64u
 
 struct mutex g_tree_lock;
-static struct dentry *g_hash[HASH_BUCKETS];
+static struct dentry *g_first_buckets[FIRST_BUCKETS];
+static struct dentry **g_hash = g_first_buckets;
+static uint32_t g_buckets = FIRST_BUCKETS; /* a power of two */
+static uint32_t g_hashed;
 static struct list g_lru = LIST_INIT(g_lru); /* oldest first; refs == 0 */
 static unsigned g_lru_count;
 static uint64_t g_next_cookie = 2;
@@ -35,7 +39,7 @@ static struct dentry **bucket_of(const struct dentry *dir, uint32_t hash)
 {
 	uint64_t key = (uint64_t)(uintptr_t)dir / 32 * 0x9e3779b97f4a7c15ull;
 
-	return &g_hash[(hash ^ (uint32_t)(key >> 32)) % HASH_BUCKETS];
+	return &g_hash[(hash ^ (uint32_t)(key >> 32)) & (g_buckets - 1)];
 }
 
 struct dentry *d_find(struct dentry *dir, const char *name, size_t size)
@@ -88,8 +92,32 @@ static int set_name(struct dentry *d, const char *name, size_t size)
 	return 0;
 }
 
+/* Without memory for it the table stays as it is, only slower. */
+static void hash_grow(void)
+{
+	struct dentry **old = g_hash, **table = kzalloc(g_buckets * 4 * sizeof *table);
+	uint32_t buckets = g_buckets;
+
+	if (!table)
+		return;
+	g_hash = table;
+	g_buckets *= 4;
+	for (uint32_t i = 0; i < buckets; i++)
+		for (struct dentry *d = old[i], *next; d; d = next) {
+			struct dentry **bucket = bucket_of(d->parent, d->hash);
+
+			next = d->hash_next;
+			d->hash_next = *bucket;
+			*bucket = d;
+		}
+	if (old != g_first_buckets)
+		kfree(old);
+}
+
 static void hash_insert(struct dentry *d)
 {
+	if (++g_hashed > g_buckets && g_buckets < MOST_BUCKETS)
+		hash_grow();
 	struct dentry **bucket = bucket_of(d->parent, d->hash);
 
 	d->hash_next = *bucket;
@@ -102,8 +130,10 @@ static void hash_remove(struct dentry *d)
 
 	while (*p && *p != d)
 		p = &(*p)->hash_next;
-	if (*p)
+	if (*p) {
 		*p = d->hash_next;
+		g_hashed--;
+	}
 	d->hash_next = NULL;
 }
 
