@@ -228,16 +228,16 @@ static void cap_kill_below(struct cap *top)
 
 void cap_drop(struct cap *k)
 {
-	if (!k->parent)
+	if (!k->parent && (!k->object || g_arena->object[k->object].root)) /* the maker's */
 		cap_kill_below(k);
-	while (k->child) { /* to the parent */
+	while (k->child) { /* to the parent; what comes from the launch description has none */
 		struct cap *child = cap_number(k->child), *parent = cap_number(k->parent);
 		tree_unlink(child);
 		child->parent = k->parent;
 		child->previous = 0;
-		child->next = parent->child;
-		cap_number(child->next)->previous = number_of(child); /* at least k itself */
-		parent->child = number_of(child);
+		child->next = k->parent ? parent->child : 0;
+		cap_number(child->next)->previous = number_of(child); /* at least k itself, or entry 0, which is nobody's */
+		parent->child = k->parent ? number_of(child) : 0;
 	}
 	cap_kill(k, true);
 }

@@ -188,9 +188,9 @@ enter_tail_end:
 	.type call_leave, @function
 call_leave:
 	mov %gs:VCPU_MONITOR_THREAD, %rdi
+	movl $0, THREAD_BY_WORDS(%rdi) /* the kick's upcall makes hostcalls of its own */
 	cmpl $0, THREAD_KICK(%rdi)
 	jne 1f
-	movl $0, THREAD_BY_WORDS(%rdi)
 	mov THREAD_WORDS(%rdi), %r12
 	mov THREAD_WORDS + 8(%rdi), %r13
 	mov THREAD_WORDS + 16(%rdi), %r8
