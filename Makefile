@@ -40,6 +40,13 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/intravisor
 	install -m 755 build/intravisor $(DESTDIR)$(PREFIX)/bin/intravisor
 	install -m 755 $(addprefix build/,$(HELPERS)) $(DESTDIR)$(PREFIX)/lib/intravisor/
+	install -d $(DESTDIR)$(PREFIX)/include/cvm $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/cvm/*.h $(DESTDIR)$(PREFIX)/include/cvm/
+	install -m 644 build/sdk/libcvm.a build/sdk/libcvm-bare.a build/sdk/cvm-bare.ld $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 build/sdk/libcvm.so.0 $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libcvm.so.0 $(DESTDIR)$(PREFIX)/lib/libcvm.so
+	for name in cvm cvm-bare; do \
+		sed 's,@PREFIX@,$(PREFIX),' src/sdk/$$name.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$name.pc; done
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

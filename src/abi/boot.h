@@ -29,6 +29,13 @@ struct boot_mount {
 	uint32_t path; /* string offset: absolute guest path; mounts are listed parents first, "/" being the first */
 };
 
+/* What the libOS tells programs that use capabilities (libcvm): an entry of the auxiliary vector, with the version of the
+ * interface, and a device. Reading that never waits: it gives 512 bytes, the bits of hostcall cap_events, or none; the
+ * device is readable after the next event. */
+#define BOOT_AT_CVM 0x43564dul
+#define BOOT_CVM_VERSION 1ul
+#define BOOT_EVENTS_DEVICE "/dev/cvm"
+
 #define BOOT_FLAG_TRACE 1u	   /* print system calls */
 #define BOOT_FLAG_LOG_UNKNOWN 2u   /* log each unknown system call once */
 

@@ -2,6 +2,7 @@
  * /dev: a small file system in memory with the devices that every program expects, and nothing of the host's. Opening
  * a device makes a struct file with operations of its own. Called through inode_ops and file_ops.
  */
+#include "abi/capability.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
@@ -124,6 +125,42 @@ static struct file *open_tty(struct mem_inode *inode, int flags, int *error)
 	return h < 0 ? NULL : hostfile_wrap((int)h, &stream_ops, flags, NULL, error);
 }
 
+/* Events of the cVM's capabilities for libcvm (BOOT_EVENTS_DEVICE): the doorbell's handle, and what it announces. */
+static ssize_t events_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	uint64_t bits[CAPS_MAX / 64], rung;
+
+	(void)pos;
+	if (!count || iov->iov_len < sizeof(bits))
+		return -EINVAL;
+	hostcall(HC_file_read, hostfile_handle(f), &rung, sizeof(rung));
+	if (!hostcall(HC_cap_events, bits, 1))
+		return 0;
+	return copy_to_user(iov->iov_base, bits, sizeof(bits)) ? -EFAULT : (ssize_t)sizeof(bits);
+}
+
+static int events_handle(struct file *f)
+{
+	return hostfile_handle(f);
+}
+
+static void events_release(struct file *f)
+{
+	hostcall(HC_file_close, hostfile_handle(f));
+}
+
+static const struct file_ops events_ops = { .name = "cvm", .read = events_read, .host_handle = events_handle,
+					    .stat = device_stat, .release = events_release };
+
+static struct file *open_events(struct mem_inode *inode, int flags, int *error)
+{
+	long h = hostcall(HC_cap_doorbell);
+
+	(void)inode;
+	*error = (int)h;
+	return h < 0 ? NULL : hostfile_wrap((int)h, &events_ops, flags, NULL, error);
+}
+
 static const struct device {
 	const char *name;
 	uint32_t major, minor;
@@ -133,6 +170,7 @@ static const struct device {
 	{ "null", 1, 3, &null_ops, open_device },     { "zero", 1, 5, &zero_ops, open_device },
 	{ "full", 1, 7, &full_ops, open_device },     { "random", 1, 8, &random_ops, open_device },
 	{ "urandom", 1, 9, &random_ops, open_device }, { "tty", 5, 0, NULL, open_tty },
+	{ "cvm", 10, 240, NULL, open_events },
 };
 
 static const char *const g_links[][2] = {

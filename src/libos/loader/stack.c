@@ -3,6 +3,7 @@
  * environment, arguments and their count. Called by loader/exec.c once the stack is mapped.
  */
 #include "loader/stack.h"
+#include "abi/boot.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "loader/elf_map.h"
@@ -141,6 +142,7 @@ static void fill_auxv(struct auxv *a, const struct stack_request *rq, uint64_t r
 	aux(a, AT_HWCAP2, HWCAP2_FSGSBASE);
 	aux(a, AT_EXECFN, execfn);
 	aux(a, AT_PLATFORM, platform);
+	aux(a, BOOT_AT_CVM, BOOT_CVM_VERSION);
 	aux(a, AT_NULL, 0);
 }
 

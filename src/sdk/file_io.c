@@ -1,0 +1,82 @@
+/*
+ * Copies in the background (cvm/file.h): one thread of libcvm's own, started by the first, takes them in order. It
+ * stays for the rest of the program's life.
+ */
+#include "cvm/file.h"
+#include "sdk/sdk.h"
+
+static struct {
+	struct sdk_lock lock;
+	struct platform_thread thread;
+	bool started;
+	struct cp_file_io *first, **last;
+	uint32_t sequence; /* futex: something was submitted */
+} g_io = { .last = &g_io.first };
+
+static struct cp_file_io *next_io(void)
+{
+	for (;;) {
+		uint32_t sequence = __atomic_load_n(&g_io.sequence, __ATOMIC_ACQUIRE);
+
+		sdk_lock_take(&g_io.lock);
+		struct cp_file_io *io = g_io.first;
+		if (io) {
+			g_io.first = io->next;
+			if (!g_io.first)
+				g_io.last = &g_io.first;
+		}
+		sdk_lock_give(&g_io.lock);
+		if (io)
+			return io;
+		gate(HC_futex_wait, &g_io.sequence, sequence, -1);
+	}
+}
+
+static void work(void *argument)
+{
+	(void)argument;
+	for (;;) {
+		struct cp_file_io *io = next_io();
+
+		io->result = io->write ? cp_file_pwrite(io->file, io->buffer, io->size, io->offset)
+				       : cp_file_pread(io->file, io->buffer, io->size, io->offset);
+		/* From here on it is the submitter's; the address may still be woken. */
+		__atomic_store_n(&io->done, 1, __ATOMIC_RELEASE);
+		gate(HC_futex_wake, &io->done, 1 << 30);
+		sdk_io_done();
+	}
+}
+
+int cp_file_submit(struct cp_file_io *io)
+{
+	int r = g_sdk_present ? 0 : -ENOSYS;
+
+	io->done = 0;
+	io->next = NULL;
+	sdk_lock_take(&g_io.lock);
+	if (!r && !g_io.started) {
+		r = platform_thread_start(&g_io.thread, work, NULL);
+		g_io.started = !r;
+	}
+	if (!r) {
+		*g_io.last = io;
+		g_io.last = &io->next;
+		__atomic_add_fetch(&g_io.sequence, 1, __ATOMIC_RELEASE);
+	}
+	sdk_lock_give(&g_io.lock);
+	if (!r)
+		gate(HC_futex_wake, &g_io.sequence, 1);
+	return r;
+}
+
+int cp_file_done(const struct cp_file_io *io)
+{
+	return (int)__atomic_load_n(&io->done, __ATOMIC_ACQUIRE);
+}
+
+ssize_t cp_file_finish(struct cp_file_io *io)
+{
+	while (!cp_file_done(io))
+		gate(HC_futex_wait, &io->done, 0, -1);
+	return io->result;
+}

@@ -1,0 +1,71 @@
+/*
+ * What the files of libcvm share. The same sources make libcvm (programs on the libOS, with a C library) and libcvm-bare
+ * (nothing below but the monitor); what differs is behind the functions platform_*, in platform_libos.c and bare/.
+ * No mutable state but that of cp_poll and of the background copies, each under its lock.
+ */
+#ifndef SDK_SDK_H
+#define SDK_SDK_H
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/capability.h"
+#include "abi/hostcall.h"
+
+#define ERRNO_EKEYREVOKED 128
+
+/* gate.S */
+extern int g_sdk_present; /* 1: there is a monitor */
+long sdk_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+long sdk_gate_words(uint64_t nr_and_cap, uint64_t word[CALL_WORDS]);
+
+#define SDK_ARG_(x) ((long)(x))
+#define SDK_GATE_(nr, a, b, c, d, e, f, ...) \
+	sdk_gate(nr, SDK_ARG_(a), SDK_ARG_(b), SDK_ARG_(c), SDK_ARG_(d), SDK_ARG_(e), SDK_ARG_(f))
+/* gate(HC_cap_close, cap): missing arguments are 0 */
+#define gate(...) SDK_GATE_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+
+/* A mutex: 0 free, 1 held, 2 held and waited for. */
+struct sdk_lock {
+	uint32_t word;
+};
+void sdk_lock_take(struct sdk_lock *l);
+void sdk_lock_give(struct sdk_lock *l);
+
+/* A capability by name: cap_open and cap_create with the name's length. */
+long sdk_open(unsigned kind, const char *name, unsigned perms);
+long sdk_create(unsigned kind, const char *name, uint64_t arg);
+/* cap_wait with a timeout of whole length after each interruption that the program need not see. */
+long sdk_wait(int cap, unsigned events, uint32_t seen, int64_t timeout_ns);
+void sdk_io_done(void); /* tells every cp_poll that looks at a background copy */
+
+/* ---- platform ---- */
+
+struct platform_thread {
+	void (*function)(void *);
+	void *argument;
+	uint64_t private[4]; /* the platform's */
+};
+int platform_thread_start(struct platform_thread *t, void (*function)(void *), void *argument); /* 0 or -EAGAIN */
+void platform_thread_join(struct platform_thread *t);
+void *platform_pages(size_t size); /* zeroed, or NULL */
+void platform_pages_free(void *pages, size_t size);
+void *platform_reserve(size_t size); /* addresses without memory, page-aligned, or NULL */
+void platform_unreserve(void *at, size_t size);
+/* An event that can be polled: a descriptor, or negative errno. */
+int platform_event_new(void);
+void platform_event_set(int fd);
+void platform_event_clear(int fd);
+void platform_event_close(int fd);
+/* The doorbell's descriptor: readable after an event of a capability that came after platform_events. Made once. */
+int platform_doorbell(void);
+/* Which capabilities had an event since the last time; from now on the next one rings. */
+int platform_events(uint64_t bits[CAPS_MAX / 64]);
+long platform_poll(struct pollfd *p, unsigned count, int64_t timeout_ns);
+uint64_t platform_now(void); /* CLOCK_MONOTONIC, ns */
+extern const bool platform_interrupts; /* a wait that was kicked returns -EINTR to the program */
+
+#endif

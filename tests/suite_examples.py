@@ -1,0 +1,68 @@
+"""Examples: every folder under examples/ prints what its README says, by the command that stands there; and the SDK, installed,
+builds what its README says."""
+import os
+import re
+import shlex
+
+import harness
+from harness import INSECURE, INTRAVISOR, ROOT, Test, expect, run, scratch
+
+FOLDER = os.path.join(ROOT, "examples")
+IN_VM_TOO = ("hello", "two-pure", "cp_file")  # also where there are keys, emulated and slow
+
+
+def commands(readme):
+    """(arguments, expected lines) of every `$ intravisor run -y ...` in a README."""
+    for block in re.findall(r"^```\n(.*?)^```", readme, flags=re.M | re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, _, output = part.partition("\n")
+            if command.startswith("intravisor run -y "):
+                yield shlex.split(command)[1:], output.splitlines()
+
+
+def example(name):
+    def test():
+        readme = harness.read(os.path.join(FOLDER, name, "README.md"))
+        said = list(commands(readme))
+        expect(said, f"examples/{name}/README.md has no `$ intravisor run -y`")
+        for arguments, wanted in said:
+            ran = run([INTRAVISOR, arguments[0], *INSECURE, *arguments[1:]], cwd=ROOT)
+            got = ran.text().splitlines()
+            if "either order" in readme:
+                got, wanted = sorted(got), sorted(wanted)
+            expect(ran.status == 0 and got == wanted, f"README says {wanted}", ran)
+    return test
+
+
+def installed():
+    """make install, pkg-config, and both libraries with gcc, clang and musl."""
+    where = scratch("sdk-install")
+    made = run(["make", "-C", ROOT, "install", f"PREFIX={where}", f"DESTDIR={where}/image"])
+    expect(made.status == 0, "make install failed", made)
+    os.rename(f"{where}/image{where}/lib", f"{where}/lib")
+    os.rename(f"{where}/image{where}/include", f"{where}/include")
+    env = dict(harness.ENV, PKG_CONFIG_PATH=f"{where}/lib/pkgconfig")
+
+    def flags(package):
+        return run(["pkg-config", "--cflags", "--libs", package], env=env).text().split()
+    for compiler in ("gcc", "clang"):
+        built = run([compiler, "-o", f"{where}/hello", f"{FOLDER}/hello/libos.c", *flags("cvm"), "-pthread", f"-Wl,-rpath,{where}/lib"])
+        expect(built.status == 0, "hello does not build", built)
+        ran = run([f"{where}/hello"])
+        expect(ran.text() == "hello from plain Linux\n", "outside a cVM", ran)
+        ran = harness.cvm([f"{where}/hello"], ["-v", f"{where}:{where}:ro"])
+        expect(ran.text() == "hello from a cVM with a libOS\n", "in a cVM", ran)
+        built = run([compiler, "-o", f"{where}/bare", f"{FOLDER}/hello/bare.c", *flags("cvm-bare")])
+        expect(built.status == 0, "the bare hello does not build", built)
+        ran = run([INTRAVISOR, "run", *INSECURE, "--runtime", "bare", "--", f"{where}/bare", compiler])
+        expect(ran.text() == f"hello from a bare cVM, {compiler}\n", "bare", ran)
+    built = run(["musl-gcc", "-o", f"{where}/hello.musl", f"{FOLDER}/hello/libos.c", f"-I{where}/include", f"{where}/lib/libcvm.a"])
+    expect(built.status == 0, "hello does not build with musl", built)
+    ran = harness.cvm([f"{where}/hello.musl"], ["-v", f"{where}:{where}:ro"])
+    expect(ran.text() == "hello from a cVM with a libOS\n", "musl", ran)
+
+
+def tests():
+    names = sorted(n for n in os.listdir(FOLDER) if os.path.exists(os.path.join(FOLDER, n, "README.md")))
+    return [Test(f"examples/{n}", example(n), vm="too" if n in IN_VM_TOO else None) for n in names] + [
+        Test("examples/installed_sdk", installed)]
