@@ -6,7 +6,7 @@ The comment that opens a file holds:
   Expect: the exact last line; "REFUSED: " with nothing behind it takes any refusal; "|killed" behind it also takes that
           only the attacker's cVM is ended
   Control: the option with which the same program must print BREACH, or "none: why"
-  Control-result: dead    the control ends the whole Intravisor instead; starved: the victim is no longer served
+  Control-result: dead    the control ends the whole Intravisor instead; starved, changed: the victim is
   Control-if: a regular expression; the control runs only where /proc/self/maps has it
   Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
   Build: gcc (the default) or another one of harness.BUILDS
@@ -206,8 +206,8 @@ def check_control(said, outcome):
         expect(outcome.victim is None and outcome.status != 0, f"the control did not end the Intravisor: status {outcome.status}\n{text}")
     elif "never-in-control" in said:
         expect(re.search(said["never-in-control"], text, re.M), f"the control's output has not what it should\n{text!r}")
-    elif how == "starved":
-        expect((outcome.victim or "").startswith("STARVED"), f"the victim is {outcome.victim or 'gone'} with {said['control']}\n{text}")
+    elif how in ("starved", "changed"):
+        expect((outcome.victim or "").startswith(how.upper()), f"the victim is {outcome.victim or 'gone'} with {said['control']}\n{text}")
     else:
         expect((outcome.verdict or "").startswith("BREACH: "), f"the control ({said['control']}) is no breach: {outcome.verdict}\n{text}")
 

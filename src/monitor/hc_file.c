@@ -53,11 +53,12 @@ static int kind_of(int fd, unsigned *kind, uint64_t flags)
 
 	if (r)
 		return (int)r;
-	*kind = (st.st_mode & 0170000) == 0040000 ? HANDLE_DIR : HANDLE_FILE;
+	uint32_t type = st.st_mode & 0170000;
+	*kind = type == 0040000 ? HANDLE_DIR : HANDLE_FILE;
+	if (*kind != HANDLE_DIR && type != 0100000 && !(type == 0120000 && flags & O_PATH))
+		return type == 0120000 ? -ELOOP_ : -ENXIO_;
 	if (flags & O_PATH)
 		*kind = *kind == HANDLE_DIR ? HANDLE_DIR | HANDLE_PATH : HANDLE_PATH;
-	else if (*kind != HANDLE_DIR && (st.st_mode & 0170000) != 0100000)
-		return (st.st_mode & 0170000) == 0120000 ? -ELOOP_ : -ENXIO_;
 	return 0;
 }
 

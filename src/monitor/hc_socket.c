@@ -20,6 +20,7 @@
 #define SOCK_CLOEXEC_ 02000000
 #define SOL_SOCKET_ 1
 #define SO_TYPE_ 3
+#define SO_LINGER_ 13
 #define SO_PROTOCOL_ 38
 #define ADDRESS_MAX 28
 #define OPTION_MAX 64
@@ -275,14 +276,22 @@ long hc_sock_getopt(struct thread *t, const uint64_t *a)
 
 long hc_sock_setopt(struct thread *t, const uint64_t *a)
 {
+	int32_t linger[2] = { 0 };
+	uint64_t value = a[3];
 	int error;
 
 	if (!option_allowed(a[1], a[2], true))
 		return -ENOPROTOOPT_;
 	if (a[4] > OPTION_MAX || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
 		return a[4] > OPTION_MAX ? -EINVAL_ : -EFAULT_;
+	if (a[1] == SOL_SOCKET_ && a[2] == SO_LINGER_) { /* closing must not wait: the supervisor does that at the end */
+		if (a[4] != sizeof linger || user_in(t->cvm, linger, (struct gaddr){ value }, sizeof linger))
+			return -EINVAL_;
+		linger[0] = linger[1] ? 0 : linger[0];
+		value = (uint64_t)linger;
+	}
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	return h ? host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)a[4]) : error;
+	return h ? host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]) : error;
 }
 
 long hc_sock_name(struct thread *t, const uint64_t *a)
