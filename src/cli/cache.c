@@ -15,6 +15,7 @@
 
 #include "abi/code_image.h"
 #include "cli/memfile.h"
+#include "cli/private_dir.h"
 #include "config/list.h"
 
 #define CACHE_MAGIC 0x3143434d56435643ull /* "CVCVMCC1" */
@@ -72,21 +73,6 @@ static uint64_t trailer_sum(const struct cache_trailer *trailer)
 	return checksum(trailer, offsetof(struct cache_trailer, sum), 3);
 }
 
-/* Opens a directory that nobody else can write to. */
-static int open_private(const char *path)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
-		close(fd);
-		return -EPERM;
-	}
-	return fd;
-}
-
 void cache_open(struct cache *cache)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -100,12 +86,10 @@ void cache_open(struct cache *cache)
 	else
 		return;
 	cache->path = xasprintf("%s/intravisor", parent);
-	int fd = open_private(cache->path);
-	if (fd == -ENOENT) {
-		mkdir(parent, 0700);
-		fd = mkdir(cache->path, 0700) == 0 || errno == EEXIST ? open_private(cache->path) : -errno;
-	}
 	free(parent);
+	int fd = private_dir_open(cache->path);
+	if (fd == -ENOENT)
+		fd = private_dir_make(cache->path);
 	cache->directory = fd < 0 ? -1 : fd;
 	cache->error = fd < 0 ? -fd : 0;
 }

@@ -11,25 +11,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/channel.h"
 #include "abi/code_image.h"
+#include "cli/clock.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
 #include "cli/process.h"
 
 #define TRANSLATE_TIMEOUT_MS 120000
 #define REASON_MAX 512
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
 		       const sigset_t *blocked, bool verbose)
@@ -185,7 +177,7 @@ static void translate(struct code_service *service, uint32_t i, int source, cons
 		return;
 	}
 	job->pid = pid;
-	job->deadline_ms = now_ms() + TRANSLATE_TIMEOUT_MS;
+	job->deadline_ms = clock_ms() + TRANSLATE_TIMEOUT_MS;
 }
 
 static bool translator_known(struct code_service *service)
@@ -308,7 +300,7 @@ int code_service_timeout(struct code_service *service)
 
 		if (!job->pid)
 			continue;
-		now = now ? now : now_ms();
+		now = now ? now : clock_ms();
 		if (job->deadline_ms <= now)
 			kill(job->pid, SIGKILL);
 		else if (next < 0 || job->deadline_ms - now < next)

@@ -7,5 +7,13 @@
 
 int command_run(char **arguments);
 int command_cache(char **arguments);
+int command_ps(char **arguments);
+int command_stats(char **arguments);
+int command_logs(char **arguments);
+int command_kill(char **arguments);
+int command_stop(char **arguments);
+int command_start(char **arguments);
+int command_restart(char **arguments);
+int command_exec(char **arguments);
 
 #endif

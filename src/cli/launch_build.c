@@ -299,7 +299,23 @@ static int add_boot(struct description *d, const struct config_cvm *cvm, uint32_
 	return 0;
 }
 
-static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t i, struct launch_plan *plan,
+/* One pipe for standard output and error, so that their order is kept. */
+static int capture_output(struct launch_plan *plan, uint32_t i, struct launch_cvm *l)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		int error = errno;
+		message_error("cannot create a pipe: %s", strerror(error));
+		return -error;
+	}
+	plan->output[i] = ends[0];
+	l->handle[1] = l->handle[2] = (struct launch_handle){
+		.kind = LAUNCH_HANDLE_STDIO, .rights = LAUNCH_RIGHT_WRITE, .fd = inherit(plan, ends[1])};
+	return 0;
+}
+
+static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t i, bool capture, struct launch_plan *plan,
 		   struct config_error *error)
 {
 	bool is_file[CONFIG_VOLUMES_MAX] = {0};
@@ -311,6 +327,7 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->handles_max = cvm->handles;
 	l->log_rate = cvm->log_rate;
 	l->nice = allowed_nice(cvm);
+	l->flags = cvm->after.count ? LAUNCH_CVM_DEFERRED : 0;
 	l->caps_max = cvm->caps;
 	l->grants = cvm->grants;
 	memcpy(l->grant, cvm->grant, cvm->grants * sizeof(cvm->grant[0]));
@@ -322,6 +339,8 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	for (uint32_t v = 0; ret == 0 && v < cvm->volumes; v++)
 		ret = open_volume(plan, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
 	l->handles = cvm->bare ? BOOT_HANDLE_ROOT : BOOT_HANDLE_VOLUMES + cvm->volumes;
+	if (ret == 0 && capture)
+		ret = capture_output(plan, i, l);
 	if (ret == 0)
 		ret = make_channel(plan, &plan->code_channel[i], &l->code_channel);
 	return ret ? ret : add_boot(d, cvm, i, is_file, error);
@@ -414,6 +433,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	d.bytes = xcalloc(1, d.size);
 	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
+	memset(plan->output, -1, sizeof(plan->output));
 	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));
 	add_image(&d, plan, image);
 	if (config->cvms > 1)
@@ -422,7 +442,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	for (uint32_t i = 0; ret == 0 && i < config->files; i++)
 		ret = add_file(&d, &config->file[i], plan, error);
 	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++) {
-		ret = add_cvm(&d, config->cvm[i], i, plan, error);
+		ret = add_cvm(&d, config->cvm[i], i, config->capture, plan, error);
 		if (ret == 0 && config->cvm[i]->bare)
 			ret = add_bare_image(&d, config, i, plan, error);
 	}
@@ -436,6 +456,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		l->size = (uint32_t)d.size;
 		l->insecure = insecure;
 		l->event_channel = event_channel;
+		l->flags = config->stay ? LAUNCH_STAY : 0;
 		l->cvms = config->cvms;
 		ret = write_description(plan, &d);
 	}
@@ -459,7 +480,10 @@ void launch_close(struct launch_plan *plan)
 	launch_close_inherited(plan);
 	if (plan->event_channel >= 0)
 		close(plan->event_channel);
-	for (int i = 0; i < LAUNCH_CVMS_MAX; i++)
+	for (int i = 0; i < LAUNCH_CVMS_MAX; i++) {
 		if (plan->code_channel[i] >= 0)
 			close(plan->code_channel[i]);
+		if (plan->output[i] >= 0)
+			close(plan->output[i]);
+	}
 }

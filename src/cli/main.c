@@ -15,6 +15,13 @@ static const char g_usage[] =
 	"usage: intravisor COMMAND ...\n\n"
 	"  run [OPTIONS] [--] PROGRAM [ARGUMENT...]   run a program in a cVM\n"
 	"  run [OPTIONS] -y FILE                      run the cVMs that a YAML file describes\n"
+	"  ps [--json] [POD]                          show the pods that run and their cVMs\n"
+	"  stats [--json] [--watch] [POD]             show what the cVMs use now\n"
+	"  logs [-f] POD/CVM                          show (and follow) a cVM's captured output\n"
+	"  kill [-s SIGNAL] POD[/CVM]                 send a signal (TERM)\n"
+	"  stop [-t TIME] POD[/CVM]                   SIGTERM, after the time SIGKILL; it is not restarted\n"
+	"  start POD/CVM                              start a cVM that has ended\n"
+	"  restart [-t TIME] POD/CVM                  stop and start\n"
 	"  check                                      say whether this machine can run cVMs\n"
 	"  cache [--clear]                            show or empty the code cache on disk\n\n"
 	"intravisor run --help lists the options; intravisor --version prints the version.\n";
@@ -29,19 +36,25 @@ static int command_check(char **arguments)
 
 static int dispatch(char **argv)
 {
-	static const char *const commands[] = {"run", "check", "cache", NULL};
+	static const struct {
+		const char *name;
+		int (*function)(char **arguments);
+	} commands[] = {{"run", command_run}, {"check", command_check}, {"cache", command_cache}, {"ps", command_ps},
+			{"stats", command_stats}, {"logs", command_logs}, {"kill", command_kill}, {"stop", command_stop},
+			{"start", command_start}, {"restart", command_restart}, {"exec", command_exec}};
+	const size_t count = sizeof(commands) / sizeof(commands[0]);
+	const char *names[sizeof(commands) / sizeof(commands[0]) + 1] = {NULL};
 	const char *command = argv[0] ? argv[1] : NULL;
 
 	if (!command) {
-		message_error("no command is given (run, check or cache; see intravisor --help)");
+		message_error("no command is given (run, ps, stop, ...; see intravisor --help)");
 		return EXIT_USAGE;
 	}
-	if (strcmp(command, "run") == 0)
-		return command_run(argv + 2);
-	if (strcmp(command, "check") == 0)
-		return command_check(argv + 2);
-	if (strcmp(command, "cache") == 0)
-		return command_cache(argv + 2);
+	for (size_t i = 0; i < count; i++) {
+		names[i] = commands[i].name;
+		if (strcmp(command, commands[i].name) == 0)
+			return commands[i].function(argv + 2);
+	}
 	if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0) {
 		fputs(g_usage, stdout);
 		return 0;
@@ -50,11 +63,11 @@ static int dispatch(char **argv)
 		puts("intravisor " INTRAVISOR_VERSION);
 		return 0;
 	}
-	const char *near = value_nearest(command, commands);
+	const char *near = value_nearest(command, names);
 	if (near)
 		message_error("unknown command %.100s (did you mean %s?)", command, near);
 	else
-		message_error("unknown command %.100s (run, check or cache; see intravisor --help)", command);
+		message_error("unknown command %.100s (run, ps, stop, ...; see intravisor --help)", command);
 	return EXIT_USAGE;
 }
 

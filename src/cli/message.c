@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 static bool g_quiet;
+static int g_fd = STDERR_FILENO;
 
 struct output {
+	int fd; /* -1: nowhere */
 	size_t used;
 	char bytes[8192];
 };
@@ -23,8 +25,8 @@ static void flush(struct output *o)
 {
 	size_t done = 0;
 
-	while (done < o->used) {
-		ssize_t n = write(STDERR_FILENO, o->bytes + done, o->used - done);
+	while (o->fd >= 0 && done < o->used) {
+		ssize_t n = write(o->fd, o->bytes + done, o->used - done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -92,6 +94,7 @@ void message_lines(const char *prefix, const char *text, size_t size)
 	const char *end = text + size;
 
 	o.used = 0;
+	o.fd = g_fd;
 	while (text < end) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 		const char *line_end = newline ? newline : end;
@@ -114,10 +117,36 @@ static void one_line(const char *prefix, const char *format, va_list args)
 
 	vsnprintf(text, sizeof(text), format, args);
 	o.used = 0;
+	o.fd = g_fd;
 	put(&o, prefix, strlen(prefix));
 	put_escaped(&o, text, strlen(text));
 	put(&o, "\n", 1);
 	flush(&o);
+}
+
+void message_text(int fd, const char *text, size_t size)
+{
+	struct output o;
+
+	o.used = 0;
+	o.fd = fd;
+	while (size) {
+		const char *newline = memchr(text, '\n', size);
+		size_t line = newline ? (size_t)(newline - text) : size;
+
+		put_escaped(&o, text, line);
+		if (newline)
+			put(&o, "\n", 1);
+		line += newline ? 1 : 0;
+		text += line;
+		size -= line;
+	}
+	flush(&o);
+}
+
+void message_output(int fd)
+{
+	g_fd = fd;
 }
 
 void message_quiet(bool quiet)

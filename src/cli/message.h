@@ -1,7 +1,7 @@
 /*
  * What the command says: its own messages, and texts that cVMs caused, made harmless for a terminal.
  *
- * Everything goes to standard error. Bytes outside printable ASCII, tab and well-formed printable UTF-8 are written as
+ * Bytes outside printable ASCII, tab and well-formed printable UTF-8 are written as
  * \xNN, so that no cVM (and no odd file name) can move the cursor, change colours or fake another line.
  */
 #ifndef CLI_MESSAGE_H
@@ -13,6 +13,12 @@
 /* Exit statuses as container tools use them; 126 and 127 come from the libOS as a cVM's status. */
 #define EXIT_USAGE 2
 #define EXIT_CANNOT_START 125
+
+/* Messages go there instead of standard error; -1: nowhere. */
+void message_output(int fd);
+
+/* Hostile text as it is, escaped, newlines kept. */
+void message_text(int fd, const char *text, size_t size);
 
 /* --quiet: warnings are not printed. */
 void message_quiet(bool quiet);

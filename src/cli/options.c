@@ -41,6 +41,8 @@ static const struct {
 	size_t offset; /* of the bool in struct run_options */
 	const char *help;
 } g_flags[] = {
+	{"detach", 'd', offsetof(struct run_options, detach),
+	 "leave it running, with its output captured (intravisor ps, logs, stop)"},
 	{"stats", 0, offsetof(struct run_options, stats), "print what each cVM used when all have ended"},
 	{"quiet", 'q', offsetof(struct run_options, quiet), "no warnings"},
 	{"verbose", 0, offsetof(struct run_options, verbose), "more about the code cache and the monitor"},
@@ -122,6 +124,8 @@ static int set_field(struct parser *p, const struct config_field *f, const char 
 	p->seen[index] = true;
 	if (strcmp(f->option, "trace") == 0)
 		p->options->trace = true;
+	else if (strcmp(f->option, "name") == 0)
+		p->options->name = value; /* with -y the pod's */
 	else if (!p->first_field)
 		p->first_field = f->option;
 	return f->set(p->cvm, value, p->error);

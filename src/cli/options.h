@@ -9,8 +9,10 @@
 
 struct run_options {
 	const char *yaml; /* -y FILE, or a null pointer */
+	const char *name; /* --name, or a null pointer */
 	uint32_t insecure; /* LAUNCH_INSECURE_* */
-	bool help, stats, quiet, verbose, trace;
+	bool help, stats, quiet, verbose, trace, detach;
+	struct detach *detached; /* set by run.c in the process that stays; see cli/detach.h */
 };
 
 /* `arguments` follow the word "run" and end with a null pointer. Without -y and --help, config gets one cVM.

@@ -3,13 +3,24 @@
  * Called by main.c. Everything that can be found wrong is found before anything is started.
  */
 #include "cli/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/control_socket.h"
+#include "cli/detach.h"
 #include "cli/helpers.h"
 #include "cli/launch_build.h"
 #include "cli/libos_image.h"
 #include "cli/machine.h"
 #include "cli/message.h"
 #include "cli/options.h"
+#include "cli/pod.h"
 #include "cli/supervise.h"
+#include "config/value.h"
 
 /* Into *config, checked. */
 static int read_configuration(char **arguments, struct run_options *options, struct config *config,
@@ -27,8 +38,81 @@ static int read_configuration(char **arguments, struct run_options *options, str
 	return ret ? ret : config_finish(config, error);
 }
 
-static int start(const struct config *config, const struct run_options *options, struct config_error *error)
+/* "/srv/pod.yaml" is called pod. A new string. */
+static char *default_name(const char *yaml)
 {
+	const char *slash = strrchr(yaml, '/'), *base = slash ? slash + 1 : yaml;
+	struct config_error ignored = {0};
+	size_t size = strcspn(base, ".");
+	char *name = xstrndup(base, size < LAUNCH_NAME_MAX ? size : LAUNCH_NAME_MAX - 1);
+
+	if (value_name(name, &ignored) == 0 && strcmp(name, "-") != 0)
+		return name;
+	free(name);
+	return xstrdup("pod");
+}
+
+/* A run with a name, or of several cVMs, or in the background can be controlled. Only the last must be. */
+static int claim_name(struct config *config, const struct run_options *options, struct control_socket *socket)
+{
+	bool exact = options->name || config->name;
+
+	if (options->name) {
+		free(config->name);
+		config->name = xstrdup(options->name);
+	}
+	if (!config->name && !options->yaml && !options->detach)
+		return 0;
+	if (!config->name)
+		config->name = options->yaml ? default_name(options->yaml) : xstrdup(config->cvm[0]->name);
+	int ret = control_socket_listen(socket, config->name, exact);
+	if (ret == 0) {
+		config->stay = true;
+		return 0;
+	}
+	if (ret == -EADDRINUSE && exact) {
+		message_error("a pod called %s is running (stop it, or choose another name)", config->name);
+		return ret;
+	}
+	char *path;
+	int directory = control_directory(false, &path);
+	if (directory >= 0)
+		close(directory);
+	if (options->detach)
+		message_error("cannot be controlled, so cannot be left in the background: %s: %s (set XDG_RUNTIME_DIR to a "
+			      "directory of your own)", path ? path : "HOME is not set", strerror(-ret));
+	else if (options->verbose)
+		message_warning("no control socket, so ps, logs, stop do not work: %s: %s", path ? path : "HOME is not set",
+				strerror(-ret));
+	free(path);
+	return options->detach ? ret : 0;
+}
+
+/* In the background: what this process returns, while its child stays. */
+static int start_detached(const struct helpers *helpers, struct launch_plan *plan, const struct config *config,
+			  const struct run_options *options, struct control_socket *socket)
+{
+	struct run_options child = *options;
+	struct detach detach;
+	int status = detach_start(&detach);
+
+	if (status >= 0) {
+		if (status == 0)
+			puts(socket->name);
+		control_socket_close(socket, false);
+		launch_close(plan);
+		return status;
+	}
+	child.detached = &detach;
+	status = supervise(helpers, plan, config, &child, socket);
+	control_socket_close(socket, true); /* before anybody is told that it is over */
+	detach_end(&detach, status);
+	return status;
+}
+
+static int start(struct config *config, const struct run_options *options, struct config_error *error)
+{
+	struct control_socket socket = {.directory = -1, .listener = -1};
 	struct helpers helpers = {0};
 	struct libos_image image;
 	struct launch_plan plan;
@@ -39,11 +123,15 @@ static int start(const struct config *config, const struct run_options *options,
 		return EXIT_CANNOT_START;
 	}
 	int status = EXIT_CANNOT_START;
+	config->stay = pod_needs_stay(config);
+	config->capture |= options->detach;
 	if (helpers_find(&helpers) == 0 && libos_image_read(helpers.libos, &image) == 0 &&
-	    launch_build(config, options->insecure, &image, &plan, error) == 0) {
+	    claim_name(config, options, &socket) == 0 && launch_build(config, options->insecure, &image, &plan, error) == 0) {
 		options_warn_insecure(options->insecure);
-		status = supervise(&helpers, &plan, config, options);
+		status = options->detach ? start_detached(&helpers, &plan, config, options, &socket)
+					 : supervise(&helpers, &plan, config, options, &socket);
 	}
+	control_socket_close(&socket, true);
 	helpers_free(&helpers);
 	return status;
 }

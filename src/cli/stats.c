@@ -9,7 +9,7 @@
 
 #include "cli/message.h"
 
-static void format_bytes(uint64_t bytes, char text[16])
+void stats_format_bytes(uint64_t bytes, char text[16])
 {
 	static const char units[] = "BKMGT";
 	unsigned unit = 0;
@@ -33,9 +33,9 @@ static void print_row(const char *name, const struct channel_exit *e)
 	char memory[16], code[16], dropped[16], line[512];
 	uint64_t calls = s->fast_syscalls + s->trapped_syscalls;
 
-	format_bytes(s->memory_peak, memory);
-	format_bytes(s->code_bytes, code);
-	format_bytes(s->log_dropped, dropped);
+	stats_format_bytes(s->memory_peak, memory);
+	stats_format_bytes(s->code_bytes, code);
+	stats_format_bytes(s->log_dropped, dropped);
 	int size = snprintf(line, sizeof(line),
 			    "%-16s %6d %9.3f %9.3f %9s %11llu %11llu %8llu %6.2f%% %7llu %7u %7u %5llu %8s %8s", name,
 			    stats_exit_status(e), (double)s->wall_ns / 1e9, (double)s->cpu_ns / 1e9, memory,

@@ -12,6 +12,9 @@
 /* As a shell shows it: the exit code, or 128 + the signal that ended the program. */
 int stats_exit_status(const struct channel_exit *e);
 
+/* "1.5M" */
+void stats_format_bytes(uint64_t bytes, char text[16]);
+
 /* One row for each cVM, on standard error. */
 void stats_print(const struct config *config, const bool *ended, const struct channel_exit *exits);
 

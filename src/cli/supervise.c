@@ -15,12 +15,16 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/channel.h"
+#include "cli/clock.h"
 #include "cli/code_service.h"
+#include "cli/control.h"
+#include "cli/detach.h"
+#include "cli/logs.h"
 #include "cli/message.h"
+#include "cli/pod.h"
 #include "cli/process.h"
 #include "cli/stats.h"
 
@@ -30,35 +34,16 @@ struct supervisor {
 	const struct config *config;
 	const struct run_options *options;
 	struct code_service code;
-	int event_channel, signal_fd; /* event_channel is -1 once closed */
+	struct link link;
+	struct pod pod;
+	struct logs logs;
+	struct control control;
+	int signal_fd;
 	pid_t monitor;		      /* 0 once it has been waited for */
 	int monitor_status;	      /* wait status */
 	bool ready, fatal, timed_out;
-	uint32_t ended_count;
 	int64_t end_deadline_ms; /* 0: none yet */
-	bool ended[LAUNCH_CVMS_MAX];
-	struct channel_exit exits[LAUNCH_CVMS_MAX];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void send_signal(struct supervisor *s, int32_t signal)
-{
-	struct channel_message header = {.type = CHANNEL_SIGNAL, .cvm = UINT32_MAX, .size = sizeof(signal)};
-	struct iovec parts[2] = {{&header, sizeof(header)}, {&signal, sizeof(signal)}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-
-	/* A full queue means that earlier signals were not taken yet: like a pending signal, this one is merged. */
-	if (s->event_channel >= 0 && sendmsg(s->event_channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-	    s->options->verbose)
-		message_warning("signal %d was not passed on: %s", signal, strerror(errno));
-}
 
 static void monitor_ended(struct supervisor *s, int status)
 {
@@ -87,18 +72,35 @@ static void handle_signals(struct supervisor *s)
 		if (info[i].ssi_signo == SIGCHLD)
 			reap_children(s);
 		else
-			send_signal(s, (int32_t)info[i].ssi_signo);
+			pod_signal(&s->pod, (int)info[i].ssi_signo);
 	}
+}
+
+static void handle_ready(struct supervisor *s)
+{
+	s->ready = true;
+	if (s->options->detached)
+		detach_ready(s->options->detached);
 }
 
 static void handle_exit(struct supervisor *s, uint32_t cvm, const char *payload, size_t size)
 {
-	if (cvm >= s->config->cvms || size != sizeof(struct channel_exit) || s->ended[cvm])
+	struct channel_exit exit;
+
+	if (cvm >= s->config->cvms || size != sizeof(exit))
 		return;
-	memcpy(&s->exits[cvm], payload, sizeof(struct channel_exit));
-	s->ended[cvm] = true;
-	if (++s->ended_count == s->config->cvms)
-		s->end_deadline_ms = now_ms() + MONITOR_END_TIMEOUT_MS;
+	memcpy(&exit, payload, sizeof(exit));
+	logs_drain(&s->logs, cvm);
+	pod_ended(&s->pod, cvm, &exit);
+	control_stats(&s->control, cvm);
+}
+
+static void handle_stats(struct supervisor *s, uint32_t cvm, const char *payload, size_t size)
+{
+	if (cvm >= s->config->cvms || size != sizeof(struct cvm_stats))
+		return;
+	memcpy(&s->pod.cvm[cvm].stats, payload, size);
+	control_stats(&s->control, cvm);
 }
 
 static void handle_text(struct supervisor *s, const struct channel_message *header, const char *text, size_t size)
@@ -115,6 +117,11 @@ static void handle_text(struct supervisor *s, const struct channel_message *head
 		snprintf(prefix, sizeof(prefix), "[%s] ", name);
 	}
 	message_lines(prefix, text, size);
+	if (header->cvm < s->config->cvms && s->config->capture) {
+		logs_add(&s->logs, header->cvm, prefix, strlen(prefix));
+		logs_add(&s->logs, header->cvm, text, size);
+		logs_add(&s->logs, header->cvm, "\n", size && text[size - 1] == '\n' ? 0 : 1);
+	}
 }
 
 /* Reads everything that is there; closes the channel at its end. */
@@ -125,14 +132,13 @@ static void handle_events(struct supervisor *s)
 		char bytes[sizeof(struct channel_message) + CHANNEL_PAYLOAD_MAX];
 	} message;
 
-	while (s->event_channel >= 0) {
-		ssize_t size = recv(s->event_channel, &message, sizeof(message), MSG_DONTWAIT);
+	while (s->link.fd >= 0) {
+		ssize_t size = recv(s->link.fd, &message, sizeof(message), MSG_DONTWAIT);
 
 		if (size < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (size <= 0) {
-			close(s->event_channel);
-			s->event_channel = -1;
+			link_close(&s->link);
 			return;
 		}
 		if ((size_t)size < sizeof(message.header))
@@ -141,7 +147,9 @@ static void handle_events(struct supervisor *s)
 		size_t payload_size = (size_t)size - sizeof(message.header);
 
 		if (message.header.type == CHANNEL_READY)
-			s->ready = true;
+			handle_ready(s);
+		else if (message.header.type == CHANNEL_STATS_NOW)
+			handle_stats(s, message.header.cvm, payload, payload_size);
 		else if (message.header.type == CHANNEL_EXIT)
 			handle_exit(s, message.header.cvm, payload, payload_size);
 		else if (message.header.type >= CHANNEL_LOG && message.header.type <= CHANNEL_FATAL)
@@ -149,68 +157,84 @@ static void handle_events(struct supervisor *s)
 	}
 }
 
-/* The nearest deadline for poll; a monitor that does not end by itself is ended. */
-static int next_timeout(struct supervisor *s)
+/* What time and the last messages have made due. The monitor ends by itself, or, when it stays, by the channel's end. */
+static void tick(struct supervisor *s)
 {
-	int timeout = code_service_timeout(&s->code);
-
-	if (!s->end_deadline_ms || !s->monitor || s->timed_out)
-		return timeout;
-	int64_t left = s->end_deadline_ms - now_ms();
-	if (left <= 0) {
+	pod_tick(&s->pod);
+	control_tick(&s->control);
+	if (!s->end_deadline_ms && pod_over(&s->pod)) {
+		s->end_deadline_ms = clock_ms() + MONITOR_END_TIMEOUT_MS;
+		if (s->config->stay)
+			link_close(&s->link);
+	}
+	if (s->end_deadline_ms && s->monitor && !s->timed_out && clock_ms() >= s->end_deadline_ms) {
 		message_error("the monitor did not end after its last cVM had; it was killed");
 		s->timed_out = true;
 		kill(s->monitor, SIGKILL);
-		return timeout;
 	}
-	return timeout < 0 || left < timeout ? (int)left : timeout;
 }
+
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int next_timeout(struct supervisor *s)
+{
+	int timeout = sooner(code_service_timeout(&s->code), sooner(pod_timeout(&s->pod), control_timeout(&s->control)));
+
+	if (s->end_deadline_ms && !s->timed_out)
+		timeout = clock_sooner(timeout, clock_ms(), s->end_deadline_ms);
+	return timeout;
+}
+
+#define POLL_CODE 2
+#define POLL_LOGS (POLL_CODE + LAUNCH_CVMS_MAX)
+#define POLL_CONTROL (POLL_LOGS + LAUNCH_CVMS_MAX)
 
 static void loop(struct supervisor *s)
 {
 	while (s->monitor) {
-		struct pollfd entries[2 + LAUNCH_CVMS_MAX];
+		struct pollfd entries[POLL_CONTROL + CONTROL_POLL_MAX];
 
+		memset(entries, -1, sizeof(entries)); /* not every cVM exists: no descriptor */
+		tick(s);
 		entries[0] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
-		entries[1] = (struct pollfd){.fd = s->event_channel, .events = POLLIN};
-		code_service_poll(&s->code, entries + 2);
-		int count = poll(entries, 2 + s->code.channels, next_timeout(s));
-		if (count <= 0)
+		entries[1] = (struct pollfd){.fd = s->link.fd, .events = link_events(&s->link)};
+		code_service_poll(&s->code, entries + POLL_CODE);
+		logs_poll(&s->logs, entries + POLL_LOGS);
+		control_poll(&s->control, entries + POLL_CONTROL);
+		if (poll(entries, sizeof(entries) / sizeof(entries[0]), next_timeout(s)) <= 0)
 			continue;
-		code_service_handle(&s->code, entries + 2);
-		if (entries[1].revents)
+		code_service_handle(&s->code, entries + POLL_CODE);
+		logs_handle(&s->logs, entries + POLL_LOGS);
+		if (entries[1].revents & POLLOUT)
+			link_flush(&s->link);
+		if (entries[1].revents & ~POLLOUT)
 			handle_events(s);
+		control_handle(&s->control, entries + POLL_CONTROL);
 		if (entries[0].revents)
 			handle_signals(s);
 	}
 	handle_events(s);
-}
-
-/* The first status that is not 0, in the order of the configuration. */
-static int programs_status(const struct supervisor *s)
-{
-	for (uint32_t i = 0; i < s->config->cvms; i++) {
-		int status = stats_exit_status(&s->exits[i]);
-
-		if (status)
-			return status;
-	}
-	return 0;
+	for (uint32_t i = 0; i < s->logs.count; i++)
+		logs_drain(&s->logs, i);
 }
 
 static int final_status(const struct supervisor *s)
 {
 	char how[64];
-	bool clean = WIFEXITED(s->monitor_status) && (WEXITSTATUS(s->monitor_status) == 0 || s->ended_count == s->config->cvms);
+	bool over = pod_over(&s->pod);
+	bool clean = WIFEXITED(s->monitor_status) && (WEXITSTATUS(s->monitor_status) == 0 || over);
 
 	if (WIFSIGNALED(s->monitor_status))
 		snprintf(how, sizeof(how), "killed by signal %d", WTERMSIG(s->monitor_status));
 	else
 		snprintf(how, sizeof(how), "status %d", WEXITSTATUS(s->monitor_status));
-	if (s->ended_count == s->config->cvms && !s->fatal) {
+	if (over && !s->fatal) {
 		if (!clean && !s->timed_out)
 			message_error("the monitor failed after its last cVM had ended (%s)", how);
-		return programs_status(s);
+		return pod_status(&s->pod);
 	}
 	if (!s->fatal)
 		message_error("the monitor ended unexpectedly (%s)%s", how,
@@ -234,10 +258,22 @@ static int start(struct supervisor *s, const struct helpers *helpers, struct lau
 	return 0;
 }
 
-int supervise(const struct helpers *helpers, struct launch_plan *plan, const struct config *config,
-	      const struct run_options *options)
+static void print_stats(const struct supervisor *s)
 {
-	struct supervisor s = {.config = config, .options = options, .event_channel = plan->event_channel};
+	bool ended[LAUNCH_CVMS_MAX];
+	struct channel_exit exits[LAUNCH_CVMS_MAX];
+
+	for (uint32_t i = 0; i < s->config->cvms; i++) {
+		ended[i] = s->pod.cvm[i].has_exit && s->pod.cvm[i].state == POD_ENDED;
+		exits[i] = s->pod.cvm[i].exit;
+	}
+	stats_print(s->config, ended, exits);
+}
+
+int supervise(const struct helpers *helpers, struct launch_plan *plan, const struct config *config,
+	      const struct run_options *options, struct control_socket *socket)
+{
+	struct supervisor s = {.config = config, .options = options, .link = {.fd = plan->event_channel}};
 	sigset_t forwarded, waited;
 
 	/* An inherited "ignore" would make the kernel reap children without telling us. */
@@ -259,17 +295,21 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 		return EXIT_CANNOT_START;
 	}
 	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, &forwarded, options->verbose);
+	pod_init(&s.pod, config, &s.link);
+	logs_init(&s.logs, plan->output, config->cvms);
+	control_init(&s.control, socket, &s.pod, &s.logs);
 	loop(&s);
 	if (options->verbose)
 		message_note("code segments: %llu from the cache, %llu translated, %llu failed",
 				(unsigned long long)s.code.loaded, (unsigned long long)s.code.translated,
 				(unsigned long long)s.code.failed);
 	if (options->stats)
-		stats_print(config, s.ended, s.exits);
+		print_stats(&s);
 	int status = final_status(&s);
+	control_end(&s.control);
+	logs_end(&s.logs);
 	code_service_end(&s.code);
-	if (s.event_channel >= 0)
-		close(s.event_channel);
+	link_close(&s.link);
 	close(s.signal_fd);
 	return status;
 }

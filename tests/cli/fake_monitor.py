@@ -80,6 +80,28 @@ class Cvm:
             kind, handle, read_only, path = MOUNT.unpack_from(boot, BOOT_HEAD.size + i * MOUNT.size)
             self.mounts.append((kind, handle, read_only, string(boot, path).decode()))
         self.signals = []
+        self.running, self.life, self.thread = False, 0, None
+
+    def start(self):
+        self.running, self.life, self.signals = True, self.life + 1, []
+        self.thread = threading.Thread(target=self.live, args=(self.life,), daemon=True)
+        self.thread.start()
+
+    def live(self, life):
+        self.monitor.local.life = life
+        exec(self.args[1], {"cvm": self, "monitor": self.monitor, "os": os, "time": time, "signal": signal, "struct": struct,
+                            "socket": socket})
+
+    def kill(self):
+        """Its thread goes on, but nobody hears of it any more."""
+        self.monitor.local.life = self.life
+        self.exit(9, 1)
+
+    def killed(self):
+        return not self.running or self.monitor.local.life != self.life
+
+    def write(self, text, handle=1):
+        os.write(self.handles[handle][2], text if isinstance(text, bytes) else text.encode())
 
     def send(self, kind, payload=b""):
         self.monitor.events.send(MESSAGE.pack(kind, self.index, len(payload), 0) + payload)
@@ -91,6 +113,9 @@ class Cvm:
         self.send(CRASH, text.encode())
 
     def exit(self, status, signaled=0, stats=(1500000000, 250000000, 3 << 20, 0, 7, 1, 2, 99, 3, 5, 0, 2, 8192)):
+        if self.monitor.local.life != self.life:
+            return
+        self.running = False
         self.send(EXIT, struct.pack("=iI", status, signaled) + STATS.pack(*stats))
 
     def wait_signal(self, seconds=10):
@@ -136,28 +161,38 @@ class Monitor:
         count, = struct.unpack_from("=I", data, CVMS_AT - 8)
         self.events = socket.socket(fileno=events)
         self.cvms = [Cvm(self, i, data) for i in range(count)]
+        self.local, self.closed = threading.local(), False
+        self.local.life = 0
 
     def listen(self):
         while True:
             data = self.events.recv(4096)
             if not data:
+                self.closed = True
                 return
-            kind, _, _, _ = MESSAGE.unpack_from(data)
+            kind, index, _, _ = MESSAGE.unpack_from(data)
+            cvm = self.cvms[index]
             if kind == SIGNAL:
-                for cvm in self.cvms:
-                    cvm.signals.append(struct.unpack_from("=i", data, MESSAGE.size)[0])
+                cvm.signals.append(struct.unpack_from("=i", data, MESSAGE.size)[0])
+            elif kind == KILL and cvm.running:
+                cvm.kill()
+            elif kind == START and not cvm.running:
+                cvm.start()
+            elif kind == ASK_STATS and cvm.running:
+                cvm.send(STATS_NOW, STATS.pack(2500000000, 1250000000, 4 << 20, 2 << 20, 11, 1, 2, 99, 3, 5, 0, 2, 8192))
 
     def run(self):
-        threading.Thread(target=self.listen, daemon=True).start()
         self.events.send(MESSAGE.pack(READY, 0, 0, 0))
-        threads = [threading.Thread(target=self.run_cvm, args=(c,)) for c in self.cvms]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def run_cvm(self, cvm):
-        exec(cvm.args[1], {"cvm": cvm, "monitor": self, "os": os, "time": time, "signal": signal, "struct": struct})
+        for cvm in self.cvms:
+            if not cvm.launch_flags & DEFERRED:
+                cvm.start()
+        threading.Thread(target=self.listen, daemon=True).start()
+        if self.flags & STAY:
+            while not self.closed:
+                time.sleep(0.002)
+        else:
+            for cvm in self.cvms:
+                cvm.thread.join()
 
 
 monitor = Monitor(int(sys.argv[1]))

@@ -61,7 +61,8 @@ class Box:
             self.helper("monitor", f.read())
         self.helper("translate", TRANSLATOR)
         self.helper("libos", libos_elf())
-        self.env = {"PATH": "/usr/bin:/bin", "HOME": self.home, "LC_ALL": "C", "TERM": "dumb"}
+        self.runtime = os.path.join(self.folder, "runtime")  # of the control sockets
+        self.env = {"PATH": "/usr/bin:/bin", "HOME": self.home, "LC_ALL": "C", "TERM": "dumb", "XDG_RUNTIME_DIR": self.runtime}
 
     def helper(self, name, content):
         path = os.path.join(self.bin, "intravisor-" + name)

@@ -1,0 +1,401 @@
+/*
+ * ps, stats, logs, kill, stop, start, restart, exec: the commands that talk to running pods. Called by main.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "abi/launch.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/message.h"
+#include "cli/stats.h"
+#include "config/value.h"
+
+#define ANSWER_S 10u
+
+/* The words of one command: flags and options from a table, then at most one target. */
+struct words {
+	const char *command;
+	const char *usage; /* behind the command's name */
+	bool json, follow, watch;
+	const char *signal, *timeout; /* -s, -t */
+	const char *allowed;	      /* of "jfwst" */
+	char *pod, *cvm;	      /* the target's parts */
+};
+
+static int usage_error(const struct words *w, const char *problem, const char *word)
+{
+	message_error("%s: %s%s%.100s (intravisor %s %s)", w->command, problem, word ? " " : "", word ? word : "", w->command,
+		      w->usage);
+	return EXIT_USAGE;
+}
+
+static int parse_target(struct words *w, const char *target)
+{
+	struct config_error ignored = {0};
+	const char *slash = strchr(target, '/');
+
+	if (w->pod)
+		return usage_error(w, "too many arguments:", target);
+	w->pod = xstrndup(target, slash ? (size_t)(slash - target) : strlen(target));
+	w->cvm = slash ? xstrdup(slash + 1) : NULL;
+	if (value_name(w->pod, &ignored) || (w->cvm && value_name(w->cvm, &ignored)))
+		return usage_error(w, "not POD or POD/CVM:", target);
+	return 0;
+}
+
+/* The exit status for wrong words, or 0. */
+static int parse_words(struct words *w, char **arguments)
+{
+	static const struct {
+		const char *name, *letter;
+		char key;
+		bool value;
+	} options[] = {{"--json", "-j", 'j', false}, {"--follow", "-f", 'f', false}, {"--watch", "-w", 'w', false},
+		       {"--signal", "-s", 's', true}, {"--time", "-t", 't', true}};
+	const size_t count = sizeof(options) / sizeof(options[0]);
+
+	for (; *arguments; arguments++) {
+		size_t i = 0;
+
+		if ((*arguments)[0] != '-') {
+			int status = parse_target(w, *arguments);
+			if (status)
+				return status;
+			continue;
+		}
+		while (i < count && strcmp(*arguments, options[i].name) != 0 && strcmp(*arguments, options[i].letter) != 0)
+			i++;
+		if (i == count || !strchr(w->allowed, options[i].key))
+			return usage_error(w, "unknown option", *arguments);
+		if (options[i].value && !arguments[1])
+			return usage_error(w, "the value is missing behind", *arguments);
+		w->json |= options[i].key == 'j';
+		w->follow |= options[i].key == 'f';
+		w->watch |= options[i].key == 'w';
+		if (options[i].key == 's')
+			w->signal = *++arguments;
+		else if (options[i].key == 't')
+			w->timeout = *++arguments;
+	}
+	return 0;
+}
+
+static void free_words(struct words *w)
+{
+	free(w->pod);
+	free(w->cvm);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	struct config_error ignored = {0};
+
+	return text && value_name(text, &ignored) == 0 ? text : "?";
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void duration_text(const json_t *ms, char text[32])
+{
+	long long seconds = json_integer_value(ms) / 1000;
+
+	if (!json_is_integer(ms))
+		snprintf(text, 32, "-");
+	else if (seconds < 3600)
+		snprintf(text, 32, "%lldm%02llds", seconds / 60, seconds % 60);
+	else
+		snprintf(text, 32, "%lldh%02lldm", seconds / 3600, seconds / 60 % 60);
+}
+
+static void print_state(const char *pod, const json_t *cvm)
+{
+	const json_t *status = json_object_get(cvm, "status");
+	char uptime[32], last[32] = "-";
+
+	duration_text(json_object_get(cvm, "uptime_ms"), uptime);
+	if (json_is_integer(status))
+		snprintf(last, sizeof(last), "%lld", (long long)json_integer_value(status));
+	printf("%-16s %-16s %-10s %-5s %8lld %9s %6s\n", pod, text_of(cvm, "name"), text_of(cvm, "state"),
+	       json_is_true(json_object_get(cvm, "ready")) ? "yes" : "no", number_of(cvm, "restarts"), uptime, last);
+}
+
+static void print_usage(const char *pod, const json_t *cvm)
+{
+	const json_t *s = json_object_get(cvm, "stats");
+	char now[16], peak[16];
+
+	stats_format_bytes((uint64_t)number_of(s, "memory_now"), now);
+	stats_format_bytes((uint64_t)number_of(s, "memory_peak"), peak);
+	printf("%-16s %-16s %-10s %9.3f %9s %9s %11lld %11lld %8lld %7lld %7lld %7lld\n", pod, text_of(cvm, "name"),
+	       text_of(cvm, "state"), (double)number_of(s, "cpu_ns") / 1e9, now, peak, number_of(s, "hostcalls"),
+	       number_of(s, "fast_syscalls"), number_of(s, "trapped_syscalls"), number_of(s, "faults"),
+	       number_of(s, "threads_peak"), number_of(s, "handles_peak"));
+}
+
+static void print_pods(const json_t *pods, bool stats)
+{
+	size_t i, k;
+	json_t *pod, *cvm;
+
+	if (stats)
+		printf("%-16s %-16s %-10s %9s %9s %9s %11s %11s %8s %7s %7s %7s\n", "POD", "CVM", "STATE", "CPU_S", "MEM", "MEM_PEAK",
+		       "HOSTCALLS", "FAST_CALLS", "TRAPPED", "FAULTS", "THREADS", "HANDLES");
+	else
+		printf("%-16s %-16s %-10s %-5s %8s %9s %6s\n", "POD", "CVM", "STATE", "READY", "RESTARTS", "UPTIME", "STATUS");
+	json_array_foreach(pods, i, pod)
+		json_array_foreach(json_object_get(pod, "cvms"), k, cvm)
+			(stats ? print_usage : print_state)(text_of(pod, "pod"), cvm);
+}
+
+/* Without the protocol's "ok". */
+static void print_json(json_t *pods, size_t flags)
+{
+	size_t i;
+	json_t *pod;
+
+	json_array_foreach(pods, i, pod)
+		json_object_del(pod, "ok");
+	json_dumpf(pods, stdout, flags);
+	putchar('\n');
+}
+
+/* An array of the answers of one pod or of all. A null pointer after a message. */
+static json_t *ask_pods(struct client *client, const struct words *w, const char *command)
+{
+	json_t *request = json_pack("{s:s}", "command", command);
+
+	if (!w->pod) {
+		json_t *answers = client_request_all(client, request, ANSWER_S);
+
+		json_decref(request);
+		return answers;
+	}
+	json_t *answer = client_request(client, w->pod, request, ANSWER_S, false);
+	return answer ? json_pack("[o]", answer) : NULL;
+}
+
+static int show(struct words *w, char **arguments, bool stats)
+{
+	struct client client;
+	int status = parse_words(w, arguments);
+
+	if (!status && w->cvm)
+		status = usage_error(w, "not a pod:", w->cvm);
+	if (status) {
+		free_words(w);
+		return status;
+	}
+	do {
+		int ret = client_open(&client);
+		json_t *pods = ret == 0 ? ask_pods(&client, w, stats ? "stats" : "status") : ret == -ENOENT && !w->pod ? json_array() : NULL;
+
+		if (ret == -ENOENT && w->pod)
+			message_error("no pod is called %s (intravisor ps lists those that run)", w->pod);
+		status = pods ? 0 : 1;
+		if (pods && w->watch && !w->json && isatty(STDOUT_FILENO))
+			fputs("\033[H\033[2J", stdout);
+		if (pods && w->json)
+			print_json(pods, w->watch ? JSON_COMPACT : JSON_INDENT(2));
+		else if (pods)
+			print_pods(pods, stats);
+		json_decref(pods);
+		client_close(&client);
+	} while (status == 0 && w->watch && fflush(stdout) == 0 && sleep(1) == 0);
+	free_words(w);
+	return status;
+}
+
+int command_ps(char **arguments)
+{
+	struct words w = {.command = "ps", .usage = "[--json] [POD]", .allowed = "j"};
+
+	return show(&w, arguments, false);
+}
+
+int command_stats(char **arguments)
+{
+	struct words w = {.command = "stats", .usage = "[--json] [--watch] [POD]", .allowed = "jw"};
+
+	return show(&w, arguments, true);
+}
+
+/* "TERM", "SIGTERM", "term" or a number; 0 if it is none. */
+static int signal_number(const char *text)
+{
+	struct config_error ignored = {0};
+	uint32_t number;
+
+	if (value_number(text, 1, 64, &number, &ignored) == 0)
+		return (int)number;
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (int i = 1; i < 32; i++) {
+		const char *name = sigabbrev_np(i);
+
+		if (name && strcasecmp(name, text) == 0)
+			return i;
+	}
+	return 0;
+}
+
+/* A pod of one cVM needs no name for it. */
+static int find_only_cvm(struct client *client, struct words *w)
+{
+	json_t *answer = client_request(client, w->pod, json_pack("{s:s}", "command", "status"), ANSWER_S, false);
+	const json_t *cvms = json_object_get(answer, "cvms");
+	int status = answer ? 0 : 1;
+
+	if (answer && json_array_size(cvms) == 1)
+		w->cvm = xstrdup(text_of(json_array_get(cvms, 0), "name"));
+	else if (answer)
+		status = usage_error(w, "the pod has several cVMs, name one:", w->pod);
+	json_decref(answer);
+	return status;
+}
+
+/* Words, target and connection of a command about one pod or cVM. 0, or the exit status after a message. */
+static int prepare(struct words *w, char **arguments, bool one_cvm, struct client *client)
+{
+	int status = parse_words(w, arguments);
+
+	*client = (struct client){.fd = -1, .directory = -1};
+	if (status == 0 && !w->pod)
+		status = usage_error(w, "no pod is named", NULL);
+	if (status)
+		return status;
+	int ret = client_open(client);
+	if (ret == -ENOENT)
+		message_error("no pod is called %s (intravisor ps lists those that run)", w->pod);
+	if (ret)
+		return 1;
+	return one_cvm && !w->cvm ? find_only_cvm(client, w) : 0;
+}
+
+static void finish(struct words *w, struct client *client)
+{
+	client_close(client);
+	free_words(w);
+}
+
+/* One request about the target, answered when it is done. */
+static int order(struct client *client, const struct words *w, json_t *request, unsigned timeout_s)
+{
+	if (w->cvm)
+		json_object_set_new(request, "cvm", json_string(w->cvm));
+	json_t *answer = client_request(client, w->pod, request, timeout_s, false);
+	int status = answer ? 0 : 1;
+
+	json_decref(answer);
+	return status;
+}
+
+int command_kill(char **arguments)
+{
+	struct words w = {.command = "kill", .usage = "[-s SIGNAL] POD[/CVM]", .allowed = "s"};
+	struct client client;
+	int status = prepare(&w, arguments, false, &client);
+	int number = signal_number(w.signal ? w.signal : "TERM");
+
+	if (status == 0 && !number)
+		status = usage_error(&w, "not a signal:", w.signal);
+	if (status == 0)
+		status = order(&client, &w, json_pack("{s:s, s:i}", "command", "signal", "signal", number), ANSWER_S);
+	finish(&w, &client);
+	return status;
+}
+
+static int order_with_timeout(struct words *w, char **arguments, bool one_cvm)
+{
+	struct config_error error = {0};
+	struct client client;
+	uint32_t ms = 0;
+	int status = prepare(w, arguments, one_cvm, &client);
+
+	if (status == 0 && w->timeout && value_duration(w->timeout, &ms, &error))
+		status = usage_error(w, "not a time:", w->timeout);
+	if (status == 0) {
+		json_t *request = json_pack("{s:s}", "command", w->command);
+
+		if (w->timeout)
+			json_object_set_new(request, "timeout_ms", json_integer(ms));
+		/* The pod itself knows how long it may take. */
+		status = order(&client, w, request, 0);
+	}
+	finish(w, &client);
+	return status;
+}
+
+int command_stop(char **arguments)
+{
+	struct words w = {.command = "stop", .usage = "[-t TIME] POD[/CVM]", .allowed = "t"};
+
+	return order_with_timeout(&w, arguments, false);
+}
+
+int command_restart(char **arguments)
+{
+	struct words w = {.command = "restart", .usage = "[-t TIME] POD/CVM", .allowed = "t"};
+
+	return order_with_timeout(&w, arguments, true);
+}
+
+int command_start(char **arguments)
+{
+	struct words w = {.command = "start", .usage = "POD/CVM", .allowed = ""};
+
+	return order_with_timeout(&w, arguments, true);
+}
+
+/* On a terminal the program's control characters are shown instead of obeyed. */
+static int copy_logs(struct client *client)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+	char bytes[65536];
+	const char *p = client->rest;
+	ssize_t size = (ssize_t)client->rest_size;
+
+	do {
+		if (size > 0 && terminal)
+			message_text(STDOUT_FILENO, p, (size_t)size);
+		else if (size > 0 && (fwrite(p, 1, (size_t)size, stdout) != (size_t)size || fflush(stdout) != 0))
+			return 1;
+		size = read(client->fd, bytes, sizeof(bytes));
+		p = bytes;
+	} while (size > 0 || (size < 0 && errno == EINTR));
+	return 0;
+}
+
+int command_logs(char **arguments)
+{
+	struct words w = {.command = "logs", .usage = "[-f] POD/CVM", .allowed = "f"};
+	struct client client;
+	int status = prepare(&w, arguments, true, &client);
+
+	if (status == 0) {
+		json_t *request = json_pack("{s:s, s:s, s:b}", "command", "logs", "cvm", w.cvm, "follow", w.follow);
+		json_t *answer = client_request(&client, w.pod, request, 0, true);
+
+		status = answer ? copy_logs(&client) : 1;
+		json_decref(answer);
+	}
+	finish(&w, &client);
+	return status;
+}
+
+int command_exec(char **arguments)
+{
+	(void)arguments;
+	message_error("exec: a second program cannot be started in a cVM yet (it needs fork; see CAVEATS.md): describe it as a "
+		      "cVM of its own");
+	return EXIT_CANNOT_START;
+}
