@@ -477,6 +477,7 @@ void call_leave_kicked(struct thread *t)
 				  .r10 = t->words[4], .r11 = t->words[5], .rbx = t->words[CALL_WORDS],
 				  .cs = 0x33, .ss = 0x2b, .rflags = 0x202, .rsp = t->user_sp };
 
+	t->by_words = 0; /* the next hostcall, from the upcall, ends as usual */
 	trap_leave_kicked(t, &f);
 }
 

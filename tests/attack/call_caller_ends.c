@@ -59,7 +59,7 @@ static void attack(void)
 	/* the second companion calls us, and so we are the callee whose callers end */
 	for (int i = 0; i < 4; i++)
 		serve_beside(evil, handler);
-	for (int i = 0; g_begun < 3 || g_finished < g_begun; i++) {
+	for (int i = 0; !g_begun || g_finished < g_begun; i++) {
 		if (i > 3000)
 			breach("%u calls begun, %u finished", g_begun, g_finished);
 		usleep(1000);

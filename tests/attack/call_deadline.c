@@ -29,7 +29,7 @@ static void handler(uint64_t *words)
 
 	switch (words[0]) {
 	case 1: /* a loop whose vector registers must survive the change of threads */
-		for (uint64_t i = 0; i < 300000000; i++)
+		for (uint64_t i = 0; i < 100000000; i++)
 			d = d * 1.0000001;
 		memcpy(&float_state, &d, sizeof d);
 		g_progress++;
@@ -71,7 +71,7 @@ static void attack(void)
 		if (status != -ETIMEDOUT)
 			breach("way %lu gave %ld", how, status);
 	}
-	for (uint64_t i = 0; i < 300000000; i++)
+	for (uint64_t i = 0; i < 100000000; i++)
 		expected = expected * 1.0000001;
 	uint64_t words[CALL_WORDS];
 	do {
