@@ -44,11 +44,15 @@ static void attack(void)
 	} expected[] = { { -ECANCELED, 0 }, { -ESHUTDOWN, -EKEYREVOKED }, { 0, -EKEYREVOKED } };
 	char name[] = "service0";
 	volatile uint64_t kept = 0x1234567890abcdef;
+	uint32_t services[3];
 	long callee_saved;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3; i++) { /* all are there before the first ends and frees its name */
 		name[7] = (char)('0' + i);
-		uint32_t service = open_named(CAP_CALL, name, CAP_USE);
+		services[i] = open_named(CAP_CALL, name, CAP_USE);
+	}
+	for (int i = 0; i < 3; i++) {
+		uint32_t service = services[i];
 		uint64_t ask[CALL_WORDS] = { 1 }, again[CALL_WORDS] = { 0 };
 		long during = call(service, ask), after;
 		do /* its cVM may need a moment to be gone */
