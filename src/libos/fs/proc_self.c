@@ -156,9 +156,9 @@ void proc_status(struct text *t, int tid, int number)
 		 comm, process_umask(), p->pid, tid ? tid : p->pid, p->ppid);
 	text_put(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t\n", p->uid, p->euid, p->suid,
 		 p->euid, p->gid, p->egid, p->sgid, p->egid, (fd_end() + 63) / 64 * 64);
-	text_put(t, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t       0 kB\nVmPin:\t       0 kB\nVmHWM:\t%8lu kB\n"
+	text_put(t, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t       0 kB\nVmHWM:\t%8lu kB\n"
 		    "VmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t       0 kB\nRssShmem:\t       0 kB\n",
-		 total, total, rss, rss, rss);
+		 total, total, mm_locked_size() / 1024, rss, rss, rss);
 	text_put(t, "VmData:\t%8lu kB\nVmStk:\t    8192 kB\nVmSwap:\t       0 kB\nThreads:\t%u\n", total,
 		 p->thread_count);
 	text_put(t, "SigQ:\t%u/%u\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",

@@ -26,7 +26,7 @@ struct pipe_io {
 	struct pipe *pipe;
 	struct iter it;
 	size_t done;
-	bool nonblock;
+	bool peek;
 };
 
 static struct pipe *pipe_alloc(void)
@@ -60,14 +60,15 @@ static ssize_t try_read(void *ctx)
 
 	mutex_lock(&p->lock);
 	if (ring_used(&p->ring)) {
-		size_t n = ring_read(&p->ring, &io->it, io->it.left, &fault);
+		size_t n = io->peek ? ring_peek(&p->ring, 0, &io->it, io->it.left, &fault) :
+				      ring_read(&p->ring, &io->it, io->it.left, &fault);
 
 		ret = n || !fault ? (ssize_t)n : -EFAULT;
 	} else if (!p->writers) {
 		ret = 0;
 	}
 	mutex_unlock(&p->lock);
-	if (ret > 0)
+	if (ret > 0 && !io->peek)
 		waitq_wake(&p->wait, EPOLLOUT | EPOLLWRNORM);
 	return ret;
 }
@@ -132,6 +133,53 @@ static ssize_t pipe_write(struct file *f, const struct iovec *iov, unsigned coun
 	if (ret < 0 && io.done)
 		return (ssize_t)io.done;
 	return ret == -EPIPE ? broken_pipe() : ret;
+}
+
+ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock)
+{
+	struct iovec iov = { buf, size };
+	struct pipe_io io = { .pipe = f->data, .it = iter_init(&iov, 1), .peek = true };
+	ssize_t ret = try_read(&io);
+
+	if (ret != -EAGAIN || nonblock || (f->flags & O_NONBLOCK))
+		return ret;
+	return block_until(&io.pipe->wait, BLOCK_READ, -1, try_read, &io);
+}
+
+void pipe_skip(struct file *f, size_t size)
+{
+	struct pipe *p = f->data;
+
+	mutex_lock(&p->lock);
+	p->ring.head += MIN(size, ring_used(&p->ring));
+	mutex_unlock(&p->lock);
+	waitq_wake(&p->wait, EPOLLOUT | EPOLLWRNORM);
+}
+
+static ssize_t try_room(void *ctx)
+{
+	struct pipe *p = ctx;
+	ssize_t ret;
+
+	mutex_lock(&p->lock);
+	ret = !p->readers ? -EPIPE : ring_free(&p->ring) ? (ssize_t)ring_free(&p->ring) : -EAGAIN;
+	mutex_unlock(&p->lock);
+	return ret;
+}
+
+ssize_t pipe_room(struct file *f, bool nonblock)
+{
+	struct pipe *p = f->data;
+	ssize_t ret = try_room(p);
+
+	if (ret == -EAGAIN && !nonblock && !(f->flags & O_NONBLOCK))
+		ret = block_until(&p->wait, BLOCK_WRITE, -1, try_room, p);
+	return ret == -EPIPE ? broken_pipe() : ret;
+}
+
+bool pipe_same(const struct file *a, const struct file *b)
+{
+	return a->data == b->data;
 }
 
 static uint32_t pipe_poll(struct file *f)

@@ -5,14 +5,21 @@
 #define LIBOS_PIPE_H
 
 #include "fs/file.h"
+#include <linux/limits.h> /* PIPE_BUF */
 
-#define PIPE_BUF 4096u
 #define PIPE_SIZE_DEFAULT 65536u
 #define PIPE_SIZE_MAX 1048576u
 
 /* pipe2(2): two files of one reference each. flags: O_NONBLOCK. 0 or negative errno. */
 nodiscard int pipe_create(struct file *end[2], uint32_t flags);
 bool file_is_pipe(const struct file *f);
+/* For splice and tee, on an end of a pipe; `nonblock` besides the file's own flag. */
+/* Copies what comes next and leaves it there: bytes, 0 at the end, or as read(2). */
+nodiscard ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock);
+void pipe_skip(struct file *f, size_t size); /* what was peeked */
+/* Bytes that can be written at once, at least 1, or as write(2). */
+nodiscard ssize_t pipe_room(struct file *f, bool nonblock);
+bool pipe_same(const struct file *a, const struct file *b);
 /* fcntl F_GETPIPE_SZ and F_SETPIPE_SZ: bytes, or -EBADF if f is no pipe, -EBUSY, -EPERM (over the limit), -EINVAL. */
 nodiscard long pipe_get_size(struct file *f);
 nodiscard long pipe_set_size(struct file *f, unsigned long size);

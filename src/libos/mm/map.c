@@ -96,8 +96,6 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 		return -ENOMEM;
 	if ((flags & MAP_32BIT) && !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
 		return -ENOMEM;
-	if (flags & MAP_LOCKED)
-		return -EPERM;
 	if ((flags & MAP_GROWSDOWN) && (f || type != MAP_PRIVATE))
 		return -EINVAL;
 	if (f && (f->flags & O_PATH))
@@ -159,6 +157,8 @@ static struct vma *vma_make(struct mm *mm, uint64_t addr, uint64_t size, int pro
 		v->flags |= VMA_SHARED;
 	if (flags & MAP_GROWSDOWN)
 		v->flags |= VMA_GROWSDOWN;
+	if ((flags & MAP_LOCKED) || mm->lock_future)
+		v->flags |= VMA_LOCKED;
 	if (f) {
 		file_get(f);
 		v->file = f;
@@ -193,6 +193,8 @@ static long map_locked(struct mm *mm, uint64_t addr, uint64_t size, int prot, in
 	addr = (uint64_t)at;
 	if (mm->count >= VMA_COUNT_MAX || over_limit(mm, size))
 		return -ENOMEM;
+	if (((flags & MAP_LOCKED) || mm->lock_future) && size > lockable(mm))
+		return -EAGAIN;
 	ret = vma_reserve(mm, 3);
 	if (ret)
 		return ret;

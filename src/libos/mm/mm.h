@@ -50,6 +50,10 @@ struct mm_range {
 };
 void mm_for_each(void (*visit)(const struct mm_range *range, void *data), void *data);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
+/* mlock and munlock, mlockall and munlockall: locked memory counts against RLIMIT_MEMLOCK and is not treated otherwise. */
+nodiscard int mm_lock(uint64_t addr, uint64_t size, bool locked);
+nodiscard int mm_lock_all(bool now, bool future);
+uint64_t mm_locked_size(void);
 uint64_t mm_total_size(void); /* bytes mapped, for /proc/self/statm and RLIMIT_AS */
 /* A fault of the program. 0 if it was resolved (the stack grew, a page became executable or writable), else -EFAULT. */
 struct mm_fault {

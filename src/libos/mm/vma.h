@@ -17,6 +17,7 @@
 #define VMA_HEAP 16u	 /* brk */
 #define VMA_DIRTY 32u	 /* private file mapping that was writable at some time */
 #define VMA_NO_WRITE 64u /* shared mapping of a file that is open read-only */
+#define VMA_LOCKED 128u	 /* mlock: counted, nothing more */
 
 #define VMA_COUNT_MAX 65530u /* vm.max_map_count */
 
@@ -53,6 +54,7 @@ struct mm {
 	uint64_t image_skip; /* random distance of the first image from its window's end */
 	uint64_t brk_start, brk_now;
 	struct mm_args args; /* not locked: written by exec, when there is one thread */
+	bool lock_future;  /* mlockall(MCL_FUTURE) */
 	bool wx_sealed;	   /* some writable and executable memory is executable now: write_exec.c */
 	int32_t wx_tid;	   /* thread that turned ... */
 	uint64_t wx_page;  /* ... this page last ... */
@@ -98,6 +100,8 @@ static inline bool is_wx(uint32_t prot)
 {
 	return (prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC);
 }
+
+uint64_t lockable(struct mm *mm); /* mm/mlock.c: bytes that RLIMIT_MEMLOCK leaves */
 
 /* mm/write_exec.c: a fault in v (which contains the address). 0: done, -EAGAIN: another thread's turn, -EFAULT: a real one. */
 nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f);

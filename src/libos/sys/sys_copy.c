@@ -1,14 +1,17 @@
 /*
- * System calls that copy between descriptors: sendfile and copy_file_range go through a buffer of the libOS, which is
- * right for every pair of kinds. splice, tee and vmsplice answer EINVAL, upon which programs fall back to read and
- * write.
+ * System calls that copy between descriptors: all go through a buffer of the libOS, which is right for every pair of kinds.
+ * splice takes from a pipe only what the other side took; two splices from one pipe at once may both see the same bytes.
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/inode.h"
+#include "ipc/pipe.h"
 #include "sys/syscalls.h"
 
 #define BUFFER_SIZE (128u << 10)
+#define SPLICE_SIZE (64u << 10) /* at once, as much as a pipe holds */
+#define SPLICE_F_NONBLOCK 2
+#define SPLICE_FLAGS 0xf
 
 /* Copy up to `count` bytes; a NULL position means the file's own. Bytes, or the error if there are none. */
 static ssize_t copy_between(struct file *in, off_t *in_pos, struct file *out, off_t *out_pos, size_t count)
@@ -124,20 +127,117 @@ done:
 	return n;
 }
 
+struct splice {
+	struct file *in, *out;
+	off_t *in_pos, *out_pos;
+	size_t count;
+	bool nonblock, keep; /* keep: tee */
+};
+
+/* One portion. */
+static ssize_t splice_once(const struct splice *s)
+{
+	bool from_pipe = file_is_pipe(s->in);
+	struct iovec iov = { .iov_len = MIN(s->count, SPLICE_SIZE) };
+	off_t at = from_pipe ? 0 : *s->in_pos;
+	ssize_t n, put;
+
+	if (file_is_pipe(s->out)) {
+		n = pipe_room(s->out, s->nonblock);
+		if (n < 0)
+			return n;
+		iov.iov_len = MIN(iov.iov_len, (size_t)n);
+	}
+	iov.iov_base = kmalloc(iov.iov_len);
+	if (!iov.iov_base)
+		return -ENOMEM;
+	n = from_pipe ? pipe_peek(s->in, iov.iov_base, iov.iov_len, s->nonblock) : s->in->ops->read(s->in, &iov, 1, s->in_pos);
+	if (n > 0) {
+		iov.iov_len = (size_t)n;
+		put = s->out->ops->write(s->out, &iov, 1, s->out_pos);
+		if (from_pipe && put > 0 && !s->keep)
+			pipe_skip(s->in, (size_t)put);
+		else if (!from_pipe && put != n && s->in->ops->seek)
+			*s->in_pos = at + MAX(put, 0);
+		n = put;
+	}
+	kfree(iov.iov_base);
+	return n;
+}
+
+/* Where to read or write: NULL with *error if a position was given that the file has no use for. */
+static off_t *splice_position(struct file *f, const off_t *user, off_t *pos, int *error)
+{
+	if (!user)
+		return &f->pos;
+	*error = file_is_pipe(f) ? -ESPIPE : !f->ops->seek ? -EINVAL : get_user(*pos, user);
+	if (!*error && *pos < 0)
+		*error = -EINVAL;
+	return pos;
+}
+
 long sys_splice(struct regs *r)
 {
-	(void)r;
-	return -EINVAL;
+	struct splice s = { .count = (size_t)arg(r, 4), .nonblock = arg(r, 5) & SPLICE_F_NONBLOCK };
+	off_t *user_in = (off_t *)arg(r, 1), *user_out = (off_t *)arg(r, 3), in_pos = 0, out_pos = 0;
+	int error = 0;
+	ssize_t n = -EBADF;
+
+	if ((uint32_t)arg(r, 5) & ~SPLICE_FLAGS)
+		return -EINVAL;
+	if (!s.count)
+		return 0;
+	s.in = get_mode((int)arg(r, 0), false);
+	s.out = get_mode((int)arg(r, 2), true);
+	if (!s.in || !s.out)
+		goto done;
+	s.in_pos = splice_position(s.in, user_in, &in_pos, &error);
+	if (!error)
+		s.out_pos = splice_position(s.out, user_out, &out_pos, &error);
+	n = error;
+	if (!n && ((!file_is_pipe(s.in) && !file_is_pipe(s.out)) || !s.in->ops->read || !s.out->ops->write ||
+		   (s.out->flags & O_APPEND) || (file_is_pipe(s.in) && file_is_pipe(s.out) && pipe_same(s.in, s.out))))
+		n = -EINVAL;
+	if (!n)
+		n = splice_once(&s);
+	if (n >= 0 && ((user_in && put_user(in_pos, user_in)) || (user_out && put_user(out_pos, user_out))))
+		n = -EFAULT;
+done:
+	put_both(s.in, s.out);
+	return n;
 }
 
 long sys_tee(struct regs *r)
 {
-	(void)r;
-	return -EINVAL;
+	struct splice s = { .count = (size_t)arg(r, 2), .nonblock = arg(r, 3) & SPLICE_F_NONBLOCK, .keep = true };
+	ssize_t n = -EBADF;
+
+	if ((uint32_t)arg(r, 3) & ~SPLICE_FLAGS)
+		return -EINVAL;
+	if (!s.count)
+		return 0;
+	s.in = get_mode((int)arg(r, 0), false);
+	s.out = get_mode((int)arg(r, 1), true);
+	if (s.in && s.out) {
+		s.out_pos = &s.out->pos;
+		n = !file_is_pipe(s.in) || !file_is_pipe(s.out) || pipe_same(s.in, s.out) ? -EINVAL : splice_once(&s);
+	}
+	put_both(s.in, s.out);
+	return n;
 }
 
+/* Pages are copied, never given away, so it is writev or readv. */
 long sys_vmsplice(struct regs *r)
 {
-	(void)r;
-	return -EINVAL;
+	struct file *f = fd_get((int)arg(r, 0));
+	bool writes = f && (f->flags & O_ACCMODE) != O_RDONLY;
+	long n = -EBADF;
+
+	if (f && ((uint32_t)arg(r, 3) & ~SPLICE_FLAGS))
+		n = -EINVAL;
+	else if (f && file_is_pipe(f))
+		n = arg(r, 2) ? (writes ? sys_writev(r) : sys_readv(r)) : 0;
+	if (f)
+		file_put(f);
+	return n;
 }

@@ -152,17 +152,55 @@ long sys_setfsgid(struct regs *r)
 	return current()->process->egid;
 }
 
-/* No supplementary groups: dropping them all is what privilege-dropping programs ask for. */
+/* Supplementary groups are remembered and give no rights: permissions are the host's. None at start. */
+#define GROUPS_MAX 64
+static struct {
+	struct mutex lock;
+	uint32_t count, group[GROUPS_MAX];
+} g_groups;
+
 long sys_getgroups(struct regs *r)
 {
-	return (int)r->rdi < 0 ? -EINVAL : 0;
+	int room = (int)r->rdi;
+	long ret;
+
+	mutex_lock(&g_groups.lock);
+	ret = g_groups.count;
+	if (room < 0 || (room && (uint32_t)room < g_groups.count))
+		ret = -EINVAL;
+	else if (room && copy_to_user((void *)r->rsi, g_groups.group, g_groups.count * sizeof(uint32_t)))
+		ret = -EFAULT;
+	mutex_unlock(&g_groups.lock);
+	return ret;
+}
+
+static void by_number(uint32_t *group, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++)
+		for (uint32_t j = i; j && group[j - 1] > group[j]; j--) {
+			uint32_t swap = group[j];
+
+			group[j] = group[j - 1];
+			group[j - 1] = swap;
+		}
 }
 
 long sys_setgroups(struct regs *r)
 {
+	uint32_t group[GROUPS_MAX], count = (uint32_t)r->rdi;
+
 	if (current()->process->euid != 0)
 		return -EPERM;
-	return (int)r->rdi < 0 || (int)r->rdi > 65536 ? -EINVAL : 0;
+	if (count > GROUPS_MAX)
+		return count > 65536 ? -EINVAL : -ENOMEM;
+	if (copy_from_user(group, (void *)r->rsi, count * sizeof(uint32_t)))
+		return -EFAULT;
+	by_number(group, count); /* as Linux hands them out again */
+	mutex_lock(&g_groups.lock);
+	memcpy(g_groups.group, group, count * sizeof(uint32_t));
+	g_groups.count = count;
+	mutex_unlock(&g_groups.lock);
+	return 0;
 }
 
 static long cap_header(struct regs *r, int *words)

@@ -1,6 +1,6 @@
 /*
  * System calls about memory: thin entries over mm/ (mm/mm.h). Called through the table (sys/table_mm.h) with the
- * program's registers. mlock: the host may swap a cVM's memory, so it is refused as by a kernel whose RLIMIT_MEMLOCK is 0.
+ * program's registers.
  */
 #include "core/uaccess.h"
 #include "fs/file.h"
@@ -90,28 +90,34 @@ long sys_mincore(struct regs *r)
 
 long sys_mlock(struct regs *r)
 {
-	(void)r;
-	return -EPERM;
+	return mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), true);
 }
 
 long sys_mlock2(struct regs *r)
 {
-	return arg(r, 2) & ~1l ? -EINVAL : -EPERM;
+	return arg(r, 2) & ~1l ? -EINVAL : sys_mlock(r);
 }
+
+#define MCL_CURRENT 1
+#define MCL_FUTURE 2
+#define MCL_ONFAULT 4
 
 long sys_mlockall(struct regs *r)
 {
-	return arg(r, 0) == 0 || (arg(r, 0) & ~7l) ? -EINVAL : -EPERM;
+	int flags = (int)arg(r, 0);
+
+	if (!(flags & (MCL_CURRENT | MCL_FUTURE)) || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)))
+		return -EINVAL;
+	return mm_lock_all(flags & MCL_CURRENT, flags & MCL_FUTURE);
 }
 
 long sys_munlock(struct regs *r)
 {
-	(void)r;
-	return 0;
+	return mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), false);
 }
 
 long sys_munlockall(struct regs *r)
 {
 	(void)r;
-	return 0;
+	return mm_lock_all(false, false);
 }

@@ -11,7 +11,6 @@
 #include <linux/resource.h>
 #include <linux/wait.h>
 
-#define NICE_VALUE 20 /* getpriority(2): 20 - nice */
 
 long sys_getpid(struct regs *r)
 {
@@ -138,18 +137,27 @@ long sys_personality(struct regs *r)
 }
 
 /* All run at the cVM's own weight. */
+/* One nice value for all, remembered only: what the host gives a cVM is the command's to say. */
+static int32_t g_nice; /* atomic */
+
 long sys_getpriority(struct regs *r)
 {
 	if (r->rdi > PRIO_USER)
 		return -EINVAL;
-	return NICE_VALUE;
+	return 20 - __atomic_load_n(&g_nice, __ATOMIC_RELAXED);
 }
 
 long sys_setpriority(struct regs *r)
 {
+	int nice = (int)r->rdx;
+
 	if (r->rdi > PRIO_USER)
 		return -EINVAL;
-	return (int)r->rdx < 0 ? -EACCES : 0;
+	nice = MAX(MIN(nice, 19), -20);
+	if (nice < __atomic_load_n(&g_nice, __ATOMIC_RELAXED))
+		return -EACCES;
+	__atomic_store_n(&g_nice, nice, __ATOMIC_RELAXED);
+	return 0;
 }
 
 static int set_limit(struct process *p, unsigned resource, const struct rlimit64 *new)

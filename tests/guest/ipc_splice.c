@@ -1,0 +1,153 @@
+/*
+ * splice, tee and vmsplice between pipes, files and sockets: what is moved, what stays, what is refused.
+ * Build: gcc
+ * Args: {dir}
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define T(call)                                                                             \
+	do {                                                                                \
+		errno = 0;                                                                  \
+		long ret_ = (long)(call);                                                   \
+		printf("%s -> %ld %s\n", #call, ret_, ret_ < 0 ? strerror(errno) : "");     \
+	} while (0)
+
+static int a[2], b[2], g_file;
+
+static void left(const char *what, int fd)
+{
+	char buf[65536];
+	int flags = fcntl(fd, F_GETFL);
+	ssize_t n;
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	n = read(fd, buf, sizeof buf);
+	fcntl(fd, F_SETFL, flags);
+	printf("%s: %zd bytes [%.*s]\n", what, n, n > 0 && n < 40 ? (int)n : 0, buf);
+}
+
+static void *late_writer(void *arg)
+{
+	usleep(50000);
+	if (write(a[1], "late", 4) != 4)
+		return "failed";
+	return arg;
+}
+
+static void *late_reader(void *arg)
+{
+	char buf[4096];
+
+	usleep(50000);
+	return read(a[0], buf, sizeof buf) == 4096 ? arg : "failed";
+}
+
+static void blocking(void)
+{
+	pthread_t t;
+	char fill[65536];
+
+	pthread_create(&t, NULL, late_writer, NULL);
+	T(splice(a[0], NULL, b[1], NULL, 100, 0));
+	pthread_join(t, NULL);
+	left("b", b[0]);
+	T(splice(a[0], NULL, b[1], NULL, 100, SPLICE_F_NONBLOCK));
+	memset(fill, 'x', sizeof fill);
+	T(write(a[1], fill, sizeof fill));
+	loff_t at = 0;
+	T(splice(g_file, &at, a[1], NULL, 10, SPLICE_F_NONBLOCK));
+	pthread_create(&t, NULL, late_reader, NULL);
+	T(splice(g_file, &at, a[1], NULL, 10, 0));
+	pthread_join(t, NULL);
+	printf("position %ld\n", (long)at);
+	left("a", a[0]);
+}
+
+static void sockets(void)
+{
+	int s[2];
+	char text[] = "through a socket";
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, s))
+		exit(1);
+	T(write(a[1], text, sizeof text - 1));
+	T(splice(a[0], NULL, s[0], NULL, 100, 0));
+	T(splice(s[1], NULL, b[1], NULL, 100, 0));
+	left("b", b[0]);
+	loff_t at = 0;
+	T(write(a[1], "x", 1));
+	T(splice(a[0], NULL, s[0], &at, 1, 0) < 0);
+	close(s[0]);
+	T(splice(s[1], NULL, b[1], NULL, 100, 0));
+	left("a", a[0]);
+}
+
+static void refusals(void)
+{
+	loff_t at = 0;
+
+	T(splice(g_file, NULL, g_file, NULL, 1, 0));
+	T(splice(a[0], NULL, a[1], NULL, 1, 0));
+	T(splice(a[0], &at, g_file, NULL, 1, 0));
+	T(splice(a[1], NULL, b[1], NULL, 1, 0));
+	T(splice(a[0], NULL, b[0], NULL, 1, 0));
+	T(splice(-1, NULL, b[1], NULL, 1, 0));
+	T(splice(-1, NULL, b[1], NULL, 0, 0));
+	T(splice(a[0], NULL, b[1], NULL, 1, 0x100));
+	T(tee(g_file, b[1], 1, 0));
+	T(tee(a[0], a[1], 1, 0));
+	T(tee(a[0], b[1], 1, SPLICE_F_NONBLOCK));
+	at = -5;
+	T(splice(g_file, &at, b[1], NULL, 1, 0));
+}
+
+int main(int argc, char **argv)
+{
+	char path[4096];
+	loff_t at = 3, out = 100;
+
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(path, sizeof path, "%s/file", argv[argc - 1]);
+	g_file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (g_file < 0 || pipe(a) || pipe(b) || write(g_file, "0123456789abcdef", 16) != 16)
+		return 1;
+	T(splice(g_file, &at, a[1], NULL, 5, 0));
+	printf("position %ld, file's %ld\n", (long)at, (long)lseek(g_file, 0, SEEK_CUR));
+	T(tee(a[0], b[1], 100, 0));
+	T(splice(a[0], NULL, g_file, &out, 3, 0));
+	printf("position %ld\n", (long)out);
+	left("a", a[0]);
+	left("b", b[0]);
+	lseek(g_file, 10, SEEK_SET);
+	T(splice(g_file, NULL, a[1], NULL, 1000, 0));
+	T(splice(g_file, NULL, a[1], NULL, 1000, 0));
+	left("a", a[0]);
+	T(write(a[1], "to the end", 10));
+	T(splice(a[0], NULL, g_file, NULL, 1000, 0));
+	T(lseek(g_file, 0, SEEK_CUR));
+	struct iovec iov[2] = { { "one ", 4 }, { "two", 3 } };
+	T(vmsplice(a[1], iov, 2, 0));
+	left("a", a[0]);
+	T(vmsplice(g_file, iov, 2, 0));
+	blocking();
+	sockets();
+	refusals();
+	close(b[0]);
+	T(write(a[1], "x", 1));
+	T(splice(a[0], NULL, b[1], NULL, 1, 0));
+	close(a[1]);
+	left("a", a[0]);
+	T(splice(a[0], NULL, g_file, NULL, 1, 0));
+	return 0;
+}

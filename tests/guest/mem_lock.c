@@ -1,0 +1,69 @@
+/*
+ * mlock and its family: what can be locked, what is counted, what a hole answers.
+ * Build: gcc musl
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+#define T(call)                                                                        \
+	do {                                                                           \
+		errno = 0;                                                             \
+		long ret_ = (long)(call);                                              \
+		printf("%s -> %s\n", #call, ret_ < 0 ? strerror(errno) : "ok");        \
+	} while (0)
+
+static void locked(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+
+	while (fgets(line, sizeof line, f))
+		if (strncmp(line, "VmLck:", 6) == 0)
+			fputs(line, stdout);
+	fclose(f);
+}
+
+int main(void)
+{
+	char *p = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q;
+
+	locked();
+	T(mlock(p, 4 * PAGE));
+	locked();
+	T(mlock(p + 2 * PAGE, 4 * PAGE));
+	locked();
+	T(mlock(p + 100, 1));
+	T(munlock(p + PAGE, PAGE));
+	locked();
+	T(mlock(p, 0));
+	munmap(p + 8 * PAGE, PAGE);
+	T(mlock(p + 10 * PAGE, 2 * PAGE));
+	T(munlock(p + 8 * PAGE, PAGE));
+	T(mlock(p + 8 * PAGE, PAGE));
+	locked();
+	T(munmap(p, 8 * PAGE));
+	locked();
+	T(munlockall());
+	locked();
+	q = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	printf("MAP_LOCKED: %s\n", q == MAP_FAILED ? strerror(errno) : "mapped");
+	locked();
+	T(mlock2(q, PAGE, 1));
+	T(mlock2(q, PAGE, 2));
+	T(mlockall(0));
+	T(mlockall(8));
+	T(mlockall(MCL_FUTURE));
+	q = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	locked();
+	T(munlockall());
+	locked();
+	q = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	locked();
+	return q == MAP_FAILED;
+}
