@@ -19,7 +19,6 @@
 #include "config/list.h"
 
 #define CACHE_MAGIC 0x3143434d56435643ull /* "CVCVMCC1" */
-#define CACHE_NAME_SIZE 38		  /* 32 hexadecimal digits, ".code", NUL */
 #define CACHE_IMAGE_MAX (1ull << 31)
 /* A file changed less than this before it was read may change again without a new time stamp. */
 #define CACHE_SETTLE_NS 20000000ll
@@ -62,10 +61,20 @@ static uint64_t checksum(const void *bytes, size_t size, uint64_t seed)
 	return sum;
 }
 
-static void entry_name(const struct cache_key *key, char name[CACHE_NAME_SIZE])
+static void hashed_name(const void *bytes, size_t size, const char *ending, char name[CACHE_NAME_SIZE])
 {
-	snprintf(name, CACHE_NAME_SIZE, "%016llx%016llx.code", (unsigned long long)checksum(key, sizeof(*key), 1),
-		 (unsigned long long)checksum(key, sizeof(*key), 2));
+	snprintf(name, CACHE_NAME_SIZE, "%016llx%016llx.%.4s", (unsigned long long)checksum(bytes, size, 1),
+		 (unsigned long long)checksum(bytes, size, 2), ending);
+}
+
+void cache_entry_name(const struct cache_key *key, char name[CACHE_NAME_SIZE])
+{
+	hashed_name(key, sizeof(*key), "code", name);
+}
+
+void cache_list_name(const char *programs, char name[CACHE_NAME_SIZE])
+{
+	hashed_name(programs, strlen(programs), "uses", name);
 }
 
 static uint64_t trailer_sum(const struct cache_trailer *trailer)
@@ -136,8 +145,8 @@ static bool image_consistent(const struct code_image_header *header, uint64_t si
 	       CODE_IMAGE_HEADER_SIZE + header->text_size + header->stub_size == size;
 }
 
-/* The entry's two ends are what cache_store wrote for this key. */
-static bool entry_fits(int fd, const struct stat *st, const struct cache_key *key, struct cache_trailer *trailer)
+/* The entry's two ends are what cache_store wrote. */
+static bool entry_fits(int fd, const struct stat *st, struct cache_trailer *trailer)
 {
 	struct code_image_header header;
 	off_t size = st->st_size - (off_t)sizeof(*trailer);
@@ -145,7 +154,7 @@ static bool entry_fits(int fd, const struct stat *st, const struct cache_key *ke
 	return S_ISREG(st->st_mode) && size >= (off_t)CODE_IMAGE_HEADER_SIZE && size <= (off_t)(2 * CACHE_IMAGE_MAX) &&
 	       pread(fd, trailer, sizeof(*trailer), size) == sizeof(*trailer) && trailer->magic == CACHE_MAGIC &&
 	       trailer->sum == trailer_sum(trailer) && trailer->image_size == (uint64_t)size &&
-	       memcmp(&trailer->key, key, sizeof(*key)) == 0 && pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
+	       pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
 	       image_consistent(&header, trailer->image_size);
 }
 
@@ -178,28 +187,56 @@ static int load_image(int entry, const struct cache_trailer *trailer, bool used_
 	return ret;
 }
 
-int cache_load(const struct cache *cache, const struct cache_key *key)
+/* For any key if `wanted` is a null pointer. */
+static int load(const struct cache *cache, const char *name, const struct cache_key *wanted, struct cache_key *found)
 {
 	struct cache_trailer trailer;
-	char name[CACHE_NAME_SIZE];
 	struct stat st;
 	int ret = -ENOENT;
 
-	if (cache->directory < 0)
-		return -ENOENT;
-	entry_name(key, name);
 	int fd = openat(cache->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -ENOENT;
-	if (fstat(fd, &st) == 0 && entry_fits(fd, &st, key, &trailer)) {
+	if (fstat(fd, &st) == 0 && entry_fits(fd, &st, &trailer) &&
+	    (!wanted || memcmp(&trailer.key, wanted, sizeof(*wanted)) == 0)) {
 		bool used_lately = time(NULL) - st.st_mtim.tv_sec <= CACHE_TOUCH_SECONDS;
 
 		ret = load_image(fd, &trailer, used_lately);
 		if (ret >= 0 && !used_lately)
 			futimens(fd, NULL);
+		*found = trailer.key;
 	}
 	close(fd);
 	return ret;
+}
+
+int cache_load(const struct cache *cache, const struct cache_key *key)
+{
+	struct cache_key found;
+	char name[CACHE_NAME_SIZE];
+
+	if (cache->directory < 0)
+		return -ENOENT;
+	cache_entry_name(key, name);
+	return load(cache, name, key, &found);
+}
+
+int cache_load_named(const struct cache *cache, const char *name, struct cache_key *key)
+{
+	return load(cache, name, NULL, key);
+}
+
+void cache_list_write(const struct cache *cache, const char *name, const char *text, size_t size)
+{
+	char temporary[64];
+
+	snprintf(temporary, sizeof(temporary), "tmp.%ld.uses", (long)getpid());
+	int fd = openat(cache->directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	int ret = memfile_write(fd, text, size);
+	if (close(fd) < 0 || ret || renameat(cache->directory, temporary, cache->directory, name) < 0)
+		unlinkat(cache->directory, temporary, 0);
 }
 
 static int store_as(const struct cache *cache, const char *temporary, const char *name, const void *image, uint64_t size,
@@ -247,7 +284,7 @@ int cache_store(struct cache *cache, const struct cache_key *key, int image_fd)
 		.key = *key,
 	};
 	trailer.sum = trailer_sum(&trailer);
-	entry_name(key, name);
+	cache_entry_name(key, name);
 	snprintf(temporary, sizeof(temporary), "tmp.%ld.%u", (long)getpid(), counter++);
 	int ret = image_consistent(&header, trailer.image_size)
 			  ? store_as(cache, temporary, name, image, trailer.image_size, &trailer)

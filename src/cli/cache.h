@@ -10,10 +10,12 @@
 #define CLI_CACHE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 #define CACHE_SIZE_MAX (1ull << 30)
+#define CACHE_NAME_SIZE 38 /* 32 hexadecimal digits, ".code" or ".uses", NUL */
 
 /* Hashed and compared as bytes: no padding. */
 struct cache_key {
@@ -42,6 +44,14 @@ bool cache_key_make(const struct stat *file, uint64_t offset, uint64_t size, boo
 
 /* A new memory file with the code image, or -ENOENT, or another negative errno. */
 __attribute__((warn_unused_result)) int cache_load(const struct cache *cache, const struct cache_key *key);
+
+/* The same for the entry with that name, whatever its key is. */
+__attribute__((warn_unused_result)) int cache_load_named(const struct cache *cache, const char *name, struct cache_key *key);
+void cache_entry_name(const struct cache_key *key, char name[CACHE_NAME_SIZE]);
+
+/* A small text beside the entries, for the prefetch: its name, and writing it, which may fail without a word. */
+void cache_list_name(const char *programs, char name[CACHE_NAME_SIZE]);
+void cache_list_write(const struct cache *cache, const char *name, const char *text, size_t size);
 
 /* Copies the code image in the memory file into the cache. 0 or negative errno; failing leaves nothing behind. */
 __attribute__((warn_unused_result)) int cache_store(struct cache *cache, const struct cache_key *key, int image_fd);

@@ -1,6 +1,6 @@
 /*
  * Keeps the code cache within its bound: see cache_trim in cache.h. Called after a run that added entries and by
- * `intravisor cache`. Only names that the cache itself gives are counted or removed.
+ * `intravisor cache`. Only names that the cache itself gives are removed, and only code images are counted.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "config/list.h"
 
 #define TEMPORARY_AGE_SECONDS 3600
+#define LIST_AGE_SECONDS (100 * 86400) /* of a prefetch list, which is written when it changes */
 
 struct entry {
 	char name[64];
@@ -33,20 +34,20 @@ static int compare_age(const void *a, const void *b)
 	return x->time < y->time ? 1 : x->time > y->time ? -1 : 0; /* newest first */
 }
 
-static bool is_entry(const char *name)
+static bool is_named(const char *name, const char *ending)
 {
-	return strlen(name) == 37 && strspn(name, "0123456789abcdef") == 32 && strcmp(name + 32, ".code") == 0;
+	return strlen(name) == CACHE_NAME_SIZE - 1 && strspn(name, "0123456789abcdef") == 32 && strcmp(name + 32, ending) == 0;
 }
 
 static void look_at(const struct cache *cache, const char *name, struct entries *list, bool clear)
 {
 	struct stat st;
-	bool temporary = strncmp(name, "tmp.", 4) == 0;
+	bool temporary = strncmp(name, "tmp.", 4) == 0, uses = is_named(name, ".uses");
 
-	if ((!temporary && !is_entry(name)) || fstatat(cache->directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if ((!temporary && !uses && !is_named(name, ".code")) || fstatat(cache->directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	if (temporary) {
-		if (clear || time(NULL) - st.st_mtime > TEMPORARY_AGE_SECONDS)
+	if (temporary || uses) {
+		if (clear || time(NULL) - st.st_mtime > (uses ? LIST_AGE_SECONDS : TEMPORARY_AGE_SECONDS))
 			unlinkat(cache->directory, name, 0);
 		return;
 	}

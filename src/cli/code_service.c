@@ -21,16 +21,20 @@
 #include "cli/process.h"
 
 #define TRANSLATE_TIMEOUT_MS 120000
+#define PREFETCH_KEEP_MS 5000
 #define REASON_MAX 512
 
 void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
-		       const sigset_t *blocked, bool verbose)
+		       const char *programs, const sigset_t *blocked, bool verbose)
 {
 	*service = (struct code_service){
 		.translator = translator, .blocked = *blocked, .channels = count, .verbose = verbose};
 	for (uint32_t i = 0; i < count; i++)
 		service->channel[i] = channels[i];
 	cache_open(&service->cache);
+	prefetch_begin(&service->prefetch, &service->cache, programs);
+	if (prefetch_pending(&service->prefetch))
+		service->prefetch_end_ms = clock_ms() + PREFETCH_KEEP_MS;
 	if (service->cache.directory < 0 && verbose)
 		message_warning("no code cache on disk, programs start slower: %s: %s",
 				service->cache.path ? service->cache.path : "HOME",
@@ -202,8 +206,11 @@ static void handle_request(struct code_service *service, uint32_t i, int source,
 	bool settled = translator_known(service) &&
 		       cache_key_make(&job->source_stat, request->offset, request->size, request->stubs,
 				      &service->translator_stat, &job->key);
-	int image = settled ? cache_load(&service->cache, &job->key) : -ENOENT;
+	int image = settled ? prefetch_take(&service->prefetch, &job->key) : -ENOENT;
+	if (image < 0 && settled)
+		image = cache_load(&service->cache, &job->key);
 	if (image >= 0) {
+		prefetch_used(&service->prefetch, &job->key);
 		reply(service, i, 0, image, "");
 		service->loaded++;
 		job->source = source;
@@ -259,6 +266,8 @@ static void store(struct code_service *service, const struct code_job *job)
 	    memcmp(&now.st_ctim, &job->source_stat.st_ctim, sizeof(now.st_ctim)) != 0)
 		return;
 	int ret = cache_store(&service->cache, &job->key, job->image);
+	if (ret == 0)
+		prefetch_used(&service->prefetch, &job->key);
 	if (ret && service->verbose && !service->cache_warned) {
 		service->cache_warned = true;
 		message_warning("cannot add to the code cache %s: %s", service->cache.path, strerror(-ret));
@@ -291,10 +300,25 @@ bool code_service_reaped(struct code_service *service, pid_t pid, int status)
 	return true;
 }
 
+void code_service_idle(struct code_service *service)
+{
+	prefetch_step(&service->prefetch);
+	if (service->prefetch_end_ms && clock_ms() >= service->prefetch_end_ms) {
+		service->prefetch_end_ms = 0;
+		prefetch_drop(&service->prefetch);
+	}
+}
+
 int code_service_timeout(struct code_service *service)
 {
 	int64_t now = 0, next = -1;
 
+	if (prefetch_pending(&service->prefetch))
+		return 0;
+	if (service->prefetch_end_ms) {
+		now = clock_ms();
+		next = service->prefetch_end_ms > now ? service->prefetch_end_ms - now : 0;
+	}
 	for (uint32_t i = 0; i < service->channels; i++) {
 		const struct code_job *job = &service->job[i];
 
@@ -325,6 +349,7 @@ void code_service_end(struct code_service *service)
 		if (service->channel[i] >= 0)
 			close_channel(service, i);
 	}
+	prefetch_end(&service->prefetch);
 	if (service->cache.stored && cache_trim(&service->cache, CACHE_SIZE_MAX, &left, &removed) < 0 && service->verbose)
 		message_warning("cannot look through the code cache %s", service->cache.path);
 	cache_close(&service->cache);

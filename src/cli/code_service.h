@@ -13,6 +13,7 @@
 
 #include "abi/launch.h"
 #include "cli/cache.h"
+#include "cli/prefetch.h"
 
 struct code_job {
 	pid_t pid; /* of the translator; 0: no job */
@@ -27,6 +28,8 @@ struct code_service {
 	const char *translator; /* path */
 	sigset_t blocked;	/* signals that translators do not react to */
 	struct cache cache;
+	struct prefetch prefetch;
+	int64_t prefetch_end_ms; /* CLOCK_MONOTONIC: what was not asked for until then is given up */
 	uint32_t channels;
 	int channel[LAUNCH_CVMS_MAX]; /* -1 once the monitor has closed it */
 	struct code_job job[LAUNCH_CVMS_MAX];
@@ -36,15 +39,18 @@ struct code_service {
 	uint64_t loaded, translated, failed; /* for --verbose */
 };
 
-/* Takes over the channels and opens the cache. */
+/* Takes over the channels and opens the cache. `programs` says what runs (cli/prefetch.h). */
 void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
-		       const sigset_t *blocked, bool verbose);
+		       const char *programs, const sigset_t *blocked, bool verbose);
 
 /* One entry per channel; those with a job are not waited for. */
 void code_service_poll(const struct code_service *service, struct pollfd *entries);
 
 /* After poll: handles the requests. */
 void code_service_handle(struct code_service *service, const struct pollfd *entries);
+
+/* poll's time ran out: something is done ahead of its time. */
+void code_service_idle(struct code_service *service);
 
 /* A child has ended; false if it is none of the translators. */
 bool code_service_reaped(struct code_service *service, pid_t pid, int status);

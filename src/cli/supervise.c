@@ -27,6 +27,7 @@
 #include "cli/pod.h"
 #include "cli/process.h"
 #include "cli/stats.h"
+#include "config/list.h"
 
 #define MONITOR_END_TIMEOUT_MS 10000 /* from the last cVM's end to the monitor's */
 
@@ -204,7 +205,10 @@ static void loop(struct supervisor *s)
 		code_service_poll(&s->code, entries + POLL_CODE);
 		logs_poll(&s->logs, entries + POLL_LOGS);
 		control_poll(&s->control, entries + POLL_CONTROL);
-		if (poll(entries, sizeof(entries) / sizeof(entries[0]), next_timeout(s)) <= 0)
+		int count = poll(entries, sizeof(entries) / sizeof(entries[0]), next_timeout(s));
+		if (count == 0)
+			code_service_idle(&s->code);
+		if (count <= 0)
 			continue;
 		code_service_handle(&s->code, entries + POLL_CODE);
 		logs_handle(&s->logs, entries + POLL_LOGS);
@@ -258,6 +262,20 @@ static int start(struct supervisor *s, const struct helpers *helpers, struct lau
 	return 0;
 }
 
+/* What runs, and from which root directories. */
+static char *list_programs(const struct config *config)
+{
+	char *list = xstrdup("");
+
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		char *longer = xasprintf("%s%s\n%s\n", list, config->cvm[i]->root, config->cvm[i]->program);
+
+		free(list);
+		list = longer;
+	}
+	return list;
+}
+
 static void print_stats(const struct supervisor *s)
 {
 	bool ended[LAUNCH_CVMS_MAX];
@@ -294,7 +312,9 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 		close(s.signal_fd);
 		return EXIT_CANNOT_START;
 	}
-	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, &forwarded, options->verbose);
+	char *programs = list_programs(config);
+	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, programs, &forwarded, options->verbose);
+	free(programs);
 	pod_init(&s.pod, config, &s.link);
 	logs_init(&s.logs, plan->output, config->cvms);
 	control_init(&s.control, socket, &s.pod, &s.logs);

@@ -331,7 +331,7 @@ cVMs:
 
     def cache_files(self):
         folder = os.path.join(self.box.home, ".cache/intravisor")
-        return sorted(os.path.join(folder, n) for n in os.listdir(folder)) if os.path.isdir(folder) else []
+        return sorted(os.path.join(folder, n) for n in os.listdir(folder) if not n.endswith(".uses")) if os.path.isdir(folder) else []
 
     ASK = ("s, r, i = cvm.request({!r}, {}, {}, {}); print(s, r, i and (len(i), i[4096:4100], i[-1:]), flush=True);")
 
@@ -361,6 +361,29 @@ cVMs:
         os.utime(os.path.join(self.box.bin, "intravisor-translate"), ns=(before.st_atime_ns, before.st_mtime_ns))
         self.assertEqual(self.ask(path), "0  (12288, b'AAAA', b's')")
         self.assertRegex(self.ask(path, 0, 4096, 0), "^-8 ", "another request is another entry")
+
+    def test_prefetch(self):
+        path, other = self.settled("prog", b"A" * 4096), self.settled("other", b"B" * 4096)
+        # Two runs of the same program, which asks for one image in the first and for both in the second.
+        one = self.ASK.format(path, 0, 4096, 1)
+        both = "time.sleep(0.3); print(monitor.held()); " + one + self.ASK.format(other, 0, 4096, 1)
+        self.assertEqual(self.box.python(one + "cvm.exit(0)")[1], "0  (12288, b'AAAA', b's')\n")
+        folder = os.path.join(self.box.home, ".cache/intravisor")
+        lists = [n for n in os.listdir(folder) if n.endswith(".uses")]
+        self.assertEqual(len(lists), 1)
+        with open(os.path.join(folder, lists[0])) as f:
+            self.assertEqual(f.read(), os.path.basename(self.cache_files()[0]) + "\n")
+        for held in (1, 2):
+            self.assertEqual(self.box.python(both + "cvm.exit(0)")[1],
+                             f"{held}\n0  (12288, b'AAAA', b's')\n0  (12288, b'BBBB', b's')\n")
+        # Whatever is in the list and behind its names, answers stay right.
+        for content in (b"", b"x" * 5000, b"../" * 100, b"\0" * 100, b"f" * 32 + b".code\n" * 40):
+            with open(os.path.join(folder, lists[0]), "wb") as f:
+                f.write(content)
+            self.assertEqual(self.box.python(one + "cvm.exit(0)")[1], "0  (12288, b'AAAA', b's')\n")
+        with open(path, "r+b") as f:
+            f.write(b"C" * 4096)
+        self.assertEqual(self.box.python(one + "cvm.exit(0)")[1], "0  (12288, b'CCCC', b's')\n")
 
     def test_changed_file_is_not_taken_from_the_cache(self):
         path = self.settled("prog", b"A" * 4096)
