@@ -216,13 +216,6 @@ CONSTANT(sys_port_range, "32768\t60999\n")
 CONSTANT(sys_file_max, "65536\n")
 CONSTANT(sys_pipe_max, "1048576\n")
 CONSTANT(sys_zero, "0\n")
-CONSTANT(net_tcp, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
-CONSTANT(net_unix, "Num       RefCount Protocol Flags    Type St Inode Path\n")
-CONSTANT(net_dev, "Inter-|   Receive                                                |  Transmit\n"
-		  " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls "
-		  "carrier compressed\n"
-		  "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       "
-		  "0          0\n")
 
 static void sys_hostname(struct text *t, int tid, int number)
 {
@@ -289,8 +282,4 @@ static const struct proc_node sys_fs_nodes[] = {
 const struct proc_node proc_sys_nodes[] = {
 	DIR_NODE("kernel", kernel_nodes), DIR_NODE("vm", vm_nodes), DIR_NODE("net", sys_net_nodes),
 	DIR_NODE("fs", sys_fs_nodes), { 0 },
-};
-const struct proc_node proc_net_nodes[] = {
-	FILE_NODE("tcp", net_tcp), FILE_NODE("tcp6", net_tcp), FILE_NODE("udp", net_tcp), FILE_NODE("udp6", net_tcp),
-	FILE_NODE("unix", net_unix), FILE_NODE("dev", net_dev), { 0 },
 };
