@@ -132,13 +132,16 @@ static void print_state(const char *pod, const json_t *cvm)
 static void print_usage(const char *pod, const json_t *cvm)
 {
 	const json_t *s = json_object_get(cvm, "stats");
-	char now[16], peak[16];
+	const json_t *calls = json_object_get(s, "fast_syscalls");
+	char now[16], peak[16], fast[32] = "-";
 
+	if (json_is_integer(calls))
+		snprintf(fast, sizeof(fast), "%lld", (long long)json_integer_value(calls));
 	stats_format_bytes((uint64_t)number_of(s, "memory_now"), now);
 	stats_format_bytes((uint64_t)number_of(s, "memory_peak"), peak);
-	printf("%-16s %-16s %-10s %9.3f %9s %9s %11lld %11lld %8lld %7lld %7lld %7lld\n", pod, text_of(cvm, "name"),
+	printf("%-16s %-16s %-10s %9.3f %9s %9s %11lld %11s %8lld %7lld %7lld %7lld\n", pod, text_of(cvm, "name"),
 	       text_of(cvm, "state"), (double)number_of(s, "cpu_ns") / 1e9, now, peak, number_of(s, "hostcalls"),
-	       number_of(s, "fast_syscalls"), number_of(s, "trapped_syscalls"), number_of(s, "faults"),
+	       fast, number_of(s, "trapped_syscalls"), number_of(s, "faults"),
 	       number_of(s, "threads_peak"), number_of(s, "handles_peak"));
 }
 

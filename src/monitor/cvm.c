@@ -111,7 +111,7 @@ int cvm_create(uint32_t index)
 
 void cvm_stats_send(struct cvm *c)
 {
-	struct cvm_stats now = c->stats;
+	struct cvm_stats now = thread_stats(c);
 
 	now.wall_ns = clock_ns(1) - c->start_ns;
 	now.memory_now = c->memory_now;

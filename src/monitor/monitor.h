@@ -339,6 +339,7 @@ nodiscard int code_map(struct cvm *c, struct code_image *image, uint64_t addr);
 
 /* thread.c */
 nodiscard long thread_create(struct cvm *c, const struct hc_thread *start, bool first); /* vCPU id */
+struct cvm_stats thread_stats(const struct cvm *c); /* with what running threads have used */
 _Noreturn void thread_leave(struct thread *t);
 _Noreturn void thread_main(struct thread *t);
 void thread_kick(struct thread *t);

@@ -263,22 +263,26 @@ long hc_futex_requeue(struct thread *t, const uint64_t *a)
 	return host5(__NR_futex, (long)a[0], FUTEX_REQUEUE, (long)(uint32_t)a[1], (long)(uint32_t)a[3], (long)a[2]);
 }
 
-static uint64_t cpu_of_all(const struct cvm *c)
+struct cvm_stats thread_stats(const struct cvm *c)
 {
 	LOCKED(&g_arena->thread_lock);
-	uint64_t ns = c->stats.cpu_ns;
+	struct cvm_stats now = c->stats;
 
 	for_each_thread(t) {
 		uint32_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
-		if (t->cvm == c && tid > 1)
-			ns += clock_ns(CPU_CLOCK_OF(tid));
+		if (t->home != c || t->use != THREAD_USED || t->where == THREAD_GONE || tid <= 1)
+			continue;
+		now.cpu_ns += clock_ns(CPU_CLOCK_OF(tid));
+		now.hostcalls += t->hostcalls;
+		now.trapped_syscalls += t->trapped;
+		now.faults += t->faults;
 	}
-	return ns;
+	return now;
 }
 
 long hc_thread_cputime(struct thread *t, const uint64_t *a)
 {
-	uint64_t ns = a[0] ? cpu_of_all(t->cvm) : clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t ns = a[0] ? thread_stats(t->cvm).cpu_ns : clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &ns, sizeof ns);
 }

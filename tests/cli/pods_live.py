@@ -175,7 +175,9 @@ class Live(unittest.TestCase):
         first = self.cvms("stats")["counter"]["stats"]
         self.goes_on()
         second = self.cvms("stats")["counter"]["stats"]
-        self.assertGreater(second["wall_ns"], first["wall_ns"])
+        for number in ("wall_ns", "cpu_ns", "hostcalls"):
+            self.assertGreater(second[number], first[number], number)
+        self.assertIsNone(second["fast_syscalls"])
         self.assertGreater(second["memory_now"], 1 << 20)
         self.assertEqual(second["threads_peak"], 1)
 
