@@ -10,6 +10,7 @@ The comment that opens a file holds:
   Control-if: a regular expression; the control runs only where /proc/self/maps has it
   Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
   Build: gcc (the default) or another one of harness.BUILDS
+  Command: options of the command
   Options: YAML keys of the attacker, KEY=VALUE
   Grants: capabilities    what tests/attack/cap.h describes, between the attacker and a companion that owns
   Companions: how many more cVMs run the program, with the argument "companion"
@@ -177,7 +178,7 @@ def run_pod(where, options, insecure):
     return result
 
 
-DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "options", "companions", "grants",
+DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "command", "options", "companions", "grants",
               "never", "never-in-control", "signals-pending", "needs")
 
 
@@ -226,11 +227,11 @@ def attack(source):
         program = attack_program(source)
         insecure = harness.INSECURE if "native" in said else []
         where = stage(name, program, said)
-        check_outcome(said, run_pod(where, [], insecure), where)
+        check_outcome(said, run_pod(where, said.get("command", "").split(), insecure), where)
         possible = "control-if" not in said or re.search(said["control-if"], harness.read("/proc/self/maps"))
         if possible and not said["control"].startswith("none"):
             where = stage(name + "-control", program, said)
-            check_control(said, run_pod(where, said["control"].split(), insecure))
+            check_control(said, run_pod(where, said.get("command", "").split() + said["control"].split(), insecure))
     return test
 
 
