@@ -82,20 +82,46 @@ static uint64_t trailer_sum(const struct cache_trailer *trailer)
 	return checksum(trailer, offsetof(struct cache_trailer, sum), 3);
 }
 
-void cache_open(struct cache *cache)
+static char *cache_path(void)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char *parent = NULL;
 
-	*cache = (struct cache){.directory = -1, .error = ENOENT};
 	if (base && base[0] == '/')
-		parent = xstrdup(base);
-	else if (home && home[0] == '/')
-		parent = xasprintf("%s/.cache", home);
-	else
+		return xasprintf("%s/intravisor", base);
+	return home && home[0] == '/' ? xasprintf("%s/.cache/intravisor", home) : NULL;
+}
+
+/* Is `inner` the path `outer` or below it? Both are canonical. */
+static bool path_below(const char *inner, const char *outer)
+{
+	size_t size = strcmp(outer, "/") ? strlen(outer) : 0;
+
+	return strncmp(inner, outer, size) == 0 && (inner[size] == '/' || !inner[size]);
+}
+
+bool cache_reached_from(const char *path)
+{
+	char *volume = realpath(path, NULL), *wanted = cache_path(), *cache = NULL;
+	bool exists = true, reached = false;
+
+	/* what does not exist yet will be made below what does */
+	while (volume && wanted && !(cache = realpath(wanted, NULL)) && strrchr(wanted, '/') > wanted) {
+		*strrchr(wanted, '/') = '\0';
+		exists = false;
+	}
+	if (volume && cache)
+		reached = path_below(cache, volume) || (exists && path_below(volume, cache));
+	free(volume);
+	free(wanted);
+	free(cache);
+	return reached;
+}
+
+void cache_open(struct cache *cache)
+{
+	*cache = (struct cache){.directory = -1, .error = ENOENT, .path = cache_path()};
+	if (!cache->path)
 		return;
-	cache->path = xasprintf("%s/intravisor", parent);
-	free(parent);
 	int fd = private_dir_open(cache->path);
 	if (fd == -ENOENT)
 		fd = private_dir_make(cache->path);

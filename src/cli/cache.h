@@ -38,6 +38,9 @@ struct cache {
 void cache_open(struct cache *cache);
 void cache_close(struct cache *cache);
 
+/* Could whoever writes below `path` write to the cache, and so put code into every cVM? */
+bool cache_reached_from(const char *path);
+
 /* The key of a segment, or false when the file's identity cannot be relied on (changed a moment ago). */
 bool cache_key_make(const struct stat *file, uint64_t offset, uint64_t size, bool stubs, const struct stat *translator,
 		    struct cache_key *key);

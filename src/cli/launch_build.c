@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/boot_build.h"
+#include "cli/cache.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
 
@@ -99,6 +100,9 @@ static int open_volume(struct launch_plan *plan, const struct config_volume *vol
 	if (!S_ISDIR(st.st_mode) && !*is_file)
 		return config_fail(error, "%.200s is neither a directory nor a regular file (only these can be granted)",
 				   volume->host);
+	if (!volume->read_only && cache_reached_from(volume->host))
+		return config_fail(error, "%.200s and the code cache lie in one another, and who writes to that puts code into every cVM "
+				   "(grant it :ro, grant less, or set XDG_CACHE_HOME to another place)", volume->host);
 	/* Opening a FIFO or device that took the place meanwhile does not block. */
 	int flags = *is_file ? (volume->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY : O_RDONLY | O_DIRECTORY;
 	int fd = open(volume->host, flags | O_CLOEXEC);
