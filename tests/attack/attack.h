@@ -197,6 +197,20 @@ static MAYBE uint64_t granted_directory(const char *file)
 	breach("no granted directory has a file %s", file);
 }
 
+static int g_uses = -1;
+
+/* Until the victim has once, from now on, used all that it needs of the process: mappings, descriptors, threads. */
+static MAYBE void let_victim_work(void)
+{
+	unsigned long first = 0, now = 0;
+
+	if (pread(g_uses, &first, sizeof first, 0) < 0)
+		breach("cannot look after the victim");
+	for (now = first; now < first + 2; usleep(2000))
+		if (pread(g_uses, &now, sizeof now, 0) < 0)
+			breach("cannot look after the victim");
+}
+
 static void find_victim(void)
 {
 	FILE *f;
@@ -206,6 +220,7 @@ static void find_victim(void)
 	if (fscanf(f, "%lx %lx %lx", &g_victim.pattern, &g_victim.stack, &g_victim.code) != 3)
 		breach("no victim");
 	fclose(f);
+	g_uses = open("/shared/uses", O_RDONLY);
 }
 
 #ifdef ATTACK_COMPANION

@@ -75,7 +75,7 @@ static void attack(void)
 		g_thread[i] = raw_new(works, (void *)i);
 	for (int i = 0; i < THREADS; i++)
 		id[i] = (uint64_t)raw_start(g_thread[i]);
-	for (int i = 0; i < 300000; i++)
+	for (int i = 0; i < 100000 || !g_traps || !g_thread[0]->kicks; i++)
 		hostcall(HC_thread_kick, id[i % THREADS], 0, 0, 0, 0, 0);
 	g_stop = true;
 	uint64_t kicks = 0;

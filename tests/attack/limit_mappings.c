@@ -41,6 +41,6 @@ static void attack(void)
 			made++;
 	if (result != -ENOMEM)
 		breach("%lu mappings after releases: %ld", made, result);
-	usleep(300000); /* the victim maps and makes threads all the time */
+	let_victim_work();
 	refused("ends at its share, can give back and go on");
 }

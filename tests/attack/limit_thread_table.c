@@ -54,6 +54,6 @@ static void attack(void)
 	int made = bomb();
 	if (made >= 1023)
 		breach("one of four made %d threads of 2047", made);
-	usleep(300000); /* the victim makes threads all the time */
+	let_victim_work();
 	refused("everybody keeps a share");
 }
