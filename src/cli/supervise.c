@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -252,7 +253,9 @@ static int start(struct supervisor *s, const struct helpers *helpers, struct lau
 	char *arguments[] = {(char[]){"intravisor-monitor"}, number, NULL};
 
 	snprintf(number, sizeof(number), "%d", plan->launch_fd);
+	mode_t mask = umask(0); /* each cVM has its own; the monitor's would be applied on top */
 	pid_t pid = process_start(helpers->monitor, arguments, plan->inherit, plan->inherited, -1, blocked);
+	umask(mask);
 	launch_close_inherited(plan);
 	if (pid < 0) {
 		message_error("cannot start the monitor %s: %s", helpers->monitor, strerror((int)-pid));

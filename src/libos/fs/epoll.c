@@ -123,22 +123,19 @@ static uint32_t wanted(const struct epoll_event *event)
 	return (event->events & ~(uint32_t)EPOLLWAKEUP) | EPOLLERR | EPOLLHUP;
 }
 
-static int check_new(struct epoll *ep, struct file *f)
+/* Is there anything to wait for? */
+static bool watchable(struct file *f)
 {
-	if (f->flags & O_PATH)
-		return -EBADF;
 	if (f->ops->waitq)
-		return f->ops->poll ? 0 : -EPERM;
-	return f->ops->host_handle && f->ops->host_handle(f) >= 0 && epoll_of(f) != ep ? 0 : -EPERM;
+		return f->ops->poll;
+	return f->ops->host_handle && f->ops->host_handle(f) >= 0;
 }
 
 static int add(struct epoll *ep, int fd, struct file *f, const struct epoll_event *event)
 {
 	struct epoll_item *item;
-	int err = check_new(ep, f);
+	int err;
 
-	if (err)
-		return err;
 	if (find_slot(ep, fd, f))
 		return -EEXIST;
 	err = grow_table(ep, fd);
@@ -252,6 +249,10 @@ int epoll_control(struct file *epf, int op, int fd, struct file *f, const struct
 	struct epoll_item **at;
 	int err = 0;
 
+	if ((f->flags | epf->flags) & O_PATH)
+		return -EBADF;
+	if (!watchable(f))
+		return -EPERM;
 	if (!ep || f == epf)
 		return -EINVAL;
 	if (op != EPOLL_CTL_DEL)
@@ -269,7 +270,7 @@ int epoll_control(struct file *epf, int op, int fd, struct file *f, const struct
 	} else if (!err) {
 		err = -EINVAL;
 		if (op == EPOLL_CTL_DEL || op == EPOLL_CTL_MOD)
-			err = at ? 0 : f->ops->waitq || f->ops->host_handle ? -ENOENT : -EPERM;
+			err = at ? 0 : -ENOENT;
 		if (!err && op == EPOLL_CTL_DEL)
 			remove_item(at, false);
 		else if (!err)
@@ -309,7 +310,8 @@ static uint32_t epoll_poll(struct file *f)
 	struct epoll *ep = f->data;
 	bool ready;
 
-	if (!__atomic_load_n(&ep->local_count, __ATOMIC_SEQ_CST) && !ep->nested_count)
+	/* What was signaled may have gone since: then the host epoll must not say so for ever. */
+	if (!__atomic_load_n(&ep->local_count, __ATOMIC_SEQ_CST) && !ep->nested_count && !ep->signaled)
 		return 0;
 	mutex_lock(&ep->items_lock);
 	ready = epoll_refresh(ep);
@@ -358,7 +360,14 @@ static void epoll_release(struct file *f)
 	kfree(ep);
 }
 
+static long epoll_ioctl(struct file *f, unsigned long request, void *user)
+{
+	(void)f, (void)request, (void)user;
+	return -EINVAL; /* since Linux 6.9 */
+}
+
 static const struct file_ops g_epoll_ops = {
+	.ioctl = epoll_ioctl,
 	.name = "eventpoll",
 	.stat = anon_stat,
 	.poll = epoll_poll,

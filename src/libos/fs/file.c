@@ -81,6 +81,8 @@ void file_put(struct file *f)
 		file_free(f);
 }
 
+#define USER_END (1ull << 47)
+
 int iovec_from_user(struct iovec *out, const void *user, unsigned long count, unsigned max)
 {
 	uint64_t total = 0;
@@ -90,9 +92,14 @@ int iovec_from_user(struct iovec *out, const void *user, unsigned long count, un
 		return -EINVAL;
 	if (copy_from_user(out, user, count * sizeof *out))
 		return -EFAULT;
-	for (unsigned long i = 0; i < count; i++) {
+	for (unsigned long i = 0; i < count; i++)
 		if ((int64_t)out[i].iov_len < 0)
 			return -EINVAL;
+	for (unsigned long i = 0; i < count; i++) {
+		/* Linux too looks at all of them before it moves a byte. */
+		if (count > 1 && out[i].iov_len &&
+		    (out[i].iov_len > USER_END || (uint64_t)out[i].iov_base > USER_END - out[i].iov_len))
+			return -EFAULT;
 		if (out[i].iov_len > RW_MAX - total)
 			out[i].iov_len = RW_MAX - total;
 		total += out[i].iov_len;

@@ -94,6 +94,9 @@ static ssize_t hostfile_write(struct file *f, const struct iovec *iov, unsigned 
 	long n;
 
 	if (f->flags & O_APPEND) {
+		/* The host's offset moves: where a positioned write leaves the file's own alone, ask for that first. */
+		if (pos != &f->pos && f->pos < 0 && (n = learn_position(f, &f->pos)) < 0)
+			return n;
 		n = transfer(HC_file_write, HC_file_writev, f, iov, count, -1);
 		if (n > 0 && pos == &f->pos)
 			*pos = -1;
@@ -106,6 +109,8 @@ static ssize_t hostfile_write(struct file *f, const struct iovec *iov, unsigned 
 		*pos += n;
 	return n;
 }
+
+#define HOST_OFFSET_BITS 40 /* every file system has that */
 
 static off_t hostfile_seek(struct file *f, off_t offset, int whence)
 {
@@ -130,10 +135,13 @@ static off_t hostfile_seek(struct file *f, off_t offset, int whence)
 	}
 	if (base < 0)
 		return base;
-	if (__builtin_add_overflow(base, offset, &offset))
-		return -EOVERFLOW;
-	if (offset < 0)
+	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
 		return -EINVAL;
+	if (offset >> HOST_OFFSET_BITS) { /* where the end is, the host's file system says */
+		base = hostcall(HC_file_seek, hostfile_handle(f), offset, SEEK_SET);
+		if (base < 0)
+			return base;
+	}
 	f->pos = offset;
 	return offset;
 }
@@ -235,6 +243,14 @@ const struct file_ops hostfile_ops = {
 	.on_close = hostlock_on_close,
 	.release = hostfile_release,
 };
+
+static void hostpath_release(struct file *f)
+{
+	hostcall(HC_file_close, hostfile_handle(f));
+}
+
+/* O_PATH */
+const struct file_ops hostpath_ops = { .name = "path", .stat = hostfile_stat, .release = hostpath_release };
 
 /* Directories */
 

@@ -15,7 +15,7 @@ static inline int hostfile_handle(const struct file *f)
 	return (int)(intptr_t)f->data;
 }
 
-extern const struct file_ops hostfile_ops, hostdir_ops, stream_ops;
+extern const struct file_ops hostfile_ops, hostdir_ops, hostpath_ops, stream_ops;
 
 /* Wraps a handle, which it then owns (also on failure); takes its own reference to d (may be NULL). */
 nodiscard struct file *hostfile_wrap(int handle, const struct file_ops *ops, int flags, struct dentry *d, int *error);

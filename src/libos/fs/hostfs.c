@@ -339,6 +339,16 @@ static long open_path(struct dentry *d, int flags)
 	return n;
 }
 
+static struct file *hostfs_open_path(struct dentry *d, int flags, int *error)
+{
+	long h = open_path(d, O_PATH);
+
+	if (h >= 0)
+		return hostfile_wrap((int)h, &hostpath_ops, flags, d, error);
+	*error = (int)h;
+	return NULL;
+}
+
 static int hostfs_link(struct dentry *d, struct dentry *dir, const char *name, size_t size)
 {
 	long h = open_path(d, O_PATH), to, err;
@@ -410,6 +420,7 @@ static const struct inode_ops hostfs_ops = {
 	.getattr = hostfs_getattr,
 	.readlink = hostfs_readlink,
 	.open = hostfs_open,
+	.open_path = hostfs_open_path,
 	.create = hostfs_create,
 	.make = hostfs_make,
 	.unlink = hostfs_unlink,

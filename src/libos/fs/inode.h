@@ -99,6 +99,8 @@ struct inode_ops {
 	int (*follow)(struct dentry *d, struct dentry **dentry, struct file **file);
 	/* Never called for links. flags may hold O_TRUNC, never acts on O_CREAT. */
 	struct file *(*open)(struct dentry *d, int flags, int *error);
+	/* O_PATH: what d names now, whatever is renamed or removed later. Missing: d itself is that. */
+	struct file *(*open_path)(struct dentry *d, int flags, int *error);
 	/* Create a regular file and open it; -EEXIST if there is one. With size 0 an unnamed one (O_TMPFILE). */
 	struct file *(*create)(struct dentry *dir, const char *name, size_t size, int flags, uint32_t mode, int *error);
 	/* Directory, FIFO, socket or device node by the type in mode; symlink if target. */

@@ -7,6 +7,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/hostfile.h"
+#include "fs/memfs.h"
 
 struct carrier { /* one per host file on which the process holds record locks */
 	struct list link;
@@ -204,6 +205,24 @@ static void cut(const struct held *range, struct held **spare)
 	}
 }
 
+/* Neighbours of the same kind become one with a new lock, as F_GETLK tells them. g_lock held. */
+static void merge(struct held *fresh)
+{
+	list_for_each_safe(p, next, &g_held) {
+		struct held *h = list_entry(p, struct held, link);
+
+		if (h->object != fresh->object || h->owner != fresh->owner || h->flock != fresh->flock ||
+		    h->exclusive != fresh->exclusive || h->end == INT64_MAX || fresh->end == INT64_MAX)
+			continue; /* what reaches to the end of all files is left alone */
+		if (h->start != fresh->end + 1 && fresh->start != h->end + 1)
+			continue;
+		fresh->start = MIN(fresh->start, h->start);
+		fresh->end = MAX(fresh->end, h->end);
+		list_remove(&h->link);
+		kfree(h);
+	}
+}
+
 static int set_held(const struct held *want, bool unlock, bool wait)
 {
 	struct held *spare = kmalloc(sizeof *spare), *fresh = unlock ? NULL : kmalloc(sizeof *fresh);
@@ -227,6 +246,7 @@ static int set_held(const struct held *want, bool unlock, bool wait)
 		cut(want, &spare);
 		if (fresh) {
 			*fresh = *want;
+			merge(fresh);
 			list_append(&g_held, &fresh->link);
 			fresh = NULL;
 		}
@@ -271,9 +291,15 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 	return set_held(&want, lk->l_type == F_UNLCK, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
 
+/* Directories keep something else in `data`, and their inodes have names. */
+static const void *object_of(const struct file *f)
+{
+	return f->ops == &memdir_ops ? f->dentry->inode : f->data;
+}
+
 int memlock_flock(struct file *f, int operation)
 {
-	struct held want = { .object = f->data, .owner = f, .flock = true, .end = INT64_MAX };
+	struct held want = { .object = object_of(f), .owner = f, .flock = true, .end = INT64_MAX };
 	int op = operation & ~LOCK_NB;
 
 	if (op != LOCK_SH && op != LOCK_EX && op != LOCK_UN)
@@ -304,7 +330,7 @@ static void forget_held(const void *object, const void *owner)
 
 void memlock_forget(struct file *f)
 {
-	forget_held(f->data, f);
+	forget_held(object_of(f), f);
 }
 
 /* ---- the end of a descriptor ---- */

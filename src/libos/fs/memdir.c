@@ -7,6 +7,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/hostfile.h"
 #include "fs/memfs.h"
 
 #define MEMORY_BASE (1ll << 40)
@@ -250,6 +251,13 @@ static int memdir_sync(struct file *f, bool data_only)
 	return 0;
 }
 
+static void memdir_release(struct file *f)
+{
+	if (f->kind & HF_LOCKED)
+		memlock_forget(f);
+	drop_snapshot(f);
+}
+
 const struct file_ops memdir_ops = {
 	.name = "tmpfs",
 	.read = memdir_read,
@@ -257,7 +265,8 @@ const struct file_ops memdir_ops = {
 	.stat = memdir_stat,
 	.sync = memdir_sync,
 	.getdents = memdir_getdents,
-	.release = drop_snapshot,
+	.flock = memlock_flock,
+	.release = memdir_release,
 };
 
 struct file *memdir_open(struct dentry *d, int flags, int *error)

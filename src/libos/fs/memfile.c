@@ -84,9 +84,7 @@ static off_t memfile_seek(struct file *f, off_t offset, int whence)
 	default:
 		return -EINVAL;
 	}
-	if (__builtin_add_overflow(base, offset, &offset))
-		return -EOVERFLOW;
-	if (offset < 0)
+	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
 		return -EINVAL;
 	f->pos = offset;
 	return offset;

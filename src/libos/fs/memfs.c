@@ -323,6 +323,8 @@ static int check_rename(struct dentry *dir, struct dentry *s, struct dentry *to,
 		return -EINVAL;
 	if (there && is_inside(dir, t))
 		return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	if (there && s->inode == t->inode)
+		return 0;
 	if (there && !(flags & RENAME_EXCHANGE)) {
 		if (is_dir(s->inode) && !is_dir(t->inode))
 			return -ENOTDIR;
@@ -391,6 +393,10 @@ static int memfs_rename(struct dentry *dir, const char *name, size_t size, struc
 		err = -ENOENT;
 	if (!err)
 		err = consult(to, to_name, to_size, &t);
+	tree_lock();
+	if (!err && !(flags & RENAME_NOREPLACE) && s->inode && is_dir(s->inode) && is_inside(to, s))
+		err = -EINVAL;
+	tree_unlock();
 	if (!err && t && t->inode && is_dir(t->inode) && s->inode && is_dir(s->inode) && s != t &&
 	    !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
 		err = mem_dir_is_empty(t);

@@ -35,12 +35,19 @@ int dentry_setattr(struct dentry *d, const struct attr *attr)
 	return d->inode->ops->setattr ? d->inode->ops->setattr(d, attr) : -EPERM;
 }
 
+/* f->data: another dentry on the same inode, which outlives the name. */
 static int path_stat(struct file *f, struct statx *st)
 {
-	return dentry_getattr(f->dentry, st);
+	return dentry_getattr(f->data ? f->data : f->dentry, st);
 }
 
-const struct file_ops path_file_ops = { .name = "path", .stat = path_stat };
+static void path_release(struct file *f)
+{
+	if (f->data)
+		dentry_put(f->data);
+}
+
+const struct file_ops path_file_ops = { .name = "path", .stat = path_stat, .release = path_release };
 
 static bool wants_write(int flags)
 {
@@ -55,8 +62,12 @@ struct file *open_dentry(struct dentry *d, int flags, int *error)
 	*error = 0;
 	if ((flags & O_DIRECTORY) && !is_dir(inode)) {
 		*error = -ENOTDIR;
+	} else if ((flags & O_PATH) && inode->ops->open_path) {
+		return inode->ops->open_path(d, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), error);
 	} else if (flags & O_PATH) {
 		f = file_alloc(&path_file_ops, (uint32_t)flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), NULL);
+		if (f && inode->ops == &memfs_ops)
+			f->data = d_alloc_root(d->mount, inode_get(inode));
 		if (f)
 			f->dentry = dentry_get(d);
 		else
@@ -114,7 +125,8 @@ static struct file *open_existing(int dirfd, const char *path, int flags, unsign
 		else
 			f = open_dentry(w.dentry, flags, error);
 		if (!f && trust && w.dentry && w.dentry->mount->handle >= 0 && stale(*error)) {
-			d_forget(w.dentry);
+			if (!is_dir(w.dentry->inode)) /* a directory may be somebody's working directory: asking again is enough */
+				d_forget(w.dentry);
 			walk_done(&w);
 			continue;
 		}
@@ -156,7 +168,7 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 	bool again = false;
 
 	if (w->last != LAST_NAME || w->trailing_slash) {
-		*error = -EISDIR;
+		*error = w->last != LAST_NAME && (flags & O_EXCL) ? -EEXIST : -EISDIR;
 		return false;
 	}
 	*error = lookup_last(w, tries || (flags & O_EXCL) ? LOOKUP_FRESH : LOOKUP_TRUST, &d);

@@ -69,14 +69,13 @@ static ssize_t try_write(void *ctx)
 	return 8;
 }
 
-static ssize_t eventfd_write(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+static ssize_t write_one(struct file *f, const struct iovec *iov)
 {
 	struct eventfd_io io = { .e = f->data };
-	struct iter it = iter_init(iov, count);
+	struct iter it = iter_init(iov, 1);
 	ssize_t ret;
 
-	(void)pos;
-	if (it.left < 8)
+	if (it.left != 8) /* since Linux 6.10 */
 		return -EINVAL;
 	if (iter_take(&it, &io.value, 8) < 8)
 		return -EFAULT;
@@ -86,6 +85,24 @@ static ssize_t eventfd_write(struct file *f, const struct iovec *iov, unsigned c
 	if (ret == -EAGAIN && !(f->flags & O_NONBLOCK))
 		ret = block_until(&io.e->wait, BLOCK_WRITE, -1, try_write, &io);
 	return ret;
+}
+
+/* Each piece is a number of its own. */
+static ssize_t eventfd_write(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	ssize_t done = 0;
+
+	(void)pos;
+	if (!count)
+		return -EINVAL;
+	for (; count; iov++, count--) {
+		ssize_t ret = write_one(f, iov);
+
+		if (ret < 0)
+			return done ? done : ret;
+		done += ret;
+	}
+	return done;
 }
 
 static uint32_t eventfd_poll(struct file *f)

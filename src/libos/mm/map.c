@@ -104,6 +104,8 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 		return -EACCES;
 	if (f && type != MAP_PRIVATE && (prot & PROT_WRITE) && access != O_RDWR)
 		return -EACCES;
+	if (f && !f->ops->map_handle)
+		return -ENODEV;
 	/* Code is a copy that was checked: it could not follow what is written to the file through another mapping. */
 	if (f && type != MAP_PRIVATE && (prot & PROT_EXEC) && access == O_RDWR)
 		return -EACCES;

@@ -451,6 +451,8 @@ static ssize_t unix_read(struct file *f, const struct iovec *iov, unsigned count
 	struct socket_msg msg = { .iov = iov, .count = count };
 
 	(void)pos;
+	if (!iter_init(iov, count).left)
+		return 0;
 	return unix_recv(f, &msg, 0);
 }
 

@@ -92,6 +92,36 @@ static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg
 	return m;
 }
 
+/* What has come from the peer that is gone is lost with it. */
+static void disconnect(struct unix_sock *s, struct unix_sock *gone)
+{
+	struct list lost;
+	bool was;
+
+	list_init(&lost);
+	mutex_lock(&s->lock);
+	was = s->peer == gone;
+	if (was) {
+		s->peer = NULL;
+		s->state = UNIX_IDLE;
+	}
+	while (was && !list_empty(&s->messages)) {
+		struct list *node = s->messages.next;
+
+		list_remove(node);
+		list_append(&lost, node);
+	}
+	if (was)
+		s->message_count = 0, s->queued = 0;
+	mutex_unlock(&s->lock);
+	list_for_each_safe(at, next, &lost)
+		unix_msg_free(list_entry(at, struct unix_msg, link));
+	if (was) {
+		waitq_wake(&s->wait, 0);
+		unix_put(gone);
+	}
+}
+
 ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct unix_sock *s = unix_of(f);
@@ -101,6 +131,13 @@ ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	mutex_lock(&s->lock);
+	err = unix_connects(s) ? -s->error : s->shutdown & UNIX_SHUT_SEND ? -EPIPE : 0;
+	if (unix_connects(s))
+		s->error = 0;
+	mutex_unlock(&s->lock);
+	if (err)
+		return err;
 	io.to = find_receiver(s, msg, &err);
 	if (!io.to)
 		return err;
@@ -117,6 +154,8 @@ ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	}
 	if (io.msg)
 		unix_msg_free(io.msg);
+	if (ret == -ECONNREFUSED) /* told once, as Linux does; then the socket has no peer */
+		disconnect(s, io.to);
 	unix_put(io.to);
 	return ret == -EPIPE && unix_connects(s) && !(flags & MSG_NOSIGNAL) ? broken_pipe() : ret;
 }
@@ -152,7 +191,10 @@ static ssize_t try_recv(void *ctx)
 	ssize_t ret = 1;
 
 	mutex_lock(&s->lock);
-	if (!list_empty(&s->messages)) {
+	if (s->error) {
+		ret = -s->error;
+		s->error = 0;
+	} else if (!list_empty(&s->messages)) {
 		io->msg = list_entry(s->messages.next, struct unix_msg, link);
 		if (io->flags & MSG_PEEK) {
 			io->msg = peek_copy(io->msg);
@@ -165,9 +207,6 @@ static ssize_t try_recv(void *ctx)
 			if (peer)
 				unix_get(peer);
 		}
-	} else if (s->error) {
-		ret = -s->error;
-		s->error = 0;
 	} else if ((s->shutdown & UNIX_SHUT_RECEIVE) && (unix_connects(s) || !io->nonblock)) {
 		ret = 0;
 	} else {

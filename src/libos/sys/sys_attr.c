@@ -187,15 +187,18 @@ static int times_attr(struct attr *a, const struct timespec *times)
 static long do_utimes(int dirfd, const char *path, const struct timespec *times, int flags)
 {
 	struct attr a;
-	int err = times_attr(&a, times);
+	int wrong = times_attr(&a, times);
 
-	if (err || (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
-		return err ? err : -EINVAL;
-	if (!path)
-		return dirfd == AT_FDCWD ? -EFAULT : flags ? -EINVAL : attr_fd(dirfd, &a);
-	if (!a.valid)
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (!wrong && !a.valid && path)
 		return 0;
-	return attr_at(dirfd, path, flags, &a);
+	if (wrong) /* only after the file was found */
+		a.valid = 0;
+	if (!path && (dirfd == AT_FDCWD || flags))
+		return dirfd == AT_FDCWD ? -EFAULT : -EINVAL;
+	int err = path ? attr_at(dirfd, path, flags, &a) : attr_fd(dirfd, &a);
+	return err ? err : wrong;
 }
 
 long sys_utimensat(struct regs *r)
@@ -278,11 +281,16 @@ long sys_ftruncate(struct regs *r)
 	struct file *f = fd_get((int)arg(r, 0));
 	long err;
 
+	if (arg(r, 1) < 0) {
+		if (f)
+			file_put(f);
+		return -EINVAL;
+	}
 	if (!f)
 		return -EBADF;
 	if (f->flags & O_PATH)
 		err = -EBADF;
-	else if (arg(r, 1) < 0 || !f->ops->truncate || (f->flags & O_ACCMODE) == O_RDONLY)
+	else if (!f->ops->truncate || (f->flags & O_ACCMODE) == O_RDONLY)
 		err = -EINVAL;
 	else
 		err = f->ops->truncate(f, arg(r, 1));
@@ -290,24 +298,33 @@ long sys_ftruncate(struct regs *r)
 	return err;
 }
 
+#define FALLOC_KNOWN                                                                                                   \
+	(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |                \
+	 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE)
+
 long sys_fallocate(struct regs *r)
 {
 	struct file *f = fd_get((int)arg(r, 0));
 	off_t offset = arg(r, 2), size = arg(r, 3), end;
+	int mode = (int)arg(r, 1);
 	long err;
 
 	if (!f)
 		return -EBADF;
-	if (offset < 0 || size <= 0)
+	if (f->flags & O_PATH)
+		err = -EBADF;
+	else if (offset < 0 || size <= 0)
 		err = -EINVAL;
+	else if (mode & ~FALLOC_KNOWN || mode == FALLOC_FL_PUNCH_HOLE)
+		err = -EOPNOTSUPP;
+	else if ((f->flags & O_ACCMODE) == O_RDONLY)
+		err = -EBADF;
 	else if (__builtin_add_overflow(offset, size, &end))
 		err = -EFBIG;
-	else if ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == O_RDONLY)
-		err = -EBADF;
 	else if (!f->ops->allocate)
 		err = f->ops->seek ? -ENODEV : -ESPIPE;
 	else
-		err = f->ops->allocate(f, (int)arg(r, 1), offset, size);
+		err = f->ops->allocate(f, mode, offset, size);
 	file_put(f);
 	return err;
 }

@@ -44,11 +44,27 @@ static ssize_t copy_between(struct file *in, off_t *in_pos, struct file *out, of
 	return done ? done : n;
 }
 
-static struct file *get_mode(int fd, bool writes)
+static struct file *get_open(int fd)
 {
 	struct file *f = fd_get(fd);
 
-	if (f && ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY))) {
+	if (f && (f->flags & O_PATH)) {
+		file_put(f);
+		f = NULL;
+	}
+	return f;
+}
+
+static bool mode_fits(const struct file *f, bool writes)
+{
+	return (f->flags & O_ACCMODE) != (writes ? O_RDONLY : O_WRONLY);
+}
+
+static struct file *get_mode(int fd, bool writes)
+{
+	struct file *f = get_open(fd);
+
+	if (f && !mode_fits(f, writes)) {
 		file_put(f);
 		f = NULL;
 	}
@@ -63,19 +79,32 @@ static void put_both(struct file *a, struct file *b)
 		file_put(b);
 }
 
+static bool is_directory(struct file *f)
+{
+	struct statx st;
+
+	return f->dentry && !file_stat(f, &st) && S_ISDIR(st.stx_mode);
+}
+
 long sys_sendfile(struct regs *r)
 {
-	struct file *out = get_mode((int)arg(r, 0), true), *in = get_mode((int)arg(r, 1), false);
+	struct file *out = get_open((int)arg(r, 0)), *in = get_open((int)arg(r, 1));
 	off_t *user = (off_t *)arg(r, 2), pos = 0;
 	ssize_t n = -EBADF;
 
-	if (!in || !out)
+	if (!in || !mode_fits(in, false))
+		goto done;
+	n = -ESPIPE;
+	if (user && !in->ops->seek)
+		goto done;
+	n = -EBADF;
+	if (!out || !mode_fits(out, true))
 		goto done;
 	n = -EINVAL;
-	if (!in->ops->read || !out->ops->write || (out->flags & O_APPEND) || arg(r, 3) < 0)
+	if (!in->ops->read || (arg(r, 3) && is_directory(in)) || !out->ops->write || (out->flags & O_APPEND) || arg(r, 3) < 0)
 		goto done;
 	if (user) {
-		n = in->ops->seek ? get_user(pos, user) : -ESPIPE;
+		n = get_user(pos, user);
 		if (!n && pos < 0)
 			n = -EINVAL;
 		if (n)
@@ -91,35 +120,50 @@ done:
 	return n;
 }
 
-static int regular_only(struct file *f)
+static int regular_only(struct file *f, struct statx *st)
 {
-	struct statx st;
-	int err = file_stat(f, &st);
+	int err = file_stat(f, st);
 
 	if (err)
 		return err;
-	return S_ISDIR(st.stx_mode) ? -EISDIR : S_ISREG(st.stx_mode) ? 0 : -EINVAL;
+	return S_ISDIR(st->stx_mode) ? -EISDIR : S_ISREG(st->stx_mode) ? 0 : -EINVAL;
+}
+
+/* Within one file the ranges must not overlap. */
+static bool overlap(const struct statx *a, const struct statx *b, off_t from, off_t to, off_t size)
+{
+	return a->stx_ino == b->stx_ino && a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor &&
+	       to + size > from && to < from + size;
 }
 
 long sys_copy_file_range(struct regs *r)
 {
-	struct file *in = get_mode((int)arg(r, 0), false), *out = get_mode((int)arg(r, 2), true);
+	struct file *in = get_open((int)arg(r, 0)), *out = get_open((int)arg(r, 2));
 	off_t *user_in = (off_t *)arg(r, 1), *user_out = (off_t *)arg(r, 3), in_pos = 0, out_pos = 0;
+	size_t count = MIN((size_t)arg(r, 4), 1ul << 30);
+	struct statx in_st, out_st;
 	ssize_t n = -EBADF;
 
-	if (!in || !out || (out->flags & O_APPEND))
+	if (!in || !out)
 		goto done;
-	n = arg(r, 5) ? -EINVAL : regular_only(in);
+	n = arg(r, 5) ? -EINVAL : regular_only(in, &in_st);
 	if (!n)
-		n = regular_only(out);
+		n = regular_only(out, &out_st);
+	if (!n && (!mode_fits(in, false) || !mode_fits(out, true) || (out->flags & O_APPEND)))
+		n = -EBADF;
 	if (!n && ((user_in && get_user(in_pos, user_in)) || (user_out && get_user(out_pos, user_out))))
 		n = -EFAULT;
-	if (!n && (in_pos < 0 || out_pos < 0))
-		n = -EINVAL;
 	if (n)
 		goto done;
-	n = copy_between(in, user_in ? &in_pos : &in->pos, out, user_out ? &out_pos : &out->pos,
-			 MIN((size_t)arg(r, 4), 1ul << 30));
+	n = -EINVAL;
+	if (in_pos < 0 || out_pos < 0)
+		goto done;
+	off_t *from = user_in ? &in_pos : &in->pos, *to = user_out ? &out_pos : &out->pos;
+	off_t left = (off_t)in_st.stx_size > *from ? (off_t)in_st.stx_size - *from : 0;
+	count = MIN(count, (size_t)left); /* at the start: the copy itself may make the file longer */
+	if (overlap(&in_st, &out_st, *from, *to, (off_t)count))
+		goto done;
+	n = copy_between(in, from, out, to, count);
 	if (n >= 0 && ((user_in && put_user(in_pos, user_in)) || (user_out && put_user(out_pos, user_out))))
 		n = -EFAULT;
 done:

@@ -267,7 +267,7 @@ long sys_unlinkat(struct regs *r)
 }
 
 /* Trailing slashes ask for a directory as the source. */
-static int check_rename(struct walk *from, struct walk *to)
+static int check_rename(struct walk *from, struct walk *to, unsigned flags)
 {
 	struct dentry *d;
 	struct statx st;
@@ -276,17 +276,23 @@ static int check_rename(struct walk *from, struct walk *to)
 	if (from->dentry->mount != to->dentry->mount || from->dentry->inode->ops != to->dentry->inode->ops)
 		return -EXDEV;
 	if (from->last != LAST_NAME || to->last != LAST_NAME)
-		return -EBUSY;
+		return from->last == LAST_NAME && (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
 	if (from->dentry->mount->read_only)
 		return -EROFS;
 	if (!from->dentry->inode->ops->rename)
 		return -EPERM;
-	if (!from->trailing_slash && !to->trailing_slash)
+	if (!from->trailing_slash && (!to->trailing_slash || (flags & RENAME_EXCHANGE)))
 		return 0;
 	err = d_lookup(from->dentry, from->name, from->name_size, LOOKUP_FRESH, &d, &st);
 	if (err)
 		return err;
-	err = !d->inode ? -ENOENT : is_dir(d->inode) ? 0 : -ENOTDIR;
+	bool missing = !d->inode, directory = !missing && is_dir(d->inode);
+	dentry_put(d);
+	if (missing || directory)
+		return missing ? -ENOENT : 0;
+	if (!(flags & RENAME_NOREPLACE) || d_lookup(to->dentry, to->name, to->name_size, LOOKUP_FRESH, &d, &st))
+		return -ENOTDIR;
+	err = d->inode ? -EEXIST : -ENOTDIR;
 	dentry_put(d);
 	return err;
 }
@@ -304,7 +310,7 @@ static long do_rename(int from_fd, const char *from_path, int to_fd, const char 
 		return err;
 	err = walk_parent(&to, to_fd, to_path);
 	if (!err) {
-		err = check_rename(&from, &to);
+		err = check_rename(&from, &to, flags);
 		if (!err)
 			err = from.dentry->inode->ops->rename(from.dentry, from.name, from.name_size, to.dentry, to.name,
 							      to.name_size, flags);

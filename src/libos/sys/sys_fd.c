@@ -53,18 +53,27 @@ static int set_flags(struct file *f, uint32_t wanted)
 static long do_lock(struct file *f, int cmd, struct flock *user)
 {
 	bool get = cmd == F_GETLK || cmd == F_OFD_GETLK;
-	struct flock lk;
+	struct flock lk, asked;
 	long err;
 
 	if (copy_from_user(&lk, user, sizeof lk))
 		return -EFAULT;
 	if (cmd >= F_OFD_GETLK && lk.l_pid)
 		return -EINVAL;
+	if (lk.l_type != F_RDLCK && lk.l_type != F_WRLCK && (lk.l_type != F_UNLCK || cmd == F_GETLK))
+		return -EINVAL;
+	asked = lk;
+	if (!f->ops->lock && !get && lk.l_type != F_UNLCK && (f->flags & O_ACCMODE) == (lk.l_type == F_RDLCK ? O_WRONLY : O_RDONLY))
+		return -EBADF;
 	if (!f->ops->lock) {
 		lk.l_type = F_UNLCK;
 		err = 0;
 	} else {
 		err = f->ops->lock(f, cmd, &lk);
+	}
+	if (!err && get && lk.l_type == F_UNLCK) { /* nothing in the way: all else stays as it was asked */
+		lk = asked;
+		lk.l_type = F_UNLCK;
 	}
 	if (!err && get)
 		err = copy_to_user(user, &lk, sizeof lk);
@@ -142,15 +151,14 @@ long sys_flock(struct regs *r)
 	int op = (int)arg(r, 1), kind = op & ~LOCK_NB;
 	long ret;
 
-	if (!f)
-		return -EBADF;
-	if (f->flags & O_PATH)
-		ret = -EBADF;
-	else if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN)
+	if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN)
 		ret = -EINVAL;
+	else if (!f || (f->flags & O_PATH))
+		ret = -EBADF;
 	else
 		ret = f->ops->flock ? f->ops->flock(f, op) : 0;
-	file_put(f);
+	if (f)
+		file_put(f);
 	return ret;
 }
 

@@ -12,15 +12,17 @@
 #define IOV_FAST 8
 #define IOV_MAX 1024
 
-/* The file if it may be read or written, else NULL and *error. */
-static inline struct file *file_for(int fd, bool writes, long *error, bool *held)
+/* The file if it may be read or written, there for positioned calls, else NULL and *error. */
+static inline struct file *file_for(int fd, bool writes, bool positioned, long *error, bool *held)
 {
 	struct file *f = fd_borrow(fd, held);
 
 	*error = -EBADF;
 	if (unlikely(!f))
 		return NULL;
-	if (likely((f->flags & O_ACCMODE) != (writes ? O_RDONLY : O_WRONLY) && !(f->flags & O_PATH))) {
+	if (positioned && unlikely(!f->ops->seek) && !(f->flags & O_PATH))
+		*error = -ESPIPE;
+	else if (likely((f->flags & O_ACCMODE) != (writes ? O_RDONLY : O_WRONLY) && !(f->flags & O_PATH))) {
 		if (likely(writes ? f->ops->write != NULL : f->ops->read != NULL))
 			return f;
 		*error = -EINVAL;
@@ -54,7 +56,9 @@ static inline long transfer_one(const struct regs *r, bool writes, bool position
 	bool held;
 	long n;
 
-	f = file_for((int)r->rdi, writes, &n, &held);
+	if (positioned && unlikely(pos < 0))
+		return -EINVAL;
+	f = file_for((int)r->rdi, writes, positioned, &n, &held);
 	if (unlikely(!f))
 		return n;
 	if (unlikely(iov.iov_len > RW_MAX)) {
@@ -66,10 +70,6 @@ static inline long transfer_one(const struct regs *r, bool writes, bool position
 	}
 	if (!positioned)
 		n = transfer_here(f, &iov, 1, writes);
-	else if (pos < 0)
-		n = -EINVAL;
-	else if (!f->ops->seek)
-		n = -ESPIPE;
 	else
 		n = transfer(f, &iov, 1, &pos, writes);
 	fd_return(f, held);
@@ -118,7 +118,9 @@ static long transfer_vector(const struct regs *r, bool writes, bool positioned, 
 	bool held;
 	long n;
 
-	f = file_for((int)r->rdi, writes, &n, &held);
+	if (positioned && pos < 0)
+		return -EINVAL;
+	f = file_for((int)r->rdi, writes, positioned, &n, &held);
 	if (!f)
 		return n;
 	n = -EINVAL;
@@ -134,10 +136,6 @@ static long transfer_vector(const struct regs *r, bool writes, bool positioned, 
 	if (n > 0) {
 		if (!positioned)
 			n = transfer_here(f, iov, (unsigned)n, writes);
-		else if (pos < 0)
-			n = -EINVAL;
-		else if (!f->ops->seek)
-			n = -ESPIPE;
 		else
 			n = transfer(f, iov, (unsigned)n, &pos, writes);
 	}

@@ -10,8 +10,11 @@ static long do_open(int dirfd, const char *user_path, int flags, int mode, unsig
 {
 	struct file *f;
 	char *path;
-	int err = path_from_user(user_path, &path);
+	int err;
 
+	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) && !(flags & O_PATH))
+		return -EINVAL;
+	err = path_from_user(user_path, &path);
 	if (err)
 		return err;
 	f = open_how(dirfd, path, flags, mode, walk_flags, &err);
