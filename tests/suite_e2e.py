@@ -92,6 +92,14 @@ TABLE = [
     ("dd", "/bin/dd if=/dev/zero bs=64k count=160 status=none", {}),
     ("date", "/bin/date -u -d @1234567890", {}),
     ("printf_stderr", "/usr/bin/perl -e 'print STDERR \"to stderr\\n\"; print \"to stdout\\n\"; exit 300 & 255'", {}),
+    ("gawk", "/usr/bin/gawk '{ n[$2 % 97] += $2 } END { for (i = 0; i < 97; i++) print i, n[i]; print length(n), sin(1) }' {lines}",
+     {"files": ["lines"]}),
+    ("sed", "/bin/sed -n -E 's/([a-z]+)[ \\t]+([0-9]+)/\\2 \\1/p' /etc/services", {}),
+    ("jq", "/usr/bin/jq -n '[range(2000) | {a: ., b: (. * .)}] | group_by(.a % 7) | map({k: .[0].a, s: (map(.b) | add)})'", {}),
+    ("lua", "/usr/bin/lua5.4 {programs}/work.lua", {}),
+    ("ruby", "/usr/bin/ruby {programs}/work.rb", {}),
+    ("bash_builtins", "/bin/bash --norc {programs}/work.bash", {"vm": "too"}),
+    ("git_hash_object", "/usr/bin/git hash-object {1mb} /etc/services", {"files": ["1mb"]}),
     ("luajit", "/usr/bin/luajit {programs}/jit.lua", {"vm": "too"}),
     ("luajit_interpreted", "/usr/bin/luajit -joff {programs}/jit.lua", {}),
     ("php_jit", "/usr/bin/php -d opcache.enable_cli=1 -d opcache.jit=1255 -d opcache.jit_buffer_size=16M {programs}/jit.php", {}),
@@ -243,6 +251,106 @@ def redis(requests):
             redis_cli(port, "shutdown", "nosave")
             expect(server.wait() == 0, "status after SHUTDOWN\n" + server.output())
     return test
+
+
+def git_log():
+    """git reads and writes a repository without another process."""
+    where = scratch("git")
+    git = ["/usr/bin/git", "-c", "safe.directory=*", "-c", "user.name=a", "-c", "user.email=a@b", "-C", where]
+    for command in (["init", "-q"], ["-c", "gc.auto=0", "commit", "-q", "--allow-empty", "-m", "first"]):
+        ran = run(git + command)
+        expect(ran.status == 0, "git itself failed", ran)
+    with open(f"{where}/file", "w") as f:
+        f.write("text\n" * 1000)
+    volume = ["-v", f"{where}:{where}"]
+    for command in (["add", "file"], ["-c", "gc.auto=0", "-c", "maintenance.auto=false", "commit", "-q", "-m", "second"]):
+        ours = cvm(git + command, volume)
+        expect(ours.status == 0, "failed in a cVM", ours)
+    for command in (["--no-pager", "log", "--stat"], ["cat-file", "-p", "HEAD"], ["status", "--porcelain"],
+                    ["--no-pager", "diff", "HEAD~1"], ["show", "HEAD:file"]):
+        expect_same(run(git + command), cvm(git + command, volume))
+
+
+def www(name):
+    where = scratch(name)
+    os.makedirs(f"{where}/www")
+    shutil.copyfile(data("1mb"), f"{where}/www/file")
+    with open(f"{where}/www/index.html", "w") as f:
+        f.write("<p>index</p>\n")
+    return where, free_port()
+
+
+def serves(server, port, where):
+    """What curl gets, from outside and from a cVM of its own, is the file."""
+    server.wait_for(lambda: listening(port))
+    for command in (["/usr/bin/curl", "-sS", f"http://127.0.0.1:{port}/file"],
+                    cvm_command(["/usr/bin/curl", "-sS", f"http://127.0.0.1:{port}/file"], ["--connect", f"127.0.0.1:{port}"])):
+        got = run(command)
+        expect(got.status == 0 and got.out == open(f"{where}/www/file", "rb").read(), "curl got something else: " + server.output(), got)
+    missing = run(["/usr/bin/curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{port}/missing"])
+    expect(missing.text() == "404", "no 404", missing)
+
+
+def ends(server, number=signal.SIGTERM):
+    server.process.send_signal(number)
+    expect(server.wait() in (0, 128 + number), "status after the signal\n" + server.output())
+
+
+def nginx():
+    where, port = www("nginx")
+    with open(f"{where}/conf", "w") as f:
+        f.write("daemon off; master_process off; error_log stderr; pid /tmp/pid; events {} "
+                f"http {{ access_log off; server {{ listen 127.0.0.1:{port}; root /srv/www; }} }}\n")
+    with Started(cvm_command(["/usr/sbin/nginx", "-c", "/srv/conf"], ["-v", f"{where}:/srv:ro", "-p", f"127.0.0.1:{port}"])) as server:
+        serves(server, port, where)
+        ends(server)
+
+
+def lighttpd():
+    where, port = www("lighttpd")
+    with open(f"{where}/conf", "w") as f:
+        f.write(f'server.document-root = "/srv/www"\nserver.port = {port}\nserver.bind = "127.0.0.1"\n')
+    with Started(cvm_command(["/usr/sbin/lighttpd", "-D", "-f", "/srv/conf"], ["-v", f"{where}:/srv:ro", "-p", f"127.0.0.1:{port}"])) as server:
+        serves(server, port, where)
+        ends(server)
+
+
+def haproxy():
+    """In front of a lighttpd in another cVM."""
+    where, port = www("haproxy")
+    back = free_port()
+    with open(f"{where}/conf", "w") as f:
+        f.write(f'server.document-root = "/srv/www"\nserver.port = {back}\nserver.bind = "127.0.0.1"\n')
+    with open(f"{where}/haproxy.cfg", "w") as f:
+        f.write("defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
+                f"frontend f\n bind 127.0.0.1:{port}\n default_backend b\nbackend b\n server s 127.0.0.1:{back}\n")
+    with Started(cvm_command(["/usr/sbin/lighttpd", "-D", "-f", "/srv/conf"], ["-v", f"{where}:/srv:ro", "-p", f"127.0.0.1:{back}"])) as server:
+        server.wait_for(lambda: listening(back))
+        with Started(cvm_command(["/usr/sbin/haproxy", "-db", "-f", "/srv/haproxy.cfg"],
+                                 ["-v", f"{where}:/srv:ro", "-p", f"127.0.0.1:{port}", "--connect", f"127.0.0.1:{back}"])) as proxy:
+            serves(proxy, port, where)
+            ends(proxy)
+
+
+def memcached():
+    import socket
+    port = free_port()
+    with Started(cvm_command(["/usr/bin/memcached", "-u", "root", "-U", "0", "-l", "127.0.0.1", "-p", str(port), "-t", "4"],
+                             ["-p", f"127.0.0.1:{port}"])) as server:
+        server.wait_for(lambda: listening(port))
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
+            stream = s.makefile("rwb")
+            for i in range(2000):
+                value = str(i) * (i % 50 + 1)
+                stream.write(f"set key{i} 0 0 {len(value)}\r\n{value}\r\n".encode())
+                stream.flush()
+                expect(stream.readline() == b"STORED\r\n", f"set {i} failed\n" + server.output())
+            for i in (0, 7, 1999):
+                stream.write(f"get key{i}\r\n".encode())
+                stream.flush()
+                got = [stream.readline() for _ in range(3)]
+                expect(got[1] == (str(i) * (i % 50 + 1)).encode() + b"\r\n", f"get {i}: {got}\n" + server.output())
+        ends(server)
 
 
 def write_yaml(path, cvms):
@@ -479,7 +587,9 @@ FUNCTIONS = [
     (hello("musl-static"), "hello_static_musl", "too"),
     (tar_to_volume, None, None), (overlay_is_private, None, "too"), (read_only_volume, None, None), (openssl_genrsa, None, None),
     (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
-    (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (two_redis, "two_redis_in_one", None),
+    (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (git_log, None, None),
+    (nginx, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
+    (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
     (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (trace, None, None), (stats, None, None), (crash_report, None, "too"),
     (leaves_nothing_behind, None, None), (ordinary_user, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
