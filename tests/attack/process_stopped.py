@@ -1,0 +1,39 @@
+#!/usr/bin/python3
+"""
+Question: a stop (Ctrl-Z, SIGSTOP) and SIGCONT make the kernel restart what cVMs wait in, by a system call of its own number:
+does that, refused by the filter, end all cVMs?
+Expect: the cVMs go on waiting and end as ever
+Control: none: the list of the filter has no option
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+INTRAVISOR, OPTIONS = os.environ["INTRAVISOR"], os.environ.get("INTRAVISOR_OPTIONS", "").split()
+PROGRAM = ("import select, threading, time\n"
+           "t = [threading.Thread(target=f) for f in (lambda: time.sleep(4), lambda: select.select([], [], [], 4), lambda: threading.Event().wait(4))]\n"
+           "[x.start() for x in t]\nprint('waiting', flush=True)\n[x.join() for x in t]\nprint('done', flush=True)\n")
+
+
+def main():
+    command = [INTRAVISOR, "run", "-q", *OPTIONS, "--", "python3.11", "-c", PROGRAM]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        first = run.stdout.readline()
+        children = subprocess.run(["/usr/bin/pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
+        monitors = [int(c) for c in children if os.readlink(f"/proc/{c}/exe").endswith("intravisor-monitor")]
+        for _ in range(5):
+            for monitor in monitors:
+                os.kill(monitor, signal.SIGSTOP)
+                time.sleep(0.1)
+                os.kill(monitor, signal.SIGCONT)
+            time.sleep(0.1)
+        rest = run.stdout.read()
+    if (first, rest, run.returncode, len(monitors)) != ("waiting\n", "done\n", 0, 1):
+        sys.exit(f"BREACH: status {run.returncode}, {len(monitors)} monitors\n{first}{rest}")
+    print("REFUSED: the cVM went on")
+
+
+if __name__ == "__main__":
+    main()
