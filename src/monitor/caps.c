@@ -136,7 +136,15 @@ void object_put(uint32_t object)
 	o->name[0] = 0;
 }
 
-struct cap *cap_new(struct cvm *c, unsigned kind, unsigned perms, uint32_t object, struct cap *parent, int *error)
+/* Afterwards nobody uses the entry, nor can begin to. */
+static void cap_silence(struct cap *k)
+{
+	__atomic_or_fetch(&k->pins, CAP_DEAD, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&k->pins, __ATOMIC_ACQUIRE) != CAP_DEAD)
+		host(__NR_sched_yield);
+}
+
+struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, int *error)
 {
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? CAPS_MAX : MIN(c->config->caps_max, CAPS_MAX);
 	uint32_t at = c->cap_hint ? c->cap_hint : 1;
@@ -146,18 +154,19 @@ struct cap *cap_new(struct cvm *c, unsigned kind, unsigned perms, uint32_t objec
 		struct cap *k = cap_number(c->index * CAPS_MAX + at);
 		if (k->kind != CAP_NONE)
 			continue;
+		cap_silence(k);
 		k->generation = k->generation % GENERATION_MAX + 1;
-		k->kind = (uint8_t)kind;
-		k->perms = (uint8_t)perms;
-		k->end = 0;
-		k->sealed = parent ? parent->sealed : 0;
-		k->object = object;
-		k->base = parent ? parent->base : 0;
-		k->length = parent ? parent->length : 0;
+		k->kind = like->kind;
+		k->perms = like->perms;
+		k->end = like->end;
+		k->sealed = like->sealed;
+		k->object = like->object;
+		k->base = like->base;
+		k->length = like->length;
 		k->parent = k->child = k->next = k->previous = 0;
 		k->map_size = 0;
-		if (object)
-			g_arena->object[object].refs++;
+		if (k->object)
+			g_arena->object[k->object].refs++;
 		if (parent) {
 			k->parent = number_of(parent);
 			k->next = parent->child;
@@ -189,9 +198,7 @@ static void cap_kill(struct cap *k, bool forget)
 	struct object *o = &g_arena->object[k->object];
 	struct cvm *c = holder_of(k);
 
-	__atomic_or_fetch(&k->pins, CAP_DEAD, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&k->pins, __ATOMIC_ACQUIRE) != CAP_DEAD)
-		host(__NR_sched_yield);
+	cap_silence(k);
 	cap_unmap(k);
 	if (k->kind == CAP_STREAM)
 		stream_end_closed(o, k->end);
@@ -265,7 +272,7 @@ struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *err
 {
 	struct cap *k = cap_find(from, handle, 0, CAP_GRANT, error);
 
-	return k ? cap_new(to, k->kind, k->perms, k->object, k, error) : NULL;
+	return k ? cap_new(to, k, k, error) : NULL;
 }
 
 /* "name" or "prefix*" */
@@ -353,11 +360,9 @@ long hc_cap_open(struct thread *t, const uint64_t *a)
 	r = -ENOENT_;
 	if (object) {
 		struct cap *root = o->root ? cap_number(o->root) : NULL;
-		struct cap *k = cap_new(t->cvm, kind, (unsigned)a[3], object, root, &error);
-		if (k && kind == CAP_MEMORY) {
-			k->base = object_address(object);
-			k->length = o->size;
-		}
+		struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)a[3], .object = object,
+				    .base = object_address(object), .length = kind == CAP_MEMORY ? o->size : 0 };
+		struct cap *k = cap_new(t->cvm, &like, root, &error);
 		r = k ? cap_handle(k) : error;
 	}
 	lock_give(&g_arena->cap_lock);
@@ -387,25 +392,24 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 		error = -EEXIST_;
 	else if (kind != CAP_TYPE)
 		object = object_new(kind, c, ALIGN_UP(size, CVM_PAGE_SIZE), &error);
-	if (!error)
-		k = cap_new(c, kind, CAP_ALL & (kind == CAP_MEMORY || kind == CAP_TYPE ? ~0u : ~CAP_GRANT), object, NULL, &error);
-	if (!k && object) {
-		g_arena->object[object].refs = 1;
-		object_put(object);
+	struct object *o = &g_arena->object[object];
+	o->refs += object != 0; /* until the entry has its own */
+	if (!error && kind == CAP_MEMORY)
+		error = cap_memory_create(object, -1);
+	if (!error) {
+		struct cap like = { .kind = (uint8_t)kind, .perms = CAP_ALL, .object = object,
+				    .base = kind == CAP_TYPE ? ++g_arena->cap_types : object_address(object), .length = size };
+		if (kind == CAP_EXPORT || kind == CAP_LISTENER)
+			like.perms &= (uint8_t)~CAP_GRANT;
+		if (kind == CAP_LISTENER)
+			o->listener.backlog = (uint32_t)MIN(a[3] ? a[3] : 1, LISTENER_BACKLOG_MAX);
+		k = cap_new(c, &like, NULL, &error);
 	}
-	if (k && kind == CAP_TYPE)
-		k->base = ++g_arena->cap_types;
 	if (k && object) {
-		struct object *o = &g_arena->object[object];
 		memcpy(o->name, name, sizeof name);
 		o->root = number_of(k);
-		o->listener.backlog = kind == CAP_LISTENER ? (uint32_t)MIN(a[3] ? a[3] : 1, LISTENER_BACKLOG_MAX) : 0;
-		k->base = object_address(object);
-		k->length = size;
-		error = kind == CAP_MEMORY ? cap_memory_create(object, -1) : 0;
-		if (error)
-			cap_drop(k);
 	}
+	object_put(object);
 	long r = error ? error : cap_handle(k);
 	lock_give(&g_arena->cap_lock);
 	return r;
@@ -420,11 +424,8 @@ long hc_cap_memory(struct thread *t, const uint64_t *a)
 	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
 		return -EFAULT_;
 	lock_take(&g_arena->cap_lock);
-	struct cap *k = cap_new(t->cvm, CAP_MEMORY, (unsigned)a[2], 0, NULL, &error);
-	if (k) {
-		k->base = a[0];
-		k->length = a[1];
-	}
+	struct cap like = { .kind = CAP_MEMORY, .perms = (uint8_t)a[2], .base = a[0], .length = a[1] };
+	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
 	lock_give(&g_arena->cap_lock);
 	return k ? cap_handle(k) : error;
 }
@@ -444,11 +445,14 @@ long hc_cap_derive(struct thread *t, const uint64_t *a)
 		error = -EACCES_;
 	else if (from && checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
 		error = -ERANGE_;
-	if (!error)
-		k = cap_new(t->cvm, from->kind, (unsigned)a[3] & CAP_ALL, from->object, from, &error);
-	if (k && k->kind == CAP_MEMORY) {
-		k->base += a[1];
-		k->length = a[2];
+	if (!error) {
+		struct cap like = *from;
+		like.perms = a[3] & CAP_ALL;
+		if (like.kind == CAP_MEMORY) {
+			like.base += a[1];
+			like.length = a[2];
+		}
+		k = cap_new(t->cvm, &like, from, &error);
 	}
 	lock_give(&g_arena->cap_lock);
 	return k ? cap_handle(k) : error;
@@ -466,10 +470,11 @@ long hc_cap_seal(struct thread *t, const uint64_t *a)
 		error = -EINVAL_;
 	else if (from && !a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
 		error = -EPERM_;
-	if (!error)
-		k = cap_new(t->cvm, from->kind, from->perms, from->object, from, &error);
-	if (k)
-		k->sealed = a[2] ? (uint32_t)type->base : 0;
+	if (!error) {
+		struct cap like = *from;
+		like.sealed = a[2] ? (uint32_t)type->base : 0;
+		k = cap_new(t->cvm, &like, from, &error);
+	}
 	lock_give(&g_arena->cap_lock);
 	return k ? cap_handle(k) : error;
 }

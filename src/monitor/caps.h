@@ -95,7 +95,8 @@ void cap_changed(uint32_t object);
 void cap_close_all(struct cvm *c);
 /* With cap_lock held. */
 struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms, int *error);
-struct cap *cap_new(struct cvm *c, unsigned kind, unsigned perms, uint32_t object, struct cap *parent, int *error);
+/* `like` gives kind, perms, end, sealed, object, base and length: nobody may see an entry half made. */
+struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, int *error);
 struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *error); /* derived; needs CAP_GRANT */
 void cap_drop(struct cap *k); /* as its holder's cap_close */
 uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error);

@@ -65,17 +65,15 @@ long hc_stream_connect(struct thread *t, const uint64_t *a)
 		error = -EAGAIN_;
 	uint32_t object = error ? 0 : object_new(CAP_STREAM, t->cvm, 2 * RING, &error);
 	struct object *s = &g_arena->object[object];
+	s->refs += object != 0; /* the queue's */
+	s->stream.word = object ? a[1] : 0;
 	if (object)
-		k = cap_new(t->cvm, CAP_STREAM, CAP_USE, object, NULL, &error);
-	if (object && !k) {
-		s->refs = 1;
+		k = cap_new(t->cvm, &(struct cap){ .kind = CAP_STREAM, .perms = CAP_USE, .object = object }, NULL, &error);
+	if (!k)
 		object_put(object);
-	}
 	if (k) {
-		s->refs++; /* the queue's */
 		s->root = l->root;
-		s->stream.holder[0] = number_of(k);
-		s->stream.word = a[1];
+		__atomic_store_n(&s->stream.holder[0], number_of(k), __ATOMIC_RELEASE);
 		l->listener.queue[l->listener.count] = (uint16_t)object;
 		__atomic_store_n(&l->listener.count, l->listener.count + 1, __ATOMIC_RELEASE);
 		cap_raise(l->root);
@@ -95,11 +93,11 @@ long hc_stream_accept(struct thread *t, const uint64_t *a)
 	if (l && !l->listener.count)
 		error = -EAGAIN_;
 	if (!error)
-		k = cap_new(t->cvm, CAP_STREAM, CAP_USE, l->listener.queue[0], NULL, &error);
+		k = cap_new(t->cvm, &(struct cap){ .kind = CAP_STREAM, .perms = CAP_USE, .end = 1, .object = l->listener.queue[0] }, NULL,
+			    &error);
 	if (k) {
 		struct object *s = &g_arena->object[k->object];
 		s->refs--; /* the queue's */
-		k->end = 1;
 		__atomic_store_n(&s->stream.holder[1], number_of(k), __ATOMIC_RELEASE);
 		uint32_t left = l->listener.count - 1;
 		memmove(l->listener.queue, l->listener.queue + 1, left * sizeof l->listener.queue[0]);
