@@ -6,7 +6,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "ipc/block.h"
-#include "net/socket.h"
+#include "net/loop.h"
 
 #define EFD_NONBLOCK 04000
 #define NESTING_MAX 5
@@ -131,6 +131,14 @@ static bool watchable(struct file *f)
 	return f->ops->host_handle && f->ops->host_handle(f) >= 0;
 }
 
+static int attach(struct epoll_item *item)
+{
+	const struct file_ops *ops = item->file->ops;
+
+	item->handle = ops->waitq ? -1 : ops->host_handle(item->file);
+	return item->handle >= 0 ? add_host(item) : ops->waitq ? add_local(item) : item->handle;
+}
+
 static int add(struct epoll *ep, int fd, struct file *f, const struct epoll_event *event)
 {
 	struct epoll_item *item;
@@ -152,8 +160,7 @@ static int add(struct epoll *ep, int fd, struct file *f, const struct epoll_even
 	item->fd = fd;
 	item->events = wanted(event);
 	item->data = event->data;
-	item->handle = f->ops->waitq ? -1 : f->ops->host_handle(f);
-	err = item->handle >= 0 ? add_host(item) : add_local(item);
+	err = attach(item);
 	if (err) {
 		kfree(item);
 		return err;
@@ -167,6 +174,23 @@ static int add(struct epoll *ep, int fd, struct file *f, const struct epoll_even
 	return 0;
 }
 
+static void detach(struct epoll_item *item, bool closing)
+{
+	struct epoll *ep = item->epoll;
+
+	if (item->handle >= 0) {
+		if (!closing || item->file->ops != &g_inet_file_ops)
+			(void)hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_DEL, item->handle, 0, 0);
+		if (item->owns_handle)
+			(void)hostcall(HC_file_close, item->handle);
+		item->owns_handle = false;
+		ep->host_count--;
+	} else {
+		waitq_remove(&item->waiter);
+		__atomic_sub_fetch(&ep->local_count, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
 /* Take an item out of its epoll and free it. items_lock held; the file is still whole. `closing`: its last reference is
  * going. A host socket is then closed next, which takes it out of the host epoll for free; other host files may live on
  * in other processes. */
@@ -177,16 +201,7 @@ static void remove_item(struct epoll_item **at, bool closing)
 	struct file *f = item->file;
 
 	*at = item->next;
-	if (item->handle >= 0) {
-		if (!closing || f->ops != &g_inet_file_ops)
-			(void)hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_DEL, item->handle, 0, 0);
-		if (item->owns_handle)
-			(void)hostcall(HC_file_close, item->handle);
-		ep->host_count--;
-	} else {
-		waitq_remove(&item->waiter);
-		__atomic_sub_fetch(&ep->local_count, 1, __ATOMIC_SEQ_CST);
-	}
+	detach(item, closing);
 	ep->nested_count -= epoll_of(f) != NULL;
 	mutex_lock(&ep->ready_lock);
 	list_remove(&item->ready);
@@ -299,6 +314,23 @@ void epoll_forget_file(struct file *f)
 
 		mutex_lock(&ep->items_lock);
 		remove_item(find_slot(ep, item->fd, f), true);
+		mutex_unlock(&ep->items_lock);
+	}
+	mutex_unlock(&g_epolls);
+}
+
+void epoll_reattach(struct file *f)
+{
+	if (list_empty(&f->epolls))
+		return;
+	mutex_lock(&g_epolls);
+	list_for_each(at, &f->epolls) {
+		struct epoll_item *item = list_entry(at, struct epoll_item, by_file);
+		struct epoll *ep = item->epoll;
+
+		mutex_lock(&ep->items_lock);
+		detach(item, false);
+		(void)!attach(item);
 		mutex_unlock(&ep->items_lock);
 	}
 	mutex_unlock(&g_epolls);

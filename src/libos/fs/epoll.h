@@ -45,7 +45,9 @@ struct epoll {
 	bool host_turn;	  /* one-event waits alternate between libOS and host when both are ready */
 	int host;	  /* handle of the host epoll */
 	int eventfd;	  /* handle, -1 until the first libOS object */
-	uint64_t cookie;  /* data word of the eventfd in the host epoll: random */
+	uint64_t cookie;  /* data word of the eventfd in the host epoll: random; the doorbell's is one more */
+	bool doorbell;	  /* of connections to other cVMs: in the host epoll (net/loop.h) */
+	uint8_t busy;	  /* waits that found only libOS objects since the host was last asked */
 };
 
 nodiscard struct file *epoll_create_file(int *error);

@@ -5,9 +5,11 @@
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "fs/epoll.h"
+#include "net/loop.h"
 
 #include <linux/time.h>
 
+#define HOST_TURNS 8
 #define HOST_EVENTS_MAX 4096 /* of one hostcall; a program gets the rest with its next wait */
 
 static void write_eventfd(struct epoll *ep)
@@ -174,26 +176,32 @@ bool epoll_refresh(struct epoll *ep)
 	return ready;
 }
 
-/* Take the eventfd's event, if there is an eventfd, out of what the host returned. */
+/* Take the eventfd's and the doorbell's events out of what the host returned. */
 static long strip(struct epoll *ep, struct epoll_event *user, long n, bool *signaled)
 {
+	long kept = 0;
+
 	*signaled = false;
-	if (ep->eventfd < 0)
+	if (ep->eventfd < 0 && !ep->doorbell)
 		return n;
 	for (long i = 0; i < n; i++) {
 		struct epoll_event e;
 
 		if (copy_from_user(&e, user + i, sizeof(e)))
 			return -EFAULT;
-		if (e.data != ep->cookie)
+		if (e.data == ep->cookie && ep->eventfd >= 0) {
+			*signaled = true;
+			epoll_clear_signal(ep);
 			continue;
-		*signaled = true;
-		epoll_clear_signal(ep);
-		if (i < n - 1 && (copy_from_user(&e, user + n - 1, sizeof(e)) || copy_to_user(user + i, &e, sizeof(e))))
+		}
+		if (e.data == ep->cookie + 1 && ep->doorbell) {
+			*signaled = true;
+			continue;
+		}
+		if (kept++ < i && copy_to_user(user + kept - 1, &e, sizeof(e)))
 			return -EFAULT;
-		return n - 1;
 	}
-	return n;
+	return kept;
 }
 
 static bool ready_empty(struct epoll *ep)
@@ -226,6 +234,9 @@ static long collect(struct epoll *ep, struct epoll_event *user, int max)
 		n = harvest(ep, user, max);
 	if (n < 0 || n == max)
 		return n;
+	/* A libOS that is busy with its own objects asks the host only now and then. */
+	if (n && loop_active() && ++ep->busy % HOST_TURNS)
+		return n;
 	if (ep->host_count || ep->signaled) {
 		ret = hostcall(HC_epoll_wait, ep->host, user + n, max - n, 0);
 		if (ret > 0)
@@ -239,19 +250,42 @@ static long collect(struct epoll *ep, struct epoll_event *user, int max)
 	return n;
 }
 
+/* A host epoll in which somebody sleeps hears the doorbell; one of those who do is woken. */
+static void add_doorbell(struct epoll *ep)
+{
+	int doorbell = loop_doorbell();
+
+	mutex_lock(&ep->items_lock);
+	if (!ep->doorbell && doorbell >= 0)
+		ep->doorbell = !hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_ADD, doorbell, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE,
+					 ep->cookie + 1);
+	mutex_unlock(&ep->items_lock);
+}
+
 /* Sleep once. *ended: the time is over or an error came. */
 static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout, bool *ended)
 {
-	bool signaled = false;
+	bool signaled = false, loop = loop_active();
+	int64_t whole = timeout;
 	long n, more;
 
 	*ended = false;
-	if (!enter_sleep(ep))
+	if (loop) {
+		if (!ep->doorbell)
+			add_doorbell(ep);
+		loop_sleep_begin(&timeout);
+	}
+	if (!enter_sleep(ep)) {
+		if (loop)
+			loop_sleep_end();
 		return 0;
+	}
 	n = hostcall_blocking(HC_epoll_wait, ep->host, user, max, timeout);
 	leave_sleep(ep);
+	if (loop)
+		loop_sleep_end();
 	if (n <= 0) {
-		*ended = n == 0 || n != -EINTR || work_pending();
+		*ended = (n == 0 && timeout == whole) || n != -EINTR || work_pending();
 		return n == -EINTR ? (*ended ? -ERESTARTNOHAND : 0) : n;
 	}
 	n = strip(ep, user, n, &signaled);
@@ -275,6 +309,8 @@ long epoll_wait_events(struct epoll *ep, struct epoll_event *user, int max, int6
 			(void)epoll_refresh(ep);
 			mutex_unlock(&ep->items_lock);
 		}
+		if (loop_active())
+			loop_collect();
 		if (timeout == 0 || !ready_empty(ep))
 			n = collect(ep, user, max);
 		if (n || timeout == 0)

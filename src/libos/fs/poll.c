@@ -7,6 +7,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/poll_set.h"
+#include "net/loop.h"
 
 #include <asm/poll.h>
 #include <linux/time.h>
@@ -47,6 +48,7 @@ struct poll_state {
 	unsigned hosts;	     /* entries with a handle */
 	unsigned locals;     /* entries with a waiter */
 	long ready;
+	bool loop;	     /* connections to other cVMs are among them: the doorbell matters */
 	int host_epoll;	     /* for more than HC_POLL_MAX handles, else -1 */
 };
 
@@ -66,8 +68,10 @@ static void scan_local(struct poll_state *s)
 
 		e->revents = 0;
 		e->handle = -1;
+		e->waiter.queue = NULL;
 		if (!e->file)
 			continue;
+		s->loop |= loop_active() && loop_watches(e->file);
 		if (!e->file->ops->waitq)
 			e->handle = host_handle(e->file);
 		if (e->handle >= 0)
@@ -103,30 +107,41 @@ static void add_waiters(struct poll_state *s)
 static void remove_waiters(struct poll_state *s)
 {
 	for (unsigned i = 0; i < s->count; i++)
-		if (s->set[i].file && s->set[i].file->ops->waitq)
+		if (s->set[i].file)
 			waitq_remove(&s->set[i].waiter);
 }
 
-/* One hostcall poll over the entries from *next on, at most HC_POLL_MAX handles with `extra` (or -1) among them. */
-static long poll_chunk(struct poll_state *s, unsigned *next, int extra, int64_t timeout)
+/* Handles that a sleep has besides those of the set: the thread's eventfd and the doorbell; -1: not. */
+struct extra {
+	int wake, doorbell;
+};
+#define EXTRAS 2u
+
+/* One hostcall poll over the entries from *next on, at most HC_POLL_MAX handles. */
+static long poll_chunk(struct poll_state *s, unsigned *next, struct extra extra, int64_t timeout)
 {
-	struct pollfd small[POLL_SET_SMALL + 1], *p = small;
+	struct pollfd small[POLL_SET_SMALL + EXTRAS], *p = small;
 	unsigned n = 0, room = ARRAY_SIZE(small), i = *next, j;
+	uint64_t drained;
 	long ret;
 
-	if (s->hosts + 1 > room) {
-		room = MIN(s->hosts + 1, HC_POLL_MAX);
+	if (s->hosts + EXTRAS > room) {
+		room = MIN(s->hosts + EXTRAS, HC_POLL_MAX);
 		p = kmalloc(room * sizeof(*p));
 		if (!p)
 			return -ENOMEM;
 	}
-	if (extra >= 0)
-		p[n++] = (struct pollfd){ .fd = extra, .events = POLLIN };
+	if (extra.wake >= 0)
+		p[n++] = (struct pollfd){ .fd = extra.wake, .events = POLLIN };
+	if (extra.doorbell >= 0)
+		p[n++] = (struct pollfd){ .fd = extra.doorbell, .events = POLLIN };
+	j = n;
 	for (; i < s->count && n < room; i++)
 		if (s->set[i].handle >= 0)
 			p[n++] = (struct pollfd){ .fd = s->set[i].handle, .events = (short)s->set[i].events };
 	ret = timeout ? hostcall_blocking(HC_poll, p, n, timeout) : hostcall(HC_poll, p, n, 0);
-	j = extra >= 0;
+	if (ret > 0 && extra.doorbell >= 0 && p[j - 1].revents)
+		(void)hostcall(HC_file_read, extra.doorbell, &drained, sizeof(drained));
 	for (unsigned k = *next; ret > 0 && k < i; k++)
 		if (s->set[k].handle >= 0)
 			note(s, &s->set[k], (uint32_t)(uint16_t)p[j++].revents);
@@ -139,7 +154,7 @@ static long poll_chunk(struct poll_state *s, unsigned *next, int extra, int64_t 
 static long poll_hosts_now(struct poll_state *s)
 {
 	for (unsigned next = 0; next < s->count;) {
-		long ret = poll_chunk(s, &next, -1, 0);
+		long ret = poll_chunk(s, &next, (struct extra){ -1, -1 }, 0);
 
 		if (ret < 0 && ret != -EINTR)
 			return ret;
@@ -148,15 +163,17 @@ static long poll_hosts_now(struct poll_state *s)
 }
 
 /* Too many handles for one hostcall: a temporary host epoll says when it is worth asking for all of them again. */
-static long make_host_epoll(struct poll_state *s, int wake)
+static long make_host_epoll(struct poll_state *s, struct extra extra)
 {
 	long ep = hostcall(HC_epoll_create);
 
 	if (ep < 0)
 		return ep;
 	s->host_epoll = (int)ep;
-	if (wake >= 0)
-		(void)hostcall(HC_epoll_ctl, ep, EPOLL_CTL_ADD, wake, EPOLLIN, 0);
+	if (extra.wake >= 0)
+		(void)hostcall(HC_epoll_ctl, ep, EPOLL_CTL_ADD, extra.wake, EPOLLIN, 0);
+	if (extra.doorbell >= 0)
+		(void)hostcall(HC_epoll_ctl, ep, EPOLL_CTL_ADD, extra.doorbell, EPOLLIN | EPOLLET, 0);
 	for (unsigned i = 0; i < s->count; i++) {
 		struct poll_entry *e = &s->set[i];
 		uint32_t events = e->events;
@@ -176,15 +193,15 @@ static long make_host_epoll(struct poll_state *s, int wake)
 	return 0;
 }
 
-static long sleep_hosts(struct poll_state *s, int wake, int64_t timeout)
+static long sleep_hosts(struct poll_state *s, struct extra extra, int64_t timeout)
 {
 	unsigned next = 0;
 	struct epoll_event event;
 
-	if (s->hosts + (wake >= 0) <= HC_POLL_MAX)
-		return poll_chunk(s, &next, wake, timeout);
+	if (s->hosts + EXTRAS <= HC_POLL_MAX)
+		return poll_chunk(s, &next, extra, timeout);
 	if (s->host_epoll < 0) {
-		long ret = make_host_epoll(s, wake);
+		long ret = make_host_epoll(s, extra);
 
 		if (ret < 0)
 			return ret;
@@ -209,16 +226,24 @@ static int wake_handle(struct thread *t)
 static long sleep_mixed(struct poll_state *s, int64_t timeout)
 {
 	struct thread *t = current();
-	int wake = wake_handle(t);
+	struct extra extra = { wake_handle(t), s->loop ? loop_doorbell() : -1 };
+	int wake = extra.wake;
+	int64_t whole = timeout;
 	uint64_t drained;
 	long ret = 1;
 
 	if (wake < 0)
 		return wake;
 	__atomic_store_n(&t->polling, 1, __ATOMIC_SEQ_CST);
+	if (s->loop)
+		loop_sleep_begin(&timeout);
 	if (!__atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST))
-		ret = sleep_hosts(s, wake, timeout);
+		ret = sleep_hosts(s, extra, timeout);
+	if (s->loop)
+		loop_sleep_end();
 	__atomic_store_n(&t->polling, 0, __ATOMIC_SEQ_CST);
+	if (ret == 0 && timeout != whole)
+		ret = 1; /* only a connect that wanted another try */
 	if (__atomic_exchange_n(&t->wake_word, 0, __ATOMIC_SEQ_CST) || (ret > 0 && !s->ready))
 		(void)hostcall(HC_file_read, wake, &drained, sizeof(drained));
 	return ret;
@@ -227,10 +252,16 @@ static long sleep_mixed(struct poll_state *s, int64_t timeout)
 /* One sleep: > 0 or 0 as hostcall poll says, or negative errno. */
 static long sleep_once(struct poll_state *s, int64_t timeout)
 {
-	if (s->hosts && s->locals)
+	if (s->loop && s->count == 1) {
+		long ret = loop_sleep_one(s->set->file, s->set->events, timeout);
+
+		if (ret != -ENOSYS)
+			return ret;
+	}
+	if ((s->hosts && s->locals) || s->loop)
 		return sleep_mixed(s, timeout);
 	if (s->hosts)
-		return sleep_hosts(s, -1, timeout);
+		return sleep_hosts(s, (struct extra){ -1, -1 }, timeout);
 
 	int err = thread_sleep(timeout);
 	if (err == -ETIMEDOUT)
@@ -265,6 +296,8 @@ long poll_set_wait(struct poll_entry *set, unsigned count, int64_t timeout)
 	struct poll_state s = { .set = set, .count = count, .host_epoll = -1 };
 	long ret = 0;
 
+	if (loop_active())
+		loop_collect();
 	scan_local(&s);
 	if (s.ready || timeout == 0) {
 		if (s.hosts)

@@ -9,8 +9,10 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "ipc/block.h"
+#include "net/loop.h"
 
 #include <asm/ioctls.h>
+#include <linux/in.h>
 
 /* A call that the program's own socket timeout may end is not restarted after a signal (signal(7)). */
 static bool again(const struct inet_socket *s, bool timeout, long *ret)
@@ -24,12 +26,30 @@ static bool again(const struct inet_socket *s, bool timeout, long *ret)
 	return true;
 }
 
-static ssize_t inet_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+long inet_make_host(struct file *f)
 {
+	static struct mutex lock;
 	struct inet_socket *s = f->data;
 	long ret;
 
+	mutex_lock(&lock);
+	ret = s->handle;
+	if (ret < 0)
+		ret = hostcall(HC_sock_create, s->socket.domain, s->socket.type | (int)(f->flags & O_NONBLOCK), s->socket.protocol);
+	if (ret >= 0)
+		__atomic_store_n(&s->handle, (int)ret, __ATOMIC_RELEASE);
+	mutex_unlock(&lock);
+	return ret;
+}
+
+static ssize_t inet_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
+{
+	struct inet_socket *s = f->data;
+	long ret = inet_host(f);
+
 	(void)pos;
+	if (unlikely(ret < 0))
+		return ret;
 	do {
 		if (likely(count == 1))
 			ret = hostcall_blocking(HC_file_read, s->handle, iov->iov_base, iov->iov_len);
@@ -42,9 +62,11 @@ static ssize_t inet_read(struct file *f, const struct iovec *iov, unsigned count
 static ssize_t inet_write(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
 {
 	struct inet_socket *s = f->data;
-	long ret;
+	long ret = inet_host(f);
 
 	(void)pos;
+	if (unlikely(ret < 0))
+		return ret;
 	do {
 		if (likely(count == 1))
 			ret = hostcall_blocking(HC_file_write, s->handle, iov->iov_base, iov->iov_len);
@@ -58,14 +80,12 @@ static ssize_t inet_write(struct file *f, const struct iovec *iov, unsigned coun
 
 static long inet_ioctl(struct file *f, unsigned long request, void *user_arg)
 {
-	struct inet_socket *s = f->data;
-
-	return hostcall(HC_file_ioctl, s->handle, request, user_arg);
+	return hostcall(HC_file_ioctl, inet_host(f), request, user_arg);
 }
 
 static int inet_handle(struct file *f)
 {
-	return ((struct inet_socket *)f->data)->handle;
+	return (int)inet_host(f);
 }
 
 static int inet_stat(struct file *f, struct statx *st)
@@ -86,7 +106,7 @@ static int inet_set_flags(struct file *f, uint32_t flags)
 {
 	struct inet_socket *s = f->data;
 
-	if (!((f->flags ^ flags) & O_NONBLOCK))
+	if (!((f->flags ^ flags) & O_NONBLOCK) || s->handle < 0)
 		return 0;
 	return (int)hostcall(HC_file_setfl, s->handle, flags & O_NONBLOCK);
 }
@@ -95,7 +115,8 @@ static void inet_release(struct file *f)
 {
 	struct inet_socket *s = f->data;
 
-	(void)hostcall(HC_file_close, s->handle);
+	if (s->handle >= 0)
+		(void)hostcall(HC_file_close, s->handle);
 	kfree(s);
 }
 
@@ -110,6 +131,8 @@ const struct file_ops g_inet_file_ops = {
 	.release = inet_release,
 };
 
+static const struct socket_ops g_inet_socket_ops;
+
 /* A file for a host handle, which it owns from now on, also on failure. */
 static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 {
@@ -118,58 +141,145 @@ static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 
 	if (s) {
 		s->socket = *like;
+		s->socket.loop = NULL;
 		s->handle = (int)handle;
 		s->inode = anon_inode();
 		f = file_alloc(&g_inet_file_ops, O_RDWR | flags, s);
 	}
 	if (!f) {
-		(void)hostcall(HC_file_close, handle);
+		if (handle >= 0)
+			(void)hostcall(HC_file_close, handle);
 		kfree(s);
 	}
 	return f;
 }
 
+/* What the host may not bind may still be a port for other cVMs: a loopback address, or any. */
+static int bind_loop(struct inet_socket *s, const struct sockaddr_any *addr)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&s->bound.storage;
+	uint16_t port;
+	int err;
+
+	if (s->socket.type != SOCK_STREAM || !loop_port(addr, &port) || addr->family != s->socket.domain)
+		return -EACCES;
+	if (s->bound.size)
+		return -EINVAL;
+	if (port) {
+		err = loop_may_listen(port);
+	} else {
+		do
+			port = loop_free_port();
+		while ((err = loop_may_listen(port)) == -EADDRINUSE);
+	}
+	if (err)
+		return err;
+	s->bound = *addr;
+	in->sin_port = (uint16_t)(port >> 8 | port << 8);
+	return 0;
+}
+
 static int inet_bind(struct file *f, const struct sockaddr_any *addr)
 {
-	return (int)hostcall(HC_sock_bind, inet_handle(f), &addr->storage, addr->size);
+	long ret = hostcall(HC_sock_bind, inet_host(f), &addr->storage, addr->size);
+
+	return ret == -EACCES ? bind_loop(f->data, addr) : (int)ret;
+}
+
+/* Another cVM first, if the address may be one's; -ENOENT: nobody listens there, -EACCES: not granted. */
+static int connect_loop(struct file *f, const struct sockaddr_any *addr)
+{
+	struct inet_socket *s = f->data;
+	struct sockaddr_any bound = s->bound;
+	uint16_t port;
+
+	if (s->socket.type != SOCK_STREAM || s->host_used || !loop_port(addr, &port) || !port)
+		return -EACCES;
+	if (!bound.size && s->handle >= 0) {
+		bound.size = SOCKADDR_MAX;
+		if (hostcall(HC_sock_name, s->handle, 0, &bound.storage, &bound.size))
+			bound.size = 0;
+	}
+	return loop_connect_inet(f, addr, &bound);
 }
 
 static int inet_connect(struct file *f, const struct sockaddr_any *addr)
 {
 	struct inet_socket *s = f->data;
+	int loop = connect_loop(f, addr);
 	long ret;
 
+	if (loop != -ENOENT && loop != -EACCES)
+		return loop;
+	ret = inet_host(f);
+	if (ret < 0)
+		return (int)ret;
 	do {
 		ret = hostcall_blocking(HC_sock_connect, s->handle, &addr->storage, addr->size);
 	} while (again(s, s->send_timeout, &ret));
+	if (ret == -EACCES && loop == -ENOENT)
+		return -ECONNREFUSED; /* it may reach a cVM there, but there is none */
+	s->host_used |= !ret || ret == -EINPROGRESS;
 	return (int)ret;
 }
 
+/* On the host, and if granted for other cVMs at the same time. */
 static int inet_listen(struct file *f, int backlog)
 {
-	return (int)hostcall(HC_sock_listen, inet_handle(f), backlog);
+	struct inet_socket *s = f->data;
+	struct sockaddr_any name = { .size = SOCKADDR_MAX };
+	uint16_t port;
+	int ret;
+
+	if (s->bound.size) {
+		(void)loop_port(&s->bound, &port);
+		return loop_listen_inet(f, port, &s->bound, -1, backlog);
+	}
+	ret = (int)hostcall(HC_sock_listen, inet_host(f), backlog);
+	if (ret)
+		return ret;
+	s->host_used = true;
+	if (s->socket.type == SOCK_STREAM && !hostcall(HC_sock_name, s->handle, 0, &name.storage, &name.size) &&
+	    loop_port(&name, &port))
+		(void)!loop_listen_inet(f, port, &name, s->handle, backlog); /* refused: the host alone, as ever */
+	return 0;
+}
+
+struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, int *error)
+{
+	const struct inet_socket *s = listener->data;
+	struct socket like = s->socket;
+	struct file *f;
+
+	like.ops = &g_inet_socket_ops;
+	f = wrap(handle, &like, flags);
+	*error = f ? 0 : -ENOMEM;
+	if (f)
+		((struct inet_socket *)f->data)->host_used = true;
+	return f;
 }
 
 static struct file *inet_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
 {
 	struct inet_socket *s = f->data;
-	struct file *accepted;
-	long ret;
+	long ret = inet_host(f);
 
-	do {
-		ret = hostcall_blocking(HC_sock_accept, s->handle, user_addr, user_size, flags);
-	} while (again(s, s->receive_timeout, &ret));
+	if (ret >= 0)
+		do {
+			ret = hostcall_blocking(HC_sock_accept, s->handle, user_addr, user_size, flags);
+		} while (again(s, s->receive_timeout, &ret));
 	*error = (int)ret;
-	if (ret < 0)
-		return NULL;
-	accepted = wrap(ret, &s->socket, flags);
-	if (!accepted)
-		*error = -ENOMEM;
-	return accepted;
+	return ret < 0 ? NULL : inet_accepted(ret, f, flags, error);
 }
 
 static int inet_name(struct file *f, bool peer, struct sockaddr_any *addr)
 {
+	const struct inet_socket *s = f->data;
+
+	if (s->bound.size && !peer) {
+		*addr = s->bound;
+		return 0;
+	}
 	addr->size = SOCKADDR_MAX;
 	return (int)hostcall(HC_sock_name, inet_handle(f), peer, &addr->storage, &addr->size);
 }
@@ -189,20 +299,20 @@ static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t
 		return ret;
 	if (level == SOL_SOCKET && name == SO_PEERCRED)
 		return option_to_user(&nobody, sizeof(nobody), user, user_size);
-	return (int)hostcall(HC_sock_getopt, s->handle, level, name, user, user_size);
+	return (int)hostcall(HC_sock_getopt, inet_host(f), level, name, user, user_size);
 }
 
 static int inet_setopt(struct file *f, int level, int name, const void *user, uint32_t size)
 {
 	struct inet_socket *s = f->data;
 	int64_t time[2];
-	long ret = hostcall(HC_sock_setopt, s->handle, level, name, user, size);
+	long ret = hostcall(HC_sock_setopt, inet_host(f), level, name, user, size);
 
 	if (ret == 0 && level == SOL_SOCKET && size >= sizeof(time) && !copy_from_user(time, user, sizeof(time))) {
 		if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
-			s->receive_timeout = time[0] || time[1];
+			s->receive_timeout = time[0] * NSEC_PER_SEC + time[1] * 1000;
 		if (name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
-			s->send_timeout = time[0] || time[1];
+			s->send_timeout = time[0] * NSEC_PER_SEC + time[1] * 1000;
 	}
 	return (int)ret;
 }
@@ -235,6 +345,11 @@ struct file *inet_socket(int domain, int type, int protocol, uint32_t flags, int
 		return NULL;
 	}
 	like.protocol = protocol ? protocol : type == SOCK_STREAM ? 6 : 17;
+	if (domain == AF_INET && type == SOCK_STREAM && like.protocol == 6) {
+		f = wrap(-1, &like, flags & O_NONBLOCK);
+		*error = -ENOMEM;
+		return f;
+	}
 	handle = hostcall(HC_sock_create, domain, type | (int)(flags & O_NONBLOCK), protocol);
 	if (handle < 0) {
 		*error = (int)handle;

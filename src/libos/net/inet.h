@@ -6,10 +6,24 @@
 
 struct inet_socket {
 	struct socket socket; /* first */
-	int handle;	      /* host socket, owned */
-	bool receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO are set */
+	int handle;	      /* host socket, owned; -1 until inet_host() makes it */
+	bool host_used;	      /* connect or listen went to the host: it stays there */
+	int64_t receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0: none */
 	uint64_t inode;
+	struct sockaddr_any bound; /* the host may not bind it, but other cVMs may reach it there (net/loop.h); size 0: not so */
 };
+
+/* The host's socket of a file, made when it is first needed: many only ever reach other cVMs. Handle or negative errno. */
+long inet_make_host(struct file *f);
+static inline long inet_host(struct file *f)
+{
+	const struct inet_socket *s = f->data;
+
+	return likely(s->handle >= 0) ? s->handle : inet_make_host(f);
+}
+
+/* The file of a connection that was accepted on a host socket; owns the handle from now on, also on failure. */
+struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, int *error);
 
 ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags);
 ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags);

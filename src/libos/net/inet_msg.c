@@ -110,8 +110,10 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct inet_socket *s = f->data;
 	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
-	long ret;
+	long ret = inet_host(f);
 
+	if (ret < 0)
+		return ret;
 	flags &= ~IGNORED_FLAGS;
 	if (msg->control_size) {
 		int err = check_control(msg);
@@ -163,8 +165,10 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct inet_socket *s = f->data;
 	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
-	long ret;
+	long ret = inet_host(f);
 
+	if (ret < 0)
+		return ret;
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN; /* not offered: looks like an empty queue */
 	flags &= ~IGNORED_FLAGS;

@@ -1,12 +1,13 @@
 /*
  * What all socket families share: recognising a socket, addresses and option values in and out of the program.
  */
-#include "net/socket.h"
 #include "core/uaccess.h"
+#include "net/loop.h"
 
 struct socket *socket_of(struct file *f)
 {
-	if (f->ops == &g_inet_file_ops || f->ops == &g_unix_file_ops || f->ops == &g_netlink_file_ops)
+	if (f->ops == &g_inet_file_ops || f->ops == &g_unix_file_ops || f->ops == &g_netlink_file_ops ||
+	    f->ops == &g_loop_file_ops || f->ops == &g_loop_listener_ops || f->ops == &g_loop_both_ops)
 		return f->data;
 	return NULL;
 }

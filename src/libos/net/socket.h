@@ -98,10 +98,13 @@ struct socket_ops {
 	int (*setopt)(struct file *f, int level, int name, const void *user, uint32_t size);
 };
 
+struct loop;
+
 struct socket {
 	const struct socket_ops *ops;
 	uint16_t domain, type;
 	int32_t protocol;
+	struct loop *loop; /* connects to or listens for other cVMs (net/loop.h), or NULL */
 };
 
 /* The socket behind f, or NULL. */

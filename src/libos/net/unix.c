@@ -5,6 +5,8 @@
 #include "net/unix.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/poll_set.h"
+#include "net/loop.h"
 
 #include <asm/ioctls.h>
 
@@ -118,6 +120,8 @@ static void sock_close(struct unix_sock *s)
 
 static void unix_release(struct file *f)
 {
+	if (f->ops == &g_unix_file_ops && loop_of(f))
+		loop_free(loop_of(f));
 	sock_close(unix_of(f));
 }
 
@@ -204,6 +208,8 @@ static int unix_listen(struct file *f, int backlog)
 		s->peer_cred = s->cred;
 	}
 	mutex_unlock(&s->lock);
+	if (!err && unix_is_stream(s) && s->name->inode)
+		loop_listen_unix(f, &s->wait, s->name->addr.sun_path, backlog);
 	waitq_wake(&s->wait, EPOLLOUT);
 	return err;
 }
@@ -310,6 +316,23 @@ static void set_peer(struct unix_sock *s, struct unix_sock *peer)
 	}
 }
 
+/* Nobody of this cVM has the name: perhaps another one, by path. */
+static int connect_loop(struct file *f, const struct sockaddr_any *addr, int err)
+{
+	struct unix_sock *s = unix_of(f);
+	struct sockaddr_any name = *addr;
+	char *path = ((struct sockaddr_un *)&name.storage)->sun_path;
+	int ret;
+
+	if ((err != -ENOENT && err != -ECONNREFUSED) || !unix_is_stream(s) || s->state != UNIX_IDLE || !path[0] ||
+	    addr->size >= sizeof(struct sockaddr_un))
+		return err;
+	path[addr->size - UNIX_PATH_OFFSET] = 0;
+	name.size = UNIX_PATH_OFFSET + (uint32_t)strlen(path) + 1;
+	ret = loop_connect_unix(f, &s->wait, path, &name);
+	return ret == -ENOENT || ret == -EACCES ? err : ret;
+}
+
 static int unix_connect(struct file *f, const struct sockaddr_any *addr)
 {
 	struct unix_sock *s = unix_of(f), *to;
@@ -321,7 +344,7 @@ static int unix_connect(struct file *f, const struct sockaddr_any *addr)
 	}
 	to = unix_name_lookup(addr, s->socket.type, &err);
 	if (!to)
-		return err;
+		return connect_loop(f, addr, err);
 	if (unix_connects(s)) {
 		err = connect_to(f, to);
 	} else {
@@ -360,6 +383,44 @@ static ssize_t try_take(void *ctx)
 	return ret;
 }
 
+/* From another cVM, or of this one: whoever is there. */
+static struct file *accept_loop(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+{
+	struct poll_entry e = { .file = f, .events = EPOLLIN };
+	struct unix_sock *s = unix_of(f);
+	struct file *accepted;
+	bool mine;
+	long ret;
+
+	for (;;) {
+		accepted = loop_accept_now(f, flags, error);
+		if (accepted && user_addr) {
+			*error = sockaddr_to_user(&loop_of(accepted)->peer, user_addr, user_size);
+			if (*error) {
+				file_put(accepted);
+				return NULL;
+			}
+		}
+		mutex_lock(&s->lock);
+		mine = !list_empty(&s->backlog);
+		mutex_unlock(&s->lock);
+		if (accepted || *error != -EAGAIN || mine || (f->flags & O_NONBLOCK))
+			return accepted;
+		ret = poll_set_wait(&e, 1, s->receive_timeout);
+		if (ret <= 0) {
+			*error = !ret ? -EAGAIN : ret != -ERESTARTNOHAND ? (int)ret : s->receive_timeout >= 0 ? -EINTR : -ERESTARTSYS;
+			return NULL;
+		}
+		mutex_lock(&s->lock);
+		mine = !list_empty(&s->backlog) || (s->shutdown & UNIX_SHUT_RECEIVE);
+		mutex_unlock(&s->lock);
+		if (mine) {
+			*error = -EAGAIN;
+			return NULL;
+		}
+	}
+}
+
 static struct file *unix_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
 {
 	struct unix_sock *s = unix_of(f);
@@ -368,6 +429,14 @@ static struct file *unix_accept(struct file *f, void *user_addr, uint32_t *user_
 	struct sockaddr_any addr;
 	ssize_t ret = unix_connects(s) ? try_take(&t) : -EOPNOTSUPP;
 
+	while (ret == -EAGAIN && s->socket.loop) {
+		accepted = accept_loop(f, user_addr, user_size, flags, error);
+		if (accepted || *error != -EAGAIN)
+			return accepted;
+		ret = try_take(&t);
+		if (ret == -EAGAIN && ((f->flags & O_NONBLOCK) || s->receive_timeout >= 0))
+			return NULL;
+	}
 	if (ret == -EAGAIN && !(f->flags & O_NONBLOCK)) {
 		ret = block_until(&s->wait, BLOCK_READ, s->receive_timeout, try_take, &t);
 		if (ret == -ERESTARTSYS && s->receive_timeout >= 0)
@@ -502,6 +571,8 @@ static uint32_t unix_poll(struct file *f)
 	if (unix_connects(s) && s->state == UNIX_IDLE)
 		events |= EPOLLHUP;
 	mutex_unlock(&s->lock);
+	if (listening && s->socket.loop && loop_listener_ready(s->socket.loop))
+		events |= EPOLLIN | EPOLLRDNORM;
 	if (!listening && writable(s))
 		events |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	return events;

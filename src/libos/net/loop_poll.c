@@ -1,0 +1,211 @@
+/*
+ * Readiness of connections to other cVMs: from the monitor's event bits to wait queues (net/loop.h says how).
+ *
+ * The doorbell rings once for each time it was armed, for one of those who sleep. Nothing is lost because everybody arms
+ * before sleeping, everybody who fetches bits wakes all whom they concern, and who fetches while others sleep arms again
+ * for them. Called by fs/epoll_wait.c and fs/poll.c around their sleeps, and through file_ops.
+ */
+#include "core/hostcall.h"
+#include "fs/epoll.h"
+#include "net/loop.h"
+#include "net/unix.h"
+
+#define ROOM_ENOUGH (CAP_STREAM_RING / 4)
+#define PENDING_NS 1000000 /* how often a connect looks for room in a backlog while everybody sleeps */
+#define READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDNORM))
+#define WRITE_EVENTS ((uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND))
+
+unsigned g_loop_count;
+static struct mutex g_table_lock; /* table, and that nothing in it goes away */
+static struct loop *g_table[CAPS_MAX];
+static unsigned g_sleepers; /* atomic: threads that rely on the doorbell */
+static int g_doorbell = -1;
+
+void loop_enter(struct loop *l)
+{
+	mutex_lock(&g_table_lock);
+	g_table[l->cap % CAPS_MAX] = l;
+	mutex_unlock(&g_table_lock);
+	__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
+}
+
+void loop_leave(struct loop *l)
+{
+	__atomic_sub_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
+	mutex_lock(&g_table_lock);
+	g_table[l->cap % CAPS_MAX] = NULL;
+	mutex_unlock(&g_table_lock);
+}
+
+uint32_t loop_refresh(struct loop *l)
+{
+	uint32_t before = __atomic_and_fetch(&l->state, ~LOOP_CHECK, __ATOMIC_SEQ_CST), after;
+	struct cap_info info;
+
+	before = __atomic_add_fetch(&l->state, LOOP_VERSION, __ATOMIC_SEQ_CST);
+	if (hostcall(HC_cap_info, l->cap, &info))
+		info = (struct cap_info){ .state = CAP_ENDED | CAP_BROKEN };
+	l->room = (uint32_t)info.writable;
+	after = (before & ~(LOOP_VERSION - 1)) | (info.state & (CAP_READABLE | CAP_ENDED | CAP_BROKEN | CAP_RESET));
+	if (!(info.state & CAP_WRITABLE) || (before & LOOP_FULL && info.writable < ROOM_ENOUGH && !(info.state & CAP_BROKEN)))
+		after |= LOOP_FULL;
+	if (info.state & CAP_READABLE && !info.readable && !(info.state & CAP_ENDED) && l->kind == LOOP_STREAM)
+		after &= ~CAP_READABLE; /* a passed capability: the next receive drops it */
+	if (!__atomic_compare_exchange_n(&l->state, &before, after, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	return after;
+}
+
+static uint32_t connecting_events(const struct loop *l)
+{
+	return l->kind == LOOP_CONNECTING ? 0 : READ_EVENTS | WRITE_EVENTS | EPOLLRDHUP | EPOLLHUP | (l->error ? EPOLLERR : 0);
+}
+
+uint32_t loop_poll(struct file *f)
+{
+	struct loop *l = loop_of(f);
+	uint8_t kind = __atomic_load_n(&l->kind, __ATOMIC_ACQUIRE), shut;
+	uint32_t state, events = 0;
+	bool read_end, write_end;
+
+	if (kind == LOOP_LISTENER)
+		return loop_listener_ready(l) ? READ_EVENTS : 0;
+	if (kind != LOOP_STREAM)
+		return connecting_events(l);
+	state = __atomic_load_n(&l->state, __ATOMIC_SEQ_CST);
+	if (state & LOOP_CHECK || (!(state & LOOP_FULL) && l->room < ROOM_ENOUGH))
+		state = loop_refresh(l);
+	shut = __atomic_load_n(&l->shutdown, __ATOMIC_RELAXED);
+	read_end = state & CAP_ENDED || shut & LOOP_SHUT_RECEIVE;
+	write_end = shut & LOOP_SHUT_SEND || l->hung_up || (state & CAP_BROKEN && l->socket.domain == AF_UNIX);
+	if (state & CAP_READABLE || read_end)
+		events |= READ_EVENTS;
+	if (!(state & LOOP_FULL) || write_end)
+		events |= WRITE_EVENTS;
+	if (read_end)
+		events |= EPOLLRDHUP;
+	if (read_end && write_end)
+		events |= EPOLLHUP;
+	if (state & CAP_RESET && state & CAP_BROKEN)
+		events |= READ_EVENTS | WRITE_EVENTS | EPOLLRDHUP | EPOLLHUP | (l->reset_told ? 0 : EPOLLERR);
+	return events;
+}
+
+struct waitq *loop_waitq(struct file *f)
+{
+	return loop_of(f)->wait;
+}
+
+/* Something happened to l; g_table_lock held. */
+static void happened(struct loop *l)
+{
+	uint32_t before = __atomic_load_n(&l->state, __ATOMIC_SEQ_CST), now = loop_refresh(l), events = 0;
+
+	if (l->kind == LOOP_LISTENER && l->signal >= 0) {
+		uint64_t one = 1;
+
+		if (now & CAP_READABLE && !__atomic_exchange_n(&l->signaled, true, __ATOMIC_SEQ_CST))
+			(void)hostcall(HC_file_write, l->signal, &one, sizeof(one));
+		return;
+	}
+	if (now & CAP_READABLE)
+		events |= READ_EVENTS;
+	if (now & CAP_ENDED)
+		events |= READ_EVENTS | EPOLLRDHUP | EPOLLHUP;
+	if (now & CAP_BROKEN)
+		events |= WRITE_EVENTS | EPOLLHUP | EPOLLERR;
+	if (before & (LOOP_FULL | LOOP_CHECK) && !(now & LOOP_FULL))
+		events |= WRITE_EVENTS;
+	if (events)
+		waitq_wake(l->wait, events);
+}
+
+static bool fetch(bool arm)
+{
+	uint64_t bits[CAPS_MAX / 64];
+
+	if (hostcall(HC_cap_events, bits, arm) <= 0)
+		return false;
+	mutex_lock(&g_table_lock);
+	for (unsigned i = 0; i < CAPS_MAX / 64; i++)
+		for (; bits[i]; bits[i] &= bits[i] - 1) {
+			struct loop *l = g_table[i * 64 + (unsigned)__builtin_ctzll(bits[i])];
+
+			if (l)
+				happened(l);
+		}
+	mutex_unlock(&g_table_lock);
+	return true;
+}
+
+/* What was fetched disarmed the doorbell: again, until there is nothing, if somebody relies on it. */
+static void fetch_all(void)
+{
+	bool arm;
+
+	do
+		arm = __atomic_load_n(&g_sleepers, __ATOMIC_SEQ_CST) != 0;
+	while (fetch(arm) && arm);
+}
+
+void loop_collect(void)
+{
+	(void)loop_retry_pending();
+	fetch_all();
+}
+
+int loop_doorbell(void)
+{
+	static struct mutex lock;
+
+	if (likely(__atomic_load_n(&g_doorbell, __ATOMIC_RELAXED) >= 0))
+		return g_doorbell;
+	mutex_lock(&lock);
+	if (g_doorbell < 0)
+		__atomic_store_n(&g_doorbell, (int)hostcall(HC_cap_doorbell), __ATOMIC_RELAXED);
+	mutex_unlock(&lock);
+	return g_doorbell;
+}
+
+void loop_sleep_begin(int64_t *timeout)
+{
+	__atomic_add_fetch(&g_sleepers, 1, __ATOMIC_SEQ_CST);
+	fetch_all();
+	if (unlikely(loop_retry_pending()) && (*timeout < 0 || *timeout > PENDING_NS))
+		*timeout = PENDING_NS;
+}
+
+void loop_sleep_end(void)
+{
+	__atomic_sub_fetch(&g_sleepers, 1, __ATOMIC_SEQ_CST);
+	loop_collect();
+}
+
+bool loop_watches(struct file *f)
+{
+	return f->ops == &g_loop_file_ops || f->ops == &g_loop_listener_ops || f->ops == &g_loop_both_ops ||
+	       (f->ops == &g_unix_file_ops && loop_of(f)) || epoll_of(f);
+}
+
+long loop_sleep_one(struct file *f, uint32_t events, int64_t timeout)
+{
+	struct loop *l;
+	uint32_t states = 0;
+	long ret;
+
+	if (f->ops != &g_loop_file_ops && f->ops != &g_loop_listener_ops)
+		return -ENOSYS;
+	l = loop_of(f);
+	if (l->kind == LOOP_CONNECTING || l->kind == LOOP_FAILED)
+		return -ENOSYS;
+	if (events & (READ_EVENTS | EPOLLRDHUP))
+		states |= CAP_ENDED | (events & READ_EVENTS ? CAP_READABLE : 0);
+	if (events & WRITE_EVENTS)
+		states |= CAP_WRITABLE;
+	/* Only for what is not so already: or it would not sleep. */
+	if (__atomic_load_n(&l->state, __ATOMIC_SEQ_CST) & (CAP_BROKEN | LOOP_CHECK) || !states)
+		return -ENOSYS;
+	ret = hostcall_blocking(HC_cap_wait, l->cap, states, timeout, 0);
+	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
