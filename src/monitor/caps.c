@@ -525,7 +525,7 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 	case CAP_STREAM:
 		if (out->head - out->tail >= CAP_STREAM_RING) /* whoever hears "no room" is told when there is */
 			__atomic_exchange_n(&out->full, 1, __ATOMIC_SEQ_CST);
-		return (in->head != in->tail || in->passed || in->ended ? CAP_READABLE : 0) | (in->ended ? CAP_ENDED : 0) |
+		return (in->head != in->tail || in->passed || in->ended || in->dead ? CAP_READABLE : 0) | (in->ended ? CAP_ENDED : 0) |
 		       (out->head - out->tail < CAP_STREAM_RING || out->dead ? CAP_WRITABLE : 0) |
 		       (out->dead && in->ended ? CAP_BROKEN : 0) | (out->reset ? CAP_RESET : 0);
 	default:

@@ -325,7 +325,7 @@ static int connect_loop(struct file *f, const struct sockaddr_any *addr, int err
 	int ret;
 
 	if ((err != -ENOENT && err != -ECONNREFUSED) || !unix_is_stream(s) || s->state != UNIX_IDLE || !path[0] ||
-	    addr->size >= sizeof(struct sockaddr_un))
+	    addr->size > sizeof(struct sockaddr_un))
 		return err;
 	path[addr->size - UNIX_PATH_OFFSET] = 0;
 	name.size = UNIX_PATH_OFFSET + (uint32_t)strlen(path) + 1;

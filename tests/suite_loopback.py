@@ -1,0 +1,91 @@
+"""Connections between cVMs by the sockets programs know: the same two programs as native processes and as two cVMs.
+
+Lines of the server begin with "s ", of the client with "c "; each end's lines are compared with its native ones.
+"""
+import os
+import shlex
+
+from harness import (OUT, ROOT, Skip, Started, Test, compile_c, difference, directives, expect, Fail, free_port, listening, read, run,
+                     scratch, yaml_command)
+
+FOLDER = os.path.join(ROOT, "tests/loopback")
+PYTHON = "/usr/bin/python3.11"
+
+
+def pod(name, cvms):
+    """A YAML file: cvms are dictionaries of name, command, and lists listen, reach, bind, connect, volumes."""
+    path = os.path.join(scratch(f"pod-{name}"), "pod.yaml")
+    lines = ["cVMs:"]
+    for cvm in cvms:
+        program, *arguments = map(str, cvm["command"])
+        lines.append(f"  - name: {cvm['name']}")
+        lines.append(f"    program: {program}")
+        for key, words in {"args": arguments, **{k: v for k, v in cvm.items() if k not in ("name", "command")}}.items():
+            lines.append(f"    {key}: {words if isinstance(words, (str, int)) else '[' + ', '.join(quoted(w) for w in words) + ']'}")
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    return path
+
+
+def quoted(word):
+    return '"' + str(word).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def volumes(*paths):
+    return sorted({f"{os.path.dirname(p)}:{os.path.dirname(p)}:ro" for p in map(str, paths) if p.startswith(ROOT)})
+
+
+def ends(text):
+    return [[line for line in text.splitlines() if line.startswith(f"{end} ")] for end in "sc"]
+
+
+def two(label, server, client, grant):
+    """Both ways, and compares."""
+    with Started(server) as s, Started(client) as c:
+        c.wait(120)
+        s.wait(30)
+        native = ends(s.output()) , ends(c.output())
+    native = [native[0][0], native[1][1]]
+    path = pod(label, [{"name": "server", "command": server, "listen": [grant], "volumes": volumes(*server)},
+                       {"name": "client", "command": client, "reach": [grant], "volumes": volumes(*client)}])
+    ours = run(yaml_command(path), timeout=120)
+    for end, want, got in zip(("server", "client"), native, ends(ours.text())):
+        if want != got:
+            def joined(lines):
+                return "\n".join(lines).encode()
+            raise Fail(f"the {end} says something else than natively\n{difference(joined(want), joined(got))}\n{ours}")
+    expect(native[1], "the client said nothing natively", ours)
+
+
+def sockets(source, family, index):
+    def test():
+        program = compile_c(source)
+        name = free_port() if family == "tcp" else f"/tmp/loopback-{os.getpid()}-{index}.sock"
+        try:
+            two(f"{os.path.basename(source)}-{family}", [program, "server", name], [program, "client", name],
+                name if family == "tcp" else f"unix:{name}")
+        finally:
+            if family == "unix":
+                run(["rm", "-f", name])
+    return test
+
+
+def pie_python():
+    library = "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0"
+    if not os.path.exists(library):
+        raise Skip("needs the package libpython3.11")
+    return compile_c(os.path.join(FOLDER, "python.c"), "gcc", ["-Wl,--no-as-needed", library])
+
+
+def crowd():
+    script, port = os.path.join(FOLDER, "crowd.py"), free_port()
+    two("crowd", [PYTHON, script, "server", port], [pie_python(), script, "client", port], port)
+
+
+def tests():
+    found = []
+    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n != "python.c")):
+        source = os.path.join(FOLDER, name)
+        for family in directives(source, ("names",))["names"].split():
+            found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
+    return found + [Test("loopback/crowd", crowd)]
