@@ -64,6 +64,14 @@ def alternate(mine, rival, runs=RUNS):
     return statistics.median(a), statistics.median(b)
 
 
+def alternate_many(mine, rival, runs=RUNS):
+    """The same for measurements that give several figures at once: a pair of medians for each."""
+    pairs = []
+    alternate(lambda: pairs.append((0, mine())) or 0, lambda: pairs.append((1, rival())) or 0, runs)
+    sides = [[figures for side, figures in pairs[2:] if side == which] for which in (0, 1)]
+    return [tuple(statistics.median(column) for column in both_sides) for both_sides in zip(*(zip(*side) for side in sides))]
+
+
 def entry(name, unit, value, rival=None, baseline=None, runs=RUNS, **more):
     result = {"name": name, "unit": unit, "value": rounded(value), "runs": runs}
     if rival:
@@ -118,6 +126,14 @@ def pread_4k():
     yield entry("pread_4k", "ns", *both(*alternate(lambda: number(ours([pread, f"{where}/f"], *options)), lambda: number([pread, f"{where}/f"]))))
 
 
+def open_close():
+    program_, where = program("open"), scratch("bench-open")
+    with open(f"{where}/f", "wb"):
+        pass
+    options = ("-v", f"{where}:{where}")
+    yield entry("open_close", "ns", *both(*alternate(lambda: number(ours([program_, f"{where}/f"], *options)), lambda: number([program_, f"{where}/f"]))))
+
+
 def fast_share(command, options=(), load=None, stdin=None):
     """Rewritten share of the program's executed system calls, from --stats."""
     where = [*ours(command, "--stats", *options)]
@@ -158,8 +174,20 @@ def redis_rates():
         for test in ("get", "set"):
             for pipeline, requests in ((1, 60_000), (16, 400_000)):
                 requests //= 4 if QUICK else 1
-                values = alternate(lambda: redis_load(one, test, pipeline, requests), lambda: redis_load(two, test, pipeline, requests))
-                yield entry(f"redis_{test}_p{pipeline}", "requests/s", *both(*values))
+                def load(server, port):
+                    before = cpu_ns(server.process.pid)
+                    rate = redis_load(port, test, pipeline, requests)
+                    return rate, (cpu_ns(server.process.pid) - before) / requests
+                rates, cpu = alternate_many(lambda: load(mine, one), lambda: load(native, two))
+                yield entry(f"redis_{test}_p{pipeline}", "requests/s", *both(*rates))
+                yield entry(f"redis_{test}_p{pipeline}_cpu", "ns", *both(*cpu))
+
+
+def cpu_ns(pid):
+    """Processor time of a process and its children that live, all their threads."""
+    tasks = os.listdir(f"/proc/{pid}/task")
+    children = " ".join(harness.read(f"/proc/{pid}/task/{t}/children") for t in tasks).split()
+    return sum(int(harness.read(f"/proc/{pid}/task/{t}/schedstat").split()[0]) for t in tasks) + sum(cpu_ns(int(c)) for c in children)
 
 
 def syscall_fast_share():
@@ -225,16 +253,19 @@ def start_times():
     for name, command in (("hello", [hello]), ("python", [PYTHON, "-c", "pass"])):
         def timed(words):
             started = time.perf_counter()
-            subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=harness.ENV, check=False)
-            return (time.perf_counter() - started) * 1000
+            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=harness.ENV)
+            usage = os.wait4(process.pid, 0)[2]
+            process.returncode = 0
+            return (time.perf_counter() - started) * 1000, (usage.ru_utime + usage.ru_stime) * 1000
         mine = ours(command)
         if run(mine).status not in (0, 42):
             raise Fail(str(run(mine)))
-        values = alternate(lambda: timed(mine), lambda: timed(command), RUNS * 3)
-        yield entry(f"start_{name}_ms", "ms", *both(*values), runs=RUNS * 3)
+        wall, cpu = alternate_many(lambda: timed(mine), lambda: timed(command), RUNS * 3)
+        yield entry(f"start_{name}_ms", "ms", *both(*wall), runs=RUNS * 3)
+        yield entry(f"start_{name}_cpu_ms", "ms", *both(*cpu), runs=RUNS * 3)
         crun = crun_bundle(name, command)
         if crun:
-            values = alternate(lambda: timed(mine), lambda: timed(crun()), RUNS * 3)
+            values = alternate(lambda: timed(mine)[0], lambda: timed(crun())[0], RUNS * 3)
             yield entry(f"start_{name}_ms_crun", "ms", *both(*values, "crun"), runs=RUNS * 3)
         else:
             yield unmeasured(f"start_{name}_ms_crun", "ms", "crun cannot run a container here (cgroups, or not root)")
@@ -259,7 +290,7 @@ def crun_bundle(name, command):
     return make if run(make()).status in (0, 42) else None
 
 
-MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, pread_4k, syscall_fast_share, redis_rates, python_bench, sqlite,
+MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, pread_4k, open_close, syscall_fast_share, redis_rates, python_bench, sqlite,
             sha256_200mb, start_times]
 
 
