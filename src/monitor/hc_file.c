@@ -65,9 +65,12 @@ static int kind_of(int fd, unsigned *kind, uint64_t flags)
 /* An existing object: look at it first, then open exactly it. */
 static long open_existing(int dir, const char *path, uint64_t flags, bool no_symlinks, unsigned *kind)
 {
-	uint64_t look = O_PATH | (flags & (O_NOFOLLOW | O_DIRECTORY));
-	long fd = open_below(dir, path, look, 0, no_symlinks);
-
+	/* Asked for a directory, the kernel opens nothing else. */
+	if (flags & O_DIRECTORY) {
+		*kind = flags & O_PATH ? HANDLE_DIR | HANDLE_PATH : HANDLE_DIR;
+		return open_below(dir, path, flags & ~(uint64_t)(O_CREAT | O_EXCL), 0, no_symlinks);
+	}
+	long fd = open_below(dir, path, O_PATH | (flags & O_NOFOLLOW), 0, no_symlinks);
 	if (fd < 0)
 		return fd;
 	long r = kind_of((int)fd, kind, flags);

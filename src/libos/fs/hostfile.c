@@ -327,6 +327,8 @@ struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size,
 	bool dir = is_dir(d->inode) && !(flags & O_CREAT);
 	long h;
 
+	if (dir)
+		host_flags |= O_DIRECTORY; /* one host call, where other kinds need a look first */
 	h = hostcall(HC_file_open, d->mount->handle, path, path_size, host_flags, mode);
 	if (h < 0) {
 		*error = (int)h;
