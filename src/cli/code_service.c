@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "cli/process.h"
 
 #define TRANSLATE_TIMEOUT_MS 120000
+#define TRANSLATE_MEMORY_MIN (256ull << 20)
 #define PREFETCH_KEEP_MS 5000
 #define REASON_MAX 512
 
@@ -180,6 +182,9 @@ static void translate(struct code_service *service, uint32_t i, int source, cons
 		close_job(job);
 		return;
 	}
+	/* What translating takes is for the cVM that asked; its own limit, the translator's, may be lower. */
+	struct rlimit memory = {TRANSLATE_MEMORY_MIN + 4 * service->memory[i], TRANSLATE_MEMORY_MIN + 4 * service->memory[i]};
+	prlimit(pid, RLIMIT_AS, &memory, NULL);
 	job->pid = pid;
 	job->deadline_ms = clock_ms() + TRANSLATE_TIMEOUT_MS;
 }

@@ -317,6 +317,8 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	}
 	char *programs = list_programs(config);
 	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, programs, &forwarded, options->verbose);
+	for (uint32_t i = 0; i < config->cvms; i++)
+		s.code.memory[i] = options->insecure & LAUNCH_INSECURE_NO_LIMITS ? CONFIG_MEMORY_MAX : config->cvm[i]->memory;
 	free(programs);
 	pod_init(&s.pod, config, &s.link);
 	logs_init(&s.logs, plan->output, config->cvms);
