@@ -90,6 +90,8 @@ void options_help(void)
 	printf("\nProtections that can be turned off, for tests and development only:\n");
 	for (size_t i = 0; i < INSECURE_COUNT; i++)
 		printf("      --%-30s %s\n", g_insecure[i].option, g_insecure[i].meaning);
+	printf("\nOnly in YAML: program, args, after, ready of a cVM; cVMs, files, name, logs of the pod. A run with -y, --name or -d\n"
+	       "can be watched and controlled: intravisor ps, stats, logs, kill, stop, start, restart.\n");
 	printf("\nExit status: the program's; 128+N if signal N ended it; of several cVMs the first that is not 0.\n"
 	       "2: wrong option or file. 125: could not start. 126: cannot execute. 127: program not found.\n");
 }

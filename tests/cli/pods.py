@@ -118,11 +118,11 @@ class Pods(unittest.TestCase):
         self.assertEqual(self.notes(), ["a up", "b up", "c up"])
 
     def test_without_a_condition_started_is_enough(self):
-        self.assertEqual(self.run_pod(cvm("a", "time.sleep(0.3); " + UP + "; cvm.exit(0)"), cvm("b", UP + "; cvm.exit(0)", after="a"))[0], 0)
+        self.assertEqual(self.run_pod(cvm("a", "while not os.path.exists('notes'): time.sleep(0.01)\n" + UP + "; cvm.exit(0)"), cvm("b", UP + "; cvm.exit(0)", after="a"))[0], 0)
         self.assertEqual(self.notes(), ["b up", "a up"])
 
     def test_ready_file(self):
-        ran = self.run_pod(cvm("a", "time.sleep(0.2); open('flag', 'w'); cvm.exit(0) if cvm.wait_signal(0.5) else cvm.exit(0)",
+        ran = self.run_pod(cvm("a", "time.sleep(0.2); open('flag', 'w'); time.sleep(1); cvm.exit(0)",
                                ready="{file: flag}"),
                            cvm("b", "cvm.exit(5 + os.path.exists('flag'))", after="a"))
         self.assertEqual(ran[0], 6)
@@ -136,14 +136,14 @@ class Pods(unittest.TestCase):
                     continue  # no IPv6 here
                 port = probe.getsockname()[1]
             code = (f"time.sleep(0.2); s = socket.socket({int(family)}); s.bind(('{address}', {port})); open('bound', 'w'); s.listen(); "
-                    "s.accept(); cvm.wait_signal(0.5); cvm.exit(0)")
+                    "s.accept(); time.sleep(1); cvm.exit(0)")
             ran = self.run_pod(cvm("a", code, ready=f"{{port: {port}, timeout: 20s}}"),
                                cvm("b", "cvm.exit(5 + os.path.exists('bound'))", after="a"))
             self.assertEqual(ran[0], 6, ran)
             os.unlink(os.path.join(self.box.work, "bound"))
 
     def test_not_ready_in_time(self):
-        ran = self.run_pod(cvm("a", "time.sleep(0.6); cvm.exit(0)", ready="{file: never, timeout: 100ms}"),
+        ran = self.run_pod(cvm("a", "time.sleep(3); cvm.exit(0)", ready="{file: never, timeout: 100ms}"),
                            cvm("b", UP + "; cvm.exit(0)", after="a"), cvm("c", UP + "; cvm.exit(0)", after="b"),
                            cvm("d", UP + "; cvm.exit(0)"))
         self.assertEqual(ran[0], 125)
@@ -239,7 +239,7 @@ class Pods(unittest.TestCase):
         self.assertEqual(first[0]["cvms"][0]["stats"], second[0]["cvms"][0]["stats"])
 
     def test_stats_of_a_monitor_that_does_not_answer(self):
-        self.start_pod(cvm("a", "monitor.events.close() if False else None; " + UNTIL_TERM))
+        self.start_pod(cvm("a", UNTIL_TERM))
         os.kill(self.monitor_pid(), signal.SIGSTOP)
         self.assertEqual(self.cvms(command="stats")["a"]["stats"]["cpu_ns"], 0)
         os.kill(self.monitor_pid(), signal.SIGCONT)

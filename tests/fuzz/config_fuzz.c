@@ -38,6 +38,7 @@ static bool in_range(uint64_t value, uint64_t min, uint64_t max)
 
 static void check_paths(const struct config_cvm *c)
 {
+	SAY(!c->bare || (!c->volumes && !c->tmpfs.count && !c->net_rules));
 	SAY(c->cwd[0] == '/' && c->root[0] && c->program[0] && c->args.count >= 1 && c->hostname[0]);
 	for (uint32_t i = 0; i < c->volumes; i++)
 		SAY(c->volume[i].host[0] && c->volume[i].guest[0] == '/' && c->volume[i].guest[1] && !strstr(c->volume[i].guest, "/../"));
@@ -56,6 +57,45 @@ static void check_rules(const struct config_cvm *c)
 		SAY(r->protocol == IPPROTO_TCP || r->protocol == IPPROTO_UDP);
 		SAY(r->port_first <= r->port_last && (r->family == AF_INET || r->family == AF_INET6));
 		SAY(r->prefix <= (r->family == AF_INET ? 32 : 128));
+	}
+}
+
+static bool is_name(const char *name, bool pattern)
+{
+	size_t size = strnlen(name, CAP_NAME_MAX);
+	bool star = pattern && size && name[size - 1] == '*';
+
+	return in_range(size, 1, CAP_NAME_MAX - 1) && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/:@-") + star == size;
+}
+
+static void check_shared(const struct config *config, const struct config_cvm *c)
+{
+	SAY(c->grants <= LAUNCH_GRANTS_MAX && in_range(c->caps, 1, CAPS_MAX));
+	for (uint32_t i = 0; i < c->grants; i++) {
+		const struct launch_grant *g = &c->grant[i];
+		SAY(g->kind == CAP_MEMORY || g->kind == CAP_CALL || g->kind == CAP_CONNECT);
+		SAY(g->roles == LAUNCH_GRANT_USE || g->roles == LAUNCH_GRANT_PROVIDE);
+		SAY(g->perms && !(g->perms & ~CAP_ALL) && is_name(g->name, true));
+		/* Who uses gets no more than was asked for: what a file is not for stays out. */
+		SAY(g->roles == LAUNCH_GRANT_PROVIDE || (g->kind == CAP_MEMORY) == !(g->perms & CAP_USE));
+	}
+	for (size_t i = 0; i < c->after.count; i++) {
+		bool there = false;
+		for (uint32_t j = 0; j < config->cvms; j++)
+			there |= config->cvm[j] != c && strcmp(config->cvm[j]->name, c->after.item[i]) == 0;
+		SAY(there);
+	}
+	SAY(!!c->ready.port + !!c->ready.file + c->ready.exit <= 1 && c->ready.status <= 255);
+}
+
+static void check_files(const struct config *config)
+{
+	SAY(config->files <= LAUNCH_FILES_MAX);
+	for (uint32_t i = 0; i < config->files; i++) {
+		const struct config_file *f = &config->file[i];
+		SAY(is_name(f->name, false) && f->size <= CONFIG_MEMORY_MAX && !(f->data && f->host));
+		SAY(f->size || f->host || f->data[0]);
+		SAY(!f->size || !f->data || strlen(f->data) <= f->size);
 	}
 }
 
@@ -79,13 +119,13 @@ static void check_boot(const struct config_cvm *c)
 		return;
 	}
 	const struct libos_boot *b = block;
-	SAY(b->magic == BOOT_MAGIC && b->size == size && b->mounts >= 1 && b->mounts <= BOOT_MOUNTS_MAX);
+	SAY(b->magic == BOOT_MAGIC && b->size == size && b->mounts <= BOOT_MOUNTS_MAX && c->bare == !b->mounts);
 	check_strings(block, b->size, b->argv, b->argc);
 	check_strings(block, b->size, b->envp, b->envc);
 	check_strings(block, b->size, b->program, 1);
 	check_strings(block, b->size, b->cwd, 1);
 	check_strings(block, b->size, b->hostname, 1);
-	SAY(strcmp((const char *)block + b->mount[0].path, "/") == 0);
+	SAY(c->bare || strcmp((const char *)block + b->mount[0].path, "/") == 0);
 	for (uint32_t i = 0; i < b->mounts; i++) {
 		check_strings(block, b->size, b->mount[i].path, 1);
 		SAY(b->mount[i].handle < BOOT_HANDLE_VOLUMES + CONFIG_VOLUMES_MAX);
@@ -96,6 +136,7 @@ static void check_boot(const struct config_cvm *c)
 static void check_config(const struct config *config)
 {
 	SAY(config->cvms >= 1 && config->cvms <= LAUNCH_CVMS_MAX);
+	check_files(config);
 	for (uint32_t i = 0; i < config->cvms; i++) {
 		const struct config_cvm *c = config->cvm[i];
 		SAY(in_range(strlen(c->name), 1, LAUNCH_NAME_MAX - 1));
@@ -105,6 +146,7 @@ static void check_config(const struct config *config)
 		SAY(c->volumes <= CONFIG_VOLUMES_MAX && c->tmpfs.count <= CONFIG_TMPFS_MAX);
 		check_paths(c);
 		check_rules(c);
+		check_shared(config, c);
 		check_boot(c);
 	}
 }

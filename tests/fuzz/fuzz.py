@@ -69,6 +69,11 @@ def config_seeds():
         yield b"\1" + "\n".join(arguments).encode()[:4096]
     yield b"\0cVMs:\n- name: a\n  program: [/bin/sh, -c, ls]\n  volumes: [/etc:/x:ro, {host: /usr, guest: /y, read_only: true}]\n" \
         b"  env: {A: 1}\n  memory: 64M\n  bind: ['*:80-90/udp']\n  connect: [10.0.0.0/8:443, '[fd00::/8]:1-2']\n  tmpfs: [/t]\n  user: 1:2\n"
+    yield b"\0name: p\nlogs: capture\nfiles:\n- {name: f, size: 4K, data: x}\n- {name: g, file: /x}\ncVMs:\n- name: a\n  program: x\n" \
+        b"  runtime: bare\n  provides: [{call: c}, {stream: s*}]\n  listen: [80, 'unix:/s']\n  ready: {port: 80, timeout: 5s}\n" \
+        b"- name: b\n  args: [x]\n  after: [a]\n  uses: [{file: f, access: rw, map: true, grant: true}, 'call:c', {stream: s1}]\n" \
+        b"  reach: [80, 'unix:/s']\n  caps: 9\n  restart: on-failure:3\n  restart_delay: 1s\n  stop_timeout: 1m\n"
+    yield b"\1--provide\nfile:f\n--use\nfile:f,rw,map\n--listen\n80\n--reach\n80\n--restart\nalways\n--runtime\nlibos\nx"
     yield b"\1-m\n1G\n-v\n/etc:/x:ro\n-e\nA=1\n-p\n127.0.0.1:80\n--connect\n*:443\n--\n/bin/sh\n-c\nls"
 
 
