@@ -55,7 +55,7 @@ CP_NODISCARD ssize_t cp_file_writev(int file, const struct iovec *iov, int count
  * Waits until the file's contents have a version other than *version, and writes that there. Every cp_file_pwrite and
  * cp_file_changed makes a new version of the whole file; stores through a mapping do not. To miss nothing:
  *	version = cp_file_version(f); read; for (;;) { cp_file_wait(f, &version, CP_FOREVER); read; }
- * 0; -ETIMEDOUT; -EINTR: a signal was handled. Not for cp_memory (-EINVAL).
+ * 0; -ETIMEDOUT; -EINTR: a signal was handled. What cp_memory made has one version for ever.
  */
 CP_NODISCARD int cp_file_wait(int file, uint32_t *version, int64_t timeout_ns);
 CP_NODISCARD int64_t cp_file_version(int file); /* 32 bits */

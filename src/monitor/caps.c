@@ -102,7 +102,7 @@ uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error)
 		struct object *o = &g_arena->object[i];
 		if (o->kind != CAP_NONE)
 			continue;
-		*error = memory_count(payer, size);
+		*error = memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE));
 		if (*error)
 			return 0;
 		uint32_t sequence = o->sequence, waiters = o->waiters;
@@ -129,7 +129,7 @@ void object_put(uint32_t object)
 	else if (o->kind == CAP_STREAM)
 		stream_free(object);
 	if (o->payer) {
-		memory_uncount(o->payer, o->size);
+		memory_uncount(o->payer, ALIGN_UP(o->size, CVM_PAGE_SIZE));
 		--*(o->kind == CAP_STREAM ? &o->payer->streams : &o->payer->objects);
 	}
 	o->kind = CAP_NONE;
@@ -391,7 +391,7 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 	if (name[0] && object_named(kind, name))
 		error = -EEXIST_;
 	else if (kind != CAP_TYPE)
-		object = object_new(kind, c, ALIGN_UP(size, CVM_PAGE_SIZE), &error);
+		object = object_new(kind, c, size, &error);
 	struct object *o = &g_arena->object[object];
 	o->refs += object != 0; /* until the entry has its own */
 	if (!error && kind == CAP_MEMORY)

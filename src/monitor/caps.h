@@ -46,7 +46,7 @@ struct object {
 	uint32_t refs;	  /* entries and serving threads that lead here; cap_lock */
 	uint32_t root;	  /* the maker's entry, parent of what is opened by name; 0: the launch description's */
 	struct cvm *payer; /* its memory counts here, or NULL */
-	uint64_t size;	  /* bytes paid for */
+	uint64_t size;	  /* bytes; whole pages are paid for */
 	uint32_t sequence, waiters; /* futex: contents changed, or a serving thread became free */
 	char name[CAP_NAME_MAX];
 	union {

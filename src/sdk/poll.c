@@ -127,11 +127,11 @@ static void leave(struct poller *me)
 	while (*at != me)
 		at = &(*at)->next;
 	*at = me->next;
-	if (g_poll.leader == me) {
+	if (g_poll.leader == me)
 		g_poll.leader = NULL;
-		if (g_poll.pollers)
-			platform_event_set(g_poll.pollers->event);
-	}
+	/* Whoever was asked to lead may itself be on its way out: then it asks the next one here. */
+	if (!g_poll.leader && g_poll.pollers)
+		platform_event_set(g_poll.pollers->event);
 	kept = g_poll.spares < SPARE;
 	if (kept) {
 		platform_event_clear(me->event);
@@ -153,16 +153,14 @@ static int lead(struct poller *me, int *doorbell)
 	if (!g_poll.leader)
 		g_poll.leader = me;
 	if (g_poll.leader == me) {
-		*doorbell = platform_doorbell();
-		int any = *doorbell < 0 ? *doorbell : platform_events(bits);
-		if (any < 0) {
-			sdk_lock_give(&g_poll.lock);
-			return any;
-		}
-		if (any)
+		int any = *doorbell = platform_doorbell();
+		/* It rings only after a look that found nothing. */
+		while (any >= 0 && (any = platform_events(bits)) > 0) {
 			wake_pollers(bits, me);
-		for (unsigned i = 0; any && i < CAPS_MAX / 64; i++)
-			mine |= (me->wanted[i] & bits[i]) || me->any;
+			for (unsigned i = 0; i < CAPS_MAX / 64; i++)
+				mine |= (me->wanted[i] & bits[i]) || me->any;
+		}
+		mine = any < 0 ? any : mine;
 	}
 	sdk_lock_give(&g_poll.lock);
 	return mine;

@@ -62,7 +62,7 @@ void platform_event_clear(int fd);
 void platform_event_close(int fd);
 /* The doorbell's descriptor: readable after an event of a capability that came after platform_events. Made once. */
 int platform_doorbell(void);
-/* Which capabilities had an event since the last time; from now on the next one rings. */
+/* Which capabilities had an event since the last time: 1. If none had, 0, and from now on the next one rings. */
 int platform_events(uint64_t bits[CAPS_MAX / 64]);
 long platform_poll(struct pollfd *p, unsigned count, int64_t timeout_ns);
 uint64_t platform_now(void); /* CLOCK_MONOTONIC, ns */

@@ -1,0 +1,49 @@
+"""Capabilities from inside: pods of tests/cap/*.yaml, whose programs are tests/cap/*.c linked with libcvm.
+
+In a YAML file {bin} is the folder of the programs. Every cVM that is there to the end prints "NAME: ok"."""
+import os
+import re
+
+import harness
+from harness import BUILD, INSECURE, INTRAVISOR, ROOT, Test, compile_c, expect, run, scratch
+
+FOLDER = os.path.join(ROOT, "tests/cap")
+
+
+def program(source):
+    return compile_c(os.path.join(FOLDER, source + ".c"), "gcc", [
+        "-O2", "-Wextra", "-I", os.path.join(ROOT, "include"), "-Wl,--whole-archive", os.path.join(BUILD, "sdk/libcvm.a"), "-Wl,--no-whole-archive"])
+
+
+def pod(name, arguments=(), timeout=120):
+    """Runs a pod with its programs built."""
+    with open(os.path.join(FOLDER, name + ".yaml")) as f:
+        text = f.read()
+    for source in set(re.findall(r"\{bin\}/tests-cap-(\w+)\.gcc", text)):
+        binary = program(source)
+    text = text.replace("{bin}", os.path.dirname(binary))
+    for key, value in arguments:
+        text = text.replace("{" + key + "}", str(value))
+    where = os.path.join(scratch("cap-" + name), "pod.yaml")
+    with open(where, "w") as f:
+        f.write(text)
+    return run([INTRAVISOR, "run", *INSECURE, "-y", where], timeout=timeout)
+
+
+def api():
+    ran = pod("api")
+    expect(sorted(ran.text().splitlines()) == ["api: ok", "peer: ok"], "a function does not do what its header says", ran)
+
+
+def api_natively():
+    ran = run([program("api"), "native"])
+    expect(ran.status == 0 and ran.text() == "native: ok\n", "outside a cVM", ran)
+
+
+def prepare():
+    for source in ("api", "peer", "dier"):
+        program(source)
+
+
+def tests():
+    return [Test("cap/api", api, vm="too"), Test("cap/api_natively", api_natively)]
