@@ -472,7 +472,7 @@ long hc_cap_seal(struct thread *t, const uint64_t *a)
 		error = -EPERM_;
 	if (!error) {
 		struct cap like = *from;
-		like.sealed = a[2] ? (uint32_t)type->base : 0;
+		like.sealed = a[2] ? type->base : 0;
 		k = cap_new(t->cvm, &like, from, &error);
 	}
 	lock_give(&g_arena->cap_lock);

@@ -19,8 +19,8 @@ struct cap {
 	uint32_t generation;
 	uint8_t kind, perms;
 	uint8_t end;	   /* CAP_STREAM: 0 or 1 */
-	uint32_t sealed;   /* with this type; 0: not */
 	uint32_t object;   /* 0: none (memory of a slot) */
+	uint64_t sealed;   /* with this type; 0: not. Types never come again: 64 bits do not run out */
 	uint64_t base, length; /* CAP_MEMORY: address and bytes; CAP_TYPE: base is the type */
 	uint32_t parent, child, next, previous; /* derivation tree: numbers of entries; 0: none */
 	uint32_t sequence, waiters; /* futex of cap_wait; never reset */

@@ -228,7 +228,7 @@ struct arena {
 	uint64_t vdso;
 	struct cvm *low_owner; /* of the low window, or NULL; atomic */
 	struct lock cap_lock;
-	uint32_t cap_types;	/* sealing types given out */
+	uint64_t cap_types;	/* sealing types given out */
 	uint32_t deadlines;	/* atomic: some call has a deadline */
 	int32_t rings_fd;	/* memfd of all rings */
 	uint64_t rings;

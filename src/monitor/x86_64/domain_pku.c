@@ -73,6 +73,11 @@ int domain_init(uint32_t flags, const char **why)
 		*why = "this CPU has no XGETBV with ECX=1, which the gates between cVMs need: use a newer one";
 		return -ENODEV_;
 	}
+	__asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	if (a & 1u << 19) {
+		*why = "APX is enabled: its REX2 prefix makes WRPKRU without the bytes that are looked for: boot with clearcpuid=apx";
+		return -ENODEV_;
+	}
 	__cpuid_count(0xd, 0, a, b, c, d);
 	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
 	uint64_t size = 576;
