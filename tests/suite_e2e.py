@@ -443,6 +443,20 @@ def closed_pipe():
     expect(line == b"y\n" and status in (141, -13), f"status {status}")
 
 
+def tail_follows_a_volume():
+    """inotify says that it cannot watch a host volume, so tail looks by itself and sees what others write."""
+    where = scratch("tail")
+    with open(f"{where}/log", "w") as f:
+        f.write("first\n")
+    with Started(cvm_command(["/usr/bin/tail", "-s", "0.1", "-f", "/v/log"], ["-v", f"{where}:/v"])) as tail:
+        tail.wait_for(lambda: "first\n" in tail.output())
+        with open(f"{where}/log", "a") as f:
+            f.write("second\n")
+        tail.wait_for(lambda: "second\n" in tail.output())
+        expect("cannot be watched" in tail.output(), "the limit is not said:\n" + tail.output())
+        ends(tail)
+
+
 def translator_dies_with_its_parent():
     """Whoever started a translator is killed: it ends too. Stopped in the middle of a large file, so that it is still there."""
     where = scratch("translator")
@@ -591,7 +605,8 @@ FUNCTIONS = [
     (nginx, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
     (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
-    (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (trace, None, None), (stats, None, None), (crash_report, None, "too"),
+    (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),
+    (trace, None, None), (stats, None, None), (crash_report, None, "too"),
     (leaves_nothing_behind, None, None), (ordinary_user, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
 ]
 

@@ -5,6 +5,7 @@
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/inotify.h"
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
 #include "fs/poll.h"
@@ -65,6 +66,8 @@ static void file_free(struct file *f)
 	/* The lock counts too: an epoll that goes away at this moment may still hold it. */
 	if (!list_empty(&f->epolls) || __atomic_load_n(&f->epolls_lock.word, __ATOMIC_ACQUIRE))
 		epoll_forget_file(f);
+	if (unlikely(g_watching) && f->dentry && !(f->flags & O_PATH))
+		notify_dentry(f->dentry, (f->flags & O_ACCMODE) == O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);
 	if (f->ops->release)
 		f->ops->release(f);
 	dentry_put(f->dentry);

@@ -4,6 +4,7 @@
  * makes us forget it and ask again, once.
  */
 #include "core/kheap.h"
+#include "fs/inotify.h"
 #include "fs/memfs.h"
 #include <linux/time.h>
 
@@ -30,9 +31,14 @@ int dentry_getattr(struct dentry *d, struct statx *st)
 
 int dentry_setattr(struct dentry *d, const struct attr *attr)
 {
+	int err;
+
 	if (d->mount->read_only)
 		return -EROFS;
-	return d->inode->ops->setattr ? d->inode->ops->setattr(d, attr) : -EPERM;
+	err = d->inode->ops->setattr ? d->inode->ops->setattr(d, attr) : -EPERM;
+	if (!err)
+		notify_attributes(d, attr->valid);
+	return err;
 }
 
 /* f->data: another dentry on the same inode, which outlives the name. */
@@ -86,6 +92,10 @@ struct file *open_dentry(struct dentry *d, int flags, int *error)
 		f = inode->ops->open(d, flags, error);
 	if (f && !(flags & O_PATH))
 		f->flags &= ~(uint32_t)OPEN_ONLY;
+	if (f)
+		notify_dentry(d, IN_OPEN);
+	if (f && (flags & O_TRUNC) && is_regular(inode))
+		notify_dentry(d, IN_MODIFY);
 	return f;
 }
 
@@ -181,8 +191,11 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 			*error = -EACCES;
 		else
 			*f = w->dentry->inode->ops->create(w->dentry, w->name, w->name_size, flags, mode, error);
-		if (*f)
+		if (*f) {
 			(*f)->flags &= ~(uint32_t)OPEN_ONLY;
+			notify_name(w->dentry, w->name, w->name_size, IN_CREATE, 0);
+			notify_dentry((*f)->dentry, IN_OPEN);
+		}
 		return !*f && *error == -EEXIST && !(flags & O_EXCL);
 	}
 	if (flags & O_EXCL) {

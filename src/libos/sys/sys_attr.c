@@ -5,6 +5,7 @@
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
+#include "fs/inotify.h"
 #include "sys/syscalls.h"
 #include <linux/falloc.h>
 
@@ -53,6 +54,8 @@ static int attr_host(struct file *f, const struct attr *a)
 
 static int attr_file(struct file *f, const struct attr *a)
 {
+	int err;
+
 	if (!f->dentry)
 		return f->ops == &stream_ops ? -EPERM : 0;
 	if ((a->valid & ATTR_MODE) && is_link(f->dentry->inode))
@@ -60,8 +63,12 @@ static int attr_file(struct file *f, const struct attr *a)
 	if (f->dentry->mount->read_only)
 		return -EROFS;
 	if (f->dentry->mount->type == BOOT_MOUNT_HOST && (f->ops == &hostfile_ops || f->ops == &hostdir_ops))
-		return attr_host(f, a);
-	return dentry_setattr(f->dentry, a);
+		err = attr_host(f, a);
+	else
+		return dentry_setattr(f->dentry, a);
+	if (!err)
+		notify_attributes(f->dentry, a->valid);
+	return err;
 }
 
 static int attr_fd(int fd, const struct attr *a)
@@ -294,6 +301,8 @@ long sys_ftruncate(struct regs *r)
 		err = -EINVAL;
 	else
 		err = f->ops->truncate(f, arg(r, 1));
+	if (!err)
+		notify_dentry(f->dentry, IN_MODIFY);
 	file_put(f);
 	return err;
 }

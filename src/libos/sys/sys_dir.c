@@ -4,6 +4,7 @@
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/inotify.h"
 #include "fs/inode.h"
 #include "sys/syscalls.h"
 
@@ -122,6 +123,8 @@ static long make(int dirfd, const char *user_path, uint32_t mode, const char *ta
 	err = check_new(&w, S_ISDIR(mode));
 	if (!err)
 		err = w.dentry->inode->ops->make(w.dentry, w.name, w.name_size, mode, target);
+	if (!err)
+		notify_name(w.dentry, w.name, w.name_size, S_ISDIR(mode) ? IN_CREATE | IN_ISDIR : IN_CREATE, 0);
 	walk_done(&w);
 	return err;
 }
@@ -226,11 +229,39 @@ static int check_remove(const struct walk *w, bool directory)
 	return w->dentry->inode->ops->unlink ? 0 : -EPERM;
 }
 
+/* For inotify: what a name stands for before it goes, one reference; *last: no other name is left then. */
+static struct inode *watched_child(const struct walk *w, bool *last)
+{
+	struct inode *inode = NULL;
+	struct dentry *d;
+	struct statx st;
+
+	*last = false;
+	if (!g_watching || d_lookup(w->dentry, w->name, w->name_size, LOOKUP_FRESH, &d, &st))
+		return NULL;
+	if (d->inode) {
+		inode = inode_get(d->inode);
+		*last = is_dir(inode) || (!dentry_getattr(d, &st) && st.stx_nlink <= 1);
+	}
+	dentry_put(d);
+	return inode;
+}
+
+static void lost_name(struct inode *inode, bool last)
+{
+	if (inode && !is_dir(inode))
+		notify_inode(inode, IN_ATTRIB);
+	if (inode && last)
+		notify_gone(inode);
+}
+
 static long do_unlink(int dirfd, const char *user_path, bool directory)
 {
+	struct inode *gone;
 	struct dentry *d;
 	struct statx st;
 	struct walk w;
+	bool last;
 	int err = walk_parent(&w, dirfd, user_path);
 
 	if (err)
@@ -243,8 +274,14 @@ static long do_unlink(int dirfd, const char *user_path, bool directory)
 			dentry_put(d);
 		}
 	}
+	gone = err ? NULL : watched_child(&w, &last);
 	if (!err)
 		err = w.dentry->inode->ops->unlink(w.dentry, w.name, w.name_size, directory);
+	if (!err && gone) {
+		lost_name(gone, last);
+		notify_name(w.dentry, w.name, w.name_size, directory ? IN_DELETE | IN_ISDIR : IN_DELETE, 0);
+	}
+	inode_put(gone);
 	walk_done(&w);
 	return err;
 }
@@ -297,6 +334,27 @@ static int check_rename(struct walk *from, struct walk *to, unsigned flags)
 	return err;
 }
 
+static int rename_found(struct walk *from, struct walk *to, unsigned flags)
+{
+	bool last, replaces;
+	struct inode *moved = watched_child(from, &last), *replaced = watched_child(to, &replaces);
+	int err = from->dentry->inode->ops->rename(from->dentry, from->name, from->name_size, to->dentry, to->name,
+						   to->name_size, flags);
+
+	if (!err && moved && moved != replaced) {
+		uint32_t kind = is_dir(moved) ? IN_ISDIR : 0, cookie = notify_cookie();
+
+		notify_name(from->dentry, from->name, from->name_size, IN_MOVED_FROM | kind, cookie);
+		notify_name(to->dentry, to->name, to->name_size, IN_MOVED_TO | kind, cookie);
+		notify_inode(moved, IN_MOVE_SELF);
+		if (!(flags & RENAME_EXCHANGE))
+			lost_name(replaced, replaces);
+	}
+	inode_put(moved);
+	inode_put(replaced);
+	return err;
+}
+
 static long do_rename(int from_fd, const char *from_path, int to_fd, const char *to_path, unsigned flags)
 {
 	struct walk from, to;
@@ -312,8 +370,7 @@ static long do_rename(int from_fd, const char *from_path, int to_fd, const char 
 	if (!err) {
 		err = check_rename(&from, &to, flags);
 		if (!err)
-			err = from.dentry->inode->ops->rename(from.dentry, from.name, from.name_size, to.dentry, to.name,
-							      to.name_size, flags);
+			err = rename_found(&from, &to, flags);
 		walk_done(&to);
 	}
 	walk_done(&from);
@@ -361,6 +418,10 @@ static long do_link(int from_fd, const char *user_from, int to_fd, const char *u
 			err = -EPERM;
 		if (!err)
 			err = from.dentry->inode->ops->link(from.dentry, to.dentry, to.name, to.name_size);
+		if (!err) {
+			notify_inode(from.dentry->inode, IN_ATTRIB);
+			notify_name(to.dentry, to.name, to.name_size, IN_CREATE, 0);
+		}
 		walk_done(&to);
 	}
 	walk_done(&from);

@@ -6,6 +6,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/hostfile.h"
+#include "fs/inotify.h"
 #include "sys/syscalls.h"
 
 #define RW_MAX 0x7ffff000ul
@@ -33,7 +34,11 @@ static inline struct file *file_for(int fd, bool writes, bool positioned, long *
 
 static inline ssize_t transfer(struct file *f, const struct iovec *iov, unsigned count, off_t *pos, bool writes)
 {
-	return writes ? f->ops->write(f, iov, count, pos) : f->ops->read(f, iov, count, pos);
+	ssize_t n = writes ? f->ops->write(f, iov, count, pos) : f->ops->read(f, iov, count, pos);
+
+	if (unlikely(g_watching) && n > 0)
+		notify_dentry(f->dentry, writes ? IN_MODIFY : IN_ACCESS);
+	return n;
 }
 
 static inline ssize_t transfer_here(struct file *f, const struct iovec *iov, unsigned count, bool writes)
@@ -89,7 +94,7 @@ long sys_write(struct regs *r)
 /* Databases live on these two: a host file's goes straight to its hostcall. */
 static inline bool straight(const struct file *f, const struct regs *r, unsigned wrong_mode)
 {
-	return likely(f && f->ops == &hostfile_ops && (f->flags & O_ACCMODE) != wrong_mode && (off_t)r->r10 >= 0 && r->rdx <= RW_MAX);
+	return likely(f && !g_watching && f->ops == &hostfile_ops && (f->flags & O_ACCMODE) != wrong_mode && (off_t)r->r10 >= 0 && r->rdx <= RW_MAX);
 }
 
 long sys_pread64(struct regs *r)

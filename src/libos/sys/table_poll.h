@@ -20,6 +20,10 @@
 	SYS(timerfd_gettime, "fp")    \
 	SYS(signalfd, "fpu")          \
 	SYS(signalfd4, "fpux")        \
+	SYS(inotify_init, "")         \
+	SYS(inotify_init1, "x")       \
+	SYS(inotify_add_watch, "fsx") \
+	SYS(inotify_rm_watch, "fd")   \
 	SYS(pipe, "p")                \
 	SYS(pipe2, "px")
 
