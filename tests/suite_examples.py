@@ -5,7 +5,8 @@ import re
 import shlex
 
 import harness
-from harness import INSECURE, INTRAVISOR, ROOT, Test, expect, run, scratch
+import multi_tier
+from harness import INSECURE, INTRAVISOR, ROOT, Skip, Test, expect, run, scratch
 
 FOLDER = os.path.join(ROOT, "examples")
 IN_VM_TOO = ("hello", "two-pure", "cp_file")  # also where there are keys, emulated and slow
@@ -32,6 +33,23 @@ def example(name):
                 got, wanted = sorted(got), sorted(wanted)
             expect(ran.status == 0 and got == wanted, f"README says {wanted}", ran)
     return test
+
+
+def service():
+    """examples/multi-tier, driven from outside: what its README says, and every answer to wrk right."""
+    missing = [p for p in ("/usr/sbin/nginx", "/usr/bin/wrk", "/usr/bin/redis-server", f"{multi_tier.PROGRAMS}/multi-tier-store")
+               if not os.path.exists(p)]
+    if missing:
+        raise Skip(f"needs {', '.join(missing)}")
+    readme = harness.read(f"{multi_tier.EXAMPLE}/README.md")
+    with multi_tier.cvms() as port:
+        for _ in range(2):
+            expect(multi_tier.get(port, 17) in readme, f"README does not say {multi_tier.get(port, 17)}")
+        for item in range(1000, 1100):
+            wanted = f'{{"item": {item}, "text": "the text of item {item}", "from": "%s"}}\n'
+            for tier in ("store", "redis"):
+                expect(multi_tier.get(port, item) == wanted % tier, f"item {item} is not what the {tier} should say")
+        multi_tier.load(port, 2, 64)
 
 
 def installed():
@@ -63,6 +81,6 @@ def installed():
 
 
 def tests():
-    names = sorted(n for n in os.listdir(FOLDER) if os.path.exists(os.path.join(FOLDER, n, "README.md")))
+    names = sorted(n for n in os.listdir(FOLDER) if n != "multi-tier" and os.path.exists(os.path.join(FOLDER, n, "README.md")))
     return [Test(f"examples/{n}", example(n), vm="too" if n in IN_VM_TOO else None) for n in names] + [
-        Test("examples/installed_sdk", installed)]
+        Test("examples/multi-tier", service), Test("examples/installed_sdk", installed)]
