@@ -10,8 +10,6 @@
 struct arena *g_arena;
 uint32_t g_key0_canary;
 
-#define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
-
 static uint64_t g_blocks, g_vcpus, g_slots, g_objects;
 
 struct thread *thread_block(uint32_t id)
@@ -39,19 +37,20 @@ static uint64_t reserve(uint64_t size, uint64_t align, uint32_t prot, uint32_t f
 {
 	long addr = host_mmap(0, size + align, prot, flags | MAP_NORESERVE, -1, 0);
 
-	return addr < 0 && addr > -4096 ? 0 : ALIGN_UP((uint64_t)addr, align);
+	return addr < 0 ? 0 : ALIGN_UP((uint64_t)addr, align);
 }
 
 /* Only those that are used: a table untouched is memory never taken. */
 struct cvm *arena_cvm(uint32_t index)
 {
-	uint64_t bitmaps = (uint64_t)g_arena + ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE) + 2ull * index * BITMAP_SIZE;
+	uint64_t bitmaps = (uint64_t)g_arena + ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE) + 3ull * index * BITMAP_SIZE;
 	struct cvm *c = &g_arena->cvm[index];
 
 	c->index = index;
 	c->base = slot_base(index);
 	c->mapped = (uint64_t *)bitmaps;
 	c->counted = (uint64_t *)(bitmaps + BITMAP_SIZE);
+	c->exec = (uint64_t *)(bitmaps + 2 * BITMAP_SIZE);
 	return c;
 }
 
@@ -61,7 +60,7 @@ int arena_create(void)
 	uint64_t vcpus = (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE;
 	uint64_t tables = ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE);
 	uint64_t objects = ALIGN_UP((OBJECTS_MAX + STREAMS_MAX) * sizeof(struct object), CVM_PAGE_SIZE);
-	uint64_t caps = CVMS_MAX * CAPS_MAX * sizeof(struct cap), bitmaps = 2ull * CVMS_MAX * BITMAP_SIZE;
+	uint64_t caps = CVMS_MAX * CAPS_MAX * sizeof(struct cap), bitmaps = 3ull * CVMS_MAX * BITMAP_SIZE;
 	uint64_t size = blocks + vcpus + tables + bitmaps + objects + caps;
 	uint64_t at = reserve(size, THREAD_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
 

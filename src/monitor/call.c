@@ -121,10 +121,8 @@ static int claim(struct object *o)
 static void offer(struct object *o, unsigned bit)
 {
 	__atomic_or_fetch(&o->export.free, 1ull << bit, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&o->waiters, __ATOMIC_SEQ_CST)) {
-		__atomic_add_fetch(&o->sequence, 1, __ATOMIC_SEQ_CST);
-		host(__NR_futex, &o->sequence, FUTEX_WAKE, 1 << 30);
-	}
+	if (__atomic_load_n(&o->waiters, __ATOMIC_SEQ_CST))
+		object_raise(o);
 }
 
 static void wake(struct thread *server, uint32_t why)
@@ -146,9 +144,8 @@ static void forget_passed(struct thread *context)
 {
 	if (!context->passed)
 		return;
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	drop_passed(context);
-	lock_give(&g_arena->cap_lock);
 }
 
 /* Derives capabilities into another cVM's list, for `context`; all or none. */
@@ -156,18 +153,17 @@ static int pass_caps(struct cvm *from, const uint32_t *handles, uint32_t count, 
 {
 	int error = 0;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	/* Once it is gone its list is emptied, under this lock, and may soon be another's. */
 	if (__atomic_load_n(&context->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
-		error = -EOWNERDEAD_;
+		return -EOWNERDEAD_;
 	for (uint32_t i = 0; i < count && !error; i++) {
 		struct cap *k = cap_pass(from, handles[i], to, &error);
 		if (k)
 			context->pass[context->passed++] = number_of(k);
 	}
-	if (error && error != -EOWNERDEAD_)
+	if (error)
 		drop_passed(context);
-	lock_give(&g_arena->cap_lock);
 	return error;
 }
 
@@ -177,7 +173,7 @@ static uint32_t fetch_caps(struct thread *context, uint32_t *handles)
 	uint32_t count = context->passed;
 
 	for (uint32_t i = 0; i < count; i++)
-		handles[i] = (uint32_t)cap_handle(cap_number(context->pass[i]));
+		handles[i] = (uint32_t)cap_fetch(context->pass[i]);
 	context->passed = 0;
 	return count;
 }
@@ -337,10 +333,9 @@ static bool take_back(struct thread *t, struct object *o, unsigned bit)
 
 static void stop_serving(uint32_t object, unsigned bit)
 {
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	__atomic_and_fetch(&g_arena->object[object].export.used, ~(1ull << bit), __ATOMIC_SEQ_CST);
 	object_put(object);
-	lock_give(&g_arena->cap_lock);
 }
 
 /* Goes on as the context that the caller's thread was in when its deadline passed. */
@@ -353,32 +348,35 @@ static _Noreturn void resume_callee(struct thread *t)
 	trap_deliver(t);
 }
 
-/* cap_lock held: a place for the thread among those that serve; -1: no place. */
-static int place(struct object *o)
+/* The thread becomes one of those that serve an export: its bit there. */
+static int start_serving(struct thread *t, uint64_t handle, uint32_t *object)
 {
-	uint64_t used = o->export.used;
+	int error;
 
-	return ~used ? __builtin_ctzll(~used) : -1;
+	LOCKED(&g_arena->cap_lock);
+	struct cap *k = cap_find(t->cvm, handle, CAP_EXPORT, CAP_USE, &error);
+	if (!k)
+		return error;
+	struct object *o = &g_arena->object[k->object];
+	uint64_t used = o->export.used;
+	if (!~used)
+		return -EMFILE_;
+	int bit = __builtin_ctzll(~used);
+	o->export.used |= 1ull << bit;
+	o->export.server[bit] = t->id;
+	o->refs++;
+	*object = k->object;
+	return bit;
 }
 
 static long park(struct thread *t, uint64_t handle)
 {
-	int error, bit = -1;
+	uint32_t object = 0;
+	int bit = start_serving(t, handle, &object);
 
-	lock_take(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, handle, CAP_EXPORT, CAP_USE, &error);
-	uint32_t object = k ? k->object : 0;
+	if (bit < 0)
+		return finish(t, bit, NULL);
 	struct object *o = &g_arena->object[object];
-	if (k && (bit = place(o)) < 0)
-		error = -EMFILE_;
-	if (bit >= 0) {
-		o->export.used |= 1ull << bit;
-		o->export.server[bit] = t->id;
-		o->refs++;
-	}
-	lock_give(&g_arena->cap_lock);
-	if (error)
-		return finish(t, error, NULL);
 	t->fs_base = fs_base();
 	t->wake = 0;
 	t->where = THREAD_PARKED;

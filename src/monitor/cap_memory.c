@@ -17,14 +17,13 @@ int cap_memory_create(uint32_t object, int fd)
 	uint64_t size = ALIGN_UP(o->size, CVM_PAGE_SIZE);
 	long r = 0;
 
-	if (fd < 0) {
-		fd = (int)host(__NR_memfd_create, "cp_file", 1 /* MFD_CLOEXEC */);
-		r = fd < 0 ? fd : host(__NR_ftruncate, fd, size);
-	}
-	o->memory.fd = fd;
+	o->memory.fd = fd < 0 ? (int32_t)host(__NR_memfd_create, "cp_file", 1 /* MFD_CLOEXEC */) : fd;
+	if (fd < 0)
+		r = o->memory.fd < 0 ? o->memory.fd : host(__NR_ftruncate, o->memory.fd, size);
 	if (!r)
-		r = host_mmap(object_address(object), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
-	return r < 0 && r > -4096 ? (int)r : 0;
+		r = host_mmap(object_address(object), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+			      o->memory.fd, 0);
+	return (int)MIN(r, 0);
 }
 
 void cap_memory_free(uint32_t object)
@@ -64,26 +63,19 @@ static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
 long hc_cap_read(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = cap_get(t, a[0], CAP_MEMORY, CAP_LOAD, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_LOAD, &error);
 
-	if (!k)
-		return error;
-	long r = copy(t, k, a, false);
-	cap_put(k);
-	return r;
+	return k ? copy(t, k, a, false) : error;
 }
 
 long hc_cap_write(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = cap_get(t, a[0], CAP_MEMORY, CAP_STORE, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_STORE, &error);
+	long r = k ? copy(t, k, a, true) : error;
 
-	if (!k)
-		return error;
-	long r = copy(t, k, a, true);
 	if (r > 0 && k->object)
 		cap_changed(k->object);
-	cap_put(k);
 	return r;
 }
 
@@ -91,23 +83,24 @@ long hc_cap_write(struct thread *t, const uint64_t *a)
  * writable by mem_protect. The capability is pinned. */
 int cap_map_at(struct thread *t, struct cap *k, uint64_t addr, uint64_t size, uint32_t prot, int fd, uint64_t offset)
 {
+	uint64_t total = k->kind == CAP_STREAM ? 2 * size : size; /* a ring twice, so that what wraps is contiguous */
 	struct cvm *c = t->cvm;
 	long use = prot & PROT_WRITE ? fd : reopen(fd, O_RDONLY);
-	int r = use < 0 ? (int)use : 0;
+	int r = (int)MIN(use, 0);
 
-	lock_take(&c->mem_lock);
+	LOCKED(&c->mem_lock);
 	if (!r && k->map_size)
 		r = -EBUSY_;
-	if (!r)
-		r = memory_map(c, addr, size, prot, MAP_SHARED, (int)use, offset);
-	if (!r && k->kind == CAP_STREAM) /* twice, so that what wraps is contiguous */
-		r = memory_map(c, addr + size, size, prot, MAP_SHARED, (int)use, offset);
+	for (uint64_t at = 0; !r && at < total; at += size) {
+		r = memory_map(c, addr + at, size, prot, MAP_SHARED, (int)use, offset);
+		if (r && at)
+			memory_unmap(c, addr, at);
+	}
 	if (!r) {
 		k->map_addr = addr;
-		k->map_size = size;
+		k->map_size = total;
 		c->cap_maps++;
 	}
-	lock_give(&c->mem_lock);
 	if (use >= 0 && use != fd)
 		host(__NR_close, use);
 	return r;
@@ -118,7 +111,7 @@ long hc_cap_map(struct thread *t, const uint64_t *a)
 	uint64_t size = a[2], end;
 	unsigned perms = CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0);
 	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL_ : memory_check(t->cvm, a[1], size, false);
-	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_MEMORY, perms, &error);
+	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_MEMORY, perms, &error);
 
 	if (!k)
 		return error;
@@ -128,26 +121,20 @@ long hc_cap_map(struct thread *t, const uint64_t *a)
 	uint64_t limit = at - a[4] + k->length == o->size ? ALIGN_UP(k->length, CVM_PAGE_SIZE) : k->length;
 	if (!k->object || at & (CVM_PAGE_SIZE - 1) || !add_checked(a[4], size, &end) ||
 	    (end > limit && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK)))
-		error = -EINVAL_;
-	else
-		error = cap_map_at(t, k, a[1], size, (uint32_t)a[3], o->memory.fd, at);
-	cap_put(k);
-	return error;
+		return -EINVAL_;
+	return cap_map_at(t, k, a[1], size, (uint32_t)a[3], o->memory.fd, at);
 }
 
 void cap_unmap(struct cap *k)
 {
 	struct cvm *c = holder_of(k);
 
-	lock_take(&c->mem_lock);
-	if (k->map_size) {
-		memory_unmap(c, k->map_addr, k->map_size);
-		if (k->kind == CAP_STREAM)
-			memory_unmap(c, k->map_addr + k->map_size, k->map_size);
-		c->cap_maps--;
-	}
+	LOCKED(&c->mem_lock);
+	if (!k->map_size)
+		return;
+	memory_unmap(c, k->map_addr, k->map_size);
 	k->map_size = 0;
-	lock_give(&c->mem_lock);
+	c->cap_maps--;
 }
 
 bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget)
@@ -156,11 +143,11 @@ bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget)
 
 	for (uint32_t i = 1; c->cap_maps && i < CAPS_MAX && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK); i++) {
 		struct cap *k = cap_number(c->index * CAPS_MAX + i);
-		uint64_t mapped = k->kind == CAP_STREAM ? 2 * k->map_size : k->map_size;
-		if (!mapped || addr >= k->map_addr + mapped || k->map_addr >= addr + size)
+		uint64_t end = k->map_addr + k->map_size;
+		if (!k->map_size || addr >= end || k->map_addr >= addr + size)
 			continue;
 		found = true;
-		if (forget && addr <= k->map_addr && k->map_addr + mapped <= addr + size) {
+		if (forget && addr <= k->map_addr && end <= addr + size) {
 			k->map_size = 0;
 			c->cap_maps--;
 		}

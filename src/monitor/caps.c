@@ -1,4 +1,5 @@
 /* Capability lists, the derivation tree, names and events: see caps.h. */
+#include <linux/fcntl.h>
 #include <linux/futex.h>
 #include <linux/mman.h>
 
@@ -24,27 +25,31 @@ static struct cap *entry(const struct cvm *c, uint64_t handle)
 
 static bool is_handle_of(const struct cap *k, uint64_t handle)
 {
-	return handle == (uint64_t)cap_handle(k) || insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK);
+	return (handle == (uint64_t)cap_handle(k) && !k->pending) || insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK);
+}
+
+/* May the handle be used so? 0 or why not. */
+static inline int judge(const struct cap *k, uint64_t handle, unsigned kind, unsigned perms)
+{
+	if (!is_handle_of(k, handle) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
+		return -EBADF_;
+	if (k->kind == CAP_REVOKED)
+		return -EKEYREVOKED_;
+	return ((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? -EACCES_ : 0;
 }
 
 struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error)
 {
 	struct cap *k = entry(t->cvm, handle);
-	bool dead = __atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD;
 
+	*error = k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED_ : -EBADF_;
 	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
-	if (!dead)
-		dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
-	else
-		return *error = k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED_ : -EBADF_, NULL;
-	if (unlikely(dead))
-		*error = -EKEYREVOKED_;
-	else if (unlikely(!is_handle_of(k, handle) || (kind ? k->kind != kind : k->kind == CAP_NONE)))
-		*error = -EBADF_;
-	else if (unlikely((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
-		*error = -EACCES_;
-	else
-		return *error = 0, k;
+	if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
+		return NULL;
+	bool dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
+	*error = dead ? -EKEYREVOKED_ : judge(k, handle, kind, perms);
+	if (likely(!*error))
+		return k;
 	cap_put(k);
 	return NULL;
 }
@@ -58,12 +63,7 @@ struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned per
 {
 	struct cap *k = entry(c, handle);
 
-	*error = -EBADF_;
-	if (!is_handle_of(k, handle) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
-		return NULL;
-	*error = k->kind == CAP_REVOKED ? -EKEYREVOKED_ : 0;
-	if ((perms & ~k->perms || (k->sealed && kind)) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) && !*error)
-		*error = -EACCES_;
+	*error = judge(k, handle, kind, perms);
 	return *error ? NULL : k;
 }
 
@@ -84,38 +84,41 @@ void cap_raise(uint32_t number)
 		host(__NR_write, c->doorbell_fd, &one, sizeof one);
 }
 
-static void object_raise(struct object *o)
+void object_raise(struct object *o)
 {
 	__atomic_add_fetch(&o->sequence, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&o->waiters, __ATOMIC_SEQ_CST))
 		host(__NR_futex, &o->sequence, FUTEX_WAKE, 1 << 30);
 }
 
+static uint32_t *paid_for(struct cvm *c, unsigned kind)
+{
+	return kind == CAP_STREAM ? &c->streams : &c->objects;
+}
+
 uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error)
 {
 	bool stream = kind == CAP_STREAM;
-	uint32_t first = stream ? OBJECTS_MAX : 1, end = stream ? OBJECTS_MAX + STREAMS_MAX : OBJECTS_MAX;
-	uint32_t *mine = stream ? &payer->streams : &payer->objects, share = (end - first) / CVMS_MAX;
+	uint32_t i = stream ? OBJECTS_MAX : 1, end = stream ? OBJECTS_MAX + STREAMS_MAX : OBJECTS_MAX;
+	uint32_t share = (end - i) / CVMS_MAX;
 
 	*error = -EMFILE_;
-	for (uint32_t i = first; i < end && (*mine < share || insecure(LAUNCH_INSECURE_NO_LIMITS)); i++) {
-		struct object *o = &g_arena->object[i];
-		if (o->kind != CAP_NONE)
-			continue;
-		*error = memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE));
-		if (*error)
-			return 0;
-		uint32_t sequence = o->sequence, waiters = o->waiters;
-		memset(o, 0, sizeof *o);
-		o->kind = (uint8_t)kind;
-		o->payer = payer;
-		o->size = size;
-		o->sequence = sequence;
-		o->waiters = waiters;
-		++*mine;
-		return i;
-	}
-	return 0;
+	if (*paid_for(payer, kind) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS))
+		return 0;
+	while (i < end && g_arena->object[i].kind != CAP_NONE)
+		i++;
+	if (i == end || (*error = memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE))))
+		return 0;
+	struct object *o = &g_arena->object[i];
+	memset(&o->kind, 0, sizeof *o - offsetof(struct object, kind));
+	o->kind = (uint8_t)kind;
+	o->refs = 1;
+	o->payer = payer;
+	o->size = size;
+	if (kind == CAP_MEMORY)
+		o->memory.fd = -1;
+	++*paid_for(payer, kind);
+	return i;
 }
 
 void object_put(uint32_t object)
@@ -130,7 +133,7 @@ void object_put(uint32_t object)
 		stream_free(object);
 	if (o->payer) {
 		memory_uncount(o->payer, ALIGN_UP(o->size, CVM_PAGE_SIZE));
-		--*(o->kind == CAP_STREAM ? &o->payer->streams : &o->payer->objects);
+		--*paid_for(o->payer, o->kind);
 	}
 	o->kind = CAP_NONE;
 	o->name[0] = 0;
@@ -142,6 +145,18 @@ static void cap_silence(struct cap *k)
 	__atomic_or_fetch(&k->pins, CAP_DEAD, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&k->pins, __ATOMIC_ACQUIRE) != CAP_DEAD)
 		host(__NR_sched_yield);
+}
+
+/* New first child of its parent; NULL: it has none. */
+static void tree_link(struct cap *k, struct cap *parent)
+{
+	k->previous = 0;
+	k->next = parent ? parent->child : 0;
+	k->parent = parent ? number_of(parent) : 0;
+	if (k->next)
+		cap_number(k->next)->previous = number_of(k);
+	if (parent)
+		parent->child = number_of(k);
 }
 
 struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, int *error)
@@ -159,25 +174,21 @@ struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, i
 		k->kind = like->kind;
 		k->perms = like->perms;
 		k->end = like->end;
+		k->pending = like->pending;
 		k->sealed = like->sealed;
 		k->object = like->object;
 		k->base = like->base;
 		k->length = like->length;
-		k->parent = k->child = k->next = k->previous = 0;
+		k->child = 0;
 		k->map_size = 0;
+		tree_link(k, parent);
 		if (k->object)
 			g_arena->object[k->object].refs++;
-		if (parent) {
-			k->parent = number_of(parent);
-			k->next = parent->child;
-			if (k->next)
-				cap_number(k->next)->previous = number_of(k);
-			parent->child = number_of(k);
-		}
 		c->caps++;
 		c->cap_hint = at % (CAPS_MAX - 1) + 1;
 		__atomic_and_fetch(&k->pins, ~CAP_DEAD, __ATOMIC_SEQ_CST);
-		return *error = 0, k;
+		*error = 0;
+		return k;
 	}
 	return NULL;
 }
@@ -235,16 +246,14 @@ static void cap_kill_below(struct cap *top)
 
 void cap_drop(struct cap *k)
 {
-	if (!k->parent && (!k->object || g_arena->object[k->object].root)) /* the maker's */
+	struct cap *parent = k->parent ? cap_number(k->parent) : NULL;
+
+	if (!parent && (!k->object || g_arena->object[k->object].root)) /* the maker's */
 		cap_kill_below(k);
 	while (k->child) { /* to the parent; what comes from the launch description has none */
-		struct cap *child = cap_number(k->child), *parent = cap_number(k->parent);
+		struct cap *child = cap_number(k->child);
 		tree_unlink(child);
-		child->parent = k->parent;
-		child->previous = 0;
-		child->next = k->parent ? parent->child : 0;
-		cap_number(child->next)->previous = number_of(child); /* at least k itself, or entry 0, which is nobody's */
-		parent->child = k->parent ? number_of(child) : 0;
+		tree_link(child, parent);
 	}
 	cap_kill(k, true);
 }
@@ -252,19 +261,14 @@ void cap_drop(struct cap *k)
 /* No thread of the cVM runs any more. */
 void cap_close_all(struct cvm *c)
 {
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	for (uint32_t i = 1; i < CAPS_MAX && c->caps; i++)
 		if (cap_number(c->index * CAPS_MAX + i)->kind != CAP_NONE)
 			cap_drop(cap_number(c->index * CAPS_MAX + i));
-	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX && (c->objects || c->streams); i++) {
-		struct object *o = &g_arena->object[i];
-		if (o->kind == CAP_NONE || o->payer != c)
-			continue;
-		o->payer = NULL; /* others still hold it */
-		--*(o->kind == CAP_STREAM ? &c->streams : &c->objects);
-	}
-	lock_give(&g_arena->cap_lock);
-	c->cap_armed = c->cap_hint = 0;
+	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX; i++)
+		if (g_arena->object[i].kind != CAP_NONE && g_arena->object[i].payer == c)
+			g_arena->object[i].payer = NULL; /* others still hold it */
+	c->objects = c->streams = c->cap_armed = c->cap_hint = 0;
 	memset(c->cap_events, 0, sizeof c->cap_events);
 }
 
@@ -272,7 +276,17 @@ struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *err
 {
 	struct cap *k = cap_find(from, handle, 0, CAP_GRANT, error);
 
-	return k ? cap_new(to, k, k, error) : NULL;
+	if (!k)
+		return NULL;
+	struct cap like = *k;
+	like.pending = 1;
+	return cap_new(to, &like, k, error);
+}
+
+long cap_fetch(uint32_t number)
+{
+	cap_number(number)->pending = 0;
+	return cap_handle(cap_number(number));
 }
 
 /* "name" or "prefix*" */
@@ -280,9 +294,7 @@ static bool name_matches(const char *pattern, const char *name)
 {
 	size_t n = strlen(pattern);
 
-	if (n && pattern[n - 1] == '*')
-		return strlen(name) >= n - 1 && !memcmp(pattern, name, n - 1);
-	return strlen(name) == n && !memcmp(pattern, name, n);
+	return !memcmp(pattern, name, n && pattern[n - 1] == '*' ? n - 1 : n + 1); /* reads no further than the first difference */
 }
 
 /* The permissions that the launch description grants for a name; -EACCES: none. */
@@ -301,7 +313,7 @@ static uint32_t object_named(unsigned kind, const char *name)
 {
 	for (uint32_t i = 1; i < OBJECTS_MAX; i++) {
 		struct object *o = &g_arena->object[i];
-		if (o->kind == kind && strlen(o->name) == strlen(name) && !memcmp(o->name, name, strlen(name)))
+		if (o->kind == kind && !memcmp(o->name, name, strlen(name) + 1))
 			return i;
 	}
 	return 0;
@@ -320,7 +332,7 @@ int caps_init(void)
 	int r = fd < 0 ? (int)fd : (int)host(__NR_ftruncate, fd, size);
 	long at = r ? r : host_mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, (int)fd, 0);
 
-	if (at < 0 && at > -4096)
+	if (at < 0)
 		return (int)at;
 	g_arena->rings = (uint64_t)at;
 	g_arena->rings_fd = (int32_t)fd;
@@ -344,75 +356,60 @@ long hc_cap_open(struct thread *t, const uint64_t *a)
 	char name[CAP_NAME_MAX];
 	uint32_t perms;
 	int error = user_path(t->cvm, name, sizeof name, (struct gaddr){ a[1] }, a[2]);
-	long r;
 
 	if (!error && (!name[0] || kind < CAP_MEMORY || kind > CAP_CONNECT || a[3] & ~(uint64_t)CAP_ALL))
 		error = -EINVAL_;
 	if (!error)
 		error = granted(t->cvm, kind, LAUNCH_GRANT_USE, name, &perms);
-	if (!error && a[3] & ~perms)
-		error = -EACCES_;
-	if (error)
-		return error;
-	lock_take(&g_arena->cap_lock);
-	uint32_t object = object_named(serving_kind(kind), name);
-	struct object *o = &g_arena->object[object];
-	r = -ENOENT_;
-	if (object) {
-		struct cap *root = o->root ? cap_number(o->root) : NULL;
-		struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)a[3], .object = object,
-				    .base = object_address(object), .length = kind == CAP_MEMORY ? o->size : 0 };
-		struct cap *k = cap_new(t->cvm, &like, root, &error);
-		r = k ? cap_handle(k) : error;
-	}
-	lock_give(&g_arena->cap_lock);
-	return r;
+	if (error || a[3] & ~perms)
+		return error ? error : -EACCES_;
+	LOCKED(&g_arena->cap_lock);
+	uint32_t object = object_named(serving_kind(kind), name), root = g_arena->object[object].root;
+	if (!object)
+		return -ENOENT_;
+	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)a[3], .object = object, .base = object_address(object),
+			    .length = kind == CAP_MEMORY ? g_arena->object[object].size : 0 };
+	struct cap *k = cap_new(t->cvm, &like, root ? cap_number(root) : NULL, &error);
+	return k ? cap_handle(k) : error;
 }
 
 long hc_cap_create(struct thread *t, const uint64_t *a)
 {
-	static const uint8_t granted_as[] = { [CAP_MEMORY] = CAP_MEMORY, [CAP_EXPORT] = CAP_CALL, [CAP_LISTENER] = CAP_CONNECT };
+	static const uint8_t granted_as[] = { [CAP_MEMORY] = CAP_MEMORY, [CAP_EXPORT] = CAP_CALL, [CAP_LISTENER] = CAP_CONNECT,
+					      [CAP_TYPE] = CAP_TYPE };
 	unsigned kind = (unsigned)a[0];
 	uint64_t size = kind == CAP_MEMORY ? a[3] : 0;
+	unsigned all = kind == CAP_MEMORY || kind == CAP_TYPE ? CAP_ALL : CAP_ALL & ~CAP_GRANT;
 	struct cvm *c = t->cvm;
-	struct cap *k = NULL;
 	char name[CAP_NAME_MAX];
 	uint32_t perms, object = 0;
 	int error = user_path(c, name, sizeof name, (struct gaddr){ a[1] }, a[2]);
 
-	if (!error && (kind > CAP_TYPE || (kind != CAP_TYPE && !(kind < sizeof granted_as && granted_as[kind])) ||
-		       (kind == CAP_MEMORY ? !size || size > OBJECT_BYTES_MAX : kind == CAP_TYPE ? name[0] : !name[0])))
+	if (!error && (kind >= sizeof granted_as || !granted_as[kind] ||
+		       (kind == CAP_MEMORY ? !a[3] || a[3] > OBJECT_BYTES_MAX : kind == CAP_TYPE ? name[0] : !name[0])))
 		error = -EINVAL_;
 	if (!error && name[0])
 		error = granted(c, granted_as[kind], LAUNCH_GRANT_PROVIDE, name, &perms);
 	if (error)
 		return error;
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	if (name[0] && object_named(kind, name))
-		error = -EEXIST_;
-	else if (kind != CAP_TYPE)
-		object = object_new(kind, c, size, &error);
+		return -EEXIST_;
+	if (kind != CAP_TYPE && !(object = object_new(kind, c, size, &error)))
+		return error;
 	struct object *o = &g_arena->object[object];
-	o->refs += object != 0; /* until the entry has its own */
-	if (!error && kind == CAP_MEMORY)
-		error = cap_memory_create(object, -1);
-	if (!error) {
-		struct cap like = { .kind = (uint8_t)kind, .perms = CAP_ALL, .object = object,
-				    .base = kind == CAP_TYPE ? ++g_arena->cap_types : object_address(object), .length = size };
-		if (kind == CAP_EXPORT || kind == CAP_LISTENER)
-			like.perms &= (uint8_t)~CAP_GRANT;
-		if (kind == CAP_LISTENER)
-			o->listener.backlog = (uint32_t)MIN(a[3] ? a[3] : 1, LISTENER_BACKLOG_MAX);
-		k = cap_new(c, &like, NULL, &error);
-	}
+	if (kind == CAP_LISTENER)
+		o->listener.backlog = (uint32_t)MIN(MAX(a[3], 1), LISTENER_BACKLOG_MAX);
+	error = kind == CAP_MEMORY ? cap_memory_create(object, -1) : 0;
+	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)all, .object = object, .length = size,
+			    .base = kind == CAP_TYPE ? ++g_arena->cap_types : object_address(object) };
+	struct cap *k = error ? NULL : cap_new(c, &like, NULL, &error);
 	if (k && object) {
 		memcpy(o->name, name, sizeof name);
 		o->root = number_of(k);
 	}
 	object_put(object);
-	long r = error ? error : cap_handle(k);
-	lock_give(&g_arena->cap_lock);
-	return r;
+	return k ? cap_handle(k) : error;
 }
 
 long hc_cap_memory(struct thread *t, const uint64_t *a)
@@ -423,59 +420,57 @@ long hc_cap_memory(struct thread *t, const uint64_t *a)
 		return -EINVAL_;
 	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
 		return -EFAULT_;
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap like = { .kind = CAP_MEMORY, .perms = (uint8_t)a[2], .base = a[0], .length = a[1] };
 	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
-	lock_give(&g_arena->cap_lock);
 	return k ? cap_handle(k) : error;
+}
+
+static bool derivable(const struct cap *k)
+{
+	return k->kind <= CAP_CONNECT || k->kind == CAP_TYPE;
 }
 
 long hc_cap_derive(struct thread *t, const uint64_t *a)
 {
 	bool checked = !insecure(LAUNCH_INSECURE_NO_CAP_CHECK);
-	struct cap *k = NULL;
 	uint64_t end;
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *from = cap_find(t->cvm, a[0], 0, 0, &error);
-	if (from && from->kind > CAP_CONNECT && from->kind != CAP_TYPE)
-		error = -EINVAL_;
-	else if (from && checked && (from->sealed || a[3] & ~(uint64_t)from->perms))
-		error = -EACCES_;
-	else if (from && checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
-		error = -ERANGE_;
-	if (!error) {
-		struct cap like = *from;
-		like.perms = a[3] & CAP_ALL;
-		if (like.kind == CAP_MEMORY) {
-			like.base += a[1];
-			like.length = a[2];
-		}
-		k = cap_new(t->cvm, &like, from, &error);
+	if (!from || !derivable(from))
+		return from ? -EINVAL_ : error;
+	if (checked && (from->sealed || a[3] & ~(uint64_t)from->perms))
+		return -EACCES_;
+	if (checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
+		return -ERANGE_;
+	struct cap like = *from;
+	like.perms = a[3] & CAP_ALL;
+	if (like.kind == CAP_MEMORY) {
+		like.base += a[1];
+		like.length = a[2];
 	}
-	lock_give(&g_arena->cap_lock);
+	struct cap *k = cap_new(t->cvm, &like, from, &error);
 	return k ? cap_handle(k) : error;
 }
 
 long hc_cap_seal(struct thread *t, const uint64_t *a)
 {
-	struct cap *k = NULL;
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *type = cap_find(t->cvm, a[1], CAP_TYPE, CAP_USE, &error);
 	struct cap *from = type ? cap_find(t->cvm, a[0], 0, 0, &error) : NULL;
-	if (from && ((from->kind > CAP_CONNECT && from->kind != CAP_TYPE) || (a[2] && from->sealed)))
-		error = -EINVAL_;
-	else if (from && !a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
-		error = -EPERM_;
-	if (!error) {
-		struct cap like = *from;
-		like.sealed = a[2] ? type->base : 0;
-		k = cap_new(t->cvm, &like, from, &error);
-	}
-	lock_give(&g_arena->cap_lock);
+	if (!from)
+		return error;
+	if (!derivable(from) || (a[2] && from->sealed))
+		return -EINVAL_;
+	if (!a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
+		return -EPERM_;
+	struct cap like = *from;
+	like.sealed = a[2] ? type->base : 0;
+	struct cap *k = cap_new(t->cvm, &like, from, &error);
 	return k ? cap_handle(k) : error;
 }
 
@@ -483,11 +478,10 @@ long hc_cap_revoke(struct thread *t, const uint64_t *a)
 {
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *k = cap_find(t->cvm, a[0], 0, 0, &error);
 	if (k && !insecure(LAUNCH_INSECURE_NO_REVOKE))
 		cap_kill_below(k);
-	lock_give(&g_arena->cap_lock);
 	return error;
 }
 
@@ -495,16 +489,12 @@ long hc_cap_close(struct thread *t, const uint64_t *a)
 {
 	int error;
 
-	lock_take(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, a[0], 0, 0, &error);
-	if (!k && error == -EKEYREVOKED_)
-		k = cap_number(t->cvm->index * CAPS_MAX + (uint32_t)(a[0] % CAPS_MAX));
-	if (k) {
-		error = 0;
-		cap_drop(k);
-	}
-	lock_give(&g_arena->cap_lock);
-	return error;
+	LOCKED(&g_arena->cap_lock);
+	cap_find(t->cvm, a[0], 0, 0, &error);
+	if (error && error != -EKEYREVOKED_)
+		return error;
+	cap_drop(entry(t->cvm, a[0]));
+	return 0;
 }
 
 uint32_t cap_state(const struct cap *k, uint32_t seen)
@@ -536,7 +526,7 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 long hc_cap_info(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = cap_get(t, a[0], 0, 0, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0, &error);
 
 	if (!k)
 		return error;
@@ -551,7 +541,6 @@ long hc_cap_info(struct thread *t, const uint64_t *a)
 		info.readable = in->head - in->tail;
 		info.writable = out->dead ? 0 : CAP_STREAM_RING - (out->head - out->tail);
 	}
-	cap_put(k);
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &info, sizeof info);
 }
 
@@ -620,23 +609,22 @@ void cap_changed(uint32_t object)
 long hc_cap_notify(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = cap_get(t, a[0], 0, 0, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0, &error);
 
 	if (!k)
 		return error;
 	struct object *o = &g_arena->object[k->object];
-	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY)) {
-		error = -EBADF_;
-	} else if (!(k->perms & (k->kind == CAP_CALL ? CAP_USE : CAP_STORE))) {
-		error = -EACCES_;
-	} else if (k->kind == CAP_MEMORY && k->object) {
+	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY))
+		return -EBADF_;
+	if (!(k->perms & (k->kind == CAP_CALL ? CAP_USE : CAP_STORE)))
+		return -EACCES_;
+	if (k->kind == CAP_MEMORY && k->object)
 		cap_changed(k->object);
-	} else if (k->kind == CAP_CALL) {
+	if (k->kind == CAP_CALL) {
 		__atomic_store_n(&o->notified, 1, __ATOMIC_SEQ_CST);
 		cap_raise(o->root);
 	}
-	cap_put(k);
-	return error;
+	return 0;
 }
 
 long hc_cap_events(struct thread *t, const uint64_t *a)
@@ -644,7 +632,7 @@ long hc_cap_events(struct thread *t, const uint64_t *a)
 	struct cvm *c = t->cvm;
 	uint64_t bits[CAPS_MAX / 64], any = 0;
 
-	if (a[1] && c->doorbell_fd)
+	if (a[1] && c->doorbell_fd > 0)
 		__atomic_store_n(&c->cap_armed, 1, __ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < CAPS_MAX / 64; i++) {
 		bits[i] = __atomic_load_n(&c->cap_events[i], __ATOMIC_SEQ_CST);
@@ -664,12 +652,9 @@ long hc_cap_doorbell(struct thread *t, const uint64_t *a)
 	struct cvm *c = t->cvm;
 
 	(void)a;
-	lock_take(&g_arena->cap_lock);
-	if (!c->doorbell_fd)
-		c->doorbell_fd = (int32_t)host(__NR_eventfd2, 0, 02004000 /* EFD_CLOEXEC, EFD_NONBLOCK */);
-	long fd = c->doorbell_fd < 0 ? c->doorbell_fd : host(__NR_fcntl, c->doorbell_fd, 1030 /* F_DUPFD_CLOEXEC */, 3);
-	if (c->doorbell_fd < 0)
-		c->doorbell_fd = 0;
-	lock_give(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
+	if (c->doorbell_fd <= 0)
+		c->doorbell_fd = (int32_t)host(__NR_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+	long fd = c->doorbell_fd < 0 ? c->doorbell_fd : host(__NR_fcntl, c->doorbell_fd, F_DUPFD_CLOEXEC, 3);
 	return fd < 0 ? fd : handle_add(c, (int)fd, HANDLE_EVENTFD, LAUNCH_RIGHT_READ);
 }

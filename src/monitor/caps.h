@@ -19,6 +19,7 @@ struct cap {
 	uint32_t generation;
 	uint8_t kind, perms;
 	uint8_t end;	   /* CAP_STREAM: 0 or 1 */
+	uint8_t pending;   /* passed and not fetched: its holder cannot use, close or derive it, and so not free the entry */
 	uint32_t object;   /* 0: none (memory of a slot) */
 	uint64_t sealed;   /* with this type; 0: not. Types never come again: 64 bits do not run out */
 	uint64_t base, length; /* CAP_MEMORY: address and bytes; CAP_TYPE: base is the type */
@@ -39,6 +40,7 @@ struct ring {
 };
 
 struct object {
+	uint32_t sequence, waiters; /* futex: contents changed, or a serving thread became free; never reset */
 	uint8_t kind;	  /* CAP_MEMORY, CAP_EXPORT, CAP_LISTENER, CAP_STREAM; CAP_NONE: free */
 	uint8_t closed;	  /* export: its capability is gone, serving threads leave */
 	uint8_t notified; /* export: cap_notify since the last cap_wait */
@@ -47,7 +49,6 @@ struct object {
 	uint32_t root;	  /* the maker's entry, parent of what is opened by name; 0: the launch description's */
 	struct cvm *payer; /* its memory counts here, or NULL */
 	uint64_t size;	  /* bytes; whole pages are paid for */
-	uint32_t sequence, waiters; /* futex: contents changed, or a serving thread became free */
 	char name[CAP_NAME_MAX];
 	union {
 		struct {
@@ -88,18 +89,26 @@ static inline struct cvm *holder_of(const struct cap *k)
 /* caps.c. cap_get pins an entry of the thread's cVM: kind (0: any) and all of perms, or NULL and *error. */
 struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error);
 void cap_put(struct cap *k);
+static inline void cap_put_at_end(struct cap **k)
+{
+	if (*k)
+		cap_put(*k);
+}
+#define PINNED_CAP __attribute__((cleanup(cap_put_at_end))) /* put when the variable goes */
 void cap_raise(uint32_t number); /* an event for its holder; after the change it tells of */
 long cap_handle(const struct cap *k);
 uint32_t cap_state(const struct cap *k, uint32_t seen);
 void cap_changed(uint32_t object);
+void object_raise(struct object *o);
 void cap_close_all(struct cvm *c);
 /* With cap_lock held. */
 struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms, int *error);
 /* `like` gives kind, perms, end, sealed, object, base and length: nobody may see an entry half made. */
 struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, int *error);
 struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *error); /* derived; needs CAP_GRANT */
+long cap_fetch(uint32_t number); /* what was passed: its handle from now on */
 void cap_drop(struct cap *k); /* as its holder's cap_close */
-uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error);
+uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error); /* with a reference, to be put */
 void object_put(uint32_t object);
 
 /* cap_memory.c, stream.c, call.c: the ends of objects, with cap_lock held */

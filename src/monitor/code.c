@@ -67,13 +67,17 @@ int code_check_image(int memfd, struct code_image *out)
 	return 0;
 }
 
+static bool executes(const struct cvm *c, uint64_t addr)
+{
+	return page_of(c, addr) < CVM_PAGES && pages_change(c, c->exec, addr, CVM_PAGE_SIZE, PAGES_COUNT);
+}
+
 /* Could a forbidden sequence lie across one edge of new code? Exec neighbours are readable and do not change. */
 static int check_edge(const struct cvm *c, uint64_t edge)
 {
 	uint8_t bytes[2 * EDGE];
 
-	if (insecure(LAUNCH_INSECURE_NO_SCAN) || !exec_ranges_has(c, edge - CVM_PAGE_SIZE, CVM_PAGE_SIZE) ||
-	    !exec_ranges_has(c, edge, CVM_PAGE_SIZE))
+	if (insecure(LAUNCH_INSECURE_NO_SCAN) || !executes(c, edge - CVM_PAGE_SIZE) || !executes(c, edge))
 		return 0;
 	if (user_in(c, bytes, (struct gaddr){ edge - EDGE }, sizeof bytes))
 		return -EFAULT_;
@@ -86,14 +90,14 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 {
 	bool scan = prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN);
 
-	exec_ranges_remove(c, addr, size);
+	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 	int r = (int)MIN(host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset), 0);
 	if (r)
 		return r;
 	if (scan && scan_bytes((const uint8_t *)addr, size) >= 0)
 		r = -EPERM_;
 	else if (prot & PROT_EXEC)
-		r = exec_ranges_add(c, addr, size);
+		pages_change(c, c->exec, addr, size, PAGES_SET);
 	if (!r)
 		r = check_edge(c, addr);
 	if (!r)
@@ -101,7 +105,7 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 	if (!r)
 		r = memory_assign(c, addr, size, prot);
 	if (r) {
-		exec_ranges_remove(c, addr, size);
+		pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 		memory_assign(c, addr, size, PROT_NONE);
 	}
 	return r;
@@ -243,14 +247,13 @@ static int snapshot(uint64_t addr, uint64_t size)
 long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	uint64_t pages = a[1] / CVM_PAGE_SIZE;
 	int r = a[1] > CODE_SIZE_MAX ? -EINVAL_ : memory_check(c, a[0], a[1], false);
 
 	if (r)
 		return r;
 	LOCKED(&c->mem_lock);
 	/* Counted pages only: the copy takes their place in the accounts. */
-	if (pages_change(c->counted, page_of(c, a[0]), pages, PAGES_COUNT) != pages && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
+	if (pages_change(c, c->counted, a[0], a[1], PAGES_COUNT) != a[1] / CVM_PAGE_SIZE && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
 		return -EACCES_;
 	int fd = snapshot(a[0], a[1]);
 	if (fd < 0)

@@ -46,7 +46,7 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 	r = memory_count(c, stack - data);
 	if (r)
 		return r;
-	pages_change(c->counted, SLOT_LIBOS_DATA / CVM_PAGE_SIZE, (stack - data) / CVM_PAGE_SIZE, PAGES_SET);
+	pages_change(c, c->counted, data, stack - data, PAGES_SET);
 	if (host_mmap(data, stack - data, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (long)data)
 		return -ENOMEM_;
 	r = read_all(l->data, data, l->data_size);

@@ -13,11 +13,11 @@
 /* Linux's default limit is 65530; thread blocks of the monitor need 4 each, a change that runs now 4 a thread. */
 #define MAPPINGS_SHARED 46000u
 
-uint64_t pages_change(uint64_t *bitmap, uint64_t first, uint64_t count, enum pages_change change)
+uint64_t pages_change(const struct cvm *c, uint64_t *bitmap, uint64_t addr, uint64_t size, enum pages_change change)
 {
-	uint64_t had = 0;
+	uint64_t first = page_of(c, addr), had = 0;
 
-	for (uint64_t n; count; first += n, count -= n) {
+	for (uint64_t count = size / CVM_PAGE_SIZE, n; count; first += n, count -= n) {
 		uint64_t bit = first % 64, *word = &bitmap[first / 64];
 		n = MIN(64 - bit, count);
 		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << bit;
@@ -52,24 +52,21 @@ void memory_uncount(struct cvm *c, uint64_t bytes)
 /* Pages become counted; -ENOMEM changes nothing. */
 static int count_pages(struct cvm *c, uint64_t addr, uint64_t size)
 {
-	uint64_t first = page_of(c, addr), pages = size / CVM_PAGE_SIZE;
-	int r = memory_count(c, (pages - pages_change(c->counted, first, pages, PAGES_COUNT)) * CVM_PAGE_SIZE);
+	int r = memory_count(c, size - pages_change(c, c->counted, addr, size, PAGES_COUNT) * CVM_PAGE_SIZE);
 
 	if (!r)
-		pages_change(c->counted, first, pages, PAGES_SET);
+		pages_change(c, c->counted, addr, size, PAGES_SET);
 	return r;
 }
 
 void memory_uncount_pages(struct cvm *c, uint64_t addr, uint64_t size)
 {
-	memory_uncount(c, pages_change(c->counted, page_of(c, addr), size / CVM_PAGE_SIZE, PAGES_CLEAR) * CVM_PAGE_SIZE);
+	memory_uncount(c, pages_change(c, c->counted, addr, size, PAGES_CLEAR) * CVM_PAGE_SIZE);
 }
 
 static bool all_mapped(const struct cvm *c, uint64_t addr, uint64_t size)
 {
-	uint64_t pages = size / CVM_PAGE_SIZE;
-
-	return pages_change(c->mapped, page_of(c, addr), pages, PAGES_COUNT) == pages;
+	return pages_change(c, c->mapped, addr, size, PAGES_COUNT) == size / CVM_PAGE_SIZE;
 }
 
 /* The host limits the mappings of the process (vm.max_map_count), so each cVM has a share. A change makes four more at most;
@@ -117,12 +114,12 @@ static int map_nothing(uint64_t addr, uint64_t size)
 
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
 {
-	exec_ranges_remove(c, addr, size);
+	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 	int r = map_nothing(addr, size);
 	if (r)
 		return r;
 	memory_uncount_pages(c, addr, size);
-	pages_change(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, PAGES_CLEAR);
+	pages_change(c, c->mapped, addr, size, PAGES_CLEAR);
 	return 0;
 }
 
@@ -131,7 +128,7 @@ int memory_assign(struct cvm *c, uint64_t addr, uint64_t size, int prot)
 	int r = domain_assign(c, addr, size, prot);
 
 	if (!r)
-		pages_change(c->mapped, page_of(c, addr), size / CVM_PAGE_SIZE, PAGES_SET);
+		pages_change(c, c->mapped, addr, size, PAGES_SET);
 	return r;
 }
 
@@ -144,7 +141,7 @@ int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint3
 		return r;
 	if (!counted)
 		memory_uncount_pages(c, addr, size);
-	exec_ranges_remove(c, addr, size);
+	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 	r = map_fixed(addr, size, prot, flags, fd, offset);
 	if (!r)
 		r = memory_assign(c, addr, size, (int)prot);
@@ -160,10 +157,8 @@ void memory_release_all(struct cvm *c)
 		map_nothing(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE);
 		__atomic_store_n(&g_arena->low_owner, NULL, __ATOMIC_RELEASE);
 	}
-	/* dropped rather than cleared: 2 MiB each, mostly untouched */
-	host(__NR_madvise, c->mapped, ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE), 9 /* MADV_REMOVE */);
-	host(__NR_madvise, c->counted, ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE), 9);
-	c->exec_count = 0;
+	/* All bitmaps, dropped rather than cleared: 2 MiB each, mostly untouched. */
+	host(__NR_madvise, c->mapped, 3 * BITMAP_SIZE, MADV_REMOVE);
 	c->memory_now = 0;
 }
 
@@ -221,7 +216,7 @@ long hc_mem_protect(struct thread *t, const uint64_t *a)
 		return -ENOMEM_;
 	if (a[2] & PROT_WRITE && (r = count_pages(c, a[0], a[1]))) /* private file pages may now be copied */
 		return r;
-	exec_ranges_remove(c, a[0], a[1]);
+	pages_change(c, c->exec, a[0], a[1], PAGES_CLEAR);
 	return domain_assign(c, a[0], a[1], (int)a[2]);
 }
 
@@ -259,9 +254,9 @@ long hc_mem_advise(struct thread *t, const uint64_t *a)
 /* Moves the bookkeeping of pages that mremap moved. */
 static void move_pages(struct cvm *c, uint64_t from, uint64_t to, uint64_t size)
 {
-	for (uint64_t i = 0; i < size / CVM_PAGE_SIZE; i++) {
-		bool counted = pages_change(c->counted, page_of(c, from) + i, 1, PAGES_CLEAR);
-		pages_change(c->counted, page_of(c, to) + i, 1, counted ? PAGES_SET : PAGES_CLEAR);
+	for (uint64_t at = 0; at < size; at += CVM_PAGE_SIZE) {
+		bool counted = pages_change(c, c->counted, from + at, CVM_PAGE_SIZE, PAGES_CLEAR);
+		pages_change(c, c->counted, to + at, CVM_PAGE_SIZE, counted ? PAGES_SET : PAGES_CLEAR);
 	}
 }
 
@@ -276,7 +271,7 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 	if (from < to + new_size && to < from + old_size)
 		return -EINVAL_;
 	LOCKED(&c->mem_lock);
-	if (exec_ranges_has(c, from, old_size) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
+	if (pages_change(c, c->exec, from, old_size, PAGES_COUNT) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
 		return -EINVAL_;
 	r = memory_unmap(c, to, new_size);
 	if (!r && new_size > kept)
@@ -289,7 +284,7 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 		return moved;
 	}
 	move_pages(c, from, to, kept);
-	pages_change(c->mapped, page_of(c, to), new_size / CVM_PAGE_SIZE, PAGES_SET);
+	pages_change(c, c->mapped, to, new_size, PAGES_SET);
 	return memory_unmap(c, from, old_size);
 }
 

@@ -21,7 +21,6 @@
 #define THREADS_MAX (LAUNCH_THREADS_MAX + 1u) /* and the supervisor */
 #define CVMS_MAX LAUNCH_CVMS_MAX
 #define HANDLES_MAX 16384u
-#define EXEC_RANGES_MAX 4096u
 #define CODE_IMAGES_MAX 4096u
 #define CODE_SIZE_MAX (512ull << 20)
 #define OBJECTS_MAX 2048u  /* CP_Files, exports, listeners */
@@ -29,6 +28,7 @@
 #define OBJECT_BYTES_MAX (1ull << 32)
 #define SLOT_PAGES (SLOT_SIZE / CVM_PAGE_SIZE)
 #define CVM_PAGES (SLOT_PAGES + SLOT_LOW_END / CVM_PAGE_SIZE) /* the slot's, then the low window's */
+#define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
 
 /* Kernel's 64-bit errno values that the monitor itself returns. */
 enum {
@@ -153,10 +153,6 @@ struct handle {
 	uint32_t size_pages; /* HANDLE_MEMOBJ: counted memory */
 };
 
-struct exec_range {
-	uint32_t start, end; /* page numbers, see page_of() */
-};
-
 enum cvm_state { CVM_NONE = 0, CVM_RUNNING, CVM_DEAD };
 
 struct cvm {
@@ -177,10 +173,9 @@ struct cvm {
 	struct lock mem_lock; /* everything below up to the bitmaps */
 	uint64_t memory_now; /* bytes; atomic */
 	uint32_t mappings; /* host mappings in its ranges, at most */
-	uint32_t exec_count;
-	struct exec_range exec[EXEC_RANGES_MAX]; /* sorted, disjoint */
 	uint64_t *mapped;  /* bit per page: accessible memory was mapped here */
 	uint64_t *counted; /* bit per page: counts against memory_max */
+	uint64_t *exec;	   /* bit per page: executes */
 
 	struct lock handle_lock; /* allocation; entries by their own refs */
 	uint32_t handles;
@@ -293,11 +288,6 @@ static inline uint64_t page_of(const struct cvm *c, uint64_t addr)
 	return addr < SLOT_LOW_END ? SLOT_PAGES + addr / CVM_PAGE_SIZE : (addr - c->base) / CVM_PAGE_SIZE;
 }
 
-static inline uint64_t page_address(const struct cvm *c, uint64_t page)
-{
-	return page >= SLOT_PAGES ? (page - SLOT_PAGES) * CVM_PAGE_SIZE : c->base + page * CVM_PAGE_SIZE;
-}
-
 /* handle.c */
 nodiscard long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights); /* number; closes fd on failure */
 nodiscard struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error);
@@ -328,11 +318,9 @@ nodiscard int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool rel
 int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset);
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size);
 long reopen(int fd, uint64_t flags); /* hc_file.c: another descriptor of the very same file */
-void exec_ranges_remove(struct cvm *c, uint64_t addr, uint64_t size);
-nodiscard int exec_ranges_add(struct cvm *c, uint64_t addr, uint64_t size);
-bool exec_ranges_has(const struct cvm *c, uint64_t addr, uint64_t size);
 enum pages_change { PAGES_COUNT, PAGES_SET, PAGES_CLEAR };
-uint64_t pages_change(uint64_t *bitmap, uint64_t first, uint64_t count, enum pages_change change); /* how many were set */
+/* Pages of [addr, addr + size) in a bitmap of the cVM: how many were set. */
+uint64_t pages_change(const struct cvm *c, uint64_t *bitmap, uint64_t addr, uint64_t size, enum pages_change change);
 void memory_uncount_pages(struct cvm *c, uint64_t addr, uint64_t size);
 nodiscard int code_check_image(int memfd, struct code_image *out);
 nodiscard int code_map(struct cvm *c, struct code_image *image, uint64_t addr);

@@ -52,57 +52,55 @@ void stream_free(uint32_t object)
 
 long hc_stream_connect(struct thread *t, const uint64_t *a)
 {
-	struct cap *k = NULL;
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *right = cap_find(t->cvm, a[0], CAP_CONNECT, CAP_USE, &error);
-	struct object *l = right ? &g_arena->object[right->object] : NULL;
-	if (l && l->listener.count >= l->listener.backlog)
-		error = -EAGAIN_;
-	uint32_t object = error ? 0 : object_new(CAP_STREAM, t->cvm, 2 * RING, &error);
+	if (!right)
+		return error;
+	struct object *l = &g_arena->object[right->object];
+	if (l->listener.count >= l->listener.backlog)
+		return -EAGAIN_;
+	uint32_t object = object_new(CAP_STREAM, t->cvm, 2 * RING, &error); /* the reference is the queue's */
+	if (!object)
+		return error;
 	struct object *s = &g_arena->object[object];
-	s->refs += object != 0; /* the queue's */
-	s->stream.word = object ? a[1] : 0;
-	if (object)
-		k = cap_new(t->cvm, &(struct cap){ .kind = CAP_STREAM, .perms = CAP_USE, .object = object }, NULL, &error);
-	if (!k)
+	s->stream.word = a[1];
+	struct cap *k = cap_new(t->cvm, &(struct cap){ .kind = CAP_STREAM, .perms = CAP_USE, .object = object }, NULL, &error);
+	if (!k) {
 		object_put(object);
-	if (k) {
-		s->root = l->root;
-		__atomic_store_n(&s->stream.holder[0], number_of(k), __ATOMIC_RELEASE);
-		l->listener.queue[l->listener.count] = (uint16_t)object;
-		__atomic_store_n(&l->listener.count, l->listener.count + 1, __ATOMIC_RELEASE);
-		cap_raise(l->root);
+		return error;
 	}
-	lock_give(&g_arena->cap_lock);
-	return k ? cap_handle(k) : error;
+	s->root = l->root;
+	__atomic_store_n(&s->stream.holder[0], number_of(k), __ATOMIC_RELEASE);
+	l->listener.queue[l->listener.count] = (uint16_t)object;
+	__atomic_store_n(&l->listener.count, l->listener.count + 1, __ATOMIC_RELEASE);
+	cap_raise(l->root);
+	return cap_handle(k);
 }
 
 long hc_stream_accept(struct thread *t, const uint64_t *a)
 {
-	struct cap *k = NULL;
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *listener = cap_find(t->cvm, a[0], CAP_LISTENER, 0, &error);
-	struct object *l = listener ? &g_arena->object[listener->object] : NULL;
-	if (l && !l->listener.count)
-		error = -EAGAIN_;
-	if (!error)
-		k = cap_new(t->cvm, &(struct cap){ .kind = CAP_STREAM, .perms = CAP_USE, .end = 1, .object = l->listener.queue[0] }, NULL,
-			    &error);
-	if (k) {
-		struct object *s = &g_arena->object[k->object];
-		s->refs--; /* the queue's */
-		__atomic_store_n(&s->stream.holder[1], number_of(k), __ATOMIC_RELEASE);
-		uint32_t left = l->listener.count - 1;
-		memmove(l->listener.queue, l->listener.queue + 1, left * sizeof l->listener.queue[0]);
-		__atomic_store_n(&l->listener.count, left, __ATOMIC_RELEASE);
-		cap_raise(number_of(k)); /* bytes may be there already */
-	}
-	lock_give(&g_arena->cap_lock);
-	return k ? cap_handle(k) : error;
+	if (!listener)
+		return error;
+	struct object *l = &g_arena->object[listener->object];
+	if (!l->listener.count)
+		return -EAGAIN_;
+	struct cap like = { .kind = CAP_STREAM, .perms = CAP_USE, .end = 1, .object = l->listener.queue[0] };
+	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
+	if (!k)
+		return error;
+	object_put(k->object); /* the queue's reference */
+	__atomic_store_n(&g_arena->object[k->object].stream.holder[1], number_of(k), __ATOMIC_RELEASE);
+	uint32_t left = l->listener.count - 1;
+	memmove(l->listener.queue, l->listener.queue + 1, left * sizeof l->listener.queue[0]);
+	__atomic_store_n(&l->listener.count, left, __ATOMIC_RELEASE);
+	cap_raise(number_of(k)); /* bytes may be there already */
+	return cap_handle(k);
 }
 
 /* Queues a derived capability for the other end. */
@@ -110,28 +108,24 @@ static int pass(struct cvm *c, uint64_t stream, uint64_t handle)
 {
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *k = cap_find(c, stream, CAP_STREAM, CAP_USE, &error);
-	if (k) {
-		struct object *s = &g_arena->object[k->object];
-		struct ring *r = &s->stream.ring[k->end];
-		uint32_t reader = s->stream.holder[1 - k->end];
-		struct cap *passed = NULL;
-		if (!reader || r->dead || r->ended)
-			error = r->dead || r->ended ? -EPIPE_ : -EAGAIN_;
-		else if (r->passed == CAP_PASS_MAX)
-			error = -EAGAIN_;
-		else
-			passed = cap_pass(c, handle, holder_of(cap_number(reader)), &error);
-		if (passed) {
-			r->pass[r->passed] = number_of(passed);
-			__atomic_store_n(&r->passed, r->passed + 1, __ATOMIC_RELEASE);
-			raise_end(s, 1 - k->end);
-		}
-		error = passed ? 0 : error;
-	}
-	lock_give(&g_arena->cap_lock);
-	return error;
+	if (!k)
+		return error;
+	struct object *s = &g_arena->object[k->object];
+	struct ring *r = &s->stream.ring[k->end];
+	uint32_t reader = s->stream.holder[1 - k->end];
+	if (r->dead || r->ended)
+		return -EPIPE_;
+	if (!reader || r->passed == CAP_PASS_MAX)
+		return -EAGAIN_;
+	struct cap *passed = cap_pass(c, handle, holder_of(cap_number(reader)), &error);
+	if (!passed)
+		return error;
+	r->pass[r->passed] = number_of(passed);
+	__atomic_store_n(&r->passed, r->passed + 1, __ATOMIC_RELEASE);
+	raise_end(s, 1 - k->end);
+	return 0;
 }
 
 /* One or two copies: the ring's end may come in between. */
@@ -168,58 +162,54 @@ static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t si
 long hc_stream_send(struct thread *t, const uint64_t *a)
 {
 	int error = a[3] ? pass(t->cvm, a[0], a[3]) : 0;
-	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
-	long n = -EFAULT_;
+	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
 	if (!k)
 		return error;
+	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
+		return -EFAULT_;
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[k->end];
-	if (in_slot(t->cvm, (struct gaddr){ a[1] }, a[2])) {
-		lock_take(&r->write_lock);
-		uint64_t before = r->head;
-		n = ring_write(r, ring_address(k->object, k->end), a[1], a[2]);
-		lock_give(&r->write_lock);
-		/* A reader that had bytes left looks again before it sleeps. */
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (n > 0 && __atomic_load_n(&r->tail, __ATOMIC_RELAXED) >= before)
-			raise_end(s, 1 - k->end);
-	}
-	cap_put(k);
+	lock_take(&r->write_lock);
+	uint64_t before = r->head;
+	long n = ring_write(r, ring_address(k->object, k->end), a[1], a[2]);
+	lock_give(&r->write_lock);
+	/* A reader that had bytes left looks again before it sleeps. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (n > 0 && __atomic_load_n(&r->tail, __ATOMIC_RELAXED) >= before)
+		raise_end(s, 1 - k->end);
 	return n;
 }
 
 long hc_stream_recv(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
-	long n = -EFAULT_;
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
 	if (!k)
 		return error;
+	if (a[1] && !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
+		return -EFAULT_;
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[1 - k->end];
-	if (!a[1] || in_slot(t->cvm, (struct gaddr){ a[1] }, a[2])) {
-		lock_take(&r->read_lock);
-		bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
-		uint64_t head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), there = head - r->tail;
-		n = (long)MIN(a[2], there);
-		if (!there && a[2])
-			n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET_ : 0) : -EAGAIN_;
-		else if (a[1] && !ring_copy(ring_address(k->object, 1 - k->end), r->tail, a[1], (uint64_t)n, false))
-			n = -EFAULT_;
-		else if (!a[3])
-			__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
-		lock_give(&r->read_lock);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		/* Who took all that it saw hears of every later byte, also if the writer still saw bytes left. */
-		if (n == (long)there && __atomic_load_n(&r->head, __ATOMIC_RELAXED) != head)
-			cap_raise(number_of(k));
-		if (n > 0 && __atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= WAKE_ROOM &&
-		    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
-			raise_end(s, 1 - k->end);
-	}
-	cap_put(k);
+	lock_take(&r->read_lock);
+	bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
+	uint64_t head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), there = head - r->tail;
+	long n = (long)MIN(a[2], there);
+	if (!there && a[2])
+		n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET_ : 0) : -EAGAIN_;
+	else if (a[1] && !ring_copy(ring_address(k->object, 1 - k->end), r->tail, a[1], (uint64_t)n, false))
+		n = -EFAULT_;
+	else if (!a[3])
+		__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
+	lock_give(&r->read_lock);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* Who took all that it saw hears of every later byte, also if the writer still saw bytes left. */
+	if (n == (long)there && __atomic_load_n(&r->head, __ATOMIC_RELAXED) != head)
+		cap_raise(number_of(k));
+	if (n > 0 && __atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= WAKE_ROOM &&
+	    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
+		raise_end(s, 1 - k->end);
 	return n;
 }
 
@@ -227,26 +217,25 @@ long hc_stream_cap(struct thread *t, const uint64_t *a)
 {
 	int error;
 
-	lock_take(&g_arena->cap_lock);
+	LOCKED(&g_arena->cap_lock);
 	struct cap *k = cap_find(t->cvm, a[0], CAP_STREAM, CAP_USE, &error);
-	long r = error;
-	if (k) {
-		struct ring *in = &g_arena->object[k->object].stream.ring[1 - k->end];
-		r = in->passed ? cap_handle(cap_number(in->pass[0])) : -EAGAIN_;
-		if (in->passed)
-			memmove(in->pass, in->pass + 1, --in->passed * sizeof in->pass[0]);
-	}
-	lock_give(&g_arena->cap_lock);
-	return r;
+	if (!k)
+		return error;
+	struct ring *in = &g_arena->object[k->object].stream.ring[1 - k->end];
+	if (!in->passed)
+		return -EAGAIN_;
+	uint32_t number = in->pass[0];
+	memmove(in->pass, in->pass + 1, --in->passed * sizeof in->pass[0]);
+	return cap_fetch(number);
 }
 
 long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = a[1] > 2 ? (error = -EINVAL_, NULL) : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
-	if (!k)
-		return error;
+	if (!k || a[1] > 2)
+		return k ? -EINVAL_ : error;
 	struct object *s = &g_arena->object[k->object];
 	if (a[1] != 0 /* SHUT_RD */)
 		__atomic_store_n(&s->stream.ring[k->end].ended, 1, __ATOMIC_SEQ_CST);
@@ -254,32 +243,28 @@ long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 		__atomic_store_n(&s->stream.ring[1 - k->end].dead, 1, __ATOMIC_SEQ_CST);
 	raise_end(s, 1 - k->end);
 	raise_end(s, k->end);
-	cap_put(k);
 	return 0;
 }
 
 long hc_stream_map(struct thread *t, const uint64_t *a)
 {
 	int error = memory_check(t->cvm, a[1], 2 * RING, false);
-	struct cap *k = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
 	if (!k)
 		return error;
 	uint64_t offset = ring_address(k->object, 1 - k->end) - g_arena->rings;
-	error = cap_map_at(t, k, a[1], RING, PROT_READ, g_arena->rings_fd, offset);
-	cap_put(k);
-	return error;
+	return cap_map_at(t, k, a[1], RING, PROT_READ, g_arena->rings_fd, offset);
 }
 
 long hc_stream_window(struct thread *t, const uint64_t *a)
 {
 	int error;
-	struct cap *k = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
 	if (!k)
 		return error;
 	struct ring *r = &g_arena->object[k->object].stream.ring[1 - k->end];
 	uint64_t window[2] = { r->tail % RING, __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail };
-	cap_put(k);
 	return user_out(t->cvm, (struct gaddr){ a[1] }, window, sizeof window);
 }
