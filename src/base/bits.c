@@ -39,9 +39,22 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+/* Eight bytes at a time: the scanner's inner loop (Mycroft's zero-byte test). */
 void *memchr(const void *s, int c, size_t n)
 {
-	for (const uint8_t *p = s; n; p++, n--)
+	const uint8_t *p = s;
+	const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
+	uint64_t pattern = ones * (uint8_t)c;
+
+	for (; n && ((uintptr_t)p & 7); p++, n--)
+		if (*p == (uint8_t)c)
+			return (void *)p;
+	for (; n >= 8; p += 8, n -= 8) {
+		uint64_t word = *(const uint64_t *)p ^ pattern;
+		if ((word - ones) & ~word & high)
+			break;
+	}
+	for (; n; p++, n--)
 		if (*p == (uint8_t)c)
 			return (void *)p;
 	return NULL;

@@ -306,7 +306,6 @@ const char *pod_start(struct pod *pod, uint32_t i)
 		return "is running already";
 	if (state == POD_STOPPING)
 		return "is being stopped (try again, or use restart)";
-	pod->cvm[i].delay_ms = pod->config->cvm[i]->restart_delay_ms; /* somebody looked after it */
 	return start(pod, i) ? NULL : "cannot be reached: the monitor is busy (try again)";
 }
 

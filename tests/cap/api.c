@@ -451,7 +451,7 @@ static void *call_often(void *argument)
 
 static void test_call(void)
 {
-	struct cp_message m = { .word = { PEER_SLEEP, 200 }, .timeout_ns = 20 * MS };
+	struct cp_message m = { .caps = 0 };
 	struct caller callers[4];
 	pthread_t thread[4];
 	uint64_t w[CP_CALL_WORDS] = { PEER_ADD, 1, 2, 3, 4, 5 };
@@ -466,14 +466,15 @@ static void test_call(void)
 	}
 	for (int i = 0; i < 4; i++)
 		pthread_join(thread[i], NULL);
-	for (int i = 0; i < 3; i++) { /* asleep, in a loop, and gone */
+	for (int i = 0; i < 4; i++) { /* asleep, or in a loop */
 		uint64_t start = now_ms();
-		m.word[0] = i ? PEER_SPIN : PEER_SLEEP;
-		m.word[1] = 200;
+		m.word[0] = i % 2 ? PEER_SPIN : PEER_SLEEP;
+		m.word[1] = (uint64_t)i + 1;
 		m.timeout_ns = 20 * MS;
 		IS(cp_call_message(g_peer, &m), -ETIMEDOUT);
 		TRUE(now_ms() - start >= 20);
-		TRUE(m.word[1] == 200);
+		TRUE(m.word[1] == (uint64_t)i + 1);
+		IS(ask(PEER_RELEASE, m.word[1], 0, 0), PEER_RELEASE);
 	}
 	m.timeout_ns = CP_FOREVER;
 	m.word[0] = PEER_THREAD_EXIT;
@@ -854,6 +855,34 @@ static void test_flow(void)
 	}
 }
 
+static void *take_all(void *stream)
+{
+	while (cp_stream_recv((int)(long)stream, NULL, 3000, 0) > 0) /* gives bytes back, without a copy */
+		;
+	return NULL;
+}
+
+/* What is sent while room appears is never more than what was given to send. */
+static void test_send_race(void)
+{
+	static char page[8192];
+	pthread_t thread;
+	uint64_t more = 0;
+	int end[2];
+
+	pair(end);
+	pthread_create(&thread, NULL, take_all, (void *)(long)end[1]);
+	for (unsigned i = 0; i < 2000000; i++) {
+		size_t size = 100 + i % 2800;
+		ssize_t n = cp_stream_send(end[0], page, size, CP_DONTWAIT);
+		more += n > (ssize_t)size;
+	}
+	IS(more, 0);
+	cp_close(end[0]);
+	pthread_join(thread, NULL);
+	cp_close(end[1]);
+}
+
 /* A sender that waits for room without having been refused before is woken. */
 static void *read_later(void *stream)
 {
@@ -1050,7 +1079,7 @@ int main(int argc, char **argv)
 		{ "derive", test_derive }, { "seal", test_seal }, { "names", test_names }, { "quota", test_quota }, { "file", test_file },
 		{ "file_wait", test_file_wait }, { "map", test_map }, { "io", test_io }, { "memory", test_memory }, { "call", test_call },
 		{ "serve", test_serve }, { "references", test_references }, { "listen", test_listen },
-		{ "stream", test_stream }, { "stream_caps", test_stream_caps }, { "flow", test_flow }, { "room", test_room },
+		{ "stream", test_stream }, { "stream_caps", test_stream_caps }, { "flow", test_flow }, { "send_race", test_send_race }, { "room", test_room },
 		{ "batch", test_batch }, { "signals", test_signals }, { "poll", test_poll }, { "poll_threads", test_poll_threads },
 	};
 	for (unsigned i = 0; i < sizeof tests / sizeof tests[0]; i++)

@@ -1,5 +1,6 @@
 /* The other cVM of the tests: does to capabilities what api asks for. */
 #include <pthread.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include <cvm/call.h>
@@ -10,14 +11,7 @@
 
 static int g_export, g_kept, g_type, g_secret, g_call, g_filled[64];
 static unsigned g_fills;
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
+static uint64_t g_released;
 
 static void give(struct cp_request *q)
 {
@@ -27,13 +21,15 @@ static void give(struct cp_request *q)
 	q->word[0] = (uint64_t)(long)cp_answer_caps(caps, 2);
 }
 
-static void spin(uint64_t ms)
+static void stay(uint64_t turn, bool spin)
 {
-	uint64_t end = now_ms() + ms;
 	volatile double d = 1;
 
-	while (now_ms() < end)
-		d = d * 1.0001;
+	while (__atomic_load_n(&g_released, __ATOMIC_RELAXED) < turn)
+		if (spin)
+			d = d * 1.0001;
+		else
+			pause_ms(1);
 }
 
 static void deeper(struct cp_request *q)
@@ -82,10 +78,11 @@ static void serve(void *context, struct cp_request *q)
 			cp_close(r);
 		break;
 	case PEER_SLEEP:
-		usleep((useconds_t)w[1] * 1000);
-		break;
 	case PEER_SPIN:
-		spin(w[1]);
+		stay(w[1], w[0] == PEER_SPIN);
+		break;
+	case PEER_RELEASE:
+		__atomic_store_n(&g_released, w[1], __ATOMIC_RELAXED);
 		break;
 	case PEER_THREAD_EXIT:
 		pthread_exit(NULL);

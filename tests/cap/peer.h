@@ -10,8 +10,9 @@ enum peer_op {
 	PEER_READ_KEPT, /* as PEER_READ of what was kept */
 	PEER_GIVE,    /* a new type and a sealed reference: two capabilities in the answer */
 	PEER_UNSEAL,  /* cap[0] is a sealed reference that came back: 1 if it is ours */
-	PEER_SLEEP,   /* word[1] ms */
-	PEER_SPIN,    /* for ever, until word[1] ms */
+	PEER_SLEEP,   /* until PEER_RELEASE has a word[1] at least as large */
+	PEER_SPIN,    /* the same, in a loop */
+	PEER_RELEASE,
 	PEER_THREAD_EXIT,
 	PEER_BACK,    /* calls api/back with word[1] */
 	PEER_DEEPER,  /* calls itself until it cannot: the error and how often */

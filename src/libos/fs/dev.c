@@ -2,11 +2,11 @@
  * /dev: a small file system in memory with the devices that every program expects, and nothing of the host's. Opening
  * a device makes a struct file with operations of its own. Called through inode_ops and file_ops.
  */
-#include "abi/capability.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
+#include "net/loop.h"
 
 extern int stream_tty_handle; /* stdio.c */
 
@@ -125,40 +125,10 @@ static struct file *open_tty(struct mem_inode *inode, int flags, int *error)
 	return h < 0 ? NULL : hostfile_wrap((int)h, &stream_ops, flags, NULL, error);
 }
 
-/* Events of the cVM's capabilities for libcvm (BOOT_EVENTS_DEVICE): the doorbell's handle, and what it announces. */
-static ssize_t events_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
-{
-	uint64_t bits[CAPS_MAX / 64], rung;
-
-	(void)pos;
-	if (!count || iov->iov_len < sizeof(bits))
-		return -EINVAL;
-	hostcall(HC_file_read, hostfile_handle(f), &rung, sizeof(rung));
-	if (!hostcall(HC_cap_events, bits, 1))
-		return 0;
-	return copy_to_user(iov->iov_base, bits, sizeof(bits)) ? -EFAULT : (ssize_t)sizeof(bits);
-}
-
-static int events_handle(struct file *f)
-{
-	return hostfile_handle(f);
-}
-
-static void events_release(struct file *f)
-{
-	hostcall(HC_file_close, hostfile_handle(f));
-}
-
-static const struct file_ops events_ops = { .name = "cvm", .read = events_read, .host_handle = events_handle,
-					    .stat = device_stat, .release = events_release };
-
 static struct file *open_events(struct mem_inode *inode, int flags, int *error)
 {
-	long h = hostcall(HC_cap_doorbell);
-
 	(void)inode;
-	*error = (int)h;
-	return h < 0 ? NULL : hostfile_wrap((int)h, &events_ops, flags, NULL, error);
+	return loop_events_open(flags, error);
 }
 
 static const struct device {

@@ -123,6 +123,11 @@ bool loop_watches(struct file *f); /* does waiting for f need the doorbell? */
 /* Sleeps for one connection alone: as hostcall poll, or -ENOSYS if that cannot be done. */
 long loop_sleep_one(struct file *f, uint32_t events, int64_t timeout);
 
+/* loop_events.c: events of capabilities that are the program's own (abi/boot.h, BOOT_EVENTS_DEVICE) */
+struct file *loop_events_open(int flags, int *error);
+void loop_events_note(uint32_t index); /* by loop_poll.c for each that no socket stands for; not lost while somebody has it open */
+extern const struct file_ops g_loop_events_ops;
+
 /* loop_opt.c */
 int loop_getopt(struct file *f, int level, int name, void *user, uint32_t *user_size);
 int loop_setopt(struct file *f, int level, int name, const void *user, uint32_t size);

@@ -129,10 +129,12 @@ static bool fetch(bool arm)
 	mutex_lock(&g_table_lock);
 	for (unsigned i = 0; i < CAPS_MAX / 64; i++)
 		for (; bits[i]; bits[i] &= bits[i] - 1) {
-			struct loop *l = g_table[i * 64 + (unsigned)__builtin_ctzll(bits[i])];
+			unsigned index = i * 64 + (unsigned)__builtin_ctzll(bits[i]);
 
-			if (l)
-				happened(l);
+			if (g_table[index])
+				happened(g_table[index]);
+			else
+				loop_events_note(index);
 		}
 	mutex_unlock(&g_table_lock);
 	return true;
@@ -183,7 +185,7 @@ void loop_sleep_end(void)
 
 bool loop_watches(struct file *f)
 {
-	return f->ops == &g_loop_file_ops || f->ops == &g_loop_listener_ops || f->ops == &g_loop_both_ops ||
+	return f->ops == &g_loop_file_ops || f->ops == &g_loop_listener_ops || f->ops == &g_loop_both_ops || f->ops == &g_loop_events_ops ||
 	       (f->ops == &g_unix_file_ops && loop_of(f)) || epoll_of(f);
 }
 

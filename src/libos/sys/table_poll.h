@@ -24,18 +24,6 @@
 	SYS(inotify_init1, "x")       \
 	SYS(inotify_add_watch, "fsx") \
 	SYS(inotify_rm_watch, "fd")   \
-	SYS(shmget, "dux")            \
-	SYS(shmat, "dpx")             \
-	SYS(shmdt, "p")               \
-	SYS(shmctl, "ddp")            \
-	SYS(semget, "ddx")            \
-	SYS(semop, "dpu")             \
-	SYS(semtimedop, "dput")       \
-	SYS(semctl, "dddx")           \
-	SYS(msgget, "dx")             \
-	SYS(msgsnd, "dpux")           \
-	SYS(msgrcv, "dpudx")          \
-	SYS(msgctl, "ddp")            \
 	SYS(pipe, "p")                \
 	SYS(pipe2, "px")
 
