@@ -157,7 +157,8 @@
 	X(stream_map, 2)	/* (stream cap, addr): maps the receive ring read-only at addr, CAP_STREAM_RING bytes, twice in a \
 				   row so that what wraps is contiguous; then stream_window and stream_recv with no buffer */ \
 	X(stream_window, 2)	/* (stream cap, uint64_t out[2]): ring offset and number of bytes to be read; stream_recv(cap, 0, \
-				   n) gives n of them back */
+				   n) gives n of them back */ \
+	X(clock_read, 2)	/* (clock, struct timespec *): the host's, by its kernel; no CPU clocks. The vDSO is faster */
 
 #define HC_MEM_SHARED 1u /* MAP_SHARED: for mem_commit, memory that stays shared when fork comes */
 #define HC_CODE_STUBS 1u /* addr lies in an image window: map stubs at addr + SLOT_STUB_DELTA */

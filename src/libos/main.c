@@ -11,6 +11,7 @@
 #include "fs/vfs.h"
 #include "loader/exec.h"
 #include "mm/mm.h"
+#include "thread/clock.h"
 #include "thread/thread.h"
 
 #include <elf.h>
@@ -132,6 +133,7 @@ static void first_thread(void *arg)
 	struct exec_start at;
 
 	(void)arg;
+	clock_init(g_start->vdso);
 	p->mm = mm_create(g_start->slot_base);
 	if (!p->mm) {
 		log_crash("the cVM's memory limit is too small for its libOS");

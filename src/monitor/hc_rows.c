@@ -165,6 +165,7 @@ MAKES(timerfd_create, HANDLE_TIMERFD,                         PROMPT(timerfd_cre
 /*                    no handle */
 PLAIN(random,                                                 PROMPT(getrandom),     BUFFER, ANY, FIXED(1 /* GRND_NONBLOCK */))
 PLAIN(futex_wake,                                             PROMPT(futex),         WORD, FIXED(FUTEX_WAKE), ANY)
+PLAIN(clock_read,                                             PROMPT(clock_gettime), ONE_OF(0x8f3 /* all but CPU clocks */), PLACE(16))
 PLAIN(thread_yield,                                           PROMPT(sched_yield))
 
 /* A memory object grows by truncate only, which counts it, so no allocating modes for it: punching holes is fine. */

@@ -1,7 +1,7 @@
 /*
  * Clocks. Real and monotonic time come from the host's vDSO, which needs no gate; its data pages are public. Processor
- * time comes by hostcall. If the vDSO cannot answer (no vDSO, or a host clock source that needs the kernel), the time
- * since boot comes by hostcall too. The vDSO's ELF header is the host kernel's: it is read without suspicion.
+ * time comes by hostcall. If the vDSO cannot answer (there is none, or the host's clock source needs the kernel), the
+ * others do too, and the program is not given the vDSO. The vDSO's ELF header is the host kernel's: it is read without suspicion.
  */
 #include "thread/clock.h"
 #include "core/hostcall.h"
@@ -14,6 +14,7 @@ typedef int vdso_gettime(int clock, struct timespec *ts);
 
 static vdso_gettime *g_vdso_gettime;
 static vdso_gettime *g_vdso_getres;
+static uint64_t g_vdso; /* 0: of no use */
 
 static void *dynamic_address(const char *base, uint64_t bias, const Elf64_Dyn *d)
 {
@@ -69,10 +70,22 @@ static void *vdso_symbol(uint64_t vdso, const char *name)
 
 void clock_init(uint64_t vdso)
 {
+	struct timespec now;
+
 	if (!vdso)
 		return;
 	g_vdso_gettime = (vdso_gettime *)vdso_symbol(vdso, "__vdso_clock_gettime");
 	g_vdso_getres = (vdso_gettime *)vdso_symbol(vdso, "__vdso_clock_getres");
+	/* Where it asks the kernel, which is an upcall, it fails: see libos_interrupted. */
+	if (!g_vdso_gettime || g_vdso_gettime(CLOCK_MONOTONIC, &now))
+		g_vdso_gettime = g_vdso_getres = NULL;
+	else
+		g_vdso = vdso;
+}
+
+uint64_t clock_vdso(void)
+{
+	return g_vdso;
 }
 
 /* CPU clocks of threads and processes (pthread_getcpuclockid): ~pid << 3 | 4 for a thread | kind; kind 2 is the
@@ -89,21 +102,6 @@ static int cpu_clock(int clock)
 	if (clock & 4)
 		return id == 0 || id == t->tid ? 0 : -EINVAL;
 	return id == 0 || id == t->process->pid ? 1 : -EINVAL;
-}
-
-/* Without vDSO there is one clock, and real time starts with the host's boot: said once. */
-static int fallback_read(int clock, struct timespec *ts)
-{
-	static bool said;
-	struct hc_info info;
-
-	if (clock < 0 || clock > CLOCK_TAI || hostcall(HC_cvm_info, &info))
-		return -EINVAL;
-	if (!said)
-		log_text("warning: the host's vDSO has no clock: times are since its boot");
-	said = true;
-	*ts = ns_to_timespec((int64_t)info.boottime_ns);
-	return 0;
 }
 
 int clock_read(int clock, struct timespec *ts)
@@ -126,7 +124,7 @@ int clock_read(int clock, struct timespec *ts)
 		clock = CLOCK_BOOTTIME;
 	if (g_vdso_gettime && g_vdso_gettime(clock, ts) == 0)
 		return 0;
-	return fallback_read(clock, ts);
+	return (int)hostcall(HC_clock_read, clock, ts);
 }
 
 int clock_resolution(int clock, struct timespec *ts)

@@ -9,7 +9,8 @@
 /* clock_gettime(2) on any clock id that Linux knows: 0, or -EINVAL. */
 nodiscard int clock_read(int clock, struct timespec *ts);
 nodiscard int clock_resolution(int clock, struct timespec *ts);
-void clock_init(uint64_t vdso); /* address of the vDSO's ELF header, or 0 */
+void clock_init(uint64_t vdso); /* address of the vDSO's ELF header, or 0; once upcalls are possible */
+uint64_t clock_vdso(void);	/* what a program may use of it: the same, or 0 */
 
 static inline int64_t timespec_to_ns(const struct timespec *ts)
 {

@@ -22,7 +22,6 @@ const struct cvm_start *g_start;
 void thread_init(const struct cvm_start *start)
 {
 	g_start = start;
-	clock_init(start->vdso);
 	signal_frame_init();
 }
 

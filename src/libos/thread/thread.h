@@ -124,7 +124,7 @@ _Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal numb
  * (tid 1) of the process, on its kernel stack: it makes the mm, the file system and the descriptors, loads the program
  * and calls thread_enter_program.
  */
-void thread_init(const struct cvm_start *start); /* clocks (the vDSO), size of vector state */
+void thread_init(const struct cvm_start *start); /* size of vector state */
 nodiscard struct process *process_create(struct libos_boot *boot);
 nodiscard int thread_become_first(struct process *p, void (*main)(void *arg), void *arg); /* returns only on failure */
 _Noreturn void thread_enter_program(uint64_t rip, uint64_t rsp);
