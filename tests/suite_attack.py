@@ -17,6 +17,7 @@ The comment that opens a file holds:
   Never: a regular expression that no line of the output may match
   Never-in-control: the same, which the control's output must match instead of having BREACH
   Signals-pending: how many more signals may be queued for the user than before
+  Shared-memory: MiB that the host's memory files may grow by
   Needs: what the emulated machine lacks, so that the test is skipped there
 Others need protection keys, so without them they run in the emulated machine.
 """
@@ -147,20 +148,26 @@ def signals_pending():
     return int(re.search(r"^SigQ:\s+(\d+)/", harness.read("/proc/self/status"), re.M)[1])
 
 
+def shared_memory():
+    """MiB of memory files and other shared memory on the host."""
+    return int(re.search(r"^Shmem:\s+(\d+) kB", harness.read("/proc/meminfo"), re.M)[1]) >> 10
+
+
 class Outcome:
     """verdict: the first verdict line or None; victim: the word behind "victim:" or None; status; all output."""
 
     def __init__(self):
         self.verdict = self.victim = self.status = None
-        self.text, self.pending = "", 0
+        self.text, self.pending, self.shared = "", 0, 0
 
 
 def run_pod(where, options, insecure):
     result = Outcome()
-    before = signals_pending()
+    before, shared_before = signals_pending(), shared_memory()
     with Started(yaml_command(f"{where}/pod.yaml", options, insecure=insecure)) as pod:
         def over():
             result.pending = max(result.pending, signals_pending() - before)
+            result.shared = max(result.shared, shared_memory() - shared_before)
             text = pod.output()
             return VERDICT.search(text) or re.search(r"^intravisor: attacker: .*(signal|exit|end|kill|loaded)", text, re.M)
         try:
@@ -179,7 +186,7 @@ def run_pod(where, options, insecure):
 
 
 DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "command", "options", "companions", "grants",
-              "never", "never-in-control", "signals-pending", "needs")
+              "never", "never-in-control", "signals-pending", "shared-memory", "needs")
 
 
 def check_outcome(said, outcome, where):
@@ -198,6 +205,7 @@ def check_outcome(said, outcome, where):
            f"files outside changed\n{text}")
     for key in ("never", "never-in-control"):
         expect(key not in said or not re.search(said[key], text, re.M), f"the output has what it must never have\n{text!r}")
+    expect("shared-memory" not in said or outcome.shared <= int(said["shared-memory"]), f"memory files grew by {outcome.shared} MiB")
     expect("signals-pending" not in said or outcome.pending <= int(said["signals-pending"]), f"{outcome.pending} signals were queued")
 
 

@@ -1,7 +1,7 @@
 /*
- * The code cache: executable memory comes from sealed memfds that were scanned after sealing. Images of file segments are
+ * The code cache: executable memory of files comes from sealed memfds that were scanned after sealing. Images of file segments are
  * made by the translator at the command's side (channel.c), found again by what fstat says of their source, and
- * shared by all cVMs. A JIT's pages take the same way through a memfd of their own.
+ * shared by all cVMs. A JIT's pages are copied to private memory that nobody can write to.
  */
 #include <linux/mman.h>
 #include <asm/stat.h>
@@ -14,7 +14,6 @@
 #define SEALS_ALL (0x1 | 0x2 | 0x4 | 0x8) /* SEAL, SHRINK, GROW, WRITE */
 #define F_ADD_SEALS_ 1033
 #define F_GET_SEALS_ 1034
-#define MFD_FLAGS (1u | 2u) /* CLOEXEC, ALLOW_SEALING */
 #define EDGE FORBIDDEN_CONTEXT
 
 static int seal(int memfd)
@@ -84,17 +83,13 @@ static int check_edge(const struct cvm *c, uint64_t edge)
 	return scan_bytes(bytes, sizeof bytes) >= 0 ? -EPERM_ : 0;
 }
 
-/* Maps sealed bytes readable at `addr`. With PROT_EXEC scans them there, unless that was done, and the edges; then makes
- * them executable. mem_lock held: until then nothing but the monitor reaches them, and nothing ever writes to them. */
-static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot, bool scanned)
+/* What lies readable at `addr` gets its protection: with PROT_EXEC after a scan, unless that was done, and one of the edges.
+ * mem_lock held: until then nothing but the monitor reaches it, and nothing ever writes to it. */
+static int make_code(struct cvm *c, uint64_t addr, uint64_t size, int prot, bool scanned)
 {
-	bool scan = prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN);
+	int r = 0;
 
-	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
-	int r = (int)MIN(host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset), 0);
-	if (r)
-		return r;
-	if (scan && scan_bytes((const uint8_t *)addr, size) >= 0)
+	if (prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN) && scan_bytes((const uint8_t *)addr, size) >= 0)
 		r = -EPERM_;
 	else if (prot & PROT_EXEC)
 		pages_change(c, c->exec, addr, size, PAGES_SET);
@@ -109,6 +104,13 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 		memory_assign(c, addr, size, PROT_NONE);
 	}
 	return r;
+}
+
+static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot, bool scanned)
+{
+	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
+	int r = (int)MIN(host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset), 0);
+	return r ? r : make_code(c, addr, size, prot, scanned);
 }
 
 /* An image is scanned where it is mapped first; two cVMs that do so at once both scan it. */
@@ -227,21 +229,16 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	return r ? r : (long)image->stub_size;
 }
 
-/* Copies `size` bytes of the cVM into a new sealed memfd: the descriptor or negative errno. */
-static int snapshot(uint64_t addr, uint64_t size)
+/* A copy of `size` bytes of the cVM where no alias reaches it and nobody writes: its address, or negative errno. Private
+ * memory, of which each page is free when it goes; a file would stay whole, uncounted, for the last one. */
+static long snapshot(const struct cvm *c, uint64_t addr, uint64_t size)
 {
-	int fd = (int)host(__NR_memfd_create, "code", MFD_FLAGS), r = 0;
+	long copy = host_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long r = copy < 0 && copy > -4096 ? copy : user_in(c, (void *)copy, (struct gaddr){ addr }, size);
 
-	for (uint64_t done = 0; fd >= 0 && !r && done < size;) {
-		long n = host(__NR_pwrite64, fd, addr + done, size - done, done);
-		done += n > 0 ? (uint64_t)n : 0;
-		r = n > 0 ? 0 : n ? (int)n : -EFAULT_;
-	}
-	if (fd >= 0 && !r)
-		r = seal(fd);
-	if (fd >= 0 && r)
-		host(__NR_close, fd);
-	return r ? r : fd;
+	if (r == -EFAULT_)
+		host(__NR_munmap, copy, size);
+	return r ? r : host(__NR_mprotect, copy, size, PROT_READ) ? -ENOMEM_ : copy;
 }
 
 long hc_mem_seal_code(struct thread *t, const uint64_t *a)
@@ -255,10 +252,13 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	/* Counted pages only: the copy takes their place in the accounts. */
 	if (pages_change(c, c->counted, a[0], a[1], PAGES_COUNT) != a[1] / CVM_PAGE_SIZE && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
 		return -EACCES_;
-	int fd = snapshot(a[0], a[1]);
-	if (fd < 0)
-		return fd;
-	r = map_sealed(c, fd, 0, a[0], a[1], PROT_READ | PROT_EXEC, false);
-	host(__NR_close, fd);
-	return r;
+	long copy = snapshot(c, a[0], a[1]);
+	if (copy < 0 && copy > -4096)
+		return copy;
+	pages_change(c, c->exec, a[0], a[1], PAGES_CLEAR);
+	long moved = host5(__NR_mremap, copy, (long)a[1], (long)a[1], 1 | 2 /* MAYMOVE, FIXED */, (long)a[0]);
+	if (moved == (long)a[0])
+		return make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);
+	host(__NR_munmap, copy, a[1]);
+	return moved;
 }

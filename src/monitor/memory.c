@@ -1,7 +1,7 @@
 /*
  * Memory of cVMs: what is accessible, what counts against the limit, what executes; and the mem_* hostcalls that change
  * it. Everything under the cVM's mem_lock. W^X: no page is writable and executable at once, and a page becomes
- * executable only as a mapping of sealed, scanned memory (code.c).
+ * executable only as memory that nobody can write to, and was scanned since (code.c).
  */
 #include <linux/mman.h>
 
@@ -247,7 +247,7 @@ long hc_mem_advise(struct thread *t, const uint64_t *a)
 		return r;
 	if (a[2] != MADV_WILLNEED && a[2] != MADV_DONTNEED && a[2] != MADV_FREE)
 		return -EINVAL_;
-	/* On code, DONTNEED only drops pages that come back from the sealed memory. */
+	/* Code that is dropped comes back from the sealed memory, a JIT's as zeros, which no forbidden sequence has. */
 	return host(__NR_madvise, a[0], a[1], a[2]);
 }
 

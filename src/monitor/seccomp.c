@@ -17,7 +17,7 @@
 /* Up to four arguments: r8 and r9 must match. The busiest first: the program is a chain of compares. */
 static const uint16_t k_calls4[] = {
 	__NR_read, __NR_write, __NR_pread64, __NR_pwrite64, __NR_epoll_wait, __NR_sendmsg, __NR_recvmsg,
-	__NR_readv, __NR_writev, __NR_poll, __NR_pkey_mprotect, __NR_mprotect, __NR_openat2, __NR_openat, __NR_close,
+	__NR_readv, __NR_writev, __NR_poll, __NR_pkey_mprotect, __NR_mprotect, __NR_munmap, __NR_openat2, __NR_openat, __NR_close,
 	__NR_fstat, __NR_lseek, __NR_getdents64, __NR_readlinkat, __NR_madvise, __NR_msync, __NR_fcntl, __NR_flock,
 	__NR_fsync, __NR_fdatasync, __NR_ftruncate, __NR_fallocate,
 	__NR_fstatfs, __NR_ioctl, __NR_dup3, __NR_mkdirat, __NR_unlinkat, __NR_symlinkat, __NR_socket, __NR_bind,
