@@ -3,19 +3,18 @@
 Lines of the server begin with "s ", of the client with "c "; each end's lines are compared with its native ones.
 """
 import os
-import shlex
 
-from harness import (OUT, ROOT, Skip, Started, Test, compile_c, difference, directives, expect, Fail, free_port, listening, read, run,
+from harness import (ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, run,
                      scratch, yaml_command)
 
 FOLDER = os.path.join(ROOT, "tests/loopback")
 PYTHON = "/usr/bin/python3.11"
 
 
-def pod(name, cvms):
-    """A YAML file: cvms are dictionaries of name, command, and lists listen, reach, bind, connect, volumes."""
+def pod(name, cvms, head=""):
+    """A YAML file: cvms are dictionaries of name, command, and of keys with lists of words or with YAML as it is."""
     path = os.path.join(scratch(f"pod-{name}"), "pod.yaml")
-    lines = ["cVMs:"]
+    lines = [head + "cVMs:"]
     for cvm in cvms:
         program, *arguments = map(str, cvm["command"])
         lines.append(f"  - name: {cvm['name']}")
@@ -82,10 +81,29 @@ def crowd():
     two("crowd", [PYTHON, script, "server", port], [pie_python(), script, "client", port], port)
 
 
+def cap_files():
+    program = compile_c(os.path.join(FOLDER, "cap_files.c"))
+    path = pod("cap-files", [
+        {"name": "first", "command": [program, "first"], "volumes": volumes(program), "listen": ["unix:/run/talk"],
+         "uses": "[{file: board, access: rw, map: true}, {file: rules, access: r}, {file: missing, access: rw}]",
+         "provides": "[{file: missing}]"},
+        {"name": "second", "command": [program, "second"], "volumes": volumes(program), "reach": ["unix:/run/talk"],
+         "uses": "[{file: board, access: rw, map: true}]"}],
+        'files:\n  - {name: board, size: "4160", data: "hello"}\n  - {name: rules, data: "be good!"}\n  - {name: other, size: 4K}\n')
+    ours = run(yaml_command(path), timeout=90)
+    expect(ours.status == 0 and sorted(ours.text().split("\n")) == ["", "first ok", "second ok"], "not ok twice", ours)
+
+
+def nothing_granted():
+    """/cap is there only for those who were granted something."""
+    ours = run(cvm_command(["/bin/ls", "/cap"]))
+    expect(ours.status == 2 and "No such file" in ours.errors(), "/cap without a grant", ours)
+
+
 def tests():
     found = []
-    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n != "python.c")):
+    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n not in ("python.c", "cap_files.c"))):
         source = os.path.join(FOLDER, name)
         for family in directives(source, ("names",))["names"].split():
             found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
-    return found + [Test("loopback/crowd", crowd)]
+    return found + [Test("loopback/crowd", crowd), Test("loopback/cap_files", cap_files), Test("loopback/nothing_granted", nothing_granted)]

@@ -20,6 +20,7 @@ enum boot_mount_type {
 	BOOT_MOUNT_PROC = 4,
 	BOOT_MOUNT_DEV = 5,
 	BOOT_MOUNT_HOST_FILE = 6, /* handle: a granted regular file, mounted on a file */
+	BOOT_MOUNT_CAP = 7,	/* what `grant` names, as files */
 };
 
 struct boot_mount {
@@ -48,6 +49,7 @@ struct libos_boot {
 	uint32_t program;    /* string offset: guest path, or a bare name to be looked up in the guest's PATH */
 	uint32_t cwd;	     /* string offset: guest path */
 	uint32_t hostname;   /* string offset */
+	uint32_t grants, grant; /* count, string list offset: "file/NAME", "stream/NAME", as the YAML grants their use */
 	uint32_t uid, gid;   /* what the program sees: 0/0 by default */
 	uint32_t mounts;
 	struct boot_mount mount[BOOT_MOUNTS_MAX];

@@ -60,11 +60,30 @@ static int compare_mounts(const void *a, const void *b)
 	return strcmp(((const struct mount *)a)->path, ((const struct mount *)b)->path);
 }
 
-#define DEFAULT_MOUNTS 6
+#define DEFAULT_MOUNTS 7
 _Static_assert(DEFAULT_MOUNTS + CONFIG_TMPFS_MAX + CONFIG_VOLUMES_MAX <= BOOT_MOUNTS_MAX, "mounts fit the table");
 _Static_assert(BOOT_HANDLE_VOLUMES + CONFIG_VOLUMES_MAX <= LAUNCH_HANDLES_MAX, "handles fit the table");
 
-static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_file, struct mount *mounts)
+/* Files and streams that it may use; returns how many. */
+static uint32_t add_grants(struct builder *b, const struct config_cvm *cvm, uint32_t *at)
+{
+	uint32_t count = 0;
+
+	*at = (uint32_t)b->used;
+	for (uint32_t i = 0; i < cvm->grants; i++) {
+		const struct launch_grant *grant = &cvm->grant[i];
+
+		if (!(grant->roles & LAUNCH_GRANT_USE) || (grant->kind != CAP_MEMORY && grant->kind != CAP_CONNECT))
+			continue;
+		char *text = xasprintf("%s/%s", grant->kind == CAP_MEMORY ? "file" : "stream", grant->name);
+		add_string(b, text);
+		free(text);
+		count++;
+	}
+	return count;
+}
+
+static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_file, bool grants, struct mount *mounts)
 {
 	size_t count = 0;
 
@@ -74,6 +93,8 @@ static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_fi
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, "/dev/shm"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, "/tmp"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, "/run"});
+	if (grants)
+		add_mount(mounts, &count, (struct mount){BOOT_MOUNT_CAP, 0, false, "/cap"});
 	for (size_t i = 0; i < cvm->tmpfs.count; i++)
 		add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, cvm->tmpfs.item[i]});
 	for (uint32_t i = 0; i < cvm->volumes; i++)
@@ -102,7 +123,8 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **
 	boot.hostname = add_string(&b, cvm->hostname);
 	boot.uid = cvm->uid;
 	boot.gid = cvm->gid;
-	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, mounts);
+	boot.grants = add_grants(&b, cvm, &boot.grant);
+	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, boot.grants, mounts);
 	for (uint32_t i = 0; i < boot.mounts; i++)
 		boot.mount[i] = (struct boot_mount){.type = mounts[i].type, .handle = mounts[i].handle,
 						    .read_only = mounts[i].read_only, .path = add_string(&b, mounts[i].path)};

@@ -4,6 +4,7 @@
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/capfs.h"
 #include "fs/vfs.h"
 #include "mm/vma.h"
 #include "thread/clock.h"
@@ -29,6 +30,11 @@ int file_stat(struct file *f, struct statx *st)
 	(void)f, (void)st;
 	return -EINVAL;
 }
+void capfs_released(uint64_t start, uint64_t end)
+{
+	(void)start, (void)end;
+}
+
 size_t file_path(struct file *f, char *buf, size_t size)
 {
 	(void)f;

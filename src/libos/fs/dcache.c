@@ -297,8 +297,8 @@ static bool d_fresh(const struct dentry *d, enum lookup_trust trust)
 {
 	const struct mount *m = d->mount;
 
-	if (m->type == BOOT_MOUNT_PROC)
-		return false; /* threads and descriptors come and go */
+	if (m->type == BOOT_MOUNT_PROC || m->type == BOOT_MOUNT_CAP)
+		return false; /* threads, descriptors and what others share come and go */
 	if ((d->flags & (D_PINNED | D_MOUNTPOINT | D_KEEP)) || d->mounted || m->handle < 0)
 		return true;
 	if (trust == LOOKUP_TRUST && d->inode && !is_link(d->inode))

@@ -33,6 +33,8 @@ struct file_ops {
 	/* Handle to map for mmap(prot, MAP_SHARED or MAP_PRIVATE) at file offset *offset (may be changed: tmpfs pages in a
 	 * pool); -ENODEV: cannot be mapped; -ENOTBLK: private mappings only, by copying through read(). */
 	int (*map_handle)(struct file *f, int prot, int flags, off_t *offset, size_t size);
+	/* Maps shared memory that has no handle at `start`; with it map_handle says -ENOTBLK. */
+	int (*map_at)(struct file *f, uint64_t start, uint64_t size, int prot, off_t offset);
 	int (*stat)(struct file *f, struct statx *st);
 	int (*truncate)(struct file *f, off_t size);
 	int (*sync)(struct file *f, bool data_only);

@@ -230,6 +230,7 @@ ssize_t dirent_result(const struct dirent_writer *w, bool nothing_left);
 nodiscard int hostfs_mount(struct mount *m, struct dentry **out);
 nodiscard int memfs_mount(struct mount *m, uint32_t mode, struct dentry **out); /* tmpfs, and overlay by m->type */
 nodiscard int devfs_mount(struct mount *m, struct dentry **out);
+nodiscard int capfs_mount(struct mount *m, struct dentry **out);
 nodiscard int procfs_mount(struct mount *m, struct dentry **out);
 
 #endif

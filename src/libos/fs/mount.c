@@ -7,6 +7,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/log.h"
+#include "fs/capfs.h"
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
 
@@ -128,6 +129,8 @@ static int make_root(struct mount *m)
 		return procfs_mount(m, &m->root);
 	case BOOT_MOUNT_DEV:
 		return devfs_mount(m, &m->root);
+	case BOOT_MOUNT_CAP:
+		return capfs_mount(m, &m->root);
 	default:
 		return -EINVAL;
 	}
@@ -203,6 +206,7 @@ int vfs_init(const struct libos_boot *boot)
 	owner_init();
 	if (boot->tmpfs_max)
 		mem_set_limit(boot->tmpfs_max);
+	capfs_grants(boot_string(boot->grant), boot->grants);
 	for (unsigned i = 0; i < MIN(boot->mounts, BOOT_MOUNTS_MAX) && !err; i++) {
 		const struct boot_mount *b = &boot->mount[i];
 

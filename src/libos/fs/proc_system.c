@@ -168,6 +168,8 @@ static const char *type_name(const struct mount *m)
 		return "proc";
 	case BOOT_MOUNT_DEV:
 		return "devtmpfs";
+	case BOOT_MOUNT_CAP:
+		return "cap";
 	default:
 		return "hostfs";
 	}

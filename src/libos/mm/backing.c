@@ -9,6 +9,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/log.h"
+#include "fs/capfs.h"
 #include "fs/vfs.h"
 #include "mm/vma.h"
 
@@ -24,7 +25,10 @@ void code_map_put(struct code_map *c)
 
 int backing_release(uint64_t start, uint64_t end)
 {
-	return (int)hostcall(HC_mem_release, start, end - start);
+	int ret = (int)hostcall(HC_mem_release, start, end - start);
+
+	capfs_released(start, end);
+	return ret;
 }
 
 /* The host's handle for a piece of a file mapping and the offset there. */
@@ -114,8 +118,11 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 static int map_file(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 {
 	off_t offset;
-	int handle = handle_of(v, start, end - start, prot, &offset);
+	int handle;
 
+	if ((v->flags & VMA_SHARED) && v->file->ops->map_at)
+		return v->file->ops->map_at(v->file, start, end - start, (int)prot, v->offset + (off_t)(start - v->start));
+	handle = handle_of(v, start, end - start, prot, &offset);
 	if (handle == -ENOTBLK && !(v->flags & VMA_SHARED))
 		return map_copy(v, start, end, prot);
 	if (handle < 0)

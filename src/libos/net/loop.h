@@ -91,6 +91,8 @@ bool loop_port(const struct sockaddr_any *addr, uint16_t *port);
 nodiscard int loop_connect_inet(struct file *f, const struct sockaddr_any *addr, const struct sockaddr_any *bound);
 nodiscard int loop_connect_unix(struct file *f, struct waitq *wait, const char *path, const struct sockaddr_any *addr);
 uint16_t loop_free_port(void); /* of those that a client gets */
+/* A connection to any name, as a file: /cap/stream. */
+struct file *loop_open(const char *name, uint32_t flags, int *error);
 /* May this cVM provide the port? 0, -EADDRINUSE or -EACCES. */
 nodiscard int loop_may_listen(uint16_t port);
 /* `host`: the socket also listens there, or -1. */

@@ -278,6 +278,34 @@ int loop_connect_unix(struct file *f, struct waitq *wait, const char *path, cons
 	return connect_file(f, l, false);
 }
 
+struct file *loop_open(const char *name, uint32_t flags, int *error)
+{
+	struct loop *l = loop_alloc(LOOP_STREAM);
+	struct file *f = NULL;
+	uint32_t nothing = 0;
+	long cap = -ENOMEM;
+
+	while (l && (cap = connect_name(name, 0)) == -EAGAIN && !(flags & O_NONBLOCK) && !work_pending())
+		(void)hostcall_blocking(HC_futex_wait, &nothing, 0, NAP_NS);
+	if (cap == -EAGAIN && !(flags & O_NONBLOCK))
+		cap = -EINTR;
+	*error = (int)cap;
+	if (cap >= 0) {
+		*error = -ENOMEM;
+		f = file_alloc(&g_loop_file_ops, flags, l);
+	}
+	if (!f) {
+		if (cap >= 0)
+			(void)hostcall(HC_cap_close, cap);
+		kfree(l);
+		return NULL;
+	}
+	l->socket.domain = l->local.family = l->peer.family = AF_UNIX;
+	l->local.size = l->peer.size = sizeof(l->local.family);
+	loop_live(l, (uint32_t)cap);
+	return f;
+}
+
 static long listen_name(const char *name, int backlog)
 {
 	long cap = hostcall(HC_cap_create, CAP_LISTENER, name, strlen(name), MAX(backlog, 1));
