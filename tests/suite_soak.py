@@ -1,0 +1,12 @@
+"""The soak test, short; `make soak` runs it long."""
+import os
+import sys
+
+from harness import ROOT, Test
+
+sys.path.insert(0, os.path.join(ROOT, "tests/soak"))
+import soak  # noqa: E402
+
+
+def tests():
+    return [Test("soak/starts", soak.starts(100)), Test("soak/redis", soak.redis(5))]
