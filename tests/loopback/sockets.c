@@ -859,6 +859,60 @@ static void threads(void)
 		close(fd[i]);
 }
 
+static void *sleeper(void *p)
+{
+	struct epoll_event e;
+
+	while (epoll_wait(g_ep, &e, 1, -1) == 1) {
+		char b[64];
+		ssize_t n = read(e.data.fd, b, sizeof b);
+
+		if (n <= 0)
+			break;
+		if (write(e.data.fd, b, (size_t)n) != n)
+			say("write failed");
+	}
+	return p;
+}
+
+/* Threads that sleep in an epoll before there is any connection to be put into it. */
+static void sleepers(void)
+{
+	pthread_t t[2];
+	int fd, n = 0;
+
+	if (g_server) {
+		g_ep = epoll_create1(0);
+		int dummy = eventfd(0, 0);
+		struct epoll_event e = { EPOLLIN, { .fd = dummy } };
+		epoll_ctl(g_ep, EPOLL_CTL_ADD, dummy, &e);
+		for (int i = 0; i < 2; i++)
+			pthread_create(&t[i], NULL, sleeper, NULL);
+		usleep(100000);
+		fd = pair();
+		e = (struct epoll_event){ EPOLLIN, { .fd = fd } };
+		epoll_ctl(g_ep, EPOLL_CTL_ADD, fd, &e);
+		for (int i = 0; i < 2; i++)
+			pthread_join(t[i], NULL);
+		say("both ended");
+		close(dummy);
+		close(g_ep);
+	} else {
+		fd = pair();
+		for (int i = 0; i < 200; i++) {
+			int back = -1;
+			if (i % 50 == 0)
+				usleep(20000);
+			if (write(fd, &i, 4) == 4 && recv(fd, &back, 4, MSG_WAITALL) == 4 && back == i)
+				n++;
+		}
+		say("answers %d", n);
+		shutdown(fd, SHUT_WR);
+	}
+	step();
+	close(fd);
+}
+
 static void control_data(void)
 {
 	int fd = pair();
@@ -929,6 +983,7 @@ int main(int argc, char **argv)
 			 { "level", level },	     { "edge", edge },	       { "halves", halves },	 { "reset", reset },
 			 { "timeouts", timeouts },   { "options", options },   { "others", others },	 { "early", early },
 			 { "many", many },	     { "bulk", bulk },	       { "threads", threads },
+			 { "sleepers", sleepers },
 			 { "control data", control_data } };
 
 	if (argc < 3)

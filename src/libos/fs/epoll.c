@@ -131,10 +131,22 @@ static bool watchable(struct file *f)
 	return f->ops->host_handle && f->ops->host_handle(f) >= 0;
 }
 
+/* Who sleeps in the host epoll, now or later, hears the doorbell; of all who do one is woken. */
+static void add_doorbell(struct epoll *ep)
+{
+	int doorbell = loop_doorbell();
+
+	if (!ep->doorbell && doorbell >= 0)
+		ep->doorbell = !hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_ADD, doorbell, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE,
+					 ep->cookie + 1);
+}
+
 static int attach(struct epoll_item *item)
 {
 	const struct file_ops *ops = item->file->ops;
 
+	if (loop_watches(item->file) && !epoll_of(item->file))
+		add_doorbell(item->epoll);
 	item->handle = ops->waitq ? -1 : ops->host_handle(item->file);
 	return item->handle >= 0 ? add_host(item) : ops->waitq ? add_local(item) : item->handle;
 }

@@ -250,40 +250,22 @@ static long collect(struct epoll *ep, struct epoll_event *user, int max)
 	return n;
 }
 
-/* A host epoll in which somebody sleeps hears the doorbell; one of those who do is woken. */
-static void add_doorbell(struct epoll *ep)
-{
-	int doorbell = loop_doorbell();
-
-	mutex_lock(&ep->items_lock);
-	if (!ep->doorbell && doorbell >= 0)
-		ep->doorbell = !hostcall(HC_epoll_ctl, ep->host, EPOLL_CTL_ADD, doorbell, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE,
-					 ep->cookie + 1);
-	mutex_unlock(&ep->items_lock);
-}
-
 /* Sleep once. *ended: the time is over or an error came. */
 static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout, bool *ended)
 {
-	bool signaled = false, loop = loop_active();
+	bool signaled = false;
 	int64_t whole = timeout;
 	long n, more;
 
 	*ended = false;
-	if (loop) {
-		if (!ep->doorbell)
-			add_doorbell(ep);
-		loop_sleep_begin(&timeout);
-	}
+	loop_sleep_begin(&timeout);
 	if (!enter_sleep(ep)) {
-		if (loop)
-			loop_sleep_end();
+		loop_sleep_end();
 		return 0;
 	}
 	n = hostcall_blocking(HC_epoll_wait, ep->host, user, max, timeout);
 	leave_sleep(ep);
-	if (loop)
-		loop_sleep_end();
+	loop_sleep_end();
 	if (n <= 0) {
 		*ended = (n == 0 && timeout == whole) || n != -EINTR || work_pending();
 		return n == -EINTR ? (*ended ? -ERESTARTNOHAND : 0) : n;

@@ -109,7 +109,7 @@ void loop_forget_pending(struct loop *l);
 extern unsigned g_loop_count; /* live ones; atomic */
 static inline bool loop_active(void)
 {
-	return unlikely(__atomic_load_n(&g_loop_count, __ATOMIC_RELAXED) != 0);
+	return unlikely(__atomic_load_n(&g_loop_count, __ATOMIC_SEQ_CST) != 0);
 }
 void loop_enter(struct loop *l); /* into and out of the table of event bits */
 void loop_leave(struct loop *l);

@@ -385,6 +385,7 @@ void loop_listen_unix(struct file *f, struct waitq *wait, const char *path, int 
 	memcpy(((struct sockaddr_un *)&l->local.storage)->sun_path, path, strlen(path) + 1);
 	loop_live(l, (uint32_t)cap);
 	s->loop = l;
+	epoll_reattach(f); /* epolls that watch it need the doorbell now */
 }
 
 bool loop_listener_ready(struct loop *l)

@@ -20,13 +20,15 @@ static struct mutex g_table_lock; /* table, and that nothing in it goes away */
 static struct loop *g_table[CAPS_MAX];
 static unsigned g_sleepers; /* atomic: threads that rely on the doorbell */
 static int g_doorbell = -1;
+static void fetch_all(void);
 
 void loop_enter(struct loop *l)
 {
 	mutex_lock(&g_table_lock);
 	g_table[l->cap % CAPS_MAX] = l;
 	mutex_unlock(&g_table_lock);
-	__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST) == 1)
+		fetch_all(); /* those who sleep already did not arm */
 }
 
 void loop_leave(struct loop *l)
@@ -172,6 +174,8 @@ int loop_doorbell(void)
 void loop_sleep_begin(int64_t *timeout)
 {
 	__atomic_add_fetch(&g_sleepers, 1, __ATOMIC_SEQ_CST);
+	if (!loop_active())
+		return;
 	fetch_all();
 	if (unlikely(loop_retry_pending()) && (*timeout < 0 || *timeout > PENDING_NS))
 		*timeout = PENDING_NS;
@@ -180,7 +184,8 @@ void loop_sleep_begin(int64_t *timeout)
 void loop_sleep_end(void)
 {
 	__atomic_sub_fetch(&g_sleepers, 1, __ATOMIC_SEQ_CST);
-	loop_collect();
+	if (loop_active())
+		loop_collect();
 }
 
 bool loop_watches(struct file *f)
