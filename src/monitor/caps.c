@@ -265,7 +265,8 @@ void cap_close_all(struct cvm *c)
 	for (uint32_t i = 1; i < CAPS_MAX && c->caps; i++)
 		if (cap_number(c->index * CAPS_MAX + i)->kind != CAP_NONE)
 			cap_drop(cap_number(c->index * CAPS_MAX + i));
-	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX; i++)
+	/* Only if there are any: merely to look at the table takes memory for all of it. */
+	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX && (c->objects || c->streams); i++)
 		if (g_arena->object[i].kind != CAP_NONE && g_arena->object[i].payer == c)
 			g_arena->object[i].payer = NULL; /* others still hold it */
 	c->objects = c->streams = c->cap_armed = c->cap_hint = 0;
