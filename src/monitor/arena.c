@@ -43,7 +43,7 @@ static uint64_t reserve(uint64_t size, uint64_t align, uint32_t prot, uint32_t f
 /* Only those that are used: a table untouched is memory never taken. */
 struct cvm *arena_cvm(uint32_t index)
 {
-	uint64_t bitmaps = (uint64_t)g_arena + ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE) + 3ull * index * BITMAP_SIZE;
+	uint64_t bitmaps = (uint64_t)g_arena + ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE) + 4ull * index * BITMAP_SIZE;
 	struct cvm *c = &g_arena->cvm[index];
 
 	c->index = index;
@@ -51,6 +51,7 @@ struct cvm *arena_cvm(uint32_t index)
 	c->mapped = (uint64_t *)bitmaps;
 	c->counted = (uint64_t *)(bitmaps + BITMAP_SIZE);
 	c->exec = (uint64_t *)(bitmaps + 2 * BITMAP_SIZE);
+	c->shared = (uint64_t *)(bitmaps + 3 * BITMAP_SIZE);
 	return c;
 }
 
@@ -60,7 +61,7 @@ int arena_create(void)
 	uint64_t vcpus = (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE;
 	uint64_t tables = ALIGN_UP(sizeof(struct arena), CVM_PAGE_SIZE);
 	uint64_t objects = ALIGN_UP((OBJECTS_MAX + STREAMS_MAX) * sizeof(struct object), CVM_PAGE_SIZE);
-	uint64_t caps = CVMS_MAX * CAPS_MAX * sizeof(struct cap), bitmaps = 3ull * CVMS_MAX * BITMAP_SIZE;
+	uint64_t caps = CVMS_MAX * CAPS_MAX * sizeof(struct cap), bitmaps = 4ull * CVMS_MAX * BITMAP_SIZE;
 	uint64_t size = blocks + vcpus + tables + bitmaps + objects + caps;
 	uint64_t at = reserve(size, THREAD_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
 

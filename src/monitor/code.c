@@ -108,7 +108,7 @@ static int make_code(struct cvm *c, uint64_t addr, uint64_t size, int prot, bool
 
 static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, uint64_t size, int prot, bool scanned)
 {
-	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
+	memory_replace(c, addr, size);
 	int r = (int)MIN(host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset), 0);
 	return r ? r : make_code(c, addr, size, prot, scanned);
 }
@@ -255,7 +255,7 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	long copy = snapshot(c, a[0], a[1]);
 	if (copy < 0 && copy > -4096)
 		return copy;
-	pages_change(c, c->exec, a[0], a[1], PAGES_CLEAR);
+	memory_replace(c, a[0], a[1]);
 	long moved = host5(__NR_mremap, copy, (long)a[1], (long)a[1], 1 | 2 /* MAYMOVE, FIXED */, (long)a[0]);
 	if (moved == (long)a[0])
 		return make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);

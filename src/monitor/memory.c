@@ -112,9 +112,22 @@ static int map_nothing(uint64_t addr, uint64_t size)
 	return map_fixed(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
+/* Shared anonymous pages would stay in the host's memory, uncounted, until the last page of their mapping goes: they are
+ * removed, once nobody can touch them again. */
+void memory_replace(struct cvm *c, uint64_t addr, uint64_t size)
 {
 	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
+	if (!pages_change(c, c->shared, addr, size, PAGES_COUNT))
+		return;
+	host(__NR_mprotect, addr, size, PROT_NONE);
+	for (uint64_t at = addr; at < addr + size; at += CVM_PAGE_SIZE)
+		if (pages_change(c, c->shared, at, CVM_PAGE_SIZE, PAGES_CLEAR))
+			host(__NR_madvise, at, CVM_PAGE_SIZE, MADV_REMOVE);
+}
+
+int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
+{
+	memory_replace(c, addr, size);
 	int r = map_nothing(addr, size);
 	if (r)
 		return r;
@@ -141,12 +154,14 @@ int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint3
 		return r;
 	if (!counted)
 		memory_uncount_pages(c, addr, size);
-	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
+	memory_replace(c, addr, size);
 	r = map_fixed(addr, size, prot, flags, fd, offset);
 	if (!r)
 		r = memory_assign(c, addr, size, (int)prot);
 	if (r)
 		memory_unmap(c, addr, size);
+	else if (flags & MAP_ANONYMOUS && !(flags & MAP_PRIVATE))
+		pages_change(c, c->shared, addr, size, PAGES_SET);
 	return r;
 }
 
@@ -158,7 +173,7 @@ void memory_release_all(struct cvm *c)
 		__atomic_store_n(&g_arena->low_owner, NULL, __ATOMIC_RELEASE);
 	}
 	/* All bitmaps, dropped rather than cleared: 2 MiB each, mostly untouched. */
-	host(__NR_madvise, c->mapped, 3 * BITMAP_SIZE, MADV_REMOVE);
+	host(__NR_madvise, c->mapped, 4 * BITMAP_SIZE, MADV_REMOVE);
 	c->memory_now = 0;
 }
 
@@ -257,6 +272,8 @@ static void move_pages(struct cvm *c, uint64_t from, uint64_t to, uint64_t size)
 	for (uint64_t at = 0; at < size; at += CVM_PAGE_SIZE) {
 		bool counted = pages_change(c, c->counted, from + at, CVM_PAGE_SIZE, PAGES_CLEAR);
 		pages_change(c, c->counted, to + at, CVM_PAGE_SIZE, counted ? PAGES_SET : PAGES_CLEAR);
+		if (pages_change(c, c->shared, from + at, CVM_PAGE_SIZE, PAGES_CLEAR))
+			pages_change(c, c->shared, to + at, CVM_PAGE_SIZE, PAGES_SET);
 	}
 }
 
@@ -274,11 +291,13 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 	if (pages_change(c, c->exec, from, old_size, PAGES_COUNT) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
 		return -EINVAL_;
 	r = memory_unmap(c, to, new_size);
+	if (!r && old_size > kept)
+		r = memory_unmap(c, from + kept, old_size - kept);
 	if (!r && new_size > kept)
 		r = count_pages(c, to + kept, new_size - kept);
 	if (r)
 		return r;
-	long moved = host5(__NR_mremap, (long)from, (long)old_size, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
+	long moved = host5(__NR_mremap, (long)from, (long)kept, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
 	if (moved < 0) {
 		memory_unmap(c, to, new_size);
 		return moved;

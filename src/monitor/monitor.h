@@ -176,6 +176,7 @@ struct cvm {
 	uint64_t *mapped;  /* bit per page: accessible memory was mapped here */
 	uint64_t *counted; /* bit per page: counts against memory_max */
 	uint64_t *exec;	   /* bit per page: executes */
+	uint64_t *shared;  /* bit per page: shared anonymous memory */
 
 	struct lock handle_lock; /* allocation; entries by their own refs */
 	uint32_t handles;
@@ -315,6 +316,7 @@ void memory_release_all(struct cvm *c);
  * window; -ENOMEM: no mappings left, but some more for a release. */
 nodiscard int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release);
 /* With mem_lock held: a shared or private mapping of a file, and inaccessible again. */
+void memory_replace(struct cvm *c, uint64_t addr, uint64_t size); /* before something else is mapped there */
 int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset);
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size);
 long reopen(int fd, uint64_t flags); /* hc_file.c: another descriptor of the very same file */
