@@ -23,6 +23,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "abi/capability.h"
 #include "abi/hostcall.h"
 #include "abi/slot.h"
 #include "abi/vcpu.h"
@@ -39,6 +40,7 @@ struct fuzzer {
 	uint64_t length;	/* of the buffer or path chosen last */
 	uint8_t *scratch;	/* this thread's buffers */
 	uint32_t vcpu;
+	uint64_t cap[16]; /* capabilities it got, some of them closed again */
 };
 
 static uint8_t *g_arena;
@@ -47,6 +49,7 @@ static uint32_t g_done, g_never;
 static uint8_t g_stacks[8][16384] __attribute__((aligned(4096)));
 static struct upcall_frame g_frames[8] __attribute__((aligned(16)));
 
+/* Calls between cVMs come back with every register but rsp changed. */
 static __attribute__((noinline)) long hostcall(uint64_t number, const uint64_t a[6])
 {
 	register uint64_t r8 __asm__("r8") = a[2], r9 __asm__("r9") = a[3], r10 __asm__("r10") = a[4];
@@ -54,10 +57,13 @@ static __attribute__((noinline)) long hostcall(uint64_t number, const uint64_t a
 	uint64_t rdi = a[0], rsi = a[1];
 	long result;
 
-	__asm__ volatile("sub $128, %%rsp\n\tcall *%%gs:16\n\tadd $128, %%rsp"
+	__asm__ volatile("sub $128, %%rsp\n\tpush %%rbp\n\tpush %%rbx\n\tpush %%r12\n\tpush %%r13\n\tpush %%r14\n\tpush %%r15\n\t"
+			 "call *%%gs:16\n\t"
+			 "pop %%r15\n\tpop %%r14\n\tpop %%r13\n\tpop %%r12\n\tpop %%rbx\n\tpop %%rbp\n\tadd $128, %%rsp"
 			 : "=a"(result), "+D"(rdi), "+S"(rsi), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11)
 			 : "r"(r12)
-			 : "rcx", "rdx", "memory", "cc");
+			 : "rcx", "rdx", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+			   "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 	return result;
 }
 
@@ -166,6 +172,30 @@ static uint64_t text(struct fuzzer *f, bool name)
 		memset(at, 'y', 5000);
 	}
 	return rarely(f, 50) ? buffer(f) : (uint64_t)at;
+}
+
+static uint64_t capability(struct fuzzer *f)
+{
+	return rarely(f, 20) ? anything(f) : rarely(f, 8) ? below(f, 40) : f->cap[below(f, 16)];
+}
+
+static uint64_t cap_name(struct fuzzer *f)
+{
+	static const char *const names[] = { "board", "made", "calls", "streams", "tcp/80", "none", "", "a b", "m*" };
+	const char *chosen = names[below(f, sizeof names / sizeof names[0])];
+
+	f->length = rarely(f, 40) ? anything(f) : strlen(chosen);
+	strcpy((char *)f->scratch + 57000, chosen);
+	return rarely(f, 40) ? buffer(f) : (uint64_t)f->scratch + 57000;
+}
+
+static uint64_t call_message(struct fuzzer *f)
+{
+	struct call_message *m = (struct call_message *)(f->scratch + 58000);
+
+	*m = (struct call_message){ .cap = { (uint32_t)capability(f), (uint32_t)capability(f) }, .caps = (uint32_t)(rarely(f, 10) ? anything(f) : below(f, 3)),
+				    .deadline_ns = rarely(f, 3) ? anything(f) : 1 };
+	return rarely(f, 30) ? buffer(f) : (uint64_t)m;
 }
 
 static uint64_t handle(struct fuzzer *f)
@@ -301,6 +331,12 @@ static uint64_t argument(struct fuzzer *f, char kind, const uint64_t *a, int i)
 	case 'O': return ONE_OF(2, 3, 4, 7, 8, 9, 13, 20, 21, 1, 38);
 	case 'N': return ONE_OF(0, O_NONBLOCK, O_APPEND, O_ASYNC);
 	case '0': return 0;
+	case 'C': return capability(f);
+	case 'j': return ONE_OF(1, 1, 2, 3, 5, 6, 7, 4);
+	case 'J': return cap_name(f);
+	case 'R': return ONE_OF(31, 31, 3, 1, 9, 16, 0);
+	case 'Q': return call_message(f);
+	case 'W': return rarely(f, 20) ? anything(f) : PAGE * below(f, 17);
 	default: return anything(f);
 	}
 }
@@ -321,7 +357,18 @@ static const char *const k_arguments[HC_COUNT] = {
 	[HC_sock_getopt] = "hLObS", [HC_sock_setopt] = "hLObl", [HC_sock_name] = "hmbS", [HC_poll] = "Pct", [HC_epoll_create] = "",
 	[HC_epoll_ctl] = "hehxx", [HC_epoll_wait] = "hbct", [HC_eventfd_create] = "cN", [HC_timerfd_create] = "mN", [HC_timerfd_settime] = "hmss",
 	[HC_timerfd_gettime] = "hs", [HC_pipe_create] = "sN", [HC_memobj_create] = "G", [HC_thread_setup] = "T", [HC_mem_low_window] = "",
+	[HC_cap_open] = "jJlR", [HC_cap_create] = "jJlW", [HC_cap_memory] = "azR", [HC_cap_derive] = "CWWR", [HC_cap_seal] = "CCm", [HC_cap_revoke] = "C",
+	[HC_cap_close] = "C", [HC_cap_info] = "Cs", [HC_cap_read] = "CblW", [HC_cap_write] = "CblW", [HC_cap_map] = "CazrW", [HC_cap_wait] = "Cctc",
+	[HC_cap_notify] = "C", [HC_cap_events] = "sm", [HC_cap_doorbell] = "", [HC_call_invoke] = "xxxxxx", [HC_call_invoke_msg] = "CQ", [HC_call_serve] = "xxxxxx",
+	[HC_call_caps] = "sc", [HC_stream_connect] = "Cx", [HC_stream_accept] = "C", [HC_stream_send] = "CblC", [HC_stream_recv] = "Cblm", [HC_stream_cap] = "C",
+	[HC_stream_shutdown] = "Cc", [HC_stream_map] = "Ca", [HC_stream_window] = "Cs", [HC_clock_read] = "cs",
 };
+
+static bool gives_capability(unsigned number)
+{
+	return number == HC_cap_open || number == HC_cap_create || number == HC_cap_memory || number == HC_cap_derive || number == HC_cap_seal ||
+	       number == HC_stream_connect || number == HC_stream_accept || number == HC_stream_cap;
+}
 
 /* Calls that end the thread or blind its libOS are made now and then only. */
 static bool too_often(struct fuzzer *f, unsigned number)
@@ -340,11 +387,16 @@ static void step(struct fuzzer *f)
 	const char *kinds = k_arguments[number];
 	uint64_t a[6] = { 0 };
 
-	if (too_often(f, number) || !kinds)
+	if (!kinds) /* a hostcall that is new here */
+		kinds = "xxxxxx";
+	if (too_often(f, number))
 		return;
 	for (int i = 0; i < 6; i++)
 		a[i] = i < (int)strlen(kinds) ? argument(f, kinds[i], a, i) : next(f);
-	hostcall(rarely(f, 500) ? anything(f) : number, a);
+	uint64_t with_cap = number == HC_call_invoke || number == HC_call_serve ? capability(f) << 32 : 0;
+	long result = hostcall(rarely(f, 500) ? anything(f) : number | with_cap, a);
+	if (result >= 0 && gives_capability(number))
+		f->cap[below(f, 16)] = (uint64_t)result;
 }
 
 static uint64_t wait_word(uint32_t *word, uint64_t ns)

@@ -14,6 +14,8 @@ from harness import ROOT, Fail, compile_c, expect, read, scratch
 
 SOURCE = os.path.join(ROOT, "tests/fuzz/hostcalls_guest.c")
 STEPS = 15000
+DOORBELLS = 2  # eventfds that are kept, one for each cVM that ever asked for its own
+KINDS = "{file: made}, {call: calls}, {stream: streams}"  # and `board`, which the pod makes
 GUARDS = 4  # mappings that the guards of a thread's stacks make, kept for the next thread
 MEMORY_NOISE = 4 << 20  # the victim's own, and page tables
 
@@ -29,9 +31,10 @@ class Pod:
         cvms = [("victim", suite_attack.victim_program(), [], [f"{shared}:/shared", f"{where}/own:/own"], "256M")]
         cvms += [(f"hostile{i}", compile_c(SOURCE), [str(seed), str(steps), "/fuzz"], [f"{where}/fuzz{i}:/fuzz"], "256M") for i, seed in enumerate(seeds)]
         with open(f"{where}/pod.yaml", "w") as f:
-            f.write("cVMs:\n" + "".join(
+            f.write("files: [{name: board, size: 64K}]\ncVMs:\n" + "".join(
                 f"  - {{name: {name}, program: {program}, args: {args!r}, volumes: {volumes + [bin_folder + ':' + bin_folder + ':ro']!r}, memory: {memory},"
-                f" threads: 32, handles: 64, bind: ['127.0.0.1:9000-9010', 0], connect: ['127.0.0.1:9000-9010']}}\n"
+                f" threads: 32, handles: 64, bind: ['127.0.0.1:9000-9010', 0], connect: ['127.0.0.1:9000-9010'],"
+                f" provides: [{KINDS}], uses: [{KINDS}, {{file: board, access: rw, map: true}}]}}\n"
                 for name, program, args, volumes, memory in cvms))
         self.tail, self.process = b"", subprocess.Popen(harness.yaml_command(f"{where}/pod.yaml", ["--stats", "-q"]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                                         stderr=subprocess.STDOUT, env=harness.ENV, start_new_session=True)
@@ -79,7 +82,7 @@ def usage(pid):
     """What the monitor's process has of the host."""
     kinds = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
     memory = sum(int(n) << 10 for n in re.findall(r"^Rss\w+:\s+(\d+)", read(f"/proc/{pid}/status"), re.M))
-    return {"descriptors": sum("/memfd:" not in k for k in kinds), "code images": sum("/memfd:" in k for k in kinds),
+    return {"descriptors": sum("/memfd:" not in k for k in kinds), "eventfds": min(sum("[eventfd]" in k for k in kinds), 1 + DOORBELLS), "code images": sum("/memfd:" in k for k in kinds),
             "threads": len(os.listdir(f"/proc/{pid}/task")), "mappings": read(f"/proc/{pid}/maps").count("\n"), "memory": memory}
 
 
@@ -118,6 +121,7 @@ def batch(where, seeds, steps):
         expect(not re.search(r"monitor: signal|the monitor (ended|failed|did not)", text), f"the monitor failed\n{text[-3000:]}")
         rows = [line.split() for line in text.splitlines() if re.match(r"(victim|hostile\d) +\d+ +\d", line)]
         expect(len(rows) == 3, f"no accounts at the end\n{text[-3000:]}")
+        left["descriptors"] -= left.pop("eventfds")
         left["mappings"] -= GUARDS * sum(int(row[10]) for row in rows)
         return left, sum(int(row[5]) for row in rows[1:])
     finally:
