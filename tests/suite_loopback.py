@@ -4,7 +4,7 @@ Lines of the server begin with "s ", of the client with "c "; each end's lines a
 """
 import os
 
-from harness import (ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, run,
+from harness import (ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, run,
                      scratch, yaml_command)
 
 FOLDER = os.path.join(ROOT, "tests/loopback")
@@ -94,6 +94,34 @@ def cap_files():
     expect(ours.status == 0 and sorted(ours.text().split("\n")) == ["", "first ok", "second ok"], "not ok twice", ours)
 
 
+def inside_and_outside():
+    """One redis-server accepts from the host, where its port is granted too, and from another cVM."""
+    port = free_port()
+    server = ["/usr/bin/redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp"]
+    for end in server[0], "/usr/bin/redis-cli", "/usr/bin/redis-benchmark":
+        if not os.path.exists(end):
+            raise Skip(f"needs {end}")
+    path = pod("inside-and-outside", [
+        {"name": "server", "command": server, "listen": [port], "bind": [f"127.0.0.1:{port}"], "ready": f"{{port: {port}}}"},
+        {"name": "load", "command": ["/usr/bin/redis-benchmark", "-p", port, "-n", 30000, "-c", 20, "-t", "set,incr", "--csv"],
+         "reach": [port], "after": ["server"]},
+        {"name": "info", "command": ["/usr/bin/redis-cli", "-p", port, "info", "stats"], "reach": [port], "after": ["load"]}])
+    with open(path) as f:
+        text = f.read().replace('    reach: ["%d"]\n    after: ["server"]' % port,
+                                '    reach: ["%d"]\n    after: ["server"]\n    ready: {exit: 0}' % port)
+    with open(path, "w") as f:
+        f.write(text)
+    with Started(yaml_command(path)) as both:
+        both.wait_for(lambda: listening(port))
+        outside = run(["/usr/bin/redis-benchmark", "-p", port, "-n", 10000, "-c", 20, "-t", "set", "--csv"])
+        expect(outside.status == 0 and '"SET"' in outside.text(), "from outside", outside)
+        both.wait_for(lambda: "total_commands_processed" in both.output())
+        counted = run(["/usr/bin/redis-cli", "-p", port, "get", "counter:__rand_int__"]).text().strip()
+        done = run(["/usr/bin/redis-cli", "-p", port, "info", "commandstats"]).text()
+        calls = {c: int(done.split(f"cmdstat_{c}:calls=")[1].split(",")[0]) for c in ("set", "incr")}
+    expect(counted == "30000" and calls == {"set": 40000, "incr": 30000}, f"{counted} {calls}")
+
+
 def nothing_granted():
     """/cap is there only for those who were granted something."""
     ours = run(cvm_command(["/bin/ls", "/cap"]))
@@ -106,4 +134,5 @@ def tests():
         source = os.path.join(FOLDER, name)
         for family in directives(source, ("names",))["names"].split():
             found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
-    return found + [Test("loopback/crowd", crowd), Test("loopback/cap_files", cap_files), Test("loopback/nothing_granted", nothing_granted)]
+    return found + [Test("loopback/crowd", crowd), Test("loopback/cap_files", cap_files),
+                    Test("loopback/inside_and_outside", inside_and_outside), Test("loopback/nothing_granted", nothing_granted)]

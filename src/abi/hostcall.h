@@ -112,7 +112,7 @@
 	   wrong kind, -EKEYREVOKED, -EACCES permission missing or sealed, -EMFILE quota of capabilities */               \
 	X(cap_open, 4)		/* (enum cap_kind MEMORY, CALL or CONNECT; name, size of name, CAP_* perms) -> cap: needs a \
 				   grant to use it; -ENOENT not there (yet), -EACCES not granted */                       \
-	X(cap_create, 4)	/* (MEMORY: a CP_File of `arg` zero bytes; EXPORT; LISTENER: backlog `arg`; TYPE; name, size of \
+	X(cap_create, 4)	/* (MEMORY: a CP_File of `arg` zero bytes; EXPORT; LISTENER: backlog `arg` (0: full); TYPE; name, size of \
 				   name, arg) -> cap with all permissions. A name needs a grant to provide it; -EEXIST     \
 				   taken; MEMORY may be nameless (size 0), TYPE always is. Closing it revokes all that     \
 				   was opened or derived from it */                                                     \

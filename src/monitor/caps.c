@@ -400,7 +400,7 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 		return error;
 	struct object *o = &g_arena->object[object];
 	if (kind == CAP_LISTENER)
-		o->listener.backlog = (uint32_t)MIN(MAX(a[3], 1u), LISTENER_BACKLOG_MAX);
+		o->listener.backlog = (uint32_t)MIN(a[3], LISTENER_BACKLOG_MAX);
 	error = kind == CAP_MEMORY ? cap_memory_create(object, -1) : 0;
 	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)all, .object = object, .length = size,
 			    .base = kind == CAP_TYPE ? ++g_arena->cap_types : object_address(object) };

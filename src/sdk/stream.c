@@ -11,7 +11,7 @@ _Static_assert(CP_STREAM_RING == CAP_STREAM_RING, "ring");
 
 int cp_listen(const char *name, unsigned backlog)
 {
-	return (int)sdk_create(CAP_LISTENER, name, backlog);
+	return (int)sdk_create(CAP_LISTENER, name, backlog ? backlog : 1);
 }
 
 int cp_accept(int listener, int64_t timeout_ns)

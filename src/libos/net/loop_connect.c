@@ -308,7 +308,7 @@ struct file *loop_open(const char *name, uint32_t flags, int *error)
 
 static long listen_name(const char *name, int backlog)
 {
-	long cap = hostcall(HC_cap_create, CAP_LISTENER, name, strlen(name), MAX(backlog, 1));
+	long cap = hostcall(HC_cap_create, CAP_LISTENER, name, strlen(name), backlog);
 
 	return cap == -EEXIST ? -EADDRINUSE : cap;
 }
@@ -319,7 +319,7 @@ int loop_may_listen(uint16_t port)
 	long cap;
 
 	(void)format(name, sizeof(name), "tcp/%u", port);
-	cap = listen_name(name, 1);
+	cap = listen_name(name, 0); /* nobody gets in: a connect waits, and then finds who listens, or nobody */
 	if (cap < 0)
 		return (int)cap;
 	(void)hostcall(HC_cap_close, cap);
@@ -350,7 +350,7 @@ int loop_listen_inet(struct file *f, uint16_t port, const struct sockaddr_any *l
 	if (!l)
 		return -ENOMEM;
 	(void)format(l->name, sizeof(l->name), "tcp/%u", port);
-	cap = listen_name(l->name, backlog);
+	cap = listen_name(l->name, MAX(backlog, 1));
 	err = cap < 0 ? (int)cap : host >= 0 ? join_host(l, host) : 0;
 	if (err) {
 		if (cap >= 0)
@@ -373,7 +373,7 @@ void loop_listen_unix(struct file *f, struct waitq *wait, const char *path, int 
 
 	if (!l)
 		return;
-	cap = unix_name_of(l->name, path) ? listen_name(l->name, backlog) : -ENOENT;
+	cap = unix_name_of(l->name, path) ? listen_name(l->name, MAX(backlog, 1)) : -ENOENT;
 	if (cap < 0) { /* not granted: the path stays this cVM's own */
 		loop_free(l);
 		return;
