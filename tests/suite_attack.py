@@ -11,7 +11,7 @@ The comment that opens a file holds:
   Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
   Build: gcc (the default) or another one of harness.BUILDS
   Command: options of the command
-  Options: YAML keys of the attacker, KEY=VALUE
+  Options: YAML keys of the attacker, KEY=VALUE; FREE_PORT in them is a free one, also told in /shared/port
   Grants: capabilities    what tests/attack/cap.h describes, between the attacker and a companion that owns
   Companions: how many more cVMs run the program, with the argument "companion"
   Never: a regular expression that no line of the output may match
@@ -125,7 +125,13 @@ def stage(name, program, said):
     os.mkfifo(f"{where}/shared/fifo")
     special_files(f"{where}/shared")
     bin_folder = os.path.dirname(program)
-    extra = "".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in said.get("options", "").split())
+    options = said.get("options", "")
+    if "FREE_PORT" in options:
+        port = harness.free_port()
+        options = options.replace("FREE_PORT", str(port))
+        with open(f"{where}/shared/port", "w") as f:
+            f.write(f"{port}\n")
+    extra = "".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in options.split())
     with open(f"{where}/pod.yaml", "w") as f:
         f.write(f"""cVMs:
   - name: victim

@@ -3,7 +3,7 @@
  * handles: can one cVM make it wait for days, so that no other one is started, stopped or told of anything?
  * Expect: REFUSED: the cVM ends, and the others are served
  * Control: none: the option is not passed on
- * Options: bind=["127.0.0.1:47121"] connect=["127.0.0.1:47121"]
+ * Options: bind=["127.0.0.1:FREE_PORT"] connect=["127.0.0.1:FREE_PORT"]
  * Native: options of sockets
  */
 #include <arpa/inet.h>
@@ -21,7 +21,11 @@ static void attack(void)
 	uint64_t sender = (uint64_t)hostcall(HC_sock_create, AF_INET, SOCK_STREAM, 0, 0, 0, 0);
 	static int one = 1;
 
-	address.sin_port = htons(47121);
+	FILE *f = fopen("/shared/port", "r");
+	int port;
+	if (!f || fscanf(f, "%d", &port) != 1)
+		breach("no port");
+	address.sin_port = htons((uint16_t)port);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	hostcall(HC_sock_setopt, listener, SOL_SOCKET, SO_REUSEADDR, (uint64_t)&one, 4, 0);
 	for (int i = 0; i < 2; i++) { /* on the listener too: accepted sockets inherit it */
