@@ -40,10 +40,21 @@ def api_natively():
     expect(ran.status == 0 and ran.text() == "native: ok\n", "outside a cVM", ran)
 
 
+def model(first, count, ops=300):
+    """Random operations against the model: the seed is in the message of a failure."""
+    def test():
+        ran = pod("model", [("first", first), ("count", count), ("ops", ops)], timeout=600)
+        expect(ran.status == 0 and "model: ok" in ran.text(), "capabilities differ from the model", ran)
+        return ran.text().splitlines()[0]
+    return test
+
+
 def prepare():
-    for source in ("api", "peer", "dier"):
+    for source in ("api", "peer", "dier", "model", "agent"):
         program(source)
 
 
 def tests():
-    return [Test("cap/api", api, vm="too"), Test("cap/api_natively", api_natively)]
+    first = int(os.environ.get("CAP_SEED", "1"))
+    return [Test("cap/api", api, vm="too"), Test("cap/api_natively", api_natively),
+            Test("cap/model", model(first, 10 if harness.IN_VM else int(os.environ.get("CAP_SEEDS", "3000"))), vm="too")]

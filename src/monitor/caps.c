@@ -225,7 +225,7 @@ static void cap_kill(struct cap *k, bool forget)
 		object_raise(o); /* they wait for the object's changes */
 	tree_unlink(k);
 	object_put(k->object);
-	k->parent = k->object = 0;
+	k->parent = k->next = k->previous = k->object = 0; /* what stays as CAP_REVOKED is in no list */
 	k->kind = forget ? CAP_NONE : CAP_REVOKED;
 	if (forget) {
 		c->caps--;
