@@ -4,7 +4,7 @@ Lines of the server begin with "s ", of the client with "c "; each end's lines a
 """
 import os
 
-from harness import (ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, run,
+from harness import (ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, read, run,
                      scratch, yaml_command)
 
 FOLDER = os.path.join(ROOT, "tests/loopback")
@@ -122,6 +122,30 @@ def inside_and_outside():
     expect(counted == "30000" and calls == {"set": 40000, "incr": 30000}, f"{counted} {calls}")
 
 
+def three_in_a_row():
+    """curl gets a file through nginx from Python's http.server: every byte of it, from cVM to cVM to cVM."""
+    where, out = scratch("three-in-a-row"), scratch("three-in-a-row-out")
+    for program in "/usr/sbin/nginx", "/usr/bin/curl", PYTHON:
+        if not os.path.exists(program):
+            raise Skip(f"needs {program}")
+    with open(f"{where}/blob", "wb") as f:
+        f.write(os.urandom(5_000_000))
+    with open(f"{where}/nginx.conf", "w") as f:
+        f.write(read(f"{ROOT}/examples/multi-tier/nginx.conf"))
+    path = pod("three-in-a-row", [
+        {"name": "web", "command": [PYTHON, "-m", "http.server", 8081, "--bind", "127.0.0.1", "--directory", where],
+         "volumes": [f"{where}:{where}:ro"], "listen": [8081]},
+        {"name": "nginx", "command": ["/usr/sbin/nginx", "-c", f"{where}/nginx.conf", "-e", "stderr"],
+         "volumes": [f"{where}:{where}:ro"], "listen": [8080], "reach": [8081]},
+        {"name": "curl", "command": ["/usr/bin/curl", "-sS", "--retry", 60, "--retry-all-errors", "--retry-delay", 1, "-f",
+                                     "http://127.0.0.1:8080/blob", "-o", f"{out}/new", "-w", "fetched %{size_download}\\n"],
+         "volumes": [f"{out}:{out}"], "reach": [8080]}])
+    with Started(yaml_command(path)) as all_three:
+        all_three.wait_for(lambda: "fetched" in all_three.output(), 90)
+        with open(f"{where}/blob", "rb") as a, open(f"{out}/new", "rb") as b:
+            expect(a.read() == b.read(), f"other bytes\n{all_three.output()}")
+
+
 def nothing_granted():
     """/cap is there only for those who were granted something."""
     ours = run(cvm_command(["/bin/ls", "/cap"]))
@@ -135,4 +159,5 @@ def tests():
         for family in directives(source, ("names",))["names"].split():
             found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
     return found + [Test("loopback/crowd", crowd), Test("loopback/cap_files", cap_files),
-                    Test("loopback/inside_and_outside", inside_and_outside), Test("loopback/nothing_granted", nothing_granted)]
+                    Test("loopback/inside_and_outside", inside_and_outside), Test("loopback/three_in_a_row", three_in_a_row),
+                    Test("loopback/nothing_granted", nothing_granted)]

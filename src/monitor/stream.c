@@ -171,12 +171,9 @@ long hc_stream_send(struct thread *t, const uint64_t *a)
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[k->end];
 	lock_take(&r->write_lock);
-	uint64_t before = r->head;
 	long n = ring_write(r, ring_address(k->object, k->end), a[1], a[2]);
 	lock_give(&r->write_lock);
-	/* A reader that had bytes left looks again before it sleeps. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (n > 0 && __atomic_load_n(&r->tail, __ATOMIC_RELAXED) >= before)
+	if (n > 0) /* also if bytes were left: who waits for edges hears of every arrival */
 		raise_end(s, 1 - k->end);
 	return n;
 }
@@ -194,7 +191,7 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 	struct ring *r = &s->stream.ring[1 - k->end];
 	lock_take(&r->read_lock);
 	bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
-	uint64_t head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), there = head - r->tail;
+	uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail;
 	long n = (long)MIN(a[2], there);
 	if (!there && a[2])
 		n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET_ : 0) : -EAGAIN_;
@@ -204,9 +201,6 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 		__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
 	lock_give(&r->read_lock);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* Who took all that it saw hears of every later byte, also if the writer still saw bytes left. */
-	if (n == (long)there && __atomic_load_n(&r->head, __ATOMIC_RELAXED) != head)
-		cap_raise(number_of(k));
 	if (n > 0 && __atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= WAKE_ROOM &&
 	    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
 		raise_end(s, 1 - k->end);

@@ -401,6 +401,34 @@ static void edge(void)
 	close(fd);
 }
 
+/* Every arrival is an edge, also when bytes were left (nginx stops at what FIONREAD told). */
+static void unread(void)
+{
+	int fd = pair();
+	char b[10];
+
+	if (g_server) {
+		for (int i = 0; i < 3; i++) {
+			step();
+			result("send", send(fd, "abc", 3, 0));
+			step();
+		}
+	} else {
+		int ep = epoll_of(fd, EPOLLIN | EPOLLET);
+
+		for (int i = 0; i < 3; i++) {
+			step();
+			epoll_now("an edge", ep, 5000);
+			step();
+			result("read one of them", read(fd, b, 1));
+			epoll_now("no more", ep, 0);
+		}
+		close(ep);
+	}
+	step();
+	close(fd);
+}
+
 static void halves(void)
 {
 	int fd = pair();
@@ -980,7 +1008,7 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} scenario[] = { { "names", names },	     { "vectors", vectors },   { "flags", flags },	 { "full", full },
-			 { "level", level },	     { "edge", edge },	       { "halves", halves },	 { "reset", reset },
+			 { "level", level },	     { "edge", edge },	       { "unread", unread },	 { "halves", halves },	 { "reset", reset },
 			 { "timeouts", timeouts },   { "options", options },   { "others", others },	 { "early", early },
 			 { "many", many },	     { "bulk", bulk },	       { "threads", threads },
 			 { "sleepers", sleepers },
