@@ -337,8 +337,9 @@ def main():
     if not HAVE_KEYS:
         print("NOTE: " + NO_KEYS + ": measured with --insecure-no-pkeys, marked insecure", flush=True)
     import loopback
+    import sharing
     here = sys.modules[__name__]
-    shared = [functools.update_wrapper(functools.partial(m, here), m) for m in loopback.MEASURES]
+    shared = [functools.update_wrapper(functools.partial(m, here), m) for m in loopback.MEASURES + sharing.MEASURES]
     results, failed = [], False
     for measure in MEASURES + shared:
         if wanted and not any(w in measure.__name__ for w in wanted):
