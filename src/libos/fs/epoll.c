@@ -331,19 +331,39 @@ void epoll_forget_file(struct file *f)
 	mutex_unlock(&g_epolls);
 }
 
+#define REATTACH_MAX 16 /* epolls that watch one file; more than one is rare */
+
 void epoll_reattach(struct file *f)
 {
+	struct {
+		struct epoll *epoll;
+		int fd;
+	} at[REATTACH_MAX];
+	unsigned count = 0;
+
 	if (list_empty(&f->epolls))
 		return;
-	mutex_lock(&g_epolls);
-	list_for_each(at, &f->epolls) {
-		struct epoll_item *item = list_entry(at, struct epoll_item, by_file);
-		struct epoll *ep = item->epoll;
+	mutex_lock(&g_epolls); /* none of them goes away */
+	mutex_lock(&f->epolls_lock);
+	list_for_each(l, &f->epolls) {
+		const struct epoll_item *item = list_entry(l, struct epoll_item, by_file);
 
-		mutex_lock(&ep->items_lock);
-		detach(item, false);
-		(void)!attach(item);
-		mutex_unlock(&ep->items_lock);
+		at[count].epoll = item->epoll;
+		at[count].fd = item->fd;
+		if (++count == REATTACH_MAX)
+			break;
+	}
+	mutex_unlock(&f->epolls_lock);
+	for (unsigned i = 0; i < count; i++) {
+		struct epoll_item **item;
+
+		mutex_lock(&at[i].epoll->items_lock);
+		item = find_slot(at[i].epoll, at[i].fd, f);
+		if (item) {
+			detach(*item, false);
+			(void)!attach(*item);
+		}
+		mutex_unlock(&at[i].epoll->items_lock);
 	}
 	mutex_unlock(&g_epolls);
 }
