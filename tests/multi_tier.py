@@ -43,7 +43,8 @@ def cvms():
     with open(f"{where}/nginx.conf", "w") as f:
         f.write(text)
     with open(f"{where}/pod.yaml", "w") as f:
-        f.write(read(f"{EXAMPLE}/pod.yaml").replace("../../build/examples", PROGRAMS).replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
+        text = read(f"{EXAMPLE}/pod.yaml").replace("name: multi-tier\n", f"name: multi-tier-{port}\n")
+        f.write(text.replace("../../build/examples", PROGRAMS).replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
     with Started(yaml_command(f"{where}/pod.yaml")) as pod:
         pod.wait_for(answers(port))
         yield port
