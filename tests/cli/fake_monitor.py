@@ -21,7 +21,7 @@ LAUNCH_CVM_HEAD = struct.Struct("=64sQIIQiiIIIIII")
 GRANT = struct.Struct("=HHI112s")
 HANDLE = struct.Struct("=IIiI")
 NET_RULE = struct.Struct("=HHHHHHI16s")
-BOOT_HEAD = struct.Struct("=QIIIIIIIIIIII")
+BOOT_HEAD = struct.Struct("=QIIIIIIIIIIIIII")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
 STATS = struct.Struct("=8Q2I3Q")
@@ -69,7 +69,8 @@ class Cvm:
                                 "".join(c for bit, c in enumerate("rwugm") if perms >> bit & 1), name.rstrip(b"\0").decode()))
         offset, size = struct.unpack_from("=QQ", data, at + 64 * GRANT.size)
         boot = data[offset:offset + size]
-        (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, self.uid, self.gid, mounts) = \
+        (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, _, _, self.uid, self.gid,
+         mounts) = \
             BOOT_HEAD.unpack_from(boot)
         assert boot_size == size
         self.args = [s.decode(errors="surrogateescape") for s in strings(boot, argv, argc)]

@@ -17,8 +17,7 @@
 
 struct event {
 	struct list link;
-	struct inotify_event head; /* and its name, zeroes up to head.len */
-	char name[];
+	struct inotify_event head; /* and head.name, zeroes up to head.len */
 };
 
 struct inotify {
@@ -59,8 +58,8 @@ static bool same_as_last(const struct inotify *n, int wd, uint32_t mask, uint32_
 	if (list_empty(&n->events))
 		return false;
 	e = list_entry(n->events.prev, struct event, link);
-	return e->head.wd == wd && e->head.mask == mask && e->head.cookie == cookie && strnlen(e->name, e->head.len) == size &&
-	       (!size || !memcmp(e->name, name, size));
+	return e->head.wd == wd && e->head.mask == mask && e->head.cookie == cookie && strnlen(e->head.name, e->head.len) == size &&
+	       (!size || !memcmp(e->head.name, name, size));
 }
 
 static void queue(struct inotify *n, int wd, uint32_t mask, uint32_t cookie, const char *name, size_t size)
@@ -77,7 +76,7 @@ static void queue(struct inotify *n, int wd, uint32_t mask, uint32_t cookie, con
 		return;
 	e->head = (struct inotify_event){ .wd = wd, .mask = mask, .cookie = cookie, .len = (uint32_t)length };
 	if (size)
-		memcpy(e->name, name, size);
+		memcpy(e->head.name, name, size);
 	list_append(&n->events, &e->link);
 	n->event_count++;
 	waitq_wake(&n->wait, EPOLLIN | EPOLLRDNORM);
