@@ -357,7 +357,7 @@ const char *translate_check(const uint8_t *orig, const struct translate_output *
 		if (out->stubs[last] != 0xcc)
 			wrong = "unused stub bytes are not int3";
 	if (wrong == NULL && count_forbidden(out->text, out->text_used) + count_forbidden(out->stubs, out->stub_size) !=
-				     out->forbidden_left)
+				     out->forbidden_left + out->forbidden_data)
 		wrong = "forbidden sequences miscounted";
 	return wrong;
 }
