@@ -35,7 +35,7 @@ soak:
 	@scripts/install-deps check
 	@scripts/build
 	@$(PYTHON) tests/soak/soak.py $(STARTS) $(SECONDS)
-	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e
+	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e cap/model
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/intravisor
