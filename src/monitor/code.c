@@ -91,8 +91,8 @@ static int make_code(struct cvm *c, uint64_t addr, uint64_t size, int prot, bool
 
 	if (prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN) && scan_bytes((const uint8_t *)addr, size) >= 0)
 		r = -EPERM_;
-	else if (prot & PROT_EXEC)
-		pages_change(c, c->exec, addr, size, PAGES_SET);
+	else
+		pages_change(c, c->exec, addr, size, prot & PROT_EXEC ? PAGES_SET : PAGES_CLEAR);
 	if (!r)
 		r = check_edge(c, addr);
 	if (!r)
@@ -260,5 +260,6 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	if (moved == (long)a[0])
 		return make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);
 	host(__NR_munmap, copy, a[1]);
+	memory_unmap(c, a[0], a[1]); /* no hole, into which the kernel could map something */
 	return moved;
 }

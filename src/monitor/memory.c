@@ -116,7 +116,6 @@ static int map_nothing(uint64_t addr, uint64_t size)
  * removed, once nobody can touch them again. */
 void memory_replace(struct cvm *c, uint64_t addr, uint64_t size)
 {
-	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 	if (!pages_change(c, c->shared, addr, size, PAGES_COUNT))
 		return;
 	host(__NR_mprotect, addr, size, PROT_NONE);
@@ -132,6 +131,7 @@ int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
 	if (r)
 		return r;
 	memory_uncount_pages(c, addr, size);
+	pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 	pages_change(c, c->mapped, addr, size, PAGES_CLEAR);
 	return 0;
 }
@@ -156,8 +156,10 @@ int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint3
 		memory_uncount_pages(c, addr, size);
 	memory_replace(c, addr, size);
 	r = map_fixed(addr, size, prot, flags, fd, offset);
-	if (!r)
+	if (!r) { /* a page counts as executing until it certainly does not: see check_edge */
+		pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 		r = memory_assign(c, addr, size, (int)prot);
+	}
 	if (r)
 		memory_unmap(c, addr, size);
 	else if (flags & MAP_ANONYMOUS && !(flags & MAP_PRIVATE))
@@ -231,8 +233,10 @@ long hc_mem_protect(struct thread *t, const uint64_t *a)
 		return -ENOMEM_;
 	if (a[2] & PROT_WRITE && (r = count_pages(c, a[0], a[1]))) /* private file pages may now be copied */
 		return r;
-	pages_change(c, c->exec, a[0], a[1], PAGES_CLEAR);
-	return domain_assign(c, a[0], a[1], (int)a[2]);
+	r = domain_assign(c, a[0], a[1], (int)a[2]); /* may end half-way */
+	if (!r)
+		pages_change(c, c->exec, a[0], a[1], PAGES_CLEAR);
+	return r;
 }
 
 static bool mapping_allowed(const struct handle *h, uint64_t prot, bool shared)
