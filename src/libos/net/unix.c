@@ -84,11 +84,12 @@ static void sock_close(struct unix_sock *s)
 	mutex_lock(&s->lock);
 	s->closed = true;
 	__atomic_store_n(&s->shutdown, UNIX_SHUT_RECEIVE | UNIX_SHUT_SEND, __ATOMIC_RELEASE);
-	data_lost = ring_used(&s->ring) || !list_empty(&s->messages);
+	data_lost = ring_used(&s->ring);
 	peer = s->peer;
 	while (!list_empty(&s->messages)) {
 		struct list *node = s->messages.next;
 
+		data_lost |= list_entry(node, struct unix_msg, link)->size > 0;
 		list_remove(node);
 		list_append(&messages, node);
 	}
