@@ -87,25 +87,6 @@ ssize_t inet_write_many(struct file *f, const struct iovec *iov, unsigned count)
 	return finish_send(s, ret, 0);
 }
 
-/* Ancillary data to send: only what Linux ignores on these sockets. */
-static int check_control(const struct socket_msg *msg)
-{
-	size_t at = 0;
-
-	while (at + sizeof(struct cmsghdr) <= msg->control_size) {
-		struct cmsghdr c;
-
-		if (copy_from_user(&c, (char *)msg->control + at, sizeof(c)))
-			return -EFAULT;
-		if (c.cmsg_len < sizeof(c) || c.cmsg_len > msg->control_size - at)
-			return -EINVAL;
-		if (c.cmsg_level != SOL_SOCKET || (c.cmsg_type != SCM_RIGHTS && c.cmsg_type != SCM_CREDENTIALS))
-			return -EINVAL;
-		at += ALIGN_UP(c.cmsg_len, 8ul);
-	}
-	return 0;
-}
-
 ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct inet_socket *s = f->data;
@@ -116,7 +97,7 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 		return ret;
 	flags &= ~IGNORED_FLAGS;
 	if (msg->control_size) {
-		int err = check_control(msg);
+		int err = control_check(msg, false);
 
 		if (err)
 			return err;

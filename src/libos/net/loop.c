@@ -359,31 +359,11 @@ static ssize_t loop_write(struct file *f, const struct iovec *iov, unsigned coun
 	return transmit(f, iov, count, 0);
 }
 
-/* Descriptors cannot go to another cVM; credentials are never believed, so nobody misses them. */
-static int refuse_control(const struct loop *l, const struct socket_msg *msg)
-{
-	size_t at = 0;
-
-	while (at + sizeof(struct cmsghdr) <= msg->control_size) {
-		struct cmsghdr c;
-
-		if (copy_from_user(&c, (char *)msg->control + at, sizeof(c)))
-			return -EFAULT;
-		if (c.cmsg_len < sizeof(c) || c.cmsg_len > msg->control_size - at)
-			return -EINVAL;
-		if (c.cmsg_level != SOL_SOCKET || (c.cmsg_type != SCM_RIGHTS && c.cmsg_type != SCM_CREDENTIALS))
-			return -EINVAL;
-		if (c.cmsg_type == SCM_RIGHTS && l->socket.domain == AF_UNIX)
-			return -EOPNOTSUPP;
-		at += ALIGN_UP(c.cmsg_len, 8ul);
-	}
-	return 0;
-}
-
 static ssize_t loop_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct loop *l = loop_of(f);
-	int err = msg->control_size ? refuse_control(l, msg) : 0;
+	/* Descriptors cannot go to another cVM; credentials are never believed, so nobody misses them. */
+	int err = msg->control_size ? control_check(msg, l->socket.domain == AF_UNIX) : 0;
 
 	if (flags & MSG_OOB)
 		err = -EOPNOTSUPP;

@@ -9,7 +9,6 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/tcp.h>
-#include <linux/time.h>
 
 #define SOL_IP 0
 #define SOL_TCP 6
@@ -45,30 +44,6 @@ static const struct known *known(const struct loop *l, int level, int name)
 		if (g_known[i].level == level && g_known[i].name == name && (level == SOL_SOCKET || l->socket.domain != AF_UNIX))
 			return &g_known[i];
 	return NULL;
-}
-
-static int timeout_get(int64_t timeout, void *user, uint32_t *user_size)
-{
-	int64_t ns = MAX(timeout, (int64_t)0);
-	struct timeval tv = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000 };
-
-	return option_to_user(&tv, sizeof(tv), user, user_size);
-}
-
-static int timeout_set(int64_t *timeout, const void *user, uint32_t size)
-{
-	struct timeval tv;
-
-	if (size < sizeof(tv))
-		return -EINVAL;
-	if (copy_from_user(&tv, user, sizeof(tv)))
-		return -EFAULT;
-	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
-		return -EDOM;
-	*timeout = tv.tv_sec * NSEC_PER_SEC + tv.tv_usec * 1000;
-	if (*timeout <= 0 || tv.tv_sec > (int64_t)1 << 32)
-		*timeout = -1;
-	return 0;
 }
 
 static int take_error(struct loop *l)
@@ -122,7 +97,7 @@ int loop_getopt(struct file *f, int level, int name, void *user, uint32_t *user_
 		if (name == SO_PEERCRED)
 			return option_to_user(&nobody, sizeof(nobody), user, user_size);
 		if (name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD)
-			return timeout_get(name == SO_RCVTIMEO_OLD ? l->receive_timeout : l->send_timeout, user, user_size);
+			return timeout_to_user(name == SO_RCVTIMEO_OLD ? l->receive_timeout : l->send_timeout, user, user_size);
 		if (name == SO_ERROR || name == SO_ACCEPTCONN) {
 			value = name == SO_ERROR ? take_error(l) : l->kind == LOOP_LISTENER;
 			return option_to_user(&value, sizeof(value), user, user_size);
@@ -174,9 +149,9 @@ int loop_setopt(struct file *f, int level, int name, const void *user, uint32_t 
 	if (l->socket.domain == AF_UNIX && level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	if (level == SOL_SOCKET && name == SO_RCVTIMEO_OLD)
-		return timeout_set(&l->receive_timeout, user, size);
+		return timeout_from_user(&l->receive_timeout, user, size);
 	if (level == SOL_SOCKET && name == SO_SNDTIMEO_OLD)
-		return timeout_set(&l->send_timeout, user, size);
+		return timeout_from_user(&l->send_timeout, user, size);
 	if (level == SOL_SOCKET && name == SO_LINGER) {
 		if (size < sizeof(linger))
 			return -EINVAL;

@@ -4,6 +4,8 @@
 #include "core/uaccess.h"
 #include "net/loop.h"
 
+#include <linux/time.h>
+
 struct socket *socket_of(struct file *f)
 {
 	if (f->ops == &g_inet_file_ops || f->ops == &g_unix_file_ops || f->ops == &g_netlink_file_ops ||
@@ -46,6 +48,50 @@ int option_to_user(const void *value, uint32_t size, void *user, uint32_t *user_
 	if (copy_to_user(user, value, size))
 		return -EFAULT;
 	return put_user(size, user_size);
+}
+
+int timeout_to_user(int64_t timeout, void *user, uint32_t *user_size)
+{
+	int64_t ns = MAX(timeout, (int64_t)0);
+	struct timeval tv = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000 };
+
+	return option_to_user(&tv, sizeof(tv), user, user_size);
+}
+
+int timeout_from_user(int64_t *timeout, const void *user, uint32_t size)
+{
+	struct timeval tv;
+
+	if (size < sizeof(tv))
+		return -EINVAL;
+	if (copy_from_user(&tv, user, sizeof(tv)))
+		return -EFAULT;
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	*timeout = tv.tv_sec * NSEC_PER_SEC + tv.tv_usec * 1000;
+	if (*timeout <= 0 || tv.tv_sec > (int64_t)1 << 32)
+		*timeout = -1;
+	return 0;
+}
+
+int control_check(const struct socket_msg *msg, bool refuse_rights)
+{
+	size_t at = 0;
+
+	while (at + sizeof(struct cmsghdr) <= msg->control_size) {
+		struct cmsghdr c;
+
+		if (copy_from_user(&c, (char *)msg->control + at, sizeof(c)))
+			return -EFAULT;
+		if (c.cmsg_len < sizeof(c) || c.cmsg_len > msg->control_size - at)
+			return -EINVAL;
+		if (c.cmsg_level != SOL_SOCKET || (c.cmsg_type != SCM_RIGHTS && c.cmsg_type != SCM_CREDENTIALS))
+			return -EINVAL;
+		if (c.cmsg_type == SCM_RIGHTS && refuse_rights)
+			return -EOPNOTSUPP;
+		at += ALIGN_UP(c.cmsg_len, 8ul);
+	}
+	return 0;
 }
 
 int socket_getopt_common(struct socket *s, int level, int name, void *user, uint32_t *user_size)

@@ -123,6 +123,11 @@ nodiscard int sockaddr_from_user(struct sockaddr_any *addr, const void *user, ui
 nodiscard int sockaddr_to_user(const struct sockaddr_any *addr, void *user, uint32_t *user_size);
 /* Answers a getsockopt with `size` bytes, cut to the program's room. */
 nodiscard int option_to_user(const void *value, uint32_t size, void *user, uint32_t *user_size);
+/* SO_RCVTIMEO and SO_SNDTIMEO as nanoseconds; -1: none. */
+nodiscard int timeout_to_user(int64_t timeout, void *user, uint32_t *user_size);
+nodiscard int timeout_from_user(int64_t *timeout, const void *user, uint32_t size);
+/* Ancillary data to send where nothing comes of it: only what Linux ignores there. With refuse_rights descriptors are -EOPNOTSUPP. */
+nodiscard int control_check(const struct socket_msg *msg, bool refuse_rights);
 /* SOL_SOCKET options that the libOS knows itself (SO_TYPE, SO_DOMAIN, SO_PROTOCOL); -ENOPROTOOPT for others. */
 nodiscard int socket_getopt_common(struct socket *s, int level, int name, void *user, uint32_t *user_size);
 

@@ -5,7 +5,6 @@
 #include "core/uaccess.h"
 #include "net/unix.h"
 
-#include <linux/time.h>
 
 #define BUFFER_MIN 2048u
 #define BUFFER_MAX 212992u
@@ -60,12 +59,8 @@ int unix_getopt(struct file *f, int level, int name, void *user, uint32_t *user_
 		return option_to_user(&s->peer_cred, sizeof(s->peer_cred), user, user_size);
 	if (name == SO_LINGER)
 		return option_to_user(linger, sizeof(linger), user, user_size);
-	if (name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD) {
-		int64_t ns = MAX(name == SO_RCVTIMEO_OLD ? s->receive_timeout : s->send_timeout, (int64_t)0);
-		struct timeval tv = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000 };
-
-		return option_to_user(&tv, sizeof(tv), user, user_size);
-	}
+	if (name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD)
+		return timeout_to_user(name == SO_RCVTIMEO_OLD ? s->receive_timeout : s->send_timeout, user, user_size);
 	ret = get_int(s, name, &value);
 	return ret ? ret : option_to_user(&value, sizeof(value), user, user_size);
 }
@@ -94,22 +89,6 @@ static void set_send_buffer(struct unix_sock *s, uint32_t size)
 	unix_put(peer);
 }
 
-static int set_timeout(int64_t *timeout, const void *user, uint32_t size)
-{
-	struct timeval tv;
-
-	if (size < sizeof(tv))
-		return -EINVAL;
-	if (copy_from_user(&tv, user, sizeof(tv)))
-		return -EFAULT;
-	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
-		return -EDOM;
-	*timeout = tv.tv_sec * NSEC_PER_SEC + tv.tv_usec * 1000;
-	if (*timeout <= 0 || tv.tv_sec > (int64_t)1 << 32)
-		*timeout = -1;
-	return 0;
-}
-
 int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t size)
 {
 	struct unix_sock *s = unix_of(f);
@@ -118,9 +97,9 @@ int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t 
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	if (name == SO_RCVTIMEO_OLD)
-		return set_timeout(&s->receive_timeout, user, size);
+		return timeout_from_user(&s->receive_timeout, user, size);
 	if (name == SO_SNDTIMEO_OLD)
-		return set_timeout(&s->send_timeout, user, size);
+		return timeout_from_user(&s->send_timeout, user, size);
 	if (size < sizeof(value))
 		return -EINVAL;
 	if (copy_from_user(&value, user, sizeof(value)))
