@@ -39,20 +39,31 @@ static void companion(void)
 	owner_until_stop();
 }
 
+#define READERS 4
+
 static volatile uint32_t g_cap;
 static volatile int g_seen;
+static volatile uint32_t g_reads[READERS];
 
-static void *reader(void *unused)
+static void *reader(void *reads)
 {
 	uint8_t *buffer = malloc(SIZE);
 
 	for (;;) {
 		long n = CAP(cap_read, g_cap, buffer, SIZE, 0);
-		for (long i = 0; i < n; i++)
-			if (buffer[i] == 2)
-				g_seen = 1;
+		if (n > 0 && memchr(buffer, 2, (size_t)n))
+			g_seen = 1;
+		++*(volatile uint32_t *)reads;
 	}
-	return unused;
+	return NULL;
+}
+
+/* Until each reader has judged the read that is under way now, and one that began after now. */
+static void let_read(void)
+{
+	for (int i = 0; i < READERS; i++)
+		for (uint32_t before = g_reads[i]; g_reads[i] - before < 2;)
+			usleep(10);
 }
 
 static void attack(void)
@@ -60,17 +71,17 @@ static void attack(void)
 	uint32_t service = open_named(CAP_CALL, "service", CAP_USE);
 	pthread_t thread;
 
-	for (int i = 0; i < 4; i++)
-		pthread_create(&thread, NULL, reader, NULL);
+	for (int i = 0; i < READERS; i++)
+		pthread_create(&thread, NULL, reader, (void *)&g_reads[i]);
 	for (int i = 0; i < ROUNDS; i++) {
 		call1(service, 0);
 		uint32_t file = open_named(CAP_MEMORY, "shared", CAP_LOAD);
 		g_cap = must("derive", CAP(cap_derive, file, 0, SIZE, CAP_LOAD));
-		uint32_t old = g_cap;
 		call1(service, 1);
+		let_read();
 		if (g_seen)
 			breach("round %d read what was written behind the revocation", i);
-		CAP(cap_close, old);
+		CAP(cap_close, g_cap);
 		CAP(cap_close, file);
 	}
 	refused("no byte from behind a revocation");
