@@ -7,11 +7,12 @@
  *	where: HERE    somebody executes in it (its own thread, or `executor`)
  *	       AWAY    its executor has called out of it
  *	       PARKED  lent, waiting for a call
+ *	       RETURNED  back from a call and kept for its own thread: the export is closed, or the thread or its cVM ends
  *	       GONE    its cVM ended while it was AWAY: nobody will return into it
  *
- * A thread leaves a context only HERE -> AWAY and comes back only AWAY -> HERE; cvm_end turns AWAY into GONE. Both by
- * compare-and-swap, so exactly one of them happens. Seen from there, a return whose caller is gone goes on to the caller's
- * caller, and a thread with no caller left ends.
+ * A thread leaves a context HERE -> AWAY, and comes back AWAY -> HERE unless cvm_end turned AWAY into GONE: these two by
+ * compare-and-swap, so exactly one of them happens. A return whose caller is gone goes on to the caller's caller, and a
+ * thread with no caller left ends.
  */
 #include <linux/futex.h>
 
@@ -20,9 +21,8 @@
 #include "monitor/hostcalls.h"
 #include "monitor/trap.h"
 
-#define WAKE_LOOK 1u	  /* the export is closed, or the thread is to end */
+#define WAKE_LOOK 1u   /* the export is closed, or the thread is to end */
 #define WAKE_RESUME 2u /* go on with what the caller's thread executed until its deadline */
-#define MXCSR_DEFAULT 0x1f80u
 
 void call_clean(void);
 _Noreturn void call_leave(void);
@@ -394,7 +394,7 @@ static long park(struct thread *t, uint64_t handle)
 			wanted = true;
 		if (wanted && take_back(t, o, (unsigned)bit)) {
 			status = o->closed ? -EKEYREVOKED_ : -EINTR_;
-		} else if (wanted && where_change(t, THREAD_GONE, THREAD_GONE)) {
+		} else if (wanted && __atomic_load_n(&t->where, __ATOMIC_SEQ_CST) == THREAD_GONE) {
 			break; /* called out of, and its cVM has ended: who was there finds it gone */
 		} else {
 			/* Lent and wanted at once is rare; then looking again is good enough. */

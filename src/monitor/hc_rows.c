@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) bool take(struct progress *p, const
 		return !__builtin_mul_overflow(arg->x, *p->next, &size) && in_slot(c, (struct gaddr){ value }, size);
 	case ROLE_WORD:
 		p->error = -EFAULT_;
-		return !(value & 3) && in_slot(c, (struct gaddr){ value }, 4);
+		return futex_word(c, value);
 	default:
 		return true;
 	}

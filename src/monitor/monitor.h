@@ -266,6 +266,7 @@ uint64_t object_address(uint32_t object); /* window of OBJECT_BYTES_MAX for a CP
 
 /* user.c: access to cVM memory. 0 or -EFAULT; outputs of user_in undefined on failure. */
 nodiscard bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size);
+nodiscard bool futex_word(const struct cvm *c, uint64_t addr); /* aligned, and in the slot */
 nodiscard int user_in(const struct cvm *c, void *dst, struct gaddr src, uint64_t size);
 nodiscard int user_out(const struct cvm *c, struct gaddr dst, const void *src, uint64_t size);
 /* A NUL-terminated copy of `size` bytes without NUL in them: 0, -EFAULT, -ENAMETOOLONG, -EINVAL. */

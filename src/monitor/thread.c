@@ -131,10 +131,10 @@ static void one_less(struct cvm *c)
 _Noreturn void thread_leave(struct thread *t)
 {
 	struct cvm *c = t->home;
-	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	if (t->depth)
 		call_abort(t);
+	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	lock_take(&g_arena->thread_lock);
 	t->use = THREAD_LEAVING;
 	if (t->where != THREAD_GONE) { /* else cvm_end took it off the account, which may be another's now */
@@ -163,7 +163,7 @@ void cvm_end(struct cvm *c, int status, bool signaled)
 	if (!c->dying) {
 		c->exit_status = status;
 		c->exit_signaled = signaled;
-		__atomic_store_n(&c->dying, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&c->dying, 1, __ATOMIC_SEQ_CST); /* before the look at who is where: see become */
 	}
 	for_each_thread(t) {
 		uint32_t away = THREAD_AWAY;
@@ -239,11 +239,6 @@ long hc_thread_upcall_done(struct thread *t, const uint64_t *a)
 		t->kick = 1;
 	}
 	return 0;
-}
-
-static bool futex_word(const struct cvm *c, uint64_t addr)
-{
-	return !(addr & 3) && in_slot(c, (struct gaddr){ addr }, 4);
 }
 
 long hc_futex_wait(struct thread *t, const uint64_t *a)

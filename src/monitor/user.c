@@ -17,6 +17,11 @@ bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size)
 	return a.v >= SLOT_LOW_BASE && end <= SLOT_LOW_END && __atomic_load_n(&g_arena->low_owner, __ATOMIC_RELAXED) == c;
 }
 
+bool futex_word(const struct cvm *c, uint64_t addr)
+{
+	return !(addr & 3) && in_slot(c, (struct gaddr){ addr }, 4);
+}
+
 int user_in(const struct cvm *c, void *dst, struct gaddr src, uint64_t size)
 {
 	if (!in_slot(c, src, size))
