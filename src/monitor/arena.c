@@ -70,7 +70,7 @@ int arena_create(void)
 	long low = host_mmap(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (!at || !g_slots || !g_objects || low != (long)SLOT_LOW_BASE)
-		return -ENOMEM_;
+		return -ENOMEM;
 	g_blocks = at;
 	g_vcpus = at + blocks;
 	g_arena = (struct arena *)(at + blocks + vcpus);

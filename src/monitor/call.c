@@ -156,7 +156,7 @@ static int pass_caps(struct cvm *from, const uint32_t *handles, uint32_t count, 
 	LOCKED(&g_arena->cap_lock);
 	/* Once it is gone its list is emptied, under this lock, and may soon be another's. */
 	if (__atomic_load_n(&context->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
-		return -EOWNERDEAD_;
+		return -EOWNERDEAD;
 	for (uint32_t i = 0; i < count && !error; i++) {
 		struct cap *k = cap_pass(from, handles[i], to, &error);
 		if (k)
@@ -188,7 +188,7 @@ static long answer(struct thread *t, const struct call_frame *f, long status, co
 	if (status)
 		forget_passed(f->who);
 	m.caps = fetch_caps(f->who, m.cap);
-	return user_out(t->cvm, (struct gaddr){ f->message }, &m, sizeof m) ? -EFAULT_ : status;
+	return user_out(t->cvm, (struct gaddr){ f->message }, &m, sizeof m) ? -EFAULT : status;
 }
 
 /* Back in the caller: its registers, its modes, its answer. */
@@ -234,7 +234,7 @@ static long return_to_caller(struct thread *t, long status, const uint64_t *word
 		become(t, f->who);
 		if (where_change(f->who, THREAD_AWAY, THREAD_HERE))
 			return resume_caller(t, f, status, words);
-		status = -EOWNERDEAD_;
+		status = -EOWNERDEAD;
 		words = NULL;
 	}
 	thread_leave(t);
@@ -244,11 +244,11 @@ static long return_to_caller(struct thread *t, long status, const uint64_t *word
 _Noreturn void call_abort(struct thread *t)
 {
 	const struct cvm *c = t->cvm;
-	long status = c->exit_signaled ? -EOWNERDEAD_ : -ESHUTDOWN_;
+	long status = c->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN;
 
 	if (!__atomic_load_n(&c->dying, __ATOMIC_SEQ_CST)) {
 		t->as->leaving = true;
-		status = -ECANCELED_;
+		status = -ECANCELED;
 	}
 	give_back(t, &t->frames[t->depth - 1]);
 	return_to_caller(t, status, NULL);
@@ -265,9 +265,9 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	uint32_t object = k->object;
 	struct object *o = &g_arena->object[object];
 	if (t->depth == CALL_DEPTH_MAX)
-		error = -ELOOP_;
+		error = -ELOOP;
 	else if ((bit = claim(o)) < 0)
-		error = -EAGAIN_;
+		error = -EAGAIN;
 	cap_put(k);
 	if (bit < 0)
 		return finish(t, error, NULL);
@@ -313,9 +313,9 @@ long hc_call_invoke_msg(struct thread *t, const uint64_t *a)
 	struct call_message m;
 
 	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
-		return finish(t, -EFAULT_, NULL);
+		return finish(t, -EFAULT, NULL);
 	if (m.caps > CAP_PASS_MAX)
-		return finish(t, -EINVAL_, NULL);
+		return finish(t, -EINVAL, NULL);
 	return invoke(t, a[0], m.word, a[1], &m);
 }
 
@@ -360,7 +360,7 @@ static int start_serving(struct thread *t, uint64_t handle, uint32_t *object)
 	struct object *o = &g_arena->object[k->object];
 	uint64_t used = o->export.used;
 	if (!~used)
-		return -EMFILE_;
+		return -EMFILE;
 	int bit = __builtin_ctzll(~used);
 	o->export.used |= 1ull << bit;
 	o->export.server[bit] = t->id;
@@ -393,14 +393,14 @@ static long park(struct thread *t, uint64_t handle)
 		if (o->closed || t->leaving || t->cvm->dying)
 			wanted = true;
 		if (wanted && take_back(t, o, (unsigned)bit)) {
-			status = o->closed ? -EKEYREVOKED_ : -EINTR_;
+			status = o->closed ? -EKEYREVOKED : -EINTR;
 		} else if (wanted && __atomic_load_n(&t->where, __ATOMIC_SEQ_CST) == THREAD_GONE) {
 			break; /* called out of, and its cVM has ended: who was there finds it gone */
 		} else {
 			/* Lent and wanted at once is rare; then looking again is good enough. */
 			long r = host_blocking(__NR_futex, &t->wake, FUTEX_WAIT, why, wanted ? tick : NULL);
-			wanted = wanted || r == -EINTR_ || why != __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
-			if (r == -EINTR_ && wanted && t->where != THREAD_PARKED)
+			wanted = wanted || r == -EINTR || why != __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
+			if (r == -EINTR && wanted && t->where != THREAD_PARKED)
 				t->kick = 0; /* its executor was kicked as well */
 		}
 	}
@@ -427,14 +427,14 @@ long hc_call_caps(struct thread *t, const uint64_t *a)
 	uint32_t handles[CAP_PASS_MAX] = { 0 };
 
 	if (!t->depth || a[1] > CAP_PASS_MAX)
-		return -EINVAL_;
+		return -EINVAL;
 	if (!a[1]) {
 		uint32_t count = fetch_caps(t->as, handles);
-		return user_out(t->cvm, (struct gaddr){ a[0] }, handles, sizeof handles) ? -EFAULT_ : (long)count;
+		return user_out(t->cvm, (struct gaddr){ a[0] }, handles, sizeof handles) ? -EFAULT : (long)count;
 	}
 	struct call_frame *f = &t->frames[t->depth - 1];
 	if (!f->message || user_in(t->cvm, handles, (struct gaddr){ a[0] }, a[1] * sizeof handles[0]))
-		return f->message ? -EFAULT_ : -EINVAL_;
+		return f->message ? -EFAULT : -EINVAL;
 	return pass_caps(t->cvm, handles, (uint32_t)a[1], f->who->home, f->who);
 }
 
@@ -464,7 +464,7 @@ void call_expired(struct thread *t)
 	executing->executor = heir;
 	t->depth = i + 1;
 	wake(heir, WAKE_RESUME);
-	return_to_caller(t, -ETIMEDOUT_, NULL);
+	return_to_caller(t, -ETIMEDOUT, NULL);
 	call_leave();
 }
 

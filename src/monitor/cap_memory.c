@@ -43,16 +43,16 @@ static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
 
 	if (!insecure(LAUNCH_INSECURE_NO_CAP_CHECK)) {
 		if (offset >= k->length)
-			return store && size ? -ENOSPC_ : 0;
+			return store && size ? -ENOSPC : 0;
 		size = MIN(size, k->length - offset);
 	}
 	if (!in_slot(t->cvm, (struct gaddr){ user }, size))
-		return -EFAULT_;
+		return -EFAULT;
 	while (done < size) {
 		uint64_t n = MIN(size - done, CHUNK);
 		char *there = (char *)(k->base + offset + done), *here = (char *)(user + done);
 		if (store ? user_copy(there, here, n) : user_copy(here, there, n))
-			return done ? (long)done : -EFAULT_;
+			return done ? (long)done : -EFAULT;
 		done += n;
 		if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
 			break;
@@ -90,7 +90,7 @@ int cap_map_at(struct thread *t, struct cap *k, uint64_t addr, uint64_t size, ui
 
 	LOCKED(&c->mem_lock);
 	if (!r && k->map_size)
-		r = -EBUSY_;
+		r = -EBUSY;
 	for (uint64_t at = 0; !r && at < total; at += size) {
 		r = memory_map(c, addr + at, size, prot, MAP_SHARED, (int)use, offset);
 		if (r && at)
@@ -110,7 +110,7 @@ long hc_cap_map(struct thread *t, const uint64_t *a)
 {
 	uint64_t size = a[2], end;
 	unsigned perms = CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0);
-	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL_ : memory_check(t->cvm, a[1], size, false);
+	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL : memory_check(t->cvm, a[1], size, false);
 	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_MEMORY, perms, &error);
 
 	if (!k)
@@ -121,7 +121,7 @@ long hc_cap_map(struct thread *t, const uint64_t *a)
 	uint64_t limit = at - a[4] + k->length == o->size ? ALIGN_UP(k->length, CVM_PAGE_SIZE) : k->length;
 	if (!k->object || at & (CVM_PAGE_SIZE - 1) || !add_checked(a[4], size, &end) ||
 	    (end > limit && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK)))
-		return -EINVAL_;
+		return -EINVAL;
 	return cap_map_at(t, k, a[1], size, (uint32_t)a[3], o->memory.fd, at);
 }
 

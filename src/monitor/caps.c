@@ -32,22 +32,22 @@ static bool is_handle_of(const struct cap *k, uint64_t handle)
 static inline int judge(const struct cap *k, uint64_t handle, unsigned kind, unsigned perms)
 {
 	if (!is_handle_of(k, handle) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
-		return -EBADF_;
+		return -EBADF;
 	if (k->kind == CAP_REVOKED)
-		return -EKEYREVOKED_;
-	return ((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? -EACCES_ : 0;
+		return -EKEYREVOKED;
+	return ((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? -EACCES : 0;
 }
 
 struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error)
 {
 	struct cap *k = entry(t->cvm, handle);
 
-	*error = k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED_ : -EBADF_;
+	*error = k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED : -EBADF;
 	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
 	if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
 		return NULL;
 	bool dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
-	*error = dead ? -EKEYREVOKED_ : judge(k, handle, kind, perms);
+	*error = dead ? -EKEYREVOKED : judge(k, handle, kind, perms);
 	if (likely(!*error))
 		return k;
 	cap_put(k);
@@ -102,7 +102,7 @@ uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error)
 	uint32_t i = stream ? OBJECTS_MAX : 1, end = stream ? OBJECTS_MAX + STREAMS_MAX : OBJECTS_MAX;
 	uint32_t share = (end - i) / CVMS_MAX;
 
-	*error = -EMFILE_;
+	*error = -EMFILE;
 	if (*paid_for(payer, kind) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return 0;
 	while (i < end && g_arena->object[i].kind != CAP_NONE)
@@ -164,7 +164,7 @@ struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, i
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? CAPS_MAX : MIN(c->config->caps_max, CAPS_MAX);
 	uint32_t at = c->cap_hint ? c->cap_hint : 1;
 
-	*error = -EMFILE_;
+	*error = -EMFILE;
 	for (uint32_t n = 1; c->caps < max && n < CAPS_MAX; n++, at = at % (CAPS_MAX - 1) + 1) {
 		struct cap *k = cap_number(c->index * CAPS_MAX + at);
 		if (k->kind != CAP_NONE)
@@ -307,7 +307,7 @@ static int granted(const struct cvm *c, unsigned kind, unsigned role, const char
 		if (g->kind == kind && g->roles & role && name_matches(g->name, name))
 			return *perms = g->perms, 0;
 	}
-	return insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? 0 : -EACCES_;
+	return insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? 0 : -EACCES;
 }
 
 static uint32_t object_named(unsigned kind, const char *name)
@@ -344,7 +344,7 @@ int caps_init(void)
 		o->refs = 1;
 		o->size = f->size;
 		memcpy(o->name, f->name, sizeof o->name);
-		r = f->size && f->size <= OBJECT_BYTES_MAX ? cap_memory_create(i + 1, f->fd) : -EINVAL_;
+		r = f->size && f->size <= OBJECT_BYTES_MAX ? cap_memory_create(i + 1, f->fd) : -EINVAL;
 		if (r)
 			return r;
 	}
@@ -359,15 +359,15 @@ long hc_cap_open(struct thread *t, const uint64_t *a)
 	int error = user_path(t->cvm, name, sizeof name, (struct gaddr){ a[1] }, a[2]);
 
 	if (!error && (!name[0] || kind < CAP_MEMORY || kind > CAP_CONNECT || a[3] & ~(uint64_t)CAP_ALL))
-		error = -EINVAL_;
+		error = -EINVAL;
 	if (!error)
 		error = granted(t->cvm, kind, LAUNCH_GRANT_USE, name, &perms);
 	if (error || a[3] & ~perms)
-		return error ? error : -EACCES_;
+		return error ? error : -EACCES;
 	LOCKED(&g_arena->cap_lock);
 	uint32_t object = object_named(serving_kind(kind), name), root = g_arena->object[object].root;
 	if (!object)
-		return -ENOENT_;
+		return -ENOENT;
 	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)a[3], .object = object, .base = object_address(object),
 			    .length = kind == CAP_MEMORY ? g_arena->object[object].size : 0 };
 	struct cap *k = cap_new(t->cvm, &like, root ? cap_number(root) : NULL, &error);
@@ -388,14 +388,14 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 
 	if (!error && (kind >= sizeof granted_as || !granted_as[kind] ||
 		       (kind == CAP_MEMORY ? !a[3] || a[3] > OBJECT_BYTES_MAX : kind == CAP_TYPE ? name[0] : !name[0])))
-		error = -EINVAL_;
+		error = -EINVAL;
 	if (!error && name[0])
 		error = granted(c, granted_as[kind], LAUNCH_GRANT_PROVIDE, name, &perms);
 	if (error)
 		return error;
 	LOCKED(&g_arena->cap_lock);
 	if (name[0] && object_named(kind, name))
-		return -EEXIST_;
+		return -EEXIST;
 	if (kind != CAP_TYPE && !(object = object_new(kind, c, size, &error)))
 		return error;
 	struct object *o = &g_arena->object[object];
@@ -418,9 +418,9 @@ long hc_cap_memory(struct thread *t, const uint64_t *a)
 	int error;
 
 	if (!a[1] || a[2] & ~(uint64_t)(CAP_LOAD | CAP_STORE | CAP_GRANT))
-		return -EINVAL_;
+		return -EINVAL;
 	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
-		return -EFAULT_;
+		return -EFAULT;
 	LOCKED(&g_arena->cap_lock);
 	struct cap like = { .kind = CAP_MEMORY, .perms = (uint8_t)a[2], .base = a[0], .length = a[1] };
 	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
@@ -441,11 +441,11 @@ long hc_cap_derive(struct thread *t, const uint64_t *a)
 	LOCKED(&g_arena->cap_lock);
 	struct cap *from = cap_find(t->cvm, a[0], 0, 0, &error);
 	if (!from || !derivable(from))
-		return from ? -EINVAL_ : error;
+		return from ? -EINVAL : error;
 	if (checked && (from->sealed || a[3] & ~(uint64_t)from->perms))
-		return -EACCES_;
+		return -EACCES;
 	if (checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
-		return -ERANGE_;
+		return -ERANGE;
 	struct cap like = *from;
 	like.perms = a[3] & CAP_ALL;
 	if (like.kind == CAP_MEMORY) {
@@ -466,9 +466,9 @@ long hc_cap_seal(struct thread *t, const uint64_t *a)
 	if (!from)
 		return error;
 	if (!derivable(from) || (a[2] && from->sealed))
-		return -EINVAL_;
+		return -EINVAL;
 	if (!a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
-		return -EPERM_;
+		return -EPERM;
 	struct cap like = *from;
 	like.sealed = a[2] ? type->base : 0;
 	struct cap *k = cap_new(t->cvm, &like, from, &error);
@@ -492,7 +492,7 @@ long hc_cap_close(struct thread *t, const uint64_t *a)
 
 	LOCKED(&g_arena->cap_lock);
 	cap_find(t->cvm, a[0], 0, 0, &error);
-	if (error && error != -EKEYREVOKED_)
+	if (error && error != -EKEYREVOKED)
 		return error;
 	cap_drop(entry(t->cvm, a[0]));
 	return 0;
@@ -564,7 +564,7 @@ long hc_cap_wait(struct thread *t, const uint64_t *a)
 		struct cap *k = cap_get(t, a[0], 0, 0, &error);
 		if (k && k->sealed) {
 			cap_put(k);
-			return -EACCES_;
+			return -EACCES;
 		}
 		if (!k)
 			return error;
@@ -582,11 +582,11 @@ long hc_cap_wait(struct thread *t, const uint64_t *a)
 		long r = state;
 		if (!state) {
 			int64_t left = timeout < 0 ? 0 : (int64_t)(end - clock_ns(1)), ts[2] = { left / 1000000000, left % 1000000000 };
-			r = timeout >= 0 && left <= 0 ? -ETIMEDOUT_ :
+			r = timeout >= 0 && left <= 0 ? -ETIMEDOUT :
 				host_blocking(__NR_futex, word, FUTEX_WAIT, sequence, timeout < 0 ? NULL : ts);
 		}
 		__atomic_sub_fetch(waiters, 1, __ATOMIC_RELEASE);
-		if (state || r == -ETIMEDOUT_ || r == -EINTR_)
+		if (state || r == -ETIMEDOUT || r == -EINTR)
 			return r;
 	}
 }
@@ -616,9 +616,9 @@ long hc_cap_notify(struct thread *t, const uint64_t *a)
 		return error;
 	struct object *o = &g_arena->object[k->object];
 	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY))
-		return -EBADF_;
+		return -EBADF;
 	if (!(k->perms & (k->kind == CAP_CALL ? CAP_USE : CAP_STORE)))
-		return -EACCES_;
+		return -EACCES;
 	if (k->kind == CAP_MEMORY && k->object)
 		cap_changed(k->object);
 	if (k->kind == CAP_CALL) {
@@ -644,7 +644,7 @@ long hc_cap_events(struct thread *t, const uint64_t *a)
 	if (any)
 		__atomic_store_n(&c->cap_armed, 0, __ATOMIC_SEQ_CST);
 	if (any && user_out(c, (struct gaddr){ a[0] }, bits, sizeof bits))
-		return -EFAULT_;
+		return -EFAULT;
 	return any != 0;
 }
 

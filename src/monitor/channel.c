@@ -2,7 +2,6 @@
  * The monitor's side of the channels to the command: events out, translation requests out and their replies in.
  * Replies are bytes of unknown origin; the memfd in one is sealed and scanned by code.c.
  */
-#include <linux/errno.h>
 #include <linux/uio.h>
 
 #include "host/syscall.h"
@@ -33,7 +32,7 @@ static long channel_send(int channel, const struct channel_message *m, const voi
 	}
 	do
 		r = host(__NR_sendmsg, channel, &msg, MSG_NOSIGNAL_);
-	while (r == -EINTR_);
+	while (r == -EINTR);
 	return r < 0 ? r : 0;
 }
 
@@ -77,9 +76,9 @@ static int receive_reply(struct cvm *c, int *status, int *memfd)
 
 	do
 		r = host(__NR_recvmsg, c->config->code_channel, &msg, MSG_CMSG_CLOEXEC_);
-	while (r == -EINTR_ && !__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE));
+	while (r == -EINTR && !__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE));
 	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
-		return r < 0 ? (int)r : -EPROTO_;
+		return r < 0 ? (int)r : -EPROTO;
 	*memfd = control.size == 20 && control.level == SOL_SOCKET_ && control.type == SCM_RIGHTS_ ? control.fd : -1;
 	*status = reply.status;
 	return 0;
@@ -101,6 +100,6 @@ int code_request(struct cvm *c, int fd, const struct channel_code_request *reque
 	if (status < 0 && *memfd >= 0)
 		host(__NR_close, *memfd), *memfd = -1;
 	if (status < 0)
-		return status > -4096 ? status : -EPROTO_;
-	return *memfd >= 0 ? 0 : -EPROTO_;
+		return status > -4096 ? status : -EPROTO;
+	return *memfd >= 0 ? 0 : -EPROTO;
 }

@@ -23,7 +23,7 @@ static int seal(int memfd)
 	if (r)
 		return (int)r;
 	r = host(__NR_fcntl, memfd, F_GET_SEALS_);
-	return r >= 0 && (r & SEALS_ALL) == SEALS_ALL ? 0 : -EINVAL_;
+	return r >= 0 && (r & SEALS_ALL) == SEALS_ALL ? 0 : -EINVAL;
 }
 
 /* The piece of an image's text that starts at `at` (below its size): PROT_READ if it is data, else with PROT_EXEC. */
@@ -52,12 +52,12 @@ int code_check_image(int memfd, struct code_image *out)
 	if (r || (r = (int)host(__NR_fstat, memfd, &st)))
 		return r;
 	if (host(__NR_pread64, memfd, &header, sizeof header, 0) != sizeof header)
-		return -EINVAL_;
+		return -EINVAL;
 	uint64_t size = (uint64_t)st.st_size;
 	if (header.magic != CODE_IMAGE_MAGIC || header.version != CODE_IMAGE_VERSION || !header.text_size ||
 	    (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) || header.text_size > CODE_SIZE_MAX ||
 	    header.stub_size > header.text_size || size != CODE_IMAGE_HEADER_SIZE + header.text_size + header.stub_size)
-		return -EINVAL_;
+		return -EINVAL;
 	out->text_size = header.text_size;
 	out->stub_size = header.stub_size;
 	memcpy(out->data, header.data, sizeof out->data);
@@ -79,8 +79,8 @@ static int check_edge(const struct cvm *c, uint64_t edge)
 	if (insecure(LAUNCH_INSECURE_NO_SCAN) || !executes(c, edge - CVM_PAGE_SIZE) || !executes(c, edge))
 		return 0;
 	if (user_in(c, bytes, (struct gaddr){ edge - EDGE }, sizeof bytes))
-		return -EFAULT_;
-	return scan_bytes(bytes, sizeof bytes) >= 0 ? -EPERM_ : 0;
+		return -EFAULT;
+	return scan_bytes(bytes, sizeof bytes) >= 0 ? -EPERM : 0;
 }
 
 /* What lies readable at `addr` gets its protection: with PROT_EXEC after a scan, unless that was done, and one of the edges.
@@ -90,7 +90,7 @@ static int make_code(struct cvm *c, uint64_t addr, uint64_t size, int prot, bool
 	int r = 0;
 
 	if (prot & PROT_EXEC && !scanned && !insecure(LAUNCH_INSECURE_NO_SCAN) && scan_bytes((const uint8_t *)addr, size) >= 0)
-		r = -EPERM_;
+		r = -EPERM;
 	else
 		pages_change(c, c->exec, addr, size, prot & PROT_EXEC ? PAGES_SET : PAGES_CLEAR);
 	if (!r)
@@ -169,7 +169,7 @@ static int image_add(struct cvm *c, const struct code_image *image, struct code_
 	LOCKED(&g_arena->code_table_lock);
 	bool left = c->images < CODE_IMAGES_MAX / CVMS_MAX && bytes <= c->config->memory_max - c->image_bytes;
 	if (g_arena->code_images == CODE_IMAGES_MAX || (!left && !insecure(LAUNCH_INSECURE_NO_LIMITS)))
-		return -ENOMEM_;
+		return -ENOMEM;
 	c->images++;
 	c->image_bytes += bytes;
 	*added = &g_arena->code[g_arena->code_images++];
@@ -191,7 +191,7 @@ static int image_find(struct cvm *c, int fd, const struct code_image *key, struc
 	if (!r)
 		r = code_check_image(memfd, &image);
 	if (!r)
-		r = image.text_size == image.length ? image_add(c, &image, found) : -EINVAL_;
+		r = image.text_size == image.length ? image_add(c, &image, found) : -EINVAL;
 	if (r && memfd >= 0)
 		host(__NR_close, memfd);
 	return r;
@@ -212,14 +212,14 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	struct cvm *c = t->cvm;
 	struct code_image key, *image = NULL;
 	uint32_t stubs = a[4] & HC_CODE_STUBS;
-	int error = (a[3] & (CVM_PAGE_SIZE - 1)) || a[4] & ~(uint64_t)HC_CODE_STUBS ? -EINVAL_ : memory_check(c, a[0], a[1], false);
+	int error = (a[3] & (CVM_PAGE_SIZE - 1)) || a[4] & ~(uint64_t)HC_CODE_STUBS ? -EINVAL : memory_check(c, a[0], a[1], false);
 
 	if (!error && stubs && !stubs_fit(c, a[0], a[1]))
-		error = -EINVAL_;
+		error = -EINVAL;
 	struct handle *h PINNED = error ? NULL : handle_get(t, a[2], HANDLE_FILE, &error);
 	if (!h)
 		return error;
-	int r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES_;
+	int r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES;
 	if (!r)
 		r = image_find(c, h->fd, &key, &image);
 	if (r)
@@ -236,22 +236,22 @@ static long snapshot(const struct cvm *c, uint64_t addr, uint64_t size)
 	long copy = host_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	long r = copy < 0 && copy > -4096 ? copy : user_in(c, (void *)copy, (struct gaddr){ addr }, size);
 
-	if (r == -EFAULT_)
+	if (r == -EFAULT)
 		host(__NR_munmap, copy, size);
-	return r ? r : host(__NR_mprotect, copy, size, PROT_READ) ? -ENOMEM_ : copy;
+	return r ? r : host(__NR_mprotect, copy, size, PROT_READ) ? -ENOMEM : copy;
 }
 
 long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	int r = a[1] > CODE_SIZE_MAX ? -EINVAL_ : memory_check(c, a[0], a[1], false);
+	int r = a[1] > CODE_SIZE_MAX ? -EINVAL : memory_check(c, a[0], a[1], false);
 
 	if (r)
 		return r;
 	LOCKED(&c->mem_lock);
 	/* Counted pages only: the copy takes their place in the accounts. */
 	if (pages_change(c, c->counted, a[0], a[1], PAGES_COUNT) != a[1] / CVM_PAGE_SIZE && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
-		return -EACCES_;
+		return -EACCES;
 	long copy = snapshot(c, a[0], a[1]);
 	if (copy < 0 && copy > -4096)
 		return copy;

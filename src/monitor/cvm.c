@@ -19,7 +19,7 @@ static int read_all(int fd, uint64_t addr, uint64_t size)
 	for (uint64_t done = 0; done < size;) {
 		long r = host(__NR_pread64, fd, addr + done, size - done, done);
 		if (r <= 0)
-			return -EINVAL_;
+			return -EINVAL;
 		done += (uint64_t)r;
 	}
 	return 0;
@@ -38,17 +38,17 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 	int r = text->text_size ? 0 : code_check_image(l->text, text);
 
 	if (!r && text->text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
-		r = -EINVAL_;
+		r = -EINVAL;
 	if (!r)
 		r = code_map(c, text, c->base + SLOT_LIBOS_TEXT);
 	if (r || stack > c->base + SLOT_LIBOS_HEAP)
-		return r ? r : -EINVAL_;
+		return r ? r : -EINVAL;
 	r = memory_count(c, stack - data);
 	if (r)
 		return r;
 	pages_change(c, c->counted, data, stack - data, PAGES_SET);
 	if (host_mmap(data, stack - data, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (long)data)
-		return -ENOMEM_;
+		return -ENOMEM;
 	r = read_all(l->data, data, l->data_size);
 	if (r)
 		return r;
@@ -77,7 +77,7 @@ static int grant_handles(struct cvm *c)
 		long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3);
 		long number = fd < 0 ? fd : handle_add(c, (int)fd, kinds[h->kind], h->rights);
 		if (number != (long)i)
-			return number < 0 ? (int)number : -EINVAL_;
+			return number < 0 ? (int)number : -EINVAL;
 	}
 	return 0;
 }
@@ -96,7 +96,7 @@ int cvm_create(uint32_t index)
 	c->log_tokens = c->config->log_rate;
 	c->log_time = c->start_ns;
 	if (host(__NR_getrandom, c->cookie, sizeof c->cookie, 0) != sizeof c->cookie)
-		return -EAGAIN_;
+		return -EAGAIN;
 	int r = domain_create(c);
 	if (!r)
 		r = grant_handles(c);
@@ -186,7 +186,7 @@ long hc_cvm_log(struct thread *t, const uint64_t *a)
 	uint64_t size = MIN(a[1], sizeof text);
 
 	if (user_in(t->cvm, text, (struct gaddr){ a[0] }, size))
-		return -EFAULT_;
+		return -EFAULT;
 	lock_take(&t->cvm->log_lock);
 	bool admitted = log_admit(t->cvm, size);
 	lock_give(&t->cvm->log_lock);

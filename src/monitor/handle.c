@@ -28,7 +28,7 @@ static void handle_release(struct handle *h)
 long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 {
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? HANDLES_MAX : MIN(c->config->handles_max, HANDLES_MAX);
-	long number = -EMFILE_;
+	long number = -EMFILE;
 
 	lock_take(&c->handle_lock);
 	for (uint32_t n = 0, i = c->handle_hint; c->handles < max && n < HANDLES_MAX; n++, i = (i + 1) % HANDLES_MAX) {
@@ -71,7 +71,7 @@ struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int
 {
 	struct cvm *c = t->cvm;
 
-	*error = -EBADF_;
+	*error = -EBADF;
 	if (insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK)) {
 		c = &g_arena->cvm[(c->index + (number >> 32)) % g_arena->launch.cvms]; /* the attack test's control */
 		number &= 0xffffffff;
@@ -106,13 +106,13 @@ void handle_drop(struct handle *h)
 int handle_close(struct cvm *c, uint64_t number)
 {
 	if (number >= HANDLES_MAX)
-		return -EBADF_;
+		return -EBADF;
 	struct handle *h = &c->handle[number];
 	if (!handle_hold(h))
-		return -EBADF_;
+		return -EBADF;
 	if (__atomic_exchange_n(&h->closing, 1, __ATOMIC_ACQ_REL)) {
 		handle_drop(h); /* another thread closes it right now */
-		return -EBADF_;
+		return -EBADF;
 	}
 	handle_drop(h); /* ours */
 	handle_drop(h); /* the table's */

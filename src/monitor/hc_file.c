@@ -56,7 +56,7 @@ static int kind_of(int fd, unsigned *kind, uint64_t flags)
 	uint32_t type = st.st_mode & 0170000;
 	*kind = type == 0040000 ? HANDLE_DIR : HANDLE_FILE;
 	if (*kind != HANDLE_DIR && type != 0100000 && !(type == 0120000 && flags & O_PATH))
-		return type == 0120000 ? -ELOOP_ : -ENXIO_;
+		return type == 0120000 ? -ELOOP : -ENXIO;
 	if (flags & O_PATH)
 		*kind = *kind == HANDLE_DIR ? HANDLE_DIR | HANDLE_PATH : HANDLE_PATH;
 	return 0;
@@ -86,17 +86,17 @@ static long open_existing(int dir, const char *path, uint64_t flags, bool no_sym
 
 static long open_creating(int dir, const char *path, uint64_t flags, uint64_t mode, bool no_symlinks, unsigned *kind)
 {
-	long r = -EEXIST_;
+	long r = -EEXIST;
 
 	for (int tries = 0; tries < 8; tries++) {
 		if (!(flags & O_EXCL)) {
 			r = open_existing(dir, path, flags, no_symlinks, kind);
-			if (r != -ENOENT_)
+			if (r != -ENOENT)
 				return r;
 		}
 		*kind = HANDLE_FILE;
 		r = open_below(dir, path, flags | O_EXCL, mode, no_symlinks);
-		if (r != -EEXIST_ || flags & O_EXCL)
+		if (r != -EEXIST || flags & O_EXCL)
 			return r;
 	}
 	return r;
@@ -112,12 +112,12 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
 
 	if (error || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
-		return error ? error : -EINVAL_;
+		return error ? error : -EINVAL;
 	struct handle *dir PINNED = handle_get(t, a[0], HANDLE_DIR, &error);
 	if (!dir)
 		return error;
 	unsigned rights = dir->rights;
-	long fd = -EROFS_;
+	long fd = -EROFS;
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
 	if (!open_writes(flags) || rights & LAUNCH_RIGHT_WRITE || flags & O_PATH) {
@@ -162,7 +162,7 @@ static long stat_below(int dir, const char *path, uint64_t mask, struct statx *s
 {
 	if (one_component(path) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK)) {
 		long r = host5(__NR_statx, dir, (long)path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, (long)mask, (long)st);
-		return !r && st->stx_attributes & STATX_ATTR_MOUNT_ROOT ? -EXDEV_ : r;
+		return !r && st->stx_attributes & STATX_ATTR_MOUNT_ROOT ? -EXDEV : r;
 	}
 	long fd = open_below(dir, path, O_PATH | O_NOFOLLOW, 0, false);
 	if (fd < 0)
@@ -194,7 +194,7 @@ long hc_file_readlink(struct thread *t, const uint64_t *a)
 	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
 
 	if (error || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
-		return error ? error : -EFAULT_;
+		return error ? error : -EFAULT;
 	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH, &error);
 	if (!h)
 		return error;
@@ -215,15 +215,15 @@ long hc_file_pwrite(struct thread *t, const uint64_t *a)
 	int error;
 
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
-		return -EFAULT_;
+		return -EFAULT;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, &error);
 	if (!h || !(h->rights & LAUNCH_RIGHT_WRITE))
-		return -EBADF_;
+		return -EBADF;
 	if (h->kind != HANDLE_MEMOBJ || insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return host_blocking(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
 	LOCKED(&t->cvm->mem_lock);
 	if (!add_checked(a[2], a[3], &end) || end > h->size_pages * CVM_PAGE_SIZE)
-		return -EBADF_;
+		return -EBADF;
 	return host(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
 }
 
@@ -231,12 +231,12 @@ long hc_file_pwrite(struct thread *t, const uint64_t *a)
 long iov_in(const struct cvm *c, struct iovec *iov, uint64_t user, uint64_t count)
 {
 	if (count > HC_IOV_MAX)
-		return -EINVAL_;
+		return -EINVAL;
 	if (user_in(c, iov, (struct gaddr){ user }, count * sizeof *iov))
-		return -EFAULT_;
+		return -EFAULT;
 	for (uint64_t i = 0; i < count; i++)
 		if (!in_slot(c, (struct gaddr){ (uint64_t)iov[i].iov_base }, iov[i].iov_len))
-			return -EFAULT_;
+			return -EFAULT;
 	return (long)count;
 }
 
@@ -250,7 +250,7 @@ static long transfer_v(struct thread *t, const uint64_t *a, unsigned right, long
 		return count;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ, &error);
 	if (!h || !(h->rights & right))
-		return -EBADF_;
+		return -EBADF;
 	if ((int64_t)a[3] == -1)
 		return host_blocking(plain, h->fd, iov, count);
 	return host5(positioned, h->fd, (long)iov, count, (long)a[3], 0);
@@ -271,7 +271,7 @@ static long memobj_resize(struct thread *t, struct handle *h, uint64_t size)
 {
 	LOCKED(&t->cvm->mem_lock);
 	uint64_t pages = ALIGN_UP(size, CVM_PAGE_SIZE) / CVM_PAGE_SIZE, had = h->size_pages;
-	int r = size > SLOT_SIZE ? -EINVAL_ : pages > had ? memory_count(t->cvm, (pages - had) * CVM_PAGE_SIZE) : 0;
+	int r = size > SLOT_SIZE ? -EINVAL : pages > had ? memory_count(t->cvm, (pages - had) * CVM_PAGE_SIZE) : 0;
 	if (r)
 		return r;
 	long result = host(__NR_ftruncate, h->fd, size);
@@ -291,7 +291,7 @@ long hc_file_truncate(struct thread *t, const uint64_t *a)
 		return error;
 	if (h->kind == HANDLE_MEMOBJ)
 		return memobj_resize(t, h, a[1]);
-	return h->rights & LAUNCH_RIGHT_WRITE ? host(__NR_ftruncate, h->fd, a[1]) : -EROFS_;
+	return h->rights & LAUNCH_RIGHT_WRITE ? host(__NR_ftruncate, h->fd, a[1]) : -EROFS;
 }
 
 long hc_memobj_create(struct thread *t, const uint64_t *a)
@@ -324,10 +324,10 @@ long hc_file_ioctl(struct thread *t, const uint64_t *a)
 	case TCGETS: case TCSETS: case TCSETSW: case TCSETSF: size = 36; break;
 	case TIOCGWINSZ: size = 8; break;
 	case TIOCGPGRP: break;
-	default: return -ENOTTY_;
+	default: return -ENOTTY;
 	}
 	if (!in_slot(t->cvm, (struct gaddr){ a[2] }, size))
-		return -EFAULT_;
+		return -EFAULT;
 	struct handle *h PINNED = handle_get(t, a[0], kinds, &error);
 	return h ? host_blocking(__NR_ioctl, h->fd, request, a[2]) : error;
 }
@@ -346,12 +346,12 @@ static struct handle *dir_and_name(struct thread *t, const uint64_t *a, char nam
 {
 	*error = user_path(t->cvm, name, NAME_SIZE, (struct gaddr){ a[1] }, a[2]);
 	if (!*error && !one_component(name) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
-		*error = -EINVAL_;
+		*error = -EINVAL;
 	struct handle *h = *error ? NULL : handle_get(t, a[0], HANDLE_DIR, error);
 	if (!h || h->rights & LAUNCH_RIGHT_WRITE)
 		return h;
 	handle_put(h);
-	*error = -EROFS_;
+	*error = -EROFS;
 	return NULL;
 }
 
@@ -371,7 +371,7 @@ long hc_dir_unlink(struct thread *t, const uint64_t *a)
 	struct handle *dir PINNED = dir_and_name(t, a, name, &error);
 
 	if (a[3] & ~(uint64_t)AT_REMOVEDIR)
-		return -EINVAL_;
+		return -EINVAL;
 	return dir ? host(__NR_unlinkat, dir->fd, name, a[3]) : error;
 }
 
@@ -385,7 +385,7 @@ long hc_dir_rename(struct thread *t, const uint64_t *a)
 	struct handle *to PINNED = from ? dir_and_name(t, target, new_name, &error) : NULL;
 
 	if (!to || flags & ~3ull) /* RENAME_NOREPLACE, RENAME_EXCHANGE */
-		return to ? -EINVAL_ : error;
+		return to ? -EINVAL : error;
 	return host5(__NR_renameat2, from->fd, (long)old_name, to->fd, (long)new_name, (long)flags);
 }
 
@@ -398,7 +398,7 @@ long hc_dir_link(struct thread *t, const uint64_t *a)
 	struct handle *file PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH, &error);
 
 	if (!file || !(file->rights & LAUNCH_RIGHT_WRITE))
-		return file ? -EROFS_ : error;
+		return file ? -EROFS : error;
 	struct handle *dir PINNED = dir_and_name(t, a + 1, name, &error);
 	if (!dir)
 		return error;

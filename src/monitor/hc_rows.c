@@ -32,7 +32,7 @@ struct arg {
 #define FIXED(value) { ROLE_FIXED, (uint64_t)(value), 0 }
 #define ANY { ROLE_ANY, 0, 0 }
 #define FLAGS(allowed, error) { ROLE_FLAGS, allowed, error }
-#define FD_FLAGS(allowed) { ROLE_FD_FLAGS, allowed, EINVAL_ }
+#define FD_FLAGS(allowed) { ROLE_FD_FLAGS, allowed, EINVAL }
 #define ONE_OF(bits) { ROLE_ONE_OF, bits, 0 }
 #define COUNT(max) { ROLE_COUNT, max, 0 }
 #define PLACE(size) { ROLE_PLACE, size, 0 }
@@ -72,19 +72,19 @@ static inline __attribute__((always_inline)) bool take(struct progress *p, const
 		p->error = -(int)arg->y;
 		return !(value & ~arg->x);
 	case ROLE_ONE_OF:
-		p->error = -EINVAL_;
+		p->error = -EINVAL;
 		return value < 64 && arg->x >> value & 1;
 	case ROLE_COUNT:
-		p->error = -EINVAL_;
+		p->error = -EINVAL;
 		return value && value <= arg->x;
 	case ROLE_PLACE:
-		p->error = -EFAULT_;
+		p->error = -EFAULT;
 		return (arg->y && !value) || in_slot(c, (struct gaddr){ value }, size);
 	case ROLE_ARRAY:
-		p->error = -EFAULT_;
+		p->error = -EFAULT;
 		return !__builtin_mul_overflow(arg->x, *p->next, &size) && in_slot(c, (struct gaddr){ value }, size);
 	case ROLE_WORD:
-		p->error = -EFAULT_;
+		p->error = -EFAULT;
 		return futex_word(c, value);
 	default:
 		return true;
@@ -128,10 +128,10 @@ static inline __attribute__((always_inline)) long run(struct thread *t, const ui
 #define ON(name, kinds, right, number, ...) ROW(name, 0, kinds, right, number, { __VA_ARGS__ })
 
 #define NO_RIGHT 0, 0
-#define READ LAUNCH_RIGHT_READ, EBADF_
-#define WRITE LAUNCH_RIGHT_WRITE, EBADF_
-#define NOT_READ_ONLY LAUNCH_RIGHT_WRITE, EROFS_
-#define CHANGE LAUNCH_RIGHT_WRITE | RIGHT_CHANGE, EROFS_
+#define READ LAUNCH_RIGHT_READ, EBADF
+#define WRITE LAUNCH_RIGHT_WRITE, EBADF
+#define NOT_READ_ONLY LAUNCH_RIGHT_WRITE, EROFS
+#define CHANGE LAUNCH_RIGHT_WRITE | RIGHT_CHANGE, EROFS
 #define BLOCKS(number) true, __NR_##number
 #define PROMPT(number) false, __NR_##number
 
@@ -148,10 +148,10 @@ ON(file_getdents,     HANDLE_DIR,                  READ,      PROMPT(getdents64)
 ON(file_lock,         HANDLE_FILE,                 NO_RIGHT,  BLOCKS(fcntl),         ONE_OF(7ull << F_OFD_GETLK), PLACE(32))
 ON(file_flock,        HANDLE_FILE | HANDLE_DIR,    NO_RIGHT,  BLOCKS(flock),         ANY)
 /* Standard streams are shared with the outside: O_NONBLOCK on them is the libOS's business. */
-ON(file_setfl,        HANDLE_STREAM & ~HANDLE_STDIO, NO_RIGHT, PROMPT(fcntl),        FIXED(F_SETFL), FLAGS(O_NONBLOCK | O_APPEND, EINVAL_))
+ON(file_setfl,        HANDLE_STREAM & ~HANDLE_STDIO, NO_RIGHT, PROMPT(fcntl),        FIXED(F_SETFL), FLAGS(O_NONBLOCK | O_APPEND, EINVAL))
 ON(file_statfs,       NAMED | HANDLE_MEMOBJ,       NO_RIGHT,  PROMPT(fstatfs),       PLACE(120))
 /* With an empty path these also take O_PATH descriptors, links included. No set-user-id files for the host. */
-ON(file_chmod,        NAMED,                       CHANGE,    PROMPT(fchmodat2),     FIXED(""), FLAGS(01777, EPERM_), FIXED(AT_EMPTY_PATH))
+ON(file_chmod,        NAMED,                       CHANGE,    PROMPT(fchmodat2),     FIXED(""), FLAGS(01777, EPERM), FIXED(AT_EMPTY_PATH))
 ON(file_chown,        NAMED,                       CHANGE,    PROMPT(fchownat),      FIXED(""), ANY, ANY, FIXED(AT_EMPTY_PATH))
 ON(file_utimes,       NAMED,                       CHANGE,    PROMPT(utimensat),     FIXED(""), PLACE_OR_0(32), FIXED(AT_EMPTY_PATH))
 ON(sock_shutdown,     HANDLE_SOCKET,               NO_RIGHT,  PROMPT(shutdown),      ANY)

@@ -24,7 +24,6 @@
 #define SO_PROTOCOL_ 38
 #define ADDRESS_MAX 28
 #define OPTION_MAX 64
-#define ENOPROTOOPT_ 92
 /* OOB PEEK DONTROUTE TRUNC DONTWAIT EOR WAITALL NOSIGNAL MORE; not FASTOPEN, ERRQUEUE, ZEROCOPY, CMSG_* */
 #define MSG_ALLOWED 0xc1e7u
 #define MSG_NOSIGNAL_ 0x4000
@@ -43,15 +42,15 @@ static int address_in(const struct cvm *c, struct address *out, uint64_t user, u
 {
 	memset(out, 0, sizeof *out);
 	if (size < 2 || size > 128)
-		return -EINVAL_;
+		return -EINVAL;
 	out->size = (uint32_t)MIN(size, (uint64_t)ADDRESS_MAX);
 	if (user_in(c, out->bytes, (struct gaddr){ user }, out->size))
-		return -EFAULT_;
+		return -EFAULT;
 	if (out->family == AF_INET_)
-		return size >= sizeof out->in ? 0 : -EINVAL_;
+		return size >= sizeof out->in ? 0 : -EINVAL;
 	if (out->family == AF_INET6_)
-		return size >= 24 ? 0 : -EINVAL_;
-	return out->family == AF_UNSPEC_ ? 0 : -EAFNOSUPPORT_;
+		return size >= 24 ? 0 : -EINVAL;
+	return out->family == AF_UNSPEC_ ? 0 : -EAFNOSUPPORT;
 }
 
 static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -105,9 +104,9 @@ long hc_sock_create(struct thread *t, const uint64_t *a)
 	uint64_t protocol = type == SOCK_STREAM_ ? IPPROTO_TCP : IPPROTO_UDP;
 
 	if (a[0] != AF_INET_ && a[0] != AF_INET6_)
-		return -EAFNOSUPPORT_;
+		return -EAFNOSUPPORT;
 	if ((type != SOCK_STREAM_ && type != SOCK_DGRAM_) || (a[2] && a[2] != protocol))
-		return -EACCES_;
+		return -EACCES;
 	long fd = host(__NR_socket, a[0], a[1] | SOCK_CLOEXEC_, protocol);
 	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
@@ -123,7 +122,7 @@ long hc_sock_bind(struct thread *t, const uint64_t *a)
 	if (address.family == AF_UNSPEC_)
 		address.family = AF_INET_; /* Linux takes it for 0.0.0.0 */
 	if (!granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
-		return -EACCES_;
+		return -EACCES;
 	return host(__NR_bind, h->fd, address.bytes, address.size);
 }
 
@@ -136,7 +135,7 @@ long hc_sock_connect(struct thread *t, const uint64_t *a)
 	if (!h)
 		return error;
 	if (address.family != AF_UNSPEC_ && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
-		return -EACCES_;
+		return -EACCES;
 	return host_blocking(__NR_connect, h->fd, address.bytes, address.size);
 }
 
@@ -150,7 +149,7 @@ long hc_sock_listen(struct thread *t, const uint64_t *a)
 	long r = h ? host(__NR_getsockname, h->fd, address.bytes, &size) : error;
 
 	if (!r && !address.in.sin_port && !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
-		r = -EACCES_;
+		r = -EACCES;
 	return r ? r : host(__NR_listen, h->fd, a[1]);
 }
 
@@ -160,9 +159,9 @@ static int address_out(const struct cvm *c, const uint8_t *bytes, uint32_t size,
 	uint32_t room;
 
 	if (user_in(c, &room, (struct gaddr){ user_size }, sizeof room))
-		return -EFAULT_;
+		return -EFAULT;
 	if (user_out(c, (struct gaddr){ user }, bytes, MIN(MIN(room, size), 128u)))
-		return -EFAULT_;
+		return -EFAULT;
 	return user_out(c, (struct gaddr){ user_size }, &size, sizeof size);
 }
 
@@ -173,14 +172,14 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 	int error;
 
 	if (a[3] & ~(uint64_t)SOCK_NONBLOCK_)
-		return -EINVAL_;
+		return -EINVAL;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
 	long fd = h ? host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_) : error;
 	if (fd < 0)
 		return fd;
 	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
 		host(__NR_close, fd);
-		return -EFAULT_;
+		return -EFAULT;
 	}
 	return handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
@@ -189,8 +188,8 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 static long message_in(const struct cvm *c, const uint64_t *a, struct hc_msg *m, struct iovec *iov)
 {
 	if (user_in(c, m, (struct gaddr){ a[1] }, sizeof *m))
-		return -EFAULT_;
-	return a[2] & ~(uint64_t)MSG_ALLOWED ? -EOPNOTSUPP_ : iov_in(c, iov, m->iov, m->iov_count);
+		return -EFAULT;
+	return a[2] & ~(uint64_t)MSG_ALLOWED ? -EOPNOTSUPP : iov_in(c, iov, m->iov, m->iov_count);
 }
 
 long hc_sock_send(struct thread *t, const uint64_t *a)
@@ -211,7 +210,7 @@ long hc_sock_send(struct thread *t, const uint64_t *a)
 		if (address.family == AF_UNSPEC_)
 			address.family = AF_INET_;
 		if (!granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
-			return -EACCES_;
+			return -EACCES;
 	}
 	return host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL_);
 }
@@ -231,10 +230,10 @@ long hc_sock_recv(struct thread *t, const uint64_t *a)
 		return r;
 	uint32_t size = (uint32_t)msg.name_size;
 	if (m.name && user_out(t->cvm, (struct gaddr){ m.name }, name, MIN(MIN(m.name_size, size), (uint32_t)sizeof name)))
-		return -EFAULT_;
+		return -EFAULT;
 	m.name_size = size;
 	m.flags = msg.flags;
-	return user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT_ : r;
+	return user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT : r;
 }
 
 static bool option_allowed(uint64_t level, uint64_t name, bool set)
@@ -266,9 +265,9 @@ long hc_sock_getopt(struct thread *t, const uint64_t *a)
 	int error;
 
 	if (!option_allowed(a[1], a[2], false))
-		return -ENOPROTOOPT_;
+		return -ENOPROTOOPT;
 	if (user_in(t->cvm, &size, (struct gaddr){ a[4] }, sizeof size) || !in_slot(t->cvm, (struct gaddr){ a[3] }, size))
-		return -EFAULT_;
+		return -EFAULT;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
 	long r = h ? host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)&size) : error;
 	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &size, sizeof size);
@@ -281,12 +280,12 @@ long hc_sock_setopt(struct thread *t, const uint64_t *a)
 	int error;
 
 	if (!option_allowed(a[1], a[2], true))
-		return -ENOPROTOOPT_;
+		return -ENOPROTOOPT;
 	if (a[4] > OPTION_MAX || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
-		return a[4] > OPTION_MAX ? -EINVAL_ : -EFAULT_;
+		return a[4] > OPTION_MAX ? -EINVAL : -EFAULT;
 	if (a[1] == SOL_SOCKET_ && a[2] == SO_LINGER_) { /* closing must not wait: the supervisor does that at the end */
 		if (a[4] != sizeof linger || user_in(t->cvm, linger, (struct gaddr){ value }, sizeof linger))
-			return -EINVAL_;
+			return -EINVAL;
 		linger[0] = linger[1] ? 0 : linger[0];
 		value = (uint64_t)linger;
 	}

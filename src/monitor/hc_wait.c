@@ -22,9 +22,9 @@ long hc_poll(struct thread *t, const uint64_t *a)
 	long r = 0;
 
 	if (count > HC_POLL_MAX)
-		return -EINVAL_;
+		return -EINVAL;
 	if (user_in(t->cvm, fds, (struct gaddr){ a[0] }, count * sizeof fds[0]))
-		return -EFAULT_;
+		return -EFAULT;
 	for (uint64_t i = 0; i < count; i++) {
 		held[i] = fds[i].fd < 0 ? NULL : handle_get(t, (uint64_t)fds[i].fd, POLLABLE, &error);
 		/* a number that no descriptor has: poll answers POLLNVAL */
@@ -37,7 +37,7 @@ long hc_poll(struct thread *t, const uint64_t *a)
 		/* revents only: fd numbers of the host are nobody's business */
 		uint64_t at = a[0] + i * sizeof fds[0] + offsetof(struct pollfd, revents);
 		if (r >= 0 && user_out(t->cvm, (struct gaddr){ at }, &fds[i].revents, sizeof fds[i].revents))
-			r = -EFAULT_;
+			r = -EFAULT;
 	}
 	return r;
 }
@@ -57,9 +57,9 @@ long hc_pipe_create(struct thread *t, const uint64_t *a)
 	int32_t fds[2], numbers[2];
 
 	if (a[1] & ~(uint64_t)O_NONBLOCK)
-		return -EINVAL_;
+		return -EINVAL;
 	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, sizeof numbers))
-		return -EFAULT_;
+		return -EFAULT;
 	long r = host(__NR_pipe2, fds, a[1] | O_CLOEXEC);
 	if (r)
 		return r;

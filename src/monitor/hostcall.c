@@ -17,7 +17,7 @@ long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args)
 	t->hostcalls++;
 	t->lent = NULL;
 	if ((uint32_t)number >= HC_COUNT) /* the upper half is an argument: call_invoke */
-		return -ENOSYS_;
+		return -ENOSYS;
 	return k_hostcalls[(uint32_t)number](t, args);
 }
 

@@ -145,7 +145,7 @@ static void survey_mappings(uint64_t vdso)
 			must(domain_publish(q.vma_start, q.vma_end - q.vma_start, data ? PROT_READ : PROT_READ | PROT_EXEC),
 			     "cannot give the vDSO its key");
 	}
-	if (r != -ENOENT_)
+	if (r != -ENOENT)
 		fail("PROCMAP_QUERY failed: this kernel is older than 6.12", r);
 	g_arena->maps_fd = (int32_t)fd;
 }
@@ -243,7 +243,7 @@ static bool serve_command(void)
 	long r = host(__NR_read, g_arena->launch.event_channel, &in, sizeof in);
 
 	if (r <= 0)
-		return r == -EINTR_;
+		return r == -EINTR;
 	if (r < (long)sizeof in.m)
 		return true;
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {

@@ -37,7 +37,7 @@ int memory_count(struct cvm *c, uint64_t bytes)
 
 	do {
 		if (now > max || bytes > max - now)
-			return -ENOMEM_;
+			return -ENOMEM;
 	} while (!__atomic_compare_exchange_n(&c->memory_now, &now, now + bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (now + bytes > c->stats.memory_peak)
 		c->stats.memory_peak = now + bytes;
@@ -77,9 +77,9 @@ int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 	struct procmap_query q = { .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT };
 
 	if ((addr | size) & (CVM_PAGE_SIZE - 1) || !size)
-		return -EINVAL_;
+		return -EINVAL;
 	if (!in_slot(c, (struct gaddr){ addr }, size) || (addr < c->base + SLOT_LIBOS_HEAP && addr >= SLOT_LOW_END))
-		return -EFAULT_;
+		return -EFAULT;
 	LOCKED(&c->mem_lock);
 	if ((c->mappings += 4) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS)) {
 		q.vma_end = g_arena->low_owner == c ? SLOT_LOW_BASE : c->base;
@@ -89,14 +89,14 @@ int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 				break;
 		}
 	}
-	return c->mappings < share || insecure(LAUNCH_INSECURE_NO_LIMITS) ? 0 : -ENOMEM_;
+	return c->mappings < share || insecure(LAUNCH_INSECURE_NO_LIMITS) ? 0 : -ENOMEM;
 }
 
 static int check_prot(uint64_t prot)
 {
 	uint64_t allowed = PROT_RW | (insecure(LAUNCH_INSECURE_NO_WX) ? PROT_EXEC : 0);
 
-	return prot & ~allowed ? -EINVAL_ : 0;
+	return prot & ~allowed ? -EINVAL : 0;
 }
 
 /* Addresses are below 2^63, so a negative result is an error. */
@@ -184,7 +184,7 @@ static int check_mapping(struct cvm *c, const uint64_t *a)
 {
 	int r = memory_check(c, a[0], a[1], false);
 
-	return r ? r : a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL_ : check_prot(a[2]);
+	return r ? r : a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL : check_prot(a[2]);
 }
 
 long hc_mem_commit(struct thread *t, const uint64_t *a)
@@ -206,7 +206,7 @@ long hc_mem_low_window(struct thread *t, const uint64_t *a)
 	(void)a;
 	if (__atomic_compare_exchange_n(&g_arena->low_owner, &none, t->cvm, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return 0;
-	return none == t->cvm ? 0 : -EBUSY_;
+	return none == t->cvm ? 0 : -EBUSY;
 }
 
 long hc_mem_release(struct thread *t, const uint64_t *a)
@@ -230,7 +230,7 @@ long hc_mem_protect(struct thread *t, const uint64_t *a)
 		return r;
 	LOCKED(&c->mem_lock);
 	if (!all_mapped(c, a[0], a[1]))
-		return -ENOMEM_;
+		return -ENOMEM;
 	if (a[2] & PROT_WRITE && (r = count_pages(c, a[0], a[1]))) /* private file pages may now be copied */
 		return r;
 	r = domain_assign(c, a[0], a[1], (int)a[2]); /* may end half-way */
@@ -252,7 +252,7 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 	struct handle *h PINNED = error ? NULL : handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ, &error);
 
 	if (!h || !mapping_allowed(h, a[2], shared))
-		return h ? -EACCES_ : error;
+		return h ? -EACCES : error;
 	LOCKED(&c->mem_lock);
 	return memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
 }
@@ -265,7 +265,7 @@ long hc_mem_advise(struct thread *t, const uint64_t *a)
 	if (r || a[2] <= MADV_SEQUENTIAL) /* NORMAL, RANDOM: hints that would split mappings */
 		return r;
 	if (a[2] != MADV_WILLNEED && a[2] != MADV_DONTNEED && a[2] != MADV_FREE)
-		return -EINVAL_;
+		return -EINVAL;
 	/* Code that is dropped comes back from the sealed memory, a JIT's as zeros, which no forbidden sequence has. */
 	return host(__NR_madvise, a[0], a[1], a[2]);
 }
@@ -290,10 +290,10 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 	if (r || (r = memory_check(c, to, new_size, false)))
 		return r;
 	if (from < to + new_size && to < from + old_size)
-		return -EINVAL_;
+		return -EINVAL;
 	LOCKED(&c->mem_lock);
 	if (pages_change(c, c->exec, from, old_size, PAGES_COUNT) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
-		return -EINVAL_;
+		return -EINVAL;
 	r = memory_unmap(c, to, new_size);
 	if (!r && old_size > kept)
 		r = memory_unmap(c, from + kept, old_size - kept);

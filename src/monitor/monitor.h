@@ -8,6 +8,8 @@
 #ifndef MONITOR_H
 #define MONITOR_H
 
+#include <linux/errno.h>
+
 #include "abi/capability.h"
 #include "abi/channel.h"
 #include "abi/code_image.h"
@@ -29,15 +31,6 @@
 #define SLOT_PAGES (SLOT_SIZE / CVM_PAGE_SIZE)
 #define CVM_PAGES (SLOT_PAGES + SLOT_LOW_END / CVM_PAGE_SIZE) /* the slot's, then the low window's */
 #define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
-
-/* Kernel's 64-bit errno values that the monitor itself returns. */
-enum {
-	EPERM_ = 1, ENOENT_ = 2, EINTR_ = 4, EBADF_ = 9, EAGAIN_ = 11, ENOMEM_ = 12, EACCES_ = 13, EFAULT_ = 14, EBUSY_ = 16,
-	EEXIST_ = 17, EXDEV_ = 18, ENODEV_ = 19, ENOTDIR_ = 20, EISDIR_ = 21, EINVAL_ = 22, EMFILE_ = 24, ENOTTY_ = 25,
-	EROFS_ = 30, ENAMETOOLONG_ = 36, ENOSYS_ = 38, ELOOP_ = 40, EPROTO_ = 71, EOPNOTSUPP_ = 95, EAFNOSUPPORT_ = 97,
-	ETIMEDOUT_ = 110, ENXIO_ = 6, ENOSPC_ = 28, EPIPE_ = 32, ERANGE_ = 34, ECONNRESET_ = 104, ESHUTDOWN_ = 108,
-	ECANCELED_ = 125, EKEYREVOKED_ = 128, EOWNERDEAD_ = 130,
-};
 
 /* A futex mutex in key-0 memory: 0 free, 1 held, 2 held with waiters. Holders never exit or enter a cVM. */
 struct lock {

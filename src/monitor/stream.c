@@ -60,7 +60,7 @@ long hc_stream_connect(struct thread *t, const uint64_t *a)
 		return error;
 	struct object *l = &g_arena->object[right->object];
 	if (l->listener.count >= l->listener.backlog)
-		return -EAGAIN_;
+		return -EAGAIN;
 	uint32_t object = object_new(CAP_STREAM, t->cvm, 2 * RING, &error); /* the reference is the queue's */
 	if (!object)
 		return error;
@@ -89,7 +89,7 @@ long hc_stream_accept(struct thread *t, const uint64_t *a)
 		return error;
 	struct object *l = &g_arena->object[listener->object];
 	if (!l->listener.count)
-		return -EAGAIN_;
+		return -EAGAIN;
 	struct cap like = { .kind = CAP_STREAM, .perms = CAP_USE, .end = 1, .object = l->listener.queue[0] };
 	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
 	if (!k)
@@ -116,9 +116,9 @@ static int pass(struct cvm *c, uint64_t stream, uint64_t handle)
 	struct ring *r = &s->stream.ring[k->end];
 	uint32_t reader = s->stream.holder[1 - k->end];
 	if (r->dead || r->ended)
-		return -EPIPE_;
+		return -EPIPE;
 	if (!reader || r->passed == CAP_PASS_MAX)
-		return -EAGAIN_;
+		return -EAGAIN;
 	struct cap *passed = cap_pass(c, handle, holder_of(cap_number(reader)), &error);
 	if (!passed)
 		return error;
@@ -144,16 +144,16 @@ static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t si
 {
 	for (int again = 0;; again++) {
 		if (__atomic_load_n(&r->dead, __ATOMIC_ACQUIRE) || r->ended)
-			return -EPIPE_;
+			return -EPIPE;
 		uint64_t n = MIN(size, RING - (r->head - __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE)));
 		if (n || !size) {
 			if (!ring_copy(ring, r->head, user, n, true))
-				return -EFAULT_;
+				return -EFAULT;
 			__atomic_store_n(&r->head, r->head + n, __ATOMIC_RELEASE);
 			return (long)n;
 		}
 		if (again)
-			return -EAGAIN_;
+			return -EAGAIN;
 		__atomic_store_n(&r->full, 1, __ATOMIC_SEQ_CST);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
@@ -167,7 +167,7 @@ long hc_stream_send(struct thread *t, const uint64_t *a)
 	if (!k)
 		return error;
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
-		return -EFAULT_;
+		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[k->end];
 	lock_take(&r->write_lock);
@@ -186,7 +186,7 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 	if (!k)
 		return error;
 	if (a[1] && !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
-		return -EFAULT_;
+		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[1 - k->end];
 	lock_take(&r->read_lock);
@@ -194,9 +194,9 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 	uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail;
 	long n = (long)MIN(a[2], there);
 	if (!there && a[2])
-		n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET_ : 0) : -EAGAIN_;
+		n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET : 0) : -EAGAIN;
 	else if (a[1] && !ring_copy(ring_address(k->object, 1 - k->end), r->tail, a[1], (uint64_t)n, false))
-		n = -EFAULT_;
+		n = -EFAULT;
 	else if (!a[3])
 		__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
 	lock_give(&r->read_lock);
@@ -217,7 +217,7 @@ long hc_stream_cap(struct thread *t, const uint64_t *a)
 		return error;
 	struct ring *in = &g_arena->object[k->object].stream.ring[1 - k->end];
 	if (!in->passed)
-		return -EAGAIN_;
+		return -EAGAIN;
 	uint32_t number = in->pass[0];
 	memmove(in->pass, in->pass + 1, --in->passed * sizeof in->pass[0]);
 	return cap_fetch(number);
@@ -229,7 +229,7 @@ long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
 
 	if (!k || a[1] > 2)
-		return k ? -EINVAL_ : error;
+		return k ? -EINVAL : error;
 	struct object *s = &g_arena->object[k->object];
 	if (a[1] != 0 /* SHUT_RD */)
 		__atomic_store_n(&s->stream.ring[k->end].ended, 1, __ATOMIC_SEQ_CST);

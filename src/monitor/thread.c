@@ -66,11 +66,11 @@ long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? THREADS_MAX : c->config->threads_max, one = 1;
 
 	if (start->fs_base >> 47)
-		return -EINVAL_;
+		return -EINVAL;
 	LOCKED(&g_arena->thread_lock);
 	struct thread *t = c->threads < max && !c->dying ? block_take() : NULL;
 	if (!t)
-		return -EAGAIN_;
+		return -EAGAIN;
 	t->cvm = t->home = c;
 	t->as = t;
 	t->state = THREAD_IN_MONITOR;
@@ -181,7 +181,7 @@ long hc_thread_create(struct thread *t, const uint64_t *a)
 	struct hc_thread start;
 
 	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
-		return -EFAULT_;
+		return -EFAULT;
 	return thread_create(t->cvm, &start, false);
 }
 
@@ -190,7 +190,7 @@ long hc_thread_setup(struct thread *t, const uint64_t *a)
 	struct hc_thread start;
 
 	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
-		return -EFAULT_;
+		return -EFAULT;
 	t->as->start = start;
 	t->vcpu->libos_thread = t->as->vcpu->libos_thread = start.libos_thread;
 	t->vcpu->syscall_entry = t->as->vcpu->syscall_entry = start.syscall_entry;
@@ -222,10 +222,10 @@ long hc_thread_kick(struct thread *t, const uint64_t *a)
 {
 	LOCKED(&g_arena->thread_lock);
 	if (a[0] == 0 || a[0] >= g_arena->blocks_used)
-		return -EINVAL_;
+		return -EINVAL;
 	struct thread *target = thread_block((uint32_t)a[0]);
 	if (target->use != THREAD_USED || target->home != t->cvm)
-		return -EINVAL_;
+		return -EINVAL;
 	context_kick(target);
 	return 0;
 }
@@ -246,7 +246,7 @@ long hc_futex_wait(struct thread *t, const uint64_t *a)
 	int64_t timeout = (int64_t)a[2], ts[2] = { timeout / 1000000000, timeout % 1000000000 };
 
 	if (!futex_word(t->cvm, a[0]))
-		return -EFAULT_;
+		return -EFAULT;
 	return host_blocking(__NR_futex, a[0], FUTEX_WAIT, (uint32_t)a[1], timeout < 0 ? NULL : ts);
 }
 
@@ -254,7 +254,7 @@ long hc_futex_wait(struct thread *t, const uint64_t *a)
 long hc_futex_requeue(struct thread *t, const uint64_t *a)
 {
 	if (!futex_word(t->cvm, a[0]) || !futex_word(t->cvm, a[2]))
-		return -EFAULT_;
+		return -EFAULT;
 	return host5(__NR_futex, (long)a[0], FUTEX_REQUEUE, (long)(uint32_t)a[1], (long)(uint32_t)a[3], (long)a[2]);
 }
 

@@ -25,23 +25,23 @@ bool futex_word(const struct cvm *c, uint64_t addr)
 int user_in(const struct cvm *c, void *dst, struct gaddr src, uint64_t size)
 {
 	if (!in_slot(c, src, size))
-		return -EFAULT_;
+		return -EFAULT;
 	return (int)user_copy(dst, (const void *)src.v, size);
 }
 
 int user_out(const struct cvm *c, struct gaddr dst, const void *src, uint64_t size)
 {
 	if (!in_slot(c, dst, size))
-		return -EFAULT_;
+		return -EFAULT;
 	return (int)user_copy((void *)dst.v, src, size);
 }
 
 int user_path(const struct cvm *c, char *dst, uint64_t dst_size, struct gaddr src, uint64_t size)
 {
 	if (size >= dst_size)
-		return -ENAMETOOLONG_;
+		return -ENAMETOOLONG;
 	if (size && user_in(c, dst, src, size)) /* no path: the address means nothing */
-		return -EFAULT_;
+		return -EFAULT;
 	dst[size] = 0;
-	return strlen(dst) == size ? 0 : -EINVAL_;
+	return strlen(dst) == size ? 0 : -EINVAL;
 }

@@ -35,7 +35,7 @@ static int patch_gates(uint32_t flags)
 	uint64_t size = ALIGN_UP((uint64_t)xrstor_check_end, CVM_PAGE_SIZE) - first;
 
 	if (host(__NR_mprotect, first, size, PROT_READ | PROT_WRITE | PROT_EXEC))
-		return -EACCES_;
+		return -EACCES;
 	if (flags & LAUNCH_INSECURE_NO_PKEYS) {
 		fill_nops(gate_wrpkru_in, gate_wrpkru_in + 3);
 		fill_nops(gate_wrpkru_out, gate_wrpkru_out + 3);
@@ -66,17 +66,17 @@ int domain_init(uint32_t flags, const char **why)
 
 	if (flags & (LAUNCH_INSECURE_NO_PKEYS | LAUNCH_INSECURE_NO_GATE_CHECK) && patch_gates(flags)) {
 		*why = "cannot patch the gates for the insecure options: is the monitor's text locked?";
-		return -EACCES_;
+		return -EACCES;
 	}
 	__cpuid_count(0xd, 1, a, b, c, d);
 	if (!(a & 4)) {
 		*why = "this CPU has no XGETBV with ECX=1, which the gates between cVMs need: use a newer one";
-		return -ENODEV_;
+		return -ENODEV;
 	}
 	__asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
 	if (a & 1u << 19) {
 		*why = "APX is enabled: its REX2 prefix makes WRPKRU without the bytes that are looked for: boot with clearcpuid=apx";
-		return -ENODEV_;
+		return -ENODEV;
 	}
 	__cpuid_count(0xd, 0, a, b, c, d);
 	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
@@ -91,14 +91,14 @@ int domain_init(uint32_t flags, const char **why)
 		return 0;
 	if (!cpu_has_pkeys()) {
 		*why = "this CPU or kernel has no memory protection keys (CPUID OSPKE is clear): use a machine with PKU";
-		return -ENODEV_;
+		return -ENODEV;
 	}
 	__cpuid_count(0xd, 9, a, b, c, d);
 	g_pkru_offset = b;
 	long key = host(__NR_pkey_alloc, 0, 0);
 	if (key <= 0) {
 		*why = "pkey_alloc failed: another library of this process holds the keys";
-		return -ENODEV_;
+		return -ENODEV;
 	}
 	g_public_key = (int32_t)key;
 	return 0;
@@ -110,7 +110,7 @@ int domain_create(struct cvm *c)
 		return 0;
 	long key = host(__NR_pkey_alloc, 0, 0);
 	if (key <= 0)
-		return -EAGAIN_;
+		return -EAGAIN;
 	c->domain = (int32_t)key;
 	c->domain_register = ~0u & ~PKRU_BITS(key, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE) &
 		  ~PKRU_BITS(g_public_key, PKRU_ACCESS_DISABLE);
