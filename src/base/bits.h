@@ -26,6 +26,17 @@ static inline bool add_checked(uint64_t a, uint64_t b, uint64_t *sum)
 	return !__builtin_add_overflow(a, b, sum);
 }
 
+/* A pointer that is a negative errno instead, and what it says: 0 for any other. */
+static inline void *error_pointer(long error)
+{
+	return (void *)error;
+}
+
+static inline int error_in(const void *p)
+{
+	return unlikely((uint64_t)p > ~4095ull) ? (int)(long)p : 0;
+}
+
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);

@@ -158,8 +158,9 @@ static int pass_caps(struct cvm *from, const uint32_t *handles, uint32_t count, 
 	if (__atomic_load_n(&context->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
 		return -EOWNERDEAD;
 	for (uint32_t i = 0; i < count && !error; i++) {
-		struct cap *k = cap_pass(from, handles[i], to, &error);
-		if (k)
+		struct cap *k = cap_pass(from, handles[i], to);
+		error = error_in(k);
+		if (!error)
 			context->pass[context->passed++] = number_of(k);
 	}
 	if (error)
@@ -257,10 +258,10 @@ _Noreturn void call_abort(struct thread *t)
 
 static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uint64_t message, struct call_message *m)
 {
-	int error, bit = -1;
-	struct cap *k = cap_get(t, handle, CAP_CALL, CAP_USE, &error);
+	struct cap *k = cap_get(t, handle, CAP_CALL, CAP_USE);
+	int error = error_in(k), bit = -1;
 
-	if (!k)
+	if (error)
 		return finish(t, error, NULL);
 	uint32_t object = k->object;
 	struct object *o = &g_arena->object[object];
@@ -351,12 +352,10 @@ static _Noreturn void resume_callee(struct thread *t)
 /* The thread becomes one of those that serve an export: its bit there. */
 static int start_serving(struct thread *t, uint64_t handle, uint32_t *object)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, handle, CAP_EXPORT, CAP_USE, &error);
-	if (!k)
-		return error;
+	struct cap *k = cap_find(t->cvm, handle, CAP_EXPORT, CAP_USE);
+	if (error_in(k))
+		return error_in(k);
 	struct object *o = &g_arena->object[k->object];
 	uint64_t used = o->export.used;
 	if (!~used)

@@ -62,17 +62,15 @@ static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
 
 long hc_cap_read(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_LOAD, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_LOAD);
 
-	return k ? copy(t, k, a, false) : error;
+	return error_in(k) ?: copy(t, k, a, false);
 }
 
 long hc_cap_write(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_STORE, &error);
-	long r = k ? copy(t, k, a, true) : error;
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_STORE);
+	long r = error_in(k) ?: copy(t, k, a, true);
 
 	if (r > 0 && k->object)
 		cap_changed(k->object);
@@ -111,10 +109,10 @@ long hc_cap_map(struct thread *t, const uint64_t *a)
 	uint64_t size = a[2], end;
 	unsigned perms = CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0);
 	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL : memory_check(t->cvm, a[1], size, false);
-	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_MEMORY, perms, &error);
+	struct cap *k PINNED_CAP = error ? error_pointer(error) : cap_get(t, a[0], CAP_MEMORY, perms);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	struct object *o = &g_arena->object[k->object];
 	uint64_t at = k->base - object_address(k->object) + a[4];
 	/* The last page of an object may be partly behind its end. */

@@ -11,7 +11,7 @@
 
 long cap_handle(const struct cap *k)
 {
-	return (long)(k->generation * CAPS_MAX + number_of(k) % CAPS_MAX);
+	return error_in(k) ?: (long)(k->generation * CAPS_MAX + number_of(k) % CAPS_MAX);
 }
 
 static struct cap *entry(const struct cvm *c, uint64_t handle)
@@ -38,20 +38,19 @@ static inline int judge(const struct cap *k, uint64_t handle, unsigned kind, uns
 	return ((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? -EACCES : 0;
 }
 
-struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error)
+struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms)
 {
 	struct cap *k = entry(t->cvm, handle);
 
-	*error = k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED : -EBADF;
 	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
 	if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
-		return NULL;
+		return error_pointer(k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED : -EBADF);
 	bool dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
-	*error = dead ? -EKEYREVOKED : judge(k, handle, kind, perms);
-	if (likely(!*error))
+	int error = dead ? -EKEYREVOKED : judge(k, handle, kind, perms);
+	if (likely(!error))
 		return k;
 	cap_put(k);
-	return NULL;
+	return error_pointer(error);
 }
 
 void cap_put(struct cap *k)
@@ -59,12 +58,12 @@ void cap_put(struct cap *k)
 	__atomic_sub_fetch(&k->pins, 1, __ATOMIC_RELEASE);
 }
 
-struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms, int *error)
+struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms)
 {
 	struct cap *k = entry(c, handle);
+	int error = judge(k, handle, kind, perms);
 
-	*error = judge(k, handle, kind, perms);
-	return *error ? NULL : k;
+	return error ? error_pointer(error) : k;
 }
 
 void cap_raise(uint32_t number)
@@ -96,19 +95,19 @@ static uint32_t *paid_for(struct cvm *c, unsigned kind)
 	return kind == CAP_STREAM ? &c->streams : &c->objects;
 }
 
-uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error)
+long object_new(unsigned kind, struct cvm *payer, uint64_t size)
 {
 	bool stream = kind == CAP_STREAM;
 	uint32_t i = stream ? OBJECTS_MAX : 1, end = stream ? OBJECTS_MAX + STREAMS_MAX : OBJECTS_MAX;
 	uint32_t share = (end - i) / CVMS_MAX;
 
-	*error = -EMFILE;
 	if (*paid_for(payer, kind) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS))
-		return 0;
+		return -EMFILE;
 	while (i < end && g_arena->object[i].kind != CAP_NONE)
 		i++;
-	if (i == end || (*error = memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE))))
-		return 0;
+	int r = i == end ? -EMFILE : memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE));
+	if (r)
+		return r;
 	struct object *o = &g_arena->object[i];
 	memset(&o->kind, 0, sizeof *o - offsetof(struct object, kind));
 	o->kind = (uint8_t)kind;
@@ -159,12 +158,11 @@ static void tree_link(struct cap *k, struct cap *parent)
 		parent->child = number_of(k);
 }
 
-struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, int *error)
+struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent)
 {
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? CAPS_MAX : MIN(c->config->caps_max, CAPS_MAX);
 	uint32_t at = c->cap_hint ? c->cap_hint : 1;
 
-	*error = -EMFILE;
 	for (uint32_t n = 1; c->caps < max && n < CAPS_MAX; n++, at = at % (CAPS_MAX - 1) + 1) {
 		struct cap *k = cap_number(c->index * CAPS_MAX + at);
 		if (k->kind != CAP_NONE)
@@ -187,10 +185,9 @@ struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, i
 		c->caps++;
 		c->cap_hint = at % (CAPS_MAX - 1) + 1;
 		__atomic_and_fetch(&k->pins, ~CAP_DEAD, __ATOMIC_SEQ_CST);
-		*error = 0;
 		return k;
 	}
-	return NULL;
+	return error_pointer(-EMFILE);
 }
 
 static void tree_unlink(struct cap *k)
@@ -273,15 +270,15 @@ void cap_close_all(struct cvm *c)
 	memset(c->cap_events, 0, sizeof c->cap_events);
 }
 
-struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *error)
+struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to)
 {
-	struct cap *k = cap_find(from, handle, 0, CAP_GRANT, error);
+	struct cap *k = cap_find(from, handle, 0, CAP_GRANT);
 
-	if (!k)
-		return NULL;
+	if (error_in(k))
+		return k;
 	struct cap like = *k;
 	like.pending = 1;
-	return cap_new(to, &like, k, error);
+	return cap_new(to, &like, k);
 }
 
 long cap_fetch(uint32_t number)
@@ -370,8 +367,7 @@ long hc_cap_open(struct thread *t, const uint64_t *a)
 		return -ENOENT;
 	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)a[3], .object = object, .base = object_address(object),
 			    .length = kind == CAP_MEMORY ? g_arena->object[object].size : 0 };
-	struct cap *k = cap_new(t->cvm, &like, root ? cap_number(root) : NULL, &error);
-	return k ? cap_handle(k) : error;
+	return cap_handle(cap_new(t->cvm, &like, root ? cap_number(root) : NULL));
 }
 
 long hc_cap_create(struct thread *t, const uint64_t *a)
@@ -383,7 +379,8 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 	unsigned all = kind == CAP_MEMORY || kind == CAP_TYPE ? CAP_ALL : CAP_ALL & ~CAP_GRANT;
 	struct cvm *c = t->cvm;
 	char name[CAP_NAME_MAX];
-	uint32_t perms, object = 0;
+	uint32_t perms;
+	long object = 0;
 	int error = user_path(c, name, sizeof name, (struct gaddr){ a[1] }, a[2]);
 
 	if (!error && (kind >= sizeof granted_as || !granted_as[kind] ||
@@ -396,35 +393,32 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 	LOCKED(&g_arena->cap_lock);
 	if (name[0] && object_named(kind, name))
 		return -EEXIST;
-	if (kind != CAP_TYPE && !(object = object_new(kind, c, size, &error)))
-		return error;
+	if (kind != CAP_TYPE && (object = object_new(kind, c, size)) < 0)
+		return object;
 	struct object *o = &g_arena->object[object];
 	if (kind == CAP_LISTENER)
 		o->listener.backlog = (uint32_t)MIN(a[3], LISTENER_BACKLOG_MAX);
-	error = kind == CAP_MEMORY ? cap_memory_create(object, -1) : 0;
-	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)all, .object = object, .length = size,
-			    .base = kind == CAP_TYPE ? ++g_arena->cap_types : object_address(object) };
-	struct cap *k = error ? NULL : cap_new(c, &like, NULL, &error);
-	if (k && object) {
+	error = kind == CAP_MEMORY ? cap_memory_create((uint32_t)object, -1) : 0;
+	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)all, .object = (uint32_t)object, .length = size,
+			    .base = kind == CAP_TYPE ? ++g_arena->cap_types : object_address((uint32_t)object) };
+	struct cap *k = error ? error_pointer(error) : cap_new(c, &like, NULL);
+	if (!error_in(k) && object) {
 		memcpy(o->name, name, sizeof name);
 		o->root = number_of(k);
 	}
-	object_put(object);
-	return k ? cap_handle(k) : error;
+	object_put((uint32_t)object);
+	return cap_handle(k);
 }
 
 long hc_cap_memory(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	if (!a[1] || a[2] & ~(uint64_t)(CAP_LOAD | CAP_STORE | CAP_GRANT))
 		return -EINVAL;
 	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, a[1]))
 		return -EFAULT;
 	LOCKED(&g_arena->cap_lock);
 	struct cap like = { .kind = CAP_MEMORY, .perms = (uint8_t)a[2], .base = a[0], .length = a[1] };
-	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
-	return k ? cap_handle(k) : error;
+	return cap_handle(cap_new(t->cvm, &like, NULL));
 }
 
 static bool derivable(const struct cap *k)
@@ -436,12 +430,11 @@ long hc_cap_derive(struct thread *t, const uint64_t *a)
 {
 	bool checked = !insecure(LAUNCH_INSECURE_NO_CAP_CHECK);
 	uint64_t end;
-	int error;
 
 	LOCKED(&g_arena->cap_lock);
-	struct cap *from = cap_find(t->cvm, a[0], 0, 0, &error);
-	if (!from || !derivable(from))
-		return from ? -EINVAL : error;
+	struct cap *from = cap_find(t->cvm, a[0], 0, 0);
+	if (error_in(from) || !derivable(from))
+		return error_in(from) ?: -EINVAL;
 	if (checked && (from->sealed || a[3] & ~(uint64_t)from->perms))
 		return -EACCES;
 	if (checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
@@ -452,46 +445,38 @@ long hc_cap_derive(struct thread *t, const uint64_t *a)
 		like.base += a[1];
 		like.length = a[2];
 	}
-	struct cap *k = cap_new(t->cvm, &like, from, &error);
-	return k ? cap_handle(k) : error;
+	return cap_handle(cap_new(t->cvm, &like, from));
 }
 
 long hc_cap_seal(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *type = cap_find(t->cvm, a[1], CAP_TYPE, CAP_USE, &error);
-	struct cap *from = type ? cap_find(t->cvm, a[0], 0, 0, &error) : NULL;
-	if (!from)
-		return error;
+	struct cap *type = cap_find(t->cvm, a[1], CAP_TYPE, CAP_USE);
+	struct cap *from = error_in(type) ? type : cap_find(t->cvm, a[0], 0, 0);
+	if (error_in(from))
+		return error_in(from);
 	if (!derivable(from) || (a[2] && from->sealed))
 		return -EINVAL;
 	if (!a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
 		return -EPERM;
 	struct cap like = *from;
 	like.sealed = a[2] ? type->base : 0;
-	struct cap *k = cap_new(t->cvm, &like, from, &error);
-	return k ? cap_handle(k) : error;
+	return cap_handle(cap_new(t->cvm, &like, from));
 }
 
 long hc_cap_revoke(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, a[0], 0, 0, &error);
-	if (k && !insecure(LAUNCH_INSECURE_NO_REVOKE))
+	struct cap *k = cap_find(t->cvm, a[0], 0, 0);
+	if (!error_in(k) && !insecure(LAUNCH_INSECURE_NO_REVOKE))
 		cap_kill_below(k);
-	return error;
+	return error_in(k);
 }
 
 long hc_cap_close(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	cap_find(t->cvm, a[0], 0, 0, &error);
+	int error = error_in(cap_find(t->cvm, a[0], 0, 0));
 	if (error && error != -EKEYREVOKED)
 		return error;
 	cap_drop(entry(t->cvm, a[0]));
@@ -526,11 +511,10 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 
 long hc_cap_info(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	const struct object *o = &g_arena->object[k->object];
 	struct cap_info info = { .kind = k->kind, .perms = k->perms, .length = k->length, .sealed = k->sealed != 0,
 				 .state = cap_state(k, 0), .version = o->sequence };
@@ -558,16 +542,15 @@ long hc_cap_wait(struct thread *t, const uint64_t *a)
 {
 	int64_t timeout = (int64_t)a[2];
 	uint64_t end = clock_ns(1) + (uint64_t)timeout;
-	int error;
 
 	for (;;) {
-		struct cap *k = cap_get(t, a[0], 0, 0, &error);
-		if (k && k->sealed) {
+		struct cap *k = cap_get(t, a[0], 0, 0);
+		if (error_in(k))
+			return error_in(k);
+		if (k->sealed) {
 			cap_put(k);
 			return -EACCES;
 		}
-		if (!k)
-			return error;
 		struct object *o = &g_arena->object[k->object];
 		bool shared = k->kind == CAP_MEMORY || k->kind == CAP_CALL;
 		uint32_t *word = shared ? &o->sequence : &k->sequence, *waiters = shared ? &o->waiters : &k->waiters;
@@ -609,11 +592,10 @@ void cap_changed(uint32_t object)
 
 long hc_cap_notify(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	struct object *o = &g_arena->object[k->object];
 	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY))
 		return -EBADF;

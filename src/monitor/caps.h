@@ -86,29 +86,29 @@ static inline struct cvm *holder_of(const struct cap *k)
 	return &g_arena->cvm[number_of(k) / CAPS_MAX];
 }
 
-/* caps.c. cap_get pins an entry of the thread's cVM: kind (0: any) and all of perms, or NULL and *error. */
-struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms, int *error);
+/* caps.c. cap_get pins an entry of the thread's cVM: kind (0: any) and all of perms; or an error pointer. */
+struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms);
 void cap_put(struct cap *k);
 static inline void cap_put_at_end(struct cap **k)
 {
-	if (*k)
+	if (!error_in(*k))
 		cap_put(*k);
 }
 #define PINNED_CAP __attribute__((cleanup(cap_put_at_end))) /* put when the variable goes */
 void cap_raise(uint32_t number); /* an event for its holder; after the change it tells of */
-long cap_handle(const struct cap *k);
+long cap_handle(const struct cap *k); /* or the error that it is */
 uint32_t cap_state(const struct cap *k, uint32_t seen);
 void cap_changed(uint32_t object);
 void object_raise(struct object *o);
 void cap_close_all(struct cvm *c);
 /* With cap_lock held. */
-struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms, int *error);
+struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms);
 /* `like` gives kind, perms, end, sealed, object, base and length: nobody may see an entry half made. */
-struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent, int *error);
-struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to, int *error); /* derived; needs CAP_GRANT */
+struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent);
+struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to); /* derived; needs CAP_GRANT */
 long cap_fetch(uint32_t number); /* what was passed: its handle from now on */
 void cap_drop(struct cap *k); /* as its holder's cap_close */
-uint32_t object_new(unsigned kind, struct cvm *payer, uint64_t size, int *error); /* with a reference, to be put */
+nodiscard long object_new(unsigned kind, struct cvm *payer, uint64_t size); /* number; with a reference, to be put */
 void object_put(uint32_t object);
 
 /* cap_memory.c, stream.c, call.c: the ends of objects, with cap_lock held */

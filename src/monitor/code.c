@@ -216,9 +216,9 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 
 	if (!error && stubs && !stubs_fit(c, a[0], a[1]))
 		error = -EINVAL;
-	struct handle *h PINNED = error ? NULL : handle_get(t, a[2], HANDLE_FILE, &error);
-	if (!h)
-		return error;
+	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[2], HANDLE_FILE);
+	if (error_in(h))
+		return error_in(h);
 	int r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES;
 	if (!r)
 		r = image_find(c, h->fd, &key, &image);

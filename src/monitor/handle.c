@@ -67,29 +67,28 @@ static bool handle_hold(struct handle *h)
 	return false;
 }
 
-struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error)
+struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds)
 {
 	struct cvm *c = t->cvm;
 
-	*error = -EBADF;
 	if (insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK)) {
 		c = &g_arena->cvm[(c->index + (number >> 32)) % g_arena->launch.cvms]; /* the attack test's control */
 		number &= 0xffffffff;
 	}
 	if (number >= HANDLES_MAX)
-		return NULL;
+		return error_pointer(-EBADF);
 	struct handle *h = &c->handle[number];
 	/* In a cVM with one context (call.c: whoever executes in it) nobody else can close the handle, so it needs no reference.
 	 * One at a time is lent so. */
 	bool lend = c->threads == 1 && (!t->lent || t->lent == h);
 	if (lend ? !h->refs : !handle_hold(h))
-		return NULL;
+		return error_pointer(-EBADF);
 	if (lend)
 		t->lent = h;
 	if (h->kind & kinds)
 		return h;
 	handle_put(h);
-	return NULL;
+	return error_pointer(-EBADF);
 }
 
 void handle_drop(struct handle *h)

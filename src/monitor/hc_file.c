@@ -113,9 +113,9 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 
 	if (error || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
 		return error ? error : -EINVAL;
-	struct handle *dir PINNED = handle_get(t, a[0], HANDLE_DIR, &error);
-	if (!dir)
-		return error;
+	struct handle *dir PINNED = handle_get(t, a[0], HANDLE_DIR);
+	if (error_in(dir))
+		return error_in(dir);
 	unsigned rights = dir->rights;
 	long fd = -EROFS;
 	if (flags & O_PATH)
@@ -180,10 +180,9 @@ long hc_file_stat(struct thread *t, const uint64_t *a)
 
 	if (error)
 		return error;
-	struct handle *h PINNED =
-		handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE, &error);
-	if (!h)
-		return error;
+	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE);
+	if (error_in(h))
+		return error_in(h);
 	long r = a[2] ? stat_below(h->fd, path, a[3], &st) : stat_this(h->fd, a[3], &st);
 	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &st, sizeof st);
 }
@@ -195,9 +194,9 @@ long hc_file_readlink(struct thread *t, const uint64_t *a)
 
 	if (error || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
 		return error ? error : -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH, &error);
-	if (!h)
-		return error;
+	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH);
+	if (error_in(h))
+		return error_in(h);
 	if (!a[2] || one_component(path))
 		return host(__NR_readlinkat, h->fd, path, a[3], a[4]);
 	long fd = open_below(h->fd, path, O_PATH | O_NOFOLLOW, 0, false);
@@ -212,12 +211,11 @@ long hc_file_readlink(struct thread *t, const uint64_t *a)
 long hc_file_pwrite(struct thread *t, const uint64_t *a)
 {
 	uint64_t end;
-	int error;
 
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ, &error);
-	if (!h || !(h->rights & LAUNCH_RIGHT_WRITE))
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ);
+	if (error_in(h) || !(h->rights & LAUNCH_RIGHT_WRITE))
 		return -EBADF;
 	if (h->kind != HANDLE_MEMOBJ || insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return host_blocking(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
@@ -244,12 +242,11 @@ static long transfer_v(struct thread *t, const uint64_t *a, unsigned right, long
 {
 	struct iovec iov[HC_IOV_MAX];
 	long count = iov_in(t->cvm, iov, a[1], a[2]);
-	int error;
 
 	if (count < 0)
 		return count;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ, &error);
-	if (!h || !(h->rights & right))
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ);
+	if (error_in(h) || !(h->rights & right))
 		return -EBADF;
 	if ((int64_t)a[3] == -1)
 		return host_blocking(plain, h->fd, iov, count);
@@ -284,11 +281,10 @@ static long memobj_resize(struct thread *t, struct handle *h, uint64_t size)
 
 long hc_file_truncate(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_MEMOBJ, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_MEMOBJ);
 
-	if (!h)
-		return error;
+	if (error_in(h))
+		return error_in(h);
 	if (h->kind == HANDLE_MEMOBJ)
 		return memobj_resize(t, h, a[1]);
 	return h->rights & LAUNCH_RIGHT_WRITE ? host(__NR_ftruncate, h->fd, a[1]) : -EROFS;
@@ -297,15 +293,14 @@ long hc_file_truncate(struct thread *t, const uint64_t *a)
 long hc_memobj_create(struct thread *t, const uint64_t *a)
 {
 	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */), r;
-	int error;
 
 	if (fd < 0)
 		return fd;
 	long number = handle_add(t->cvm, (int)fd, HANDLE_MEMOBJ, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 	if (number < 0)
 		return number;
-	struct handle *h PINNED = handle_get(t, (uint64_t)number, HANDLE_MEMOBJ, &error);
-	if (h && (r = memobj_resize(t, h, a[0]))) {
+	struct handle *h PINNED = handle_get(t, (uint64_t)number, HANDLE_MEMOBJ);
+	if (!error_in(h) && (r = memobj_resize(t, h, a[0]))) {
 		handle_close(t->cvm, (uint64_t)number);
 		return r;
 	}
@@ -316,7 +311,6 @@ long hc_file_ioctl(struct thread *t, const uint64_t *a)
 {
 	uint64_t size = 4, request = a[1];
 	unsigned kinds = HANDLE_STDIO;
-	int error;
 
 	switch (request) {
 	case FIONREAD: kinds = HANDLE_SOCKET | HANDLE_PIPE | HANDLE_STDIO; break;
@@ -328,51 +322,48 @@ long hc_file_ioctl(struct thread *t, const uint64_t *a)
 	}
 	if (!in_slot(t->cvm, (struct gaddr){ a[2] }, size))
 		return -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], kinds, &error);
-	return h ? host_blocking(__NR_ioctl, h->fd, request, a[2]) : error;
+	struct handle *h PINNED = handle_get(t, a[0], kinds);
+	return error_in(h) ?: host_blocking(__NR_ioctl, h->fd, request, a[2]);
 }
 
 long hc_file_dup(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct handle *h PINNED = handle_get(t, a[0], ~0u & ~HANDLE_MEMOBJ, &error);
-	long fd = h ? host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0) : error;
+	struct handle *h PINNED = handle_get(t, a[0], ~0u & ~HANDLE_MEMOBJ);
+	long fd = error_in(h) ?: host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0);
 
 	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, h->kind, h->rights);
 }
 
 /* A directory to be changed and the name in it: three arguments from a[0] on. */
-static struct handle *dir_and_name(struct thread *t, const uint64_t *a, char name[NAME_SIZE], int *error)
+static struct handle *dir_and_name(struct thread *t, const uint64_t *a, char name[NAME_SIZE])
 {
-	*error = user_path(t->cvm, name, NAME_SIZE, (struct gaddr){ a[1] }, a[2]);
-	if (!*error && !one_component(name) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
-		*error = -EINVAL;
-	struct handle *h = *error ? NULL : handle_get(t, a[0], HANDLE_DIR, error);
-	if (!h || h->rights & LAUNCH_RIGHT_WRITE)
+	int error = user_path(t->cvm, name, NAME_SIZE, (struct gaddr){ a[1] }, a[2]);
+
+	if (!error && !one_component(name) && !insecure(LAUNCH_INSECURE_NO_PATH_CHECK))
+		error = -EINVAL;
+	struct handle *h = error ? error_pointer(error) : handle_get(t, a[0], HANDLE_DIR);
+	if (error_in(h) || h->rights & LAUNCH_RIGHT_WRITE)
 		return h;
 	handle_put(h);
-	*error = -EROFS;
-	return NULL;
+	return error_pointer(-EROFS);
 }
 
 long hc_dir_mkdir(struct thread *t, const uint64_t *a)
 {
 	char name[NAME_SIZE];
-	int error;
-	struct handle *dir PINNED = dir_and_name(t, a, name, &error);
+	struct handle *dir PINNED = dir_and_name(t, a, name);
 
-	return dir ? host(__NR_mkdirat, dir->fd, name, a[3] & 01777) : error;
+	return error_in(dir) ?: host(__NR_mkdirat, dir->fd, name, a[3] & 01777);
 }
 
 long hc_dir_unlink(struct thread *t, const uint64_t *a)
 {
 	char name[NAME_SIZE];
-	int error;
-	struct handle *dir PINNED = dir_and_name(t, a, name, &error);
+	struct handle *dir PINNED = dir_and_name(t, a, name);
 
 	if (a[3] & ~(uint64_t)AT_REMOVEDIR)
 		return -EINVAL;
-	return dir ? host(__NR_unlinkat, dir->fd, name, a[3]) : error;
+	return error_in(dir) ?: host(__NR_unlinkat, dir->fd, name, a[3]);
 }
 
 long hc_dir_rename(struct thread *t, const uint64_t *a)
@@ -380,12 +371,11 @@ long hc_dir_rename(struct thread *t, const uint64_t *a)
 	const uint64_t target[] = { a[3], a[4], a[5] & 0xffffffff };
 	char old_name[NAME_SIZE], new_name[NAME_SIZE];
 	uint64_t flags = a[5] >> 32;
-	int error;
-	struct handle *from PINNED = dir_and_name(t, a, old_name, &error);
-	struct handle *to PINNED = from ? dir_and_name(t, target, new_name, &error) : NULL;
+	struct handle *from PINNED = dir_and_name(t, a, old_name);
+	struct handle *to PINNED = error_in(from) ? from : dir_and_name(t, target, new_name);
 
-	if (!to || flags & ~3ull) /* RENAME_NOREPLACE, RENAME_EXCHANGE */
-		return to ? -EINVAL : error;
+	if (error_in(to) || flags & ~3ull) /* RENAME_NOREPLACE, RENAME_EXCHANGE */
+		return error_in(to) ?: -EINVAL;
 	return host5(__NR_renameat2, from->fd, (long)old_name, to->fd, (long)new_name, (long)flags);
 }
 
@@ -394,14 +384,13 @@ long hc_dir_link(struct thread *t, const uint64_t *a)
 {
 	struct message self = { 0 };
 	char name[NAME_SIZE];
-	int error;
-	struct handle *file PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH, &error);
+	struct handle *file PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH);
 
-	if (!file || !(file->rights & LAUNCH_RIGHT_WRITE))
-		return file ? -EROFS : error;
-	struct handle *dir PINNED = dir_and_name(t, a + 1, name, &error);
-	if (!dir)
-		return error;
+	if (error_in(file) || !(file->rights & LAUNCH_RIGHT_WRITE))
+		return error_in(file) ?: -EROFS;
+	struct handle *dir PINNED = dir_and_name(t, a + 1, name);
+	if (error_in(dir))
+		return error_in(dir);
 	message_add(&self, "%lu", (uint64_t)file->fd);
 	return host5(__NR_linkat, g_arena->proc_fd, (long)self.text, dir->fd, (long)name, AT_SYMLINK_FOLLOW);
 }
@@ -410,7 +399,7 @@ long hc_dir_symlink(struct thread *t, const uint64_t *a)
 {
 	char target[HC_PATH_MAX], name[NAME_SIZE];
 	int error = user_path(t->cvm, target, sizeof target, (struct gaddr){ a[0] }, a[1]);
-	struct handle *dir PINNED = error ? NULL : dir_and_name(t, a + 2, name, &error);
+	struct handle *dir PINNED = error ? error_pointer(error) : dir_and_name(t, a + 2, name);
 
-	return dir ? host(__NR_symlinkat, target, dir->fd, name) : error;
+	return error_in(dir) ?: host(__NR_symlinkat, target, dir->fd, name);
 }

@@ -101,10 +101,9 @@ static inline __attribute__((always_inline)) long run(struct thread *t, const ui
 	    !take(&p, t->cvm, &row->arg[3]))
 		return p.error;
 	if (row->kinds) {
-		int error;
-		h = handle_get(t, a[0], row->kinds, &error);
-		if (!h || (row->rights && !(h->rights & row->rights)))
-			return h ? -row->refusal : error;
+		h = handle_get(t, a[0], row->kinds);
+		if (error_in(h) || (row->rights && !(h->rights & row->rights)))
+			return error_in(h) ?: -row->refusal;
 		v[0] = (uint64_t)h->fd;
 	}
 	if (p.count > 4)

@@ -114,10 +114,10 @@ long hc_sock_create(struct thread *t, const uint64_t *a)
 long hc_sock_bind(struct thread *t, const uint64_t *a)
 {
 	struct address address;
-	int error = address_in(t->cvm, &address, a[1], a[2]);
-	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	int error = error_in(h) ?: address_in(t->cvm, &address, a[1], a[2]);
 
-	if (!h)
+	if (error)
 		return error;
 	if (address.family == AF_UNSPEC_)
 		address.family = AF_INET_; /* Linux takes it for 0.0.0.0 */
@@ -129,10 +129,10 @@ long hc_sock_bind(struct thread *t, const uint64_t *a)
 long hc_sock_connect(struct thread *t, const uint64_t *a)
 {
 	struct address address;
-	int error = address_in(t->cvm, &address, a[1], a[2]);
-	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	int error = error_in(h) ?: address_in(t->cvm, &address, a[1], a[2]);
 
-	if (!h)
+	if (error)
 		return error;
 	if (address.family != AF_UNSPEC_ && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
 		return -EACCES;
@@ -144,9 +144,8 @@ long hc_sock_listen(struct thread *t, const uint64_t *a)
 {
 	struct address address = { 0 };
 	uint32_t size = ADDRESS_MAX;
-	int error;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	long r = h ? host(__NR_getsockname, h->fd, address.bytes, &size) : error;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	long r = error_in(h) ?: host(__NR_getsockname, h->fd, address.bytes, &size);
 
 	if (!r && !address.in.sin_port && !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
 		r = -EACCES;
@@ -169,12 +168,11 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 {
 	uint8_t bytes[128];
 	uint32_t size = sizeof bytes;
-	int error;
 
 	if (a[3] & ~(uint64_t)SOCK_NONBLOCK_)
 		return -EINVAL;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	long fd = h ? host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_) : error;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	long fd = error_in(h) ?: host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_);
 	if (fd < 0)
 		return fd;
 	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
@@ -197,12 +195,12 @@ long hc_sock_send(struct thread *t, const uint64_t *a)
 	struct iovec iov[HC_IOV_MAX];
 	struct address address;
 	struct hc_msg m;
-	long count = message_in(t->cvm, a, &m, iov);
-	int error = count < 0 ? (int)count : m.name ? address_in(t->cvm, &address, m.name, m.name_size) : 0;
-	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	long count = error_in(h) ?: message_in(t->cvm, a, &m, iov);
 	struct kernel_msghdr msg = { .iov = iov, .iov_count = (uint64_t)count };
+	int error = count < 0 ? (int)count : m.name ? address_in(t->cvm, &address, m.name, m.name_size) : 0;
 
-	if (!h)
+	if (error)
 		return error;
 	if (m.name) {
 		msg.name = address.bytes;
@@ -220,11 +218,10 @@ long hc_sock_recv(struct thread *t, const uint64_t *a)
 	struct iovec iov[HC_IOV_MAX];
 	uint8_t name[128];
 	struct hc_msg m;
-	long count = message_in(t->cvm, a, &m, iov);
-	int error = count < 0 ? (int)count : 0;
-	struct handle *h PINNED = error ? NULL : handle_get(t, a[0], HANDLE_SOCKET, &error);
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	long count = error_in(h) ?: message_in(t->cvm, a, &m, iov);
 	struct kernel_msghdr msg = { .name = name, .name_size = sizeof name, .iov = iov, .iov_count = (uint64_t)count };
-	long r = h ? host_blocking(__NR_recvmsg, h->fd, &msg, a[2]) : error;
+	long r = count < 0 ? count : host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
 
 	if (r < 0)
 		return r;
@@ -262,14 +259,13 @@ static bool option_allowed(uint64_t level, uint64_t name, bool set)
 long hc_sock_getopt(struct thread *t, const uint64_t *a)
 {
 	uint32_t size;
-	int error;
 
 	if (!option_allowed(a[1], a[2], false))
 		return -ENOPROTOOPT;
 	if (user_in(t->cvm, &size, (struct gaddr){ a[4] }, sizeof size) || !in_slot(t->cvm, (struct gaddr){ a[3] }, size))
 		return -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	long r = h ? host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)&size) : error;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	long r = error_in(h) ?: host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)&size);
 	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &size, sizeof size);
 }
 
@@ -277,7 +273,6 @@ long hc_sock_setopt(struct thread *t, const uint64_t *a)
 {
 	int32_t linger[2] = { 0 };
 	uint64_t value = a[3];
-	int error;
 
 	if (!option_allowed(a[1], a[2], true))
 		return -ENOPROTOOPT;
@@ -289,17 +284,16 @@ long hc_sock_setopt(struct thread *t, const uint64_t *a)
 		linger[0] = linger[1] ? 0 : linger[0];
 		value = (uint64_t)linger;
 	}
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET, &error);
-	return h ? host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]) : error;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
+	return error_in(h) ?: host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]);
 }
 
 long hc_sock_name(struct thread *t, const uint64_t *a)
 {
 	uint8_t bytes[128];
 	uint32_t size = sizeof bytes;
-	int error;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET | HANDLE_STDIO, &error);
-	long r = h ? host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size) : error;
+	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET | HANDLE_STDIO);
+	long r = error_in(h) ?: host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size);
 
 	return r ? r : address_out(t->cvm, bytes, size, a[2], a[3]);
 }

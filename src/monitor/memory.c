@@ -249,10 +249,10 @@ long hc_mem_map_file(struct thread *t, const uint64_t *a)
 	struct cvm *c = t->cvm;
 	bool shared = a[3] & HC_MEM_SHARED;
 	int error = check_mapping(c, a);
-	struct handle *h PINNED = error ? NULL : handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ, &error);
+	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ);
 
-	if (!h || !mapping_allowed(h, a[2], shared))
-		return h ? -EACCES : error;
+	if (error_in(h) || !mapping_allowed(h, a[2], shared))
+		return error_in(h) ?: -EACCES;
 	LOCKED(&c->mem_lock);
 	return memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
 }

@@ -285,7 +285,7 @@ static inline uint64_t page_of(const struct cvm *c, uint64_t addr)
 
 /* handle.c */
 nodiscard long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights); /* number; closes fd on failure */
-nodiscard struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds, int *error);
+nodiscard struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds); /* or an error pointer */
 void handle_drop(struct handle *h);
 static inline void handle_put(struct handle *h)
 {
@@ -294,7 +294,7 @@ static inline void handle_put(struct handle *h)
 }
 static inline void handle_put_at_end(struct handle **h)
 {
-	if (*h)
+	if (*h && !error_in(*h))
 		handle_put(*h);
 }
 #define PINNED __attribute__((cleanup(handle_put_at_end))) /* put when the variable goes */

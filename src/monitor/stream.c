@@ -52,24 +52,23 @@ void stream_free(uint32_t object)
 
 long hc_stream_connect(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *right = cap_find(t->cvm, a[0], CAP_CONNECT, CAP_USE, &error);
-	if (!right)
-		return error;
+	struct cap *right = cap_find(t->cvm, a[0], CAP_CONNECT, CAP_USE);
+	if (error_in(right))
+		return error_in(right);
 	struct object *l = &g_arena->object[right->object];
 	if (l->listener.count >= l->listener.backlog)
 		return -EAGAIN;
-	uint32_t object = object_new(CAP_STREAM, t->cvm, 2 * RING, &error); /* the reference is the queue's */
-	if (!object)
-		return error;
+	long object = object_new(CAP_STREAM, t->cvm, 2 * RING); /* the reference is the queue's */
+	if (object < 0)
+		return object;
 	struct object *s = &g_arena->object[object];
 	s->stream.word = a[1];
-	struct cap *k = cap_new(t->cvm, &(struct cap){ .kind = CAP_STREAM, .perms = CAP_USE, .object = object }, NULL, &error);
-	if (!k) {
-		object_put(object);
-		return error;
+	struct cap like = { .kind = CAP_STREAM, .perms = CAP_USE, .object = (uint32_t)object };
+	struct cap *k = cap_new(t->cvm, &like, NULL);
+	if (error_in(k)) {
+		object_put((uint32_t)object);
+		return error_in(k);
 	}
 	s->root = l->root;
 	__atomic_store_n(&s->stream.holder[0], number_of(k), __ATOMIC_RELEASE);
@@ -81,19 +80,17 @@ long hc_stream_connect(struct thread *t, const uint64_t *a)
 
 long hc_stream_accept(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *listener = cap_find(t->cvm, a[0], CAP_LISTENER, 0, &error);
-	if (!listener)
-		return error;
+	struct cap *listener = cap_find(t->cvm, a[0], CAP_LISTENER, 0);
+	if (error_in(listener))
+		return error_in(listener);
 	struct object *l = &g_arena->object[listener->object];
 	if (!l->listener.count)
 		return -EAGAIN;
 	struct cap like = { .kind = CAP_STREAM, .perms = CAP_USE, .end = 1, .object = l->listener.queue[0] };
-	struct cap *k = cap_new(t->cvm, &like, NULL, &error);
-	if (!k)
-		return error;
+	struct cap *k = cap_new(t->cvm, &like, NULL);
+	if (error_in(k))
+		return error_in(k);
 	object_put(k->object); /* the queue's reference */
 	__atomic_store_n(&g_arena->object[k->object].stream.holder[1], number_of(k), __ATOMIC_RELEASE);
 	uint32_t left = l->listener.count - 1;
@@ -106,12 +103,10 @@ long hc_stream_accept(struct thread *t, const uint64_t *a)
 /* Queues a derived capability for the other end. */
 static int pass(struct cvm *c, uint64_t stream, uint64_t handle)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *k = cap_find(c, stream, CAP_STREAM, CAP_USE, &error);
-	if (!k)
-		return error;
+	struct cap *k = cap_find(c, stream, CAP_STREAM, CAP_USE);
+	if (error_in(k))
+		return error_in(k);
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[k->end];
 	uint32_t reader = s->stream.holder[1 - k->end];
@@ -119,9 +114,9 @@ static int pass(struct cvm *c, uint64_t stream, uint64_t handle)
 		return -EPIPE;
 	if (!reader || r->passed == CAP_PASS_MAX)
 		return -EAGAIN;
-	struct cap *passed = cap_pass(c, handle, holder_of(cap_number(reader)), &error);
-	if (!passed)
-		return error;
+	struct cap *passed = cap_pass(c, handle, holder_of(cap_number(reader)));
+	if (error_in(passed))
+		return error_in(passed);
 	r->pass[r->passed] = number_of(passed);
 	__atomic_store_n(&r->passed, r->passed + 1, __ATOMIC_RELEASE);
 	raise_end(s, 1 - k->end);
@@ -162,10 +157,10 @@ static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t si
 long hc_stream_send(struct thread *t, const uint64_t *a)
 {
 	int error = a[3] ? pass(t->cvm, a[0], a[3]) : 0;
-	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = error ? error_pointer(error) : cap_get(t, a[0], CAP_STREAM, CAP_USE);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
@@ -180,11 +175,10 @@ long hc_stream_send(struct thread *t, const uint64_t *a)
 
 long hc_stream_recv(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	if (a[1] && !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
@@ -209,12 +203,10 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 
 long hc_stream_cap(struct thread *t, const uint64_t *a)
 {
-	int error;
-
 	LOCKED(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, a[0], CAP_STREAM, CAP_USE, &error);
-	if (!k)
-		return error;
+	struct cap *k = cap_find(t->cvm, a[0], CAP_STREAM, CAP_USE);
+	if (error_in(k))
+		return error_in(k);
 	struct ring *in = &g_arena->object[k->object].stream.ring[1 - k->end];
 	if (!in->passed)
 		return -EAGAIN;
@@ -225,11 +217,10 @@ long hc_stream_cap(struct thread *t, const uint64_t *a)
 
 long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE);
 
-	if (!k || a[1] > 2)
-		return k ? -EINVAL : error;
+	if (error_in(k) || a[1] > 2)
+		return error_in(k) ?: -EINVAL;
 	struct object *s = &g_arena->object[k->object];
 	if (a[1] != 0 /* SHUT_RD */)
 		__atomic_store_n(&s->stream.ring[k->end].ended, 1, __ATOMIC_SEQ_CST);
@@ -243,21 +234,20 @@ long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 long hc_stream_map(struct thread *t, const uint64_t *a)
 {
 	int error = memory_check(t->cvm, a[1], 2 * RING, false);
-	struct cap *k PINNED_CAP = error ? NULL : cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = error ? error_pointer(error) : cap_get(t, a[0], CAP_STREAM, CAP_USE);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	uint64_t offset = ring_address(k->object, 1 - k->end) - g_arena->rings;
 	return cap_map_at(t, k, a[1], RING, PROT_READ, g_arena->rings_fd, offset);
 }
 
 long hc_stream_window(struct thread *t, const uint64_t *a)
 {
-	int error;
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE, &error);
+	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE);
 
-	if (!k)
-		return error;
+	if (error_in(k))
+		return error_in(k);
 	struct ring *r = &g_arena->object[k->object].stream.ring[1 - k->end];
 	uint64_t window[2] = { r->tail % RING, __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail };
 	return user_out(t->cvm, (struct gaddr){ a[1] }, window, sizeof window);
