@@ -21,7 +21,7 @@ enum channel_type {
 	CHANNEL_EXIT = 18,    /* a cVM has ended and is gone. payload: struct channel_exit */
 	CHANNEL_CRASH = 19,   /* text of a crash report, sent before CHANNEL_EXIT */
 	CHANNEL_STATS_NOW = 21, /* answer to CHANNEL_STATS: struct cvm_stats of a running cVM */
-	CHANNEL_FATAL = 20,   /* the monitor could not start or found itself broken: text; the process ends next */
+	CHANNEL_FATAL = 20,   /* the monitor could not start: text, and in `cvm` an error number or 0; the process ends next */
 	/* event channel, command to monitor */
 	CHANNEL_SIGNAL = 32,  /* payload: int32_t signal: deliver to the cVM's program (cvm == UINT32_MAX: to all) */
 	CHANNEL_KILL = 33,    /* end this cVM at once, status 137 */

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/limits.h"
 #include "cli/message.h"
 
 static int wait_for_report(int report)
@@ -35,7 +36,7 @@ int detach_start(struct detach *detach)
 	}
 	pid_t pid = fork();
 	if (pid < 0) {
-		message_error("cannot detach: %s", strerror(errno));
+		message_error("cannot detach: %s%s", strerror(errno), limits_remedy(errno));
 		return EXIT_CANNOT_START;
 	}
 	if (pid > 0) {

@@ -21,6 +21,7 @@
 
 #include "cli/cache.h"
 #include "cli/helpers.h"
+#include "cli/limits.h"
 #include "cli/memfile.h"
 
 #define KERNEL_MAJOR 6
@@ -74,7 +75,7 @@ const char *machine_problem(bool without_pkeys, char *text, size_t size)
 				     "Ivy Bridge or Excavator on)");
 		return text;
 	}
-	if (!without_pkeys && !kernel_new_enough(release, sizeof(release))) {
+	if (!kernel_new_enough(release, sizeof(release))) {
 		snprintf(text, size, "Linux %s is too old: %d.%d or later is needed (install a newer kernel, on Debian 12 from "
 				     "bookworm-backports)",
 			 release, KERNEL_MAJOR, KERNEL_MINOR);
@@ -171,7 +172,10 @@ static long read_number(const char *path)
 static void check_limits(struct report *r)
 {
 	struct rlimit files = {0};
+	char problem[256];
 
+	if (limits_problem(&(struct config){0}, problem, sizeof(problem)))
+		line(r, "FAIL", "limits", "%s", problem);
 	getrlimit(RLIMIT_NOFILE, &files);
 	if (files.rlim_max >= FILES_WANTED)
 		line(r, "ok", "open files", "up to %llu", (unsigned long long)files.rlim_max);

@@ -2,11 +2,13 @@
  * The command `intravisor`: untrusted, parses what a person wrote and stays beside the monitor as its parent.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/launch_build.h"
+#include "cli/limits.h"
 #include "cli/machine.h"
 #include "cli/message.h"
 #include "config/value.h"
@@ -75,6 +77,8 @@ int main(int argc, char **argv)
 {
 	(void)argc;
 	launch_prepare_stdio();
+	limits_raise();
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
 	int status = dispatch(argv);
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {

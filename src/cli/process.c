@@ -55,6 +55,7 @@ pid_t process_start(const char *path, char *const *arguments, const int *keep, s
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGPIPE);
 	sigaddset(&defaults, SIGCHLD);
+	sigaddset(&defaults, SIGXFSZ);
 	error = prepare_files(&files, keep, keep_count, output);
 	if (!error)
 		error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);

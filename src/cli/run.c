@@ -15,6 +15,7 @@
 #include "cli/helpers.h"
 #include "cli/launch_build.h"
 #include "cli/libos_image.h"
+#include "cli/limits.h"
 #include "cli/machine.h"
 #include "cli/message.h"
 #include "cli/options.h"
@@ -118,7 +119,8 @@ static int start(struct config *config, const struct run_options *options, struc
 	struct launch_plan plan;
 	char problem[512];
 
-	if (machine_problem(options->insecure & LAUNCH_INSECURE_NO_PKEYS, problem, sizeof(problem))) {
+	if (machine_problem(options->insecure & LAUNCH_INSECURE_NO_PKEYS, problem, sizeof(problem)) ||
+	    limits_problem(config, problem, sizeof(problem))) {
 		message_error("%s", problem);
 		return EXIT_CANNOT_START;
 	}

@@ -23,6 +23,7 @@
 #include "cli/code_service.h"
 #include "cli/control.h"
 #include "cli/detach.h"
+#include "cli/limits.h"
 #include "cli/logs.h"
 #include "cli/message.h"
 #include "cli/pod.h"
@@ -31,6 +32,7 @@
 #include "config/list.h"
 
 #define MONITOR_END_TIMEOUT_MS 10000 /* from the last cVM's end to the monitor's */
+#define MONITOR_SAID_WHY 125	     /* its status when it could not start, or found itself broken, and has said so */
 
 struct supervisor {
 	const struct config *config;
@@ -110,10 +112,7 @@ static void handle_text(struct supervisor *s, const struct channel_message *head
 	const char *name = header->cvm < s->config->cvms ? s->config->cvm[header->cvm]->name : "monitor";
 	char prefix[LAUNCH_NAME_MAX + 32];
 
-	if (header->type == CHANNEL_FATAL) {
-		snprintf(prefix, sizeof(prefix), "intravisor: ");
-		s->fatal = true;
-	} else if (header->type == CHANNEL_CRASH) {
+	if (header->type == CHANNEL_CRASH) {
 		snprintf(prefix, sizeof(prefix), "intravisor: %s: ", name);
 	} else {
 		snprintf(prefix, sizeof(prefix), "[%s] ", name);
@@ -124,6 +123,15 @@ static void handle_text(struct supervisor *s, const struct channel_message *head
 		logs_add(&s->logs, header->cvm, text, size);
 		logs_add(&s->logs, header->cvm, "\n", size && text[size - 1] == '\n' ? 0 : 1);
 	}
+}
+
+static void handle_fatal(struct supervisor *s, uint32_t error, const char *text, size_t size)
+{
+	s->fatal = true;
+	if (error)
+		message_error("%.*s: %s%s", (int)size, text, strerror((int)error), limits_remedy((int)error));
+	else
+		message_error("%.*s", (int)size, text);
 }
 
 /* Reads everything that is there; closes the channel at its end. */
@@ -154,7 +162,9 @@ static void handle_events(struct supervisor *s)
 			handle_stats(s, message.header.cvm, payload, payload_size);
 		else if (message.header.type == CHANNEL_EXIT)
 			handle_exit(s, message.header.cvm, payload, payload_size);
-		else if (message.header.type >= CHANNEL_LOG && message.header.type <= CHANNEL_FATAL)
+		else if (message.header.type == CHANNEL_FATAL)
+			handle_fatal(s, message.header.cvm, payload, payload_size);
+		else if (message.header.type == CHANNEL_LOG || message.header.type == CHANNEL_CRASH)
 			handle_text(s, &message.header, payload, payload_size);
 	}
 }
@@ -193,11 +203,24 @@ static int next_timeout(struct supervisor *s)
 #define POLL_CODE 2
 #define POLL_LOGS (POLL_CODE + LAUNCH_CVMS_MAX)
 #define POLL_CONTROL (POLL_LOGS + LAUNCH_CVMS_MAX)
+#define POLL_COUNT (POLL_CONTROL + CONTROL_POLL_MAX)
+_Static_assert(POLL_COUNT <= LIMITS_FILES, "poll refuses more entries than there may be open files");
+
+/* Without events neither a signal nor the monitor's end would be seen. */
+static void cannot_wait(struct supervisor *s, int error)
+{
+	message_error("cannot wait for events: %s%s; the run was ended", strerror(error), limits_remedy(error));
+	s->fatal = true;
+	kill(s->monitor, SIGKILL);
+	while (waitpid(s->monitor, &s->monitor_status, 0) < 0 && errno == EINTR)
+		;
+	s->monitor = 0;
+}
 
 static void loop(struct supervisor *s)
 {
 	while (s->monitor) {
-		struct pollfd entries[POLL_CONTROL + CONTROL_POLL_MAX];
+		struct pollfd entries[POLL_COUNT];
 
 		memset(entries, -1, sizeof(entries)); /* not every cVM exists: no descriptor */
 		tick(s);
@@ -206,7 +229,11 @@ static void loop(struct supervisor *s)
 		code_service_poll(&s->code, entries + POLL_CODE);
 		logs_poll(&s->logs, entries + POLL_LOGS);
 		control_poll(&s->control, entries + POLL_CONTROL);
-		int count = poll(entries, sizeof(entries) / sizeof(entries[0]), next_timeout(s));
+		int count = poll(entries, POLL_COUNT, next_timeout(s));
+		if (count < 0 && errno != EINTR) {
+			cannot_wait(s, errno);
+			break;
+		}
 		if (count == 0)
 			code_service_idle(&s->code);
 		if (count <= 0)
@@ -241,9 +268,12 @@ static int final_status(const struct supervisor *s)
 			message_error("the monitor failed after its last cVM had ended (%s)", how);
 		return pod_status(&s->pod);
 	}
-	if (!s->fatal)
+	bool said = s->fatal || (WIFEXITED(s->monitor_status) && WEXITSTATUS(s->monitor_status) == MONITOR_SAID_WHY);
+	bool killed = WIFSIGNALED(s->monitor_status) && WTERMSIG(s->monitor_status) == SIGKILL;
+	if (!said)
 		message_error("the monitor ended unexpectedly (%s)%s", how,
-			      s->ready ? "" : " before it had started (intravisor check says what is missing)");
+			      killed ? ": somebody killed it, or the kernel for want of memory (see dmesg) or CPU time (ulimit -t)"
+			      : s->ready ? "" : " before it had started (intravisor check says what is missing)");
 	return EXIT_CANNOT_START;
 }
 
@@ -258,7 +288,7 @@ static int start(struct supervisor *s, const struct helpers *helpers, struct lau
 	umask(mask);
 	launch_close_inherited(plan);
 	if (pid < 0) {
-		message_error("cannot start the monitor %s: %s", helpers->monitor, strerror((int)-pid));
+		message_error("cannot start the monitor %s: %s%s", helpers->monitor, strerror((int)-pid), limits_remedy((int)-pid));
 		return (int)pid;
 	}
 	s->monitor = pid;
@@ -306,7 +336,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	signal(SIGPIPE, SIG_IGN);
 	s.signal_fd = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s.signal_fd < 0) {
-		message_error("cannot wait for signals: %s", strerror(errno));
+		message_error("cannot wait for signals: %s%s", strerror(errno), limits_remedy(errno));
 		launch_close(plan);
 		return EXIT_CANNOT_START;
 	}

@@ -29,11 +29,9 @@ static _Noreturn void fail(const char *what, long error)
 	struct message m = { 0 };
 
 	message_add(&m, "%s", what);
-	if (error)
-		message_add(&m, " (errno %lu)", (uint64_t)-error);
 	if (!g_arena || g_arena->launch.event_channel <= 0)
 		host_die(&m);
-	event_send(CHANNEL_FATAL, 0, m.text, (uint32_t)m.size);
+	event_send(CHANNEL_FATAL, (uint32_t)-error, m.text, (uint32_t)m.size);
 	host_quit(125);
 }
 

@@ -3,7 +3,6 @@
 right exit status, starts nothing and leaves nothing behind.
 """
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -400,12 +399,6 @@ def environments(box):
         return (box.run(*BASE, "-v", "theirs:/x", "x", user=65534, group=65534), 2,
                 "-v: cannot open theirs on the host: Permission denied (change its permissions or grant it :ro)")
     yield "unwritable volume", unwritable
-
-    def few_files():
-        ran = box.run(*BASE, *sum((["-v", f"/etc:/v{i}"] for i in range(20)), []), "x",
-                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12)))
-        return ran, 2, "cannot open /etc on the host: Too many open files"
-    yield "too few descriptors", few_files
 
     def no_errors_shown():
         process = subprocess.run([box.command, "run", "-m", "1Q", "x"], env=box.env, stderr=open("/dev/full", "w"))

@@ -141,6 +141,14 @@ const struct file_ops stream_ops = {
 	.release = stream_release,
 };
 
+/* What the command was started without may neither be read nor written: the program has no such descriptor. */
+static bool is_closed(int fd)
+{
+	char none;
+
+	return hostcall(HC_file_read, fd, &none, 0) == -EBADF && hostcall(HC_file_write, fd, &none, 0) == -EBADF;
+}
+
 /* A path a host pipe or terminal shows nobody; /proc/self/fd says "stdio:[inode]". */
 int stdio_init(void)
 {
@@ -149,7 +157,7 @@ int stdio_init(void)
 		struct file *f;
 		int err = (int)hostcall(HC_file_stat, fd, 0, 0, STATX_BASIC_STATS, &st);
 
-		if (err)
+		if (err || is_closed(fd))
 			continue;
 		f = hostfile_wrap(fd, &stream_ops, fd == 0 ? O_RDONLY : O_WRONLY, NULL, &err);
 		if (!f)

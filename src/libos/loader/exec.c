@@ -123,6 +123,10 @@ static void explain(struct exec *e, const char *path, int error)
 		format(e->why, e->why_size,
 		       "%s: linked at a fixed address, and another cVM has the one low window: rebuild with -fPIE -pie, or run it in "
 		       "an Intravisor of its own", path);
+	else if (error == -EAGAIN)
+		format(e->why, e->why_size,
+		       "%s: its code cannot be translated: the host has no process for that (raise ulimit -u or the container's limit "
+		       "of processes)", path);
 	else if (!e->why[0])
 		format(e->why, e->why_size, "%s: cannot be loaded (%s)", path, errno_text(-error));
 }
@@ -257,6 +261,7 @@ int exec_load(const char *path, const char *const *argv, const char *const *envp
 	struct exec *e = kzalloc(sizeof(*e));
 	int ret = -ENOMEM;
 
+	format(why, why_size, "%s: not enough memory to load it (raise the cVM's memory)", path);
 	if (!e)
 		return ret;
 	why[0] = '\0';

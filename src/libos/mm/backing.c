@@ -12,6 +12,7 @@
 #include "fs/capfs.h"
 #include "fs/vfs.h"
 #include "mm/vma.h"
+#include "thread/thread.h"
 
 #define ACCESS (PROT_READ | PROT_WRITE)
 
@@ -62,12 +63,14 @@ static int map_copy(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 	return ret < 0 ? (int)ret : 0;
 }
 
-static void report_refused(struct vma *v, off_t offset, long error)
+static void report_refused(struct vma *v, off_t offset, int error)
 {
 	char path[256];
 
+	if (error == -EAGAIN && !current()->process->exe_path[0])
+		return; /* not the code's fault, and whoever loads the program says so */
 	file_path(v->file, path, sizeof(path));
-	log_text("mmap: %s: code at offset 0x%lx was refused (error %ld)", path, offset, -error);
+	log_text("mmap: %s: code at offset 0x%lx was refused (error %d)", path, offset, -error);
 }
 
 /* Translated code. The segment may reach beyond the file's end: only what the file has is mapped. */
@@ -103,7 +106,7 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 		return map_copy(v, start, end, PROT_READ | PROT_EXEC);
 	}
 	if (ret < 0)
-		report_refused(v, file_offset, ret);
+		report_refused(v, file_offset, (int)ret);
 	if (ret <= 0) {
 		kfree(code);
 		return (int)ret;
