@@ -27,7 +27,7 @@
 #define SAMPLES 20000
 #define ROUND_NS 60000000ull
 #define CALLS 300000
-#define PINGS 3000
+#define PINGS 1000
 #define MESSAGE 64u
 
 static const size_t g_sizes[] = { 1, 8, 64, 512, 4096, 32768, 65536, 1 << 20, 8 << 20, LARGEST };
@@ -174,7 +174,7 @@ static void ping(const char *what, int out, int in)
 	char byte = 1;
 
 	for (int i = 0; i < PINGS; i++) {
-		usleep(50);
+		usleep(1000); /* longer than anybody looks before it sleeps */
 		uint64_t start = now();
 		if (in < 0) {
 			must(cp_stream_send(out, &byte, 1, 0), 1, "ping");

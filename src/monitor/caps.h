@@ -23,20 +23,25 @@ struct cap {
 	uint32_t object;   /* 0: none (memory of a slot) */
 	uint64_t sealed;   /* with this type; 0: not. Types never come again: 64 bits do not run out */
 	uint64_t base, length; /* CAP_MEMORY: address and bytes; CAP_TYPE: base is the type */
+	_Alignas(64) uint32_t sequence; /* futex of cap_wait; never reset. Others read it while the holder counts pins */
+	uint32_t waiters;
 	uint32_t parent, child, next, previous; /* derivation tree: numbers of entries; 0: none */
-	uint32_t sequence, waiters; /* futex of cap_wait; never reset */
 	uint64_t map_addr, map_size; /* where it is mapped in its holder's slot; the holder's mem_lock */
 };
 
+/* What writer and reader tell each other, and what each needs for itself, lie in different cache lines. */
 struct ring {
-	uint64_t head, tail;	/* bytes ever written, read; head by who holds write_lock, tail by read_lock */
-	struct lock write_lock, read_lock;
+	_Alignas(64) uint64_t head; /* bytes ever written; who holds write_lock */
 	uint8_t ended;		/* nothing more will be written */
 	uint8_t dead;		/* nothing more will be read */
 	uint8_t reset;		/* the reader went with bytes unread */
 	uint8_t full;		/* the writer waits for room */
 	uint32_t passed;	/* capabilities waiting in pass[]; cap_lock */
 	uint32_t pass[CAP_PASS_MAX]; /* their numbers, in the reader's list */
+	_Alignas(64) struct lock write_lock;
+	uint64_t limit;		/* how far the head may come, by the tail as the writer saw it last */
+	_Alignas(64) uint64_t tail; /* bytes ever read; who holds read_lock */
+	_Alignas(64) struct lock read_lock;
 };
 
 struct object {

@@ -11,7 +11,7 @@
 #include "monitor/hostcalls.h"
 
 #define RING CAP_STREAM_RING
-#define WAKE_ROOM (RING / 4) /* a writer that waits for room is woken when there is this much */
+#define PART (RING / 2) /* copied before the other end hears of it; room for which a writer is woken */
 
 static uint64_t ring_address(uint32_t object, unsigned end)
 {
@@ -137,21 +137,28 @@ static bool ring_copy(uint64_t ring, uint64_t position, uint64_t user, uint64_t 
 /* Bytes written; with none, why. The ring's write_lock is held. */
 static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t size)
 {
-	for (int again = 0;; again++) {
+	uint64_t done = 0;
+
+	for (int again = 0; !done; again++) {
 		if (__atomic_load_n(&r->dead, __ATOMIC_ACQUIRE) || r->ended)
 			return -EPIPE;
-		uint64_t n = MIN(size, RING - (r->head - __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE)));
-		if (n || !size) {
-			if (!ring_copy(ring, r->head, user, n, true))
-				return -EFAULT;
+		if (r->limit - r->head < size)
+			r->limit = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) + RING;
+		/* In parts, so that a reader that is awake is at work on the first while the last is copied. */
+		for (uint64_t n, left = MIN(size, r->limit - r->head); done < left; done += n) {
+			n = MIN(left - done, PART);
+			if (!ring_copy(ring, r->head, user + done, n, true))
+				return done ? (long)done : -EFAULT;
 			__atomic_store_n(&r->head, r->head + n, __ATOMIC_RELEASE);
-			return (long)n;
 		}
-		if (again)
+		if (!size)
+			return 0;
+		if (again && !done)
 			return -EAGAIN;
-		__atomic_store_n(&r->full, 1, __ATOMIC_SEQ_CST);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (!done)
+			__atomic_exchange_n(&r->full, 1, __ATOMIC_SEQ_CST);
 	}
+	return (long)done;
 }
 
 long hc_stream_send(struct thread *t, const uint64_t *a)
@@ -164,13 +171,44 @@ long hc_stream_send(struct thread *t, const uint64_t *a)
 	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
-	struct ring *r = &s->stream.ring[k->end];
-	lock_take(&r->write_lock);
-	long n = ring_write(r, ring_address(k->object, k->end), a[1], a[2]);
-	lock_give(&r->write_lock);
+	lock_take(&s->stream.ring[k->end].write_lock);
+	long n = ring_write(&s->stream.ring[k->end], ring_address(k->object, k->end), a[1], a[2]);
+	lock_give(&s->stream.ring[k->end].write_lock);
 	if (n > 0) /* also if bytes were left: who waits for edges hears of every arrival */
 		raise_end(s, 1 - k->end);
 	return n;
+}
+
+/* There is room again: who waits for it hears of it when it is worth it. */
+static void room_made(struct object *s, unsigned end)
+{
+	struct ring *r = &s->stream.ring[end];
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= PART &&
+	    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
+		raise_end(s, end);
+}
+
+/* Bytes read; with none, why. To nowhere (0) they are only given back; with `keep` they stay. The ring's read_lock is held. */
+static long ring_read(struct object *s, unsigned end, uint64_t ring, uint64_t user, uint64_t size, bool keep)
+{
+	struct ring *r = &s->stream.ring[end];
+	bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
+	uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail, at = r->tail, done = 0;
+
+	if (!there && size)
+		return !ended && !r->dead ? -EAGAIN : s->stream.ring[1 - end].reset ? -ECONNRESET : 0;
+	for (uint64_t n, all = MIN(size, there); done < all; done += n) {
+		n = user ? MIN(all - done, PART) : all;
+		if (user && !ring_copy(ring, at + done, user + done, n, false))
+			return done ? (long)done : -EFAULT;
+		if (keep)
+			continue;
+		__atomic_store_n(&r->tail, at + done + n, __ATOMIC_RELEASE);
+		room_made(s, end);
+	}
+	return (long)done;
 }
 
 long hc_stream_recv(struct thread *t, const uint64_t *a)
@@ -182,22 +220,10 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 	if (a[1] && !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
-	struct ring *r = &s->stream.ring[1 - k->end];
-	lock_take(&r->read_lock);
-	bool ended = __atomic_load_n(&r->ended, __ATOMIC_ACQUIRE);
-	uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail;
-	long n = (long)MIN(a[2], there);
-	if (!there && a[2])
-		n = ended || r->dead ? (s->stream.ring[k->end].reset ? -ECONNRESET : 0) : -EAGAIN;
-	else if (a[1] && !ring_copy(ring_address(k->object, 1 - k->end), r->tail, a[1], (uint64_t)n, false))
-		n = -EFAULT;
-	else if (!a[3])
-		__atomic_store_n(&r->tail, r->tail + (uint64_t)n, __ATOMIC_RELEASE);
-	lock_give(&r->read_lock);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (n > 0 && __atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= WAKE_ROOM &&
-	    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
-		raise_end(s, 1 - k->end);
+	struct lock *lock = &s->stream.ring[1 - k->end].read_lock;
+	lock_take(lock);
+	long n = ring_read(s, 1 - k->end, ring_address(k->object, 1 - k->end), a[1], a[2], a[3] != 0);
+	lock_give(lock);
 	return n;
 }
 

@@ -1,11 +1,15 @@
 /*
  * CP_Streams (cvm/stream.h). A side that finds no bytes or no room looks again some times before it sleeps: a peer on
- * another processor that is awake answers within the time that sleeping and waking would cost.
+ * another processor that is awake answers within the time that sleeping and waking would cost. How often follows what
+ * the last sleeps were worth, as in the Linux kernel's halt polling (virt/kvm/halt-polling.rst): more often after a
+ * short one, in which the peer did no more than wake up, less after a long one.
  */
 #include "cvm/stream.h"
 #include "sdk/sdk.h"
 
-#define LOOKS 40 /* gate calls before sleeping: some two microseconds */
+#define LOOKS_MIN 20u  /* gate calls before sleeping: about a microsecond */
+#define LOOKS_MAX 640u /* more than waking somebody takes, also in a virtual machine */
+#define SHORT_CYCLES 200000u /* a sleep of less than some 70 microseconds */
 
 _Static_assert(CP_STREAM_RING == CAP_STREAM_RING, "ring");
 
@@ -47,30 +51,41 @@ int cp_connect(const char *name, uint64_t word)
 	return stream;
 }
 
+static unsigned g_looks = LOOKS_MIN; /* relaxed: a lost change is no harm */
+
 /* 0 when it may be worth looking again, or why not. */
-static long again(int stream, unsigned events, unsigned flags, int *looks)
+static long again(int stream, unsigned events, unsigned flags, unsigned *looks)
 {
+	unsigned most = __atomic_load_n(&g_looks, __ATOMIC_RELAXED);
+
 	if (flags & CP_DONTWAIT)
 		return -EAGAIN;
-	if (++*looks < LOOKS) {
+	if (++*looks < most) {
 		__builtin_ia32_pause();
 		return 0;
 	}
+	uint64_t start = __builtin_ia32_rdtsc();
 	long r = sdk_wait(stream, events, 0, CP_FOREVER);
+	if (__builtin_ia32_rdtsc() - start < SHORT_CYCLES)
+		most = most * 2 < LOOKS_MAX ? most * 2 : LOOKS_MAX;
+	else
+		most = most / 2 > LOOKS_MIN ? most / 2 : LOOKS_MIN;
+	__atomic_store_n(&g_looks, most, __ATOMIC_RELAXED);
 	return r < 0 ? r : 0;
 }
 
 ssize_t cp_stream_send(int stream, const void *buffer, size_t size, unsigned flags)
 {
 	size_t done = 0;
-	int looks = 0;
+	unsigned looks = 0;
 	long n;
 
 	do {
 		n = gate(HC_stream_send, stream, (const char *)buffer + done, size - done, 0);
 		if (n >= 0) {
 			done += (size_t)n;
-			n = looks = 0;
+			looks = 0;
+			n = 0;
 		} else if (n == -EAGAIN) {
 			n = again(stream, CAP_WRITABLE, flags, &looks);
 		}
@@ -81,7 +96,7 @@ ssize_t cp_stream_send(int stream, const void *buffer, size_t size, unsigned fla
 ssize_t cp_stream_recv(int stream, void *buffer, size_t size, unsigned flags)
 {
 	size_t done = 0;
-	int looks = 0;
+	unsigned looks = 0;
 	long n;
 
 	do {
@@ -95,7 +110,8 @@ ssize_t cp_stream_recv(int stream, void *buffer, size_t size, unsigned flags)
 		done += (size_t)n;
 		if (!(flags & CP_ALL_BYTES) || flags & CP_PEEK)
 			break;
-		n = looks = 0;
+		looks = 0;
+		n = 0;
 	} while (done < size && !n);
 	return done ? (ssize_t)done : n;
 }
@@ -134,7 +150,7 @@ int cp_stream_map(int stream, const void **ring)
 ssize_t cp_stream_window(int stream, const void *ring, const void **bytes, unsigned flags)
 {
 	uint64_t window[2];
-	int looks = 0;
+	unsigned looks = 0;
 	long r;
 
 	for (;;) {
