@@ -30,11 +30,12 @@ fuzz:
 	@scripts/build
 	@$(PYTHON) tests/fuzz/fuzz.py $(SECONDS) $(TARGETS)
 
-# 2,000 cVMs in one Intravisor, redis beside bad neighbours; then the end-to-end and guest tests over and over, HOURS long.
+# 2,000 cVMs in one Intravisor, redis beside bad neighbours, the fault storm; then the end-to-end and guest tests over and over, HOURS long.
 soak:
 	@scripts/install-deps check
 	@scripts/build
 	@$(PYTHON) tests/soak/soak.py $(STARTS) $(SECONDS)
+	@$(PYTHON) tests/soak/storm.py $(SECONDS)
 	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e cap/model
 
 install: build

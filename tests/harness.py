@@ -251,7 +251,7 @@ def compile_c(source, kind="gcc", flags=()):
     with _compile_guard:
         lock = _compile_locks.setdefault(target, threading.Lock())
     with lock:
-        newest = max(os.path.getmtime(p) for p in [source, *headers_beside(source)])
+        newest = max(os.path.getmtime(p) for p in [source, *headers_beside(source), *(f for f in flags if f.endswith((".c", ".a")))])
         if os.path.exists(target) and (IN_VM or os.path.getmtime(target) > newest):
             return target
         os.makedirs(os.path.dirname(target), exist_ok=True)
