@@ -24,9 +24,9 @@ def answers(port):
     return ready
 
 
-def configuration(where, ports):
-    """nginx.conf with other ports and files."""
-    text = read(f"{EXAMPLE}/nginx.conf").replace("/tmp/nginx.pid", f"{where}/nginx.pid")
+def configuration(where, ports, temporary="/tmp"):
+    """nginx.conf with other ports, and another directory for what nginx makes."""
+    text = read(f"{EXAMPLE}/nginx.conf").replace(" /tmp/", f" {temporary}/")
     for old, new in ports.items():
         text = text.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}")
     with open(f"{where}/nginx.conf", "w") as f:
@@ -38,10 +38,6 @@ def cvms():
     """The pod; gives the port outside."""
     where, port = scratch("multi-tier-cvms"), free_port()
     configuration(where, {8080: port})
-    with open(f"{where}/nginx.conf") as f:
-        text = f.read().replace(f"{where}/nginx.pid", "/tmp/nginx.pid")
-    with open(f"{where}/nginx.conf", "w") as f:
-        f.write(text)
     with open(f"{where}/pod.yaml", "w") as f:
         text = read(f"{EXAMPLE}/pod.yaml").replace("name: multi-tier\n", f"name: multi-tier-{port}\n")
         f.write(text.replace("../../build/examples", PROGRAMS).replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
@@ -56,7 +52,7 @@ def cvms():
 def processes():
     """The same programs, natively."""
     where, outside, gateway, redis = scratch("multi-tier-native"), free_port(), free_port(), free_port()
-    configuration(where, {8080: outside, 8081: gateway})
+    configuration(where, {8080: outside, 8081: gateway}, where)
     commands = [
         [f"{PROGRAMS}/multi-tier-store", f"{where}/store.sock", f"{where}/store.db"],
         ["/usr/bin/redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", where,

@@ -89,16 +89,26 @@ def run_all(tests, report):
 
 
 def run_in_vm(tests, report):
-    """One boot for all tests that need protection keys, on a machine that has none."""
-    if not tests:
-        return
+    """One boot for all tests that need protection keys, on a machine that has none. Each gets a result, whatever happens."""
     names = [t.name for t in tests]
+    try:
+        how = boot(names, report) if names else ""
+    except Exception:
+        how = "this program failed beside it:\n" + traceback.format_exc()
+    done = {r["name"] for r in report.results}
+    for name in names:
+        if f"{name} (keys)" not in done:
+            report.add({"name": f"{name} (keys)", "status": "fail", "seconds": 0, "text": f"no result from the emulated machine: {how}"})
+
+
+def boot(names, report):
+    """Starts the machine and passes on its results as they come; how it ended."""
     missing = vm_missing()
     if missing:
         for name in names:
             report.add({"name": f"{name} (keys)", "status": "skip", "seconds": 0,
                         "text": f"needs protection keys: not in this CPU, and the emulated machine needs {missing}"})
-        return
+        return ""
     with open(VM_RESULTS, "w"):
         pass
     names_file = os.path.join(OUT, "vm-tests.txt")
@@ -110,20 +120,15 @@ def run_in_vm(tests, report):
         vm = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
                               env=dict(os.environ, VM_TIMEOUT=str(VM_TIMEOUT)))
         _machine.append(vm)
-        seen = 0
-        while True:
+        seen, ended = 0, False
+        while not ended:
+            time.sleep(0.5)
             ended = vm.poll() is not None
             seen = relay(seen, report)
-            if ended:
-                break
-            time.sleep(0.5)
         _machine.clear()
-    done = {r["name"] for r in report.results}
-    for name in names:
-        if f"{name} (keys)" not in done:
-            tail = "\n".join(harness.read(os.path.join(OUT, "vm.log")).splitlines()[-30:])
-            report.add({"name": f"{name} (keys)", "status": "fail", "seconds": 0,
-                        "text": f"the emulated machine ended (status {vm.returncode}) without this test's result\n{tail}"})
+    damaged = [line[:200] for line in result_lines()[seen:]]
+    tail = harness.read(os.path.join(OUT, "vm.log")).splitlines()[-30:]
+    return "\n".join([f"it ended with status {vm.returncode}", *(f"unreadable line {line!r}" for line in damaged), *tail])
 
 
 _machine = []
@@ -135,13 +140,22 @@ def end_machine():
     return 143
 
 
+def result_lines():
+    lines = harness.read(VM_RESULTS).split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def relay(seen, report):
-    lines = harness.read(VM_RESULTS).split("\n")[:-1]
-    for line in lines[seen:]:
-        result = json.loads(line)
-        result["name"] += " (keys)"
-        report.add(result)
-    return len(lines)
+    """Passes on the results behind the first `seen`; the number of them now. What the machine's file system shows of the last
+    lines may be half of them, or zeros: the next look finds them whole."""
+    for line in result_lines()[seen:]:
+        try:
+            result = json.loads(line)
+        except ValueError:
+            break
+        report.add(dict(result, name=result["name"] + " (keys)"))
+        seen += 1
+    return seen
 
 
 def vm_missing():
@@ -193,7 +207,17 @@ def build_with(compiler):
     harness.expect(ran.status == 0, f"the build with {compiler} failed", ran)
 
 
+def default_signals():
+    """Tests find signals as an interactive shell would give them, not as nohup or a shell in the background does: ignored,
+    which programs keep. What has a handler here is back at the default in them."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in set(signal.Signals) - {signal.SIGPIPE, signal.SIGXFSZ}:  # these are Python's own, and its children's are the default
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def main(arguments):
+    default_signals()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(end_machine()))
     os.makedirs(OUT, exist_ok=True)
     verbose, hours, words = "-v" in arguments, None, []

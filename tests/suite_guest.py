@@ -2,7 +2,8 @@
 
 The comment that opens a file may hold:
   Build: KIND...      gcc (dynamic glibc, the default), static (glibc static PIE), musl, musl-static
-  Args: WORDS         {dir} is an empty directory of the host, mounted at the same path in the cVM
+  Args: WORDS         {dir} is an empty directory of the host, mounted at the same path in the cVM; {name} a word that no other
+                      run of tests uses, for names that all of the host sees
   Options: WORDS      of `intravisor run`
   Stdin: TEXT
   Native: no          it only makes sense in a cVM: its last line must be "ok"
@@ -21,13 +22,14 @@ def guest(source, kind):
     name = f"{os.path.basename(source)[:-2]}.{kind}"
 
     def test():
+        word = os.urandom(4).hex()
         said = directives(source, ("build", "args", "options", "stdin", "native"))
         program = compile_c(source, kind)
         native_dir, cvm_dir = (scratch(f"guest-{name}-{which}") for which in ("native", "cvm"))
         stdin = said["stdin"].encode() + b"\n" if "stdin" in said else None
 
         def words(key, folder):
-            return [w.replace("{dir}", folder) for w in shlex.split(said.get(key, ""))]
+            return [w.replace("{dir}", folder).replace("{name}", word) for w in shlex.split(said.get(key, ""))]
         ours = cvm([program, *words("args", cvm_dir)], ["-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro",
                    "-v", f"{cvm_dir}:{cvm_dir}", *words("options", cvm_dir)], stdin=stdin)
         if said.get("native") == "no":

@@ -17,8 +17,9 @@ COMMAND = os.environ.get("INTRAVISOR", os.path.join(HERE, "../../build/intraviso
 OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "--insecure-no-pkeys" if "ospke" not in open("/proc/cpuinfo").read() else "").split()
 PATIENCE = 200  # seconds; only ever reached by a failure
 
-# Counts in a file of the pod's volume, so that who looks sees that it goes on.
-COUNT = "$| = 1; for ($n = 0; ; $n++) { open F, '>', '/data/count'; print F $n; close F; select undef, undef, undef, 0.01 }"
+# Counts in a file of the pod's volume, so that who looks sees that it goes on, and always sees a whole number.
+COUNT = ("$| = 1; for ($n = 0; ; $n++) { open F, '>', '/data/new'; print F $n; close F; rename '/data/new', '/data/count';"
+         "select undef, undef, undef, 0.01 }")
 
 
 class Live(unittest.TestCase):
@@ -78,7 +79,7 @@ class Live(unittest.TestCase):
 
     def count(self):
         try:
-            return int(open(self.path("data/count")).read() or 0)
+            return int(open(self.path("data/count")).read())
         except FileNotFoundError:
             return 0
 
@@ -120,7 +121,8 @@ class Live(unittest.TestCase):
         self.assertEqual(run.returncode, 128 + signal.SIGTERM, "the counter's")
 
     def test_stop_and_start_one_while_the_other_runs(self):
-        starts = self.note("up") + "$| = 1; print qq(up\\n); $SIG{TERM} = sub { print qq(term\\n); exit 7 }; select undef, undef, undef, 0.1 while 1"
+        starts = ("$| = 1; $SIG{TERM} = sub { print qq(term\\n); exit 7 }; print qq(up\\n);" + self.note("up") +
+                  "select undef, undef, undef, 0.1 while 1")
         run = self.start(*self.yaml(("counter", COUNT, ""), ("other", starts, "")))
         self.wait(lambda: os.path.exists(self.path("data/notes")))
         for n in range(2, 7):

@@ -7,7 +7,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -59,10 +61,12 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		char name[32] = "handles-file";
 
+		char top[PATH_MAX];
+
 		printf("---- %d\n", i);
-		if (chdir(argv[i]))
+		snprintf(top, sizeof top, "%s/handles-XXXXXX", argv[i]);
+		if (!mkdtemp(top) || chdir(top))
 			return 1;
-		unlink(name), unlink("handles-link"), rmdir("handles-dir");
 		close(open(name, O_WRONLY | O_CREAT, 0600));
 		int path = open(name, O_PATH), link, dir, dir_path;
 		through("O_PATH", path);
@@ -90,7 +94,7 @@ int main(int argc, char **argv)
 		through("directory", dir);
 		dir_path = open("handles-dir", O_PATH | O_DIRECTORY);
 		through("directory, O_PATH", dir_path);
-		unlink("handles-link"), rmdir("handles-dir");
+		unlink("handles-link"), rmdir("handles-dir"), rmdir(top);
 		close(path), close(read_only), close(link), close(dir), close(dir_path);
 	}
 	return 0;

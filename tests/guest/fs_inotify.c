@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -170,9 +171,8 @@ int main(int argc, char **argv)
 		int wd;
 
 		printf("---- %d\n", i);
-		snprintf(folder, sizeof folder, "%s/inotify", argv[i]);
-		mkdir(folder, 0755);
-		if (chdir(folder))
+		snprintf(folder, sizeof folder, "%s/inotify-XXXXXX", argv[i]);
+		if (!mkdtemp(folder) || chdir(folder))
 			return 1;
 		g_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 		events("nothing");

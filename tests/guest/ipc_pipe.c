@@ -1,5 +1,6 @@
 /*
  * Pipes and FIFOs: order, capacity, atomic writes, blocking, closing, descriptor flags, bad buffers.
+ * Args: {name}
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -222,7 +223,7 @@ static void interrupted(void)
 	close(p[1]);
 }
 
-static const char *g_fifo;
+static char g_fifo[64];
 
 static void *fifo_writer(void *arg)
 {
@@ -239,8 +240,6 @@ static void fifo(void)
 	pthread_t t;
 	char buf[32] = "";
 
-	g_fifo = "/tmp/guest-ipc-pipe-fifo";
-	unlink(g_fifo);
 	say("mkfifo", mkfifo(g_fifo, 0600));
 	say("writer without reader", open(g_fifo, O_WRONLY | O_NONBLOCK));
 	pthread_create(&t, NULL, fifo_writer, NULL);
@@ -257,8 +256,9 @@ static void fifo(void)
 	say("unlink", unlink(g_fifo));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	snprintf(g_fifo, sizeof g_fifo, "/tmp/ipc-pipe-%s", argc > 1 ? argv[1] : "");
 	basics();
 	capacity();
 	broken();

@@ -1,5 +1,6 @@
 /*
  * Unix sockets: pairs, names, connection, queues, shutdown, ancillary data, errors.
+ * Args: {name}
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,6 +32,17 @@ static int ready(int fd)
 	return p.revents;
 }
 
+static const char *g_word;
+
+/* A name that nobody else on this machine uses. */
+static const char *unique(const char *prefix)
+{
+	static char name[64];
+
+	snprintf(name, sizeof name, "%s%s", prefix, g_word);
+	return name;
+}
+
 static socklen_t address(struct sockaddr_un *a, const char *name)
 {
 	memset(a, 0, sizeof *a);
@@ -52,8 +64,8 @@ static void show_name(const char *what, int fd, int peer)
 	if (r)
 		say(what, r);
 	else
-		printf("%s: size %u %s%s\n", what, size, size > 2 && !a.sun_path[0] ? "@" : "",
-		       size > 2 ? a.sun_path + !a.sun_path[0] : "(unnamed)");
+		printf("%s: size %u %s%.*s\n", what, size, size > 2 && !a.sun_path[0] ? "@" : "",
+		       (int)(size > 2 ? size - 2 - !a.sun_path[0] : 9), size > 2 ? a.sun_path + !a.sun_path[0] : "(unnamed)");
 }
 
 static void pairs(int type, const char *name)
@@ -191,7 +203,7 @@ static void named(const char *name, int type)
 static void datagrams(void)
 {
 	struct sockaddr_un a, b, from;
-	socklen_t as = address(&a, "@guest-unix-a"), bs = address(&b, "@guest-unix-b"), size = sizeof from;
+	socklen_t as = address(&a, unique("@guest-unix-a-")), bs = address(&b, unique("@guest-unix-b-")), size = sizeof from;
 	int x = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0), y = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0), n = 0;
 	char buf[64] = "";
 
@@ -205,7 +217,7 @@ static void datagrams(void)
 	say("sendto", sendto(y, "named", 5, 0, (void *)&a, as));
 	size = sizeof from;
 	say("recvfrom", recvfrom(x, buf, 2, 0, (void *)&from, &size));
-	printf("from size %u %s\n", size, from.sun_path + 1);
+	printf("from size %u %.*s\n", size, (int)(size - offsetof(struct sockaddr_un, sun_path) - 1), from.sun_path + 1);
 	say("connect", connect(x, (void *)&b, bs));
 	while (send(x, "fill", 4, 0) == 4)
 		n++;
@@ -341,9 +353,11 @@ static void blocking(void)
 	printf("%zu bytes, %zu wrong\n", total, wrong);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int s[2];
+
+	g_word = argc > 1 ? argv[1] : "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
@@ -353,10 +367,9 @@ int main(void)
 	pairs(SOCK_STREAM, "stream");
 	pairs(SOCK_SEQPACKET, "seqpacket");
 	pairs(SOCK_DGRAM, "datagram");
-	named("@guest-unix-name", SOCK_STREAM);
-	unlink("/tmp/guest-unix.sock");
-	named("/tmp/guest-unix.sock", SOCK_STREAM);
-	named("/tmp/guest-unix.sock", SOCK_SEQPACKET);
+	named(unique("@guest-unix-"), SOCK_STREAM);
+	named(unique("/tmp/guest-unix-"), SOCK_STREAM);
+	named(unique("/tmp/guest-unix-"), SOCK_SEQPACKET);
 	datagrams();
 	rights(SOCK_STREAM);
 	rights(SOCK_SEQPACKET);

@@ -2,9 +2,11 @@
  * /proc/net: a program finds its own sockets there, with state, addresses and the inode that fstat tells.
  * Build: gcc
  * Options: --net any
+ * Args: {name}
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -95,17 +97,18 @@ static void unix_line(const char *what, int fd)
 	fclose(f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/tmp/net-proc-socket" }, b = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = { .sun_family = AF_UNIX }, b = { .sun_family = AF_UNIX };
 	int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0), d = socket(AF_UNIX, SOCK_DGRAM, 0), n = 0;
 	char line[512];
 
 	inet(AF_INET);
 	inet(AF_INET6);
-	unlink(a.sun_path);
-	memcpy(b.sun_path, "\0net-proc-name", 14);
-	if (bind(l, (void *)&a, sizeof a) || listen(l, 1) || connect(c, (void *)&a, sizeof a) || bind(d, (void *)&b, 16))
+	snprintf(a.sun_path, sizeof a.sun_path, "/tmp/net-proc-%s", argc > 1 ? argv[1] : "");
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+				     (size_t)snprintf(b.sun_path + 1, sizeof b.sun_path - 1, "net-proc-%s", argc > 1 ? argv[1] : ""));
+	if (bind(l, (void *)&a, sizeof a) || listen(l, 1) || connect(c, (void *)&a, sizeof a) || bind(d, (void *)&b, size))
 		perror("unix");
 	unix_line("listening", l);
 	unix_line("connected", c);
