@@ -216,6 +216,17 @@ def default_signals():
             signal.signal(number, lambda *_: None)
 
 
+def host_state():
+    """What no test may change: owner, group and mode of directories that all of the machine uses."""
+    return {path: (s.st_uid, s.st_gid, oct(s.st_mode)) for path in ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev/null", "/etc", "/run")
+            for s in [os.stat(path)]}
+
+
+def unchanged(before):
+    now = host_state()
+    harness.expect(now == before, f"owner, group or mode changed: {[(p, before[p], now[p]) for p in now if now[p] != before[p]]}")
+
+
 def main(arguments):
     default_signals()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(end_machine()))
@@ -238,7 +249,7 @@ def main(arguments):
         note = ("NOTE: this CPU has no protection keys. Functional tests run with --insecure-no-pkeys; tests of isolation run in "
                 "an emulated machine that has keys.")
         print(note, flush=True)
-    report = Report(verbose)
+    report, before = Report(verbose), host_state()
     if hours is None:
         report.add(build())
     tests = collect(words)
@@ -252,6 +263,7 @@ def main(arguments):
     machine.start()
     run_all(native, report)
     machine.join()
+    report.add(run_test(harness.Test("host/unchanged", lambda: unchanged(before))))
     report.finish()
     if note:
         print(note)

@@ -9,7 +9,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from fakes import Box, libos_elf  # noqa: E402
+from fakes import PATIENCE, Box, libos_elf  # noqa: E402
 
 
 class BesideMonitor(unittest.TestCase):
@@ -107,7 +107,7 @@ class BesideMonitor(unittest.TestCase):
             process = self.box.start("run", "--insecure-no-pkeys", "-q", "fake", code)
             self.assertEqual(process.stdout.readline(), b"up\n")
             process.send_signal(number)
-            process.communicate(timeout=20)
+            process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, number)
 
     def test_group_signal_reaches_the_program_once(self):
@@ -115,7 +115,7 @@ class BesideMonitor(unittest.TestCase):
         process = self.box.start("run", "--insecure-no-pkeys", "-q", "fake", code, start_new_session=True)
         self.assertEqual(process.stdout.readline(), b"up\n")
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, signal.SIGINT)
 
     def test_ignored_signal_stays_ignored(self):
@@ -124,7 +124,7 @@ class BesideMonitor(unittest.TestCase):
                                  preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
         self.assertEqual(process.stdout.readline(), b"up\n")
         process.send_signal(signal.SIGHUP)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0)
 
     # What is handed over
@@ -190,7 +190,7 @@ class BesideMonitor(unittest.TestCase):
 
     def test_closed_stdio_is_not_granted(self):
         run = subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", self.box.command, "run", "--insecure-no-pkeys", "-q", "fake",
-                              "cvm.log(str([h[:2] for h in cvm.handles[:4]])); cvm.exit(0)"], env=self.box.env, stderr=subprocess.PIPE, timeout=20)
+                              "cvm.log(str([h[:2] for h in cvm.handles[:4]])); cvm.exit(0)"], env=self.box.env, stderr=subprocess.PIPE, timeout=PATIENCE)
         self.assertEqual((run.returncode, run.stderr), (0, b"[fake] [(1, 0), (1, 0), (1, 2), (2, 1)]\n"))
 
     def test_network_rules(self):
@@ -366,7 +366,8 @@ cVMs:
         path, other = self.settled("prog", b"A" * 4096), self.settled("other", b"B" * 4096)
         # Two runs of the same program, which asks for one image in the first and for both in the second.
         one = self.ASK.format(path, 0, 4096, 1)
-        both = "time.sleep(0.3); print(monitor.held()); " + one + self.ASK.format(other, 0, 4096, 1)
+        both = (f"end = time.monotonic() + {PATIENCE}\nwhile monitor.held() < {{}} and time.monotonic() < end: time.sleep(0.002)\n"
+                "print(monitor.held()); " + one.replace("{", "{{").replace("}", "}}") + self.ASK.format(other, 0, 4096, 1))
         self.assertEqual(self.box.python(one + "cvm.exit(0)")[1], "0  (12288, b'AAAA', b's')\n")
         folder = os.path.join(self.box.home, ".cache/intravisor")
         lists = [n for n in os.listdir(folder) if n.endswith(".uses")]
@@ -374,7 +375,7 @@ cVMs:
         with open(os.path.join(folder, lists[0])) as f:
             self.assertEqual(f.read(), os.path.basename(self.cache_files()[0]) + "\n")
         for held in (1, 2):
-            self.assertEqual(self.box.python(both + "cvm.exit(0)")[1],
+            self.assertEqual(self.box.python(both.format(held) + "cvm.exit(0)")[1],
                              f"{held}\n0  (12288, b'AAAA', b's')\n0  (12288, b'BBBB', b's')\n")
         # Whatever is in the list and behind its names, answers stay right.
         for content in (b"", b"x" * 5000, b"../" * 100, b"\0" * 100, b"f" * 32 + b".code\n" * 40):
@@ -429,9 +430,10 @@ cVMs:
         self.assertIn("bad code request", out)
 
     def test_translators_run_side_by_side(self):
-        slow, fast = self.settled("slow", b"SLOW"), self.settled("fast", b"F")
+        slow, fast, go = self.settled("slow", b"SLOW"), self.settled("fast", b"F"), os.path.join(self.box.bin, "go")
         self.box.file("pod.yaml", "cVMs:\n" + "".join(
-            f"  - {{name: c{i}, args: [fake, \"{self.ASK.format(path, 0, 4, 1)} cvm.exit(0)\"]}}\n" for i, path in enumerate([slow, slow, fast])))
+            f"  - {{name: c{i}, args: [fake, \"{self.ASK.format(path, 0, 4, 1)} {then} cvm.exit(0)\"]}}\n"
+            for i, (path, then) in enumerate([(slow, ""), (slow, ""), (fast, f"open({go!r}, 'w');")])))
         status, out, _ = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "pod.yaml")
         self.assertEqual(status, 0)
         self.assertIn("F", out.splitlines()[0], "the fast one, asked last, answers first")

@@ -12,7 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from fakes import Box  # noqa: E402
+from fakes import PATIENCE, Box  # noqa: E402
 
 NOTE = "os.write(os.open('notes', os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), (cvm.name + ' {}\\n').encode())"
 UP = NOTE.format("up")
@@ -28,6 +28,7 @@ def cvm(name, code, **more):
 
 
 FOREVER = UP + "\nwhile not cvm.killed(): time.sleep(0.005)"
+UNTIL_OVER = "while not os.path.exists('over'): time.sleep(0.002)\ncvm.exit(0)"
 UNTIL_TERM = UP + "\ncvm.wait_signal(60); cvm.exit(cvm.name == 'never')"
 # Counts its runs in a file; ends with the given status until run N, then with 0.
 FAILS = "n = len(open('runs').read()) + 1 if os.path.exists('runs') else 1; open('runs', 'a').write('x'); cvm.exit({} if n < {} else 0)"
@@ -62,7 +63,7 @@ class Pods(unittest.TestCase):
         self.wait(lambda: self.box.run("ps", "--json")[1] != "[]\n")
         return process
 
-    def wait(self, condition, seconds=20):
+    def wait(self, condition, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), deadline, "it did not happen")
@@ -92,7 +93,7 @@ class Pods(unittest.TestCase):
         s = socket.socket(socket.AF_UNIX)
         self.addCleanup(s.close)
         s.connect(self.socket_path(pod))  # waits while the pod's queue is full
-        s.settimeout(20)
+        s.settimeout(PATIENCE)
         return s
 
     def talk(self, request, pod="pod"):
@@ -122,9 +123,9 @@ class Pods(unittest.TestCase):
         self.assertEqual(self.notes(), ["b up", "a up"])
 
     def test_ready_file(self):
-        ran = self.run_pod(cvm("a", "time.sleep(0.2); open('flag', 'w'); time.sleep(1); cvm.exit(0)",
+        ran = self.run_pod(cvm("a", "time.sleep(0.2); open('flag', 'w')\n" + UNTIL_OVER,
                                ready="{file: flag}"),
-                           cvm("b", "cvm.exit(5 + os.path.exists('flag'))", after="a"))
+                           cvm("b", "status = 5 + os.path.exists('flag'); open('over', 'w'); cvm.exit(status)", after="a"))
         self.assertEqual(ran[0], 6)
 
     def test_ready_port(self):
@@ -136,19 +137,22 @@ class Pods(unittest.TestCase):
                     continue  # no IPv6 here
                 port = probe.getsockname()[1]
             code = (f"time.sleep(0.2); s = socket.socket({int(family)}); s.bind(('{address}', {port})); open('bound', 'w'); s.listen(); "
-                    "s.accept(); time.sleep(1); cvm.exit(0)")
-            ran = self.run_pod(cvm("a", code, ready=f"{{port: {port}, timeout: 20s}}"),
-                               cvm("b", "cvm.exit(5 + os.path.exists('bound'))", after="a"))
+                    "s.accept()\n" + UNTIL_OVER)
+            ran = self.run_pod(cvm("a", code, ready=f"{{port: {port}, timeout: 200s}}"),
+                               cvm("b", "status = 5 + os.path.exists('bound'); open('over', 'w'); cvm.exit(status)", after="a"))
             self.assertEqual(ran[0], 6, ran)
-            os.unlink(os.path.join(self.box.work, "bound"))
+            for name in ("bound", "over"):
+                os.unlink(os.path.join(self.box.work, name))
 
     def test_not_ready_in_time(self):
-        ran = self.run_pod(cvm("a", "time.sleep(3); cvm.exit(0)", ready="{file: never, timeout: 100ms}"),
-                           cvm("b", UP + "; cvm.exit(0)", after="a"), cvm("c", UP + "; cvm.exit(0)", after="b"),
-                           cvm("d", UP + "; cvm.exit(0)"))
-        self.assertEqual(ran[0], 125)
-        self.assertEqual(ran[2], "intravisor: b is not started: a was not ready in time\nintravisor: c is not started: b was not started\n")
-        self.assertEqual(self.notes(), ["d up"])
+        process = self.start_pod(cvm("a", UNTIL_TERM, ready="{file: never, timeout: 100ms}"),
+                                 cvm("b", UP + "; cvm.exit(0)", after="a"), cvm("c", UP + "; cvm.exit(0)", after="b"),
+                                 cvm("d", UP + "; cvm.exit(0)"))
+        self.assertEqual(process.stderr.readline(), b"intravisor: b is not started: a was not ready in time\n")
+        self.assertEqual(process.stderr.readline(), b"intravisor: c is not started: b was not started\n")
+        self.command("stop", "pod")
+        self.assertEqual((process.wait(PATIENCE), process.stderr.read()), (125, b""))
+        self.assertEqual(sorted(self.notes()), ["a up", "d up"])
 
     def test_ended_before_it_was_ready(self):
         for ready, status in (("{file: never}", 0), ("{exit: 0}", 3), ("{exit: 3}", 4)):
@@ -189,7 +193,7 @@ class Pods(unittest.TestCase):
                                      cvm("b", UP, after="a"), cvm("c", "cvm.exit(5)", restart="always", restart_delay="1h"))
             self.wait(lambda: self.state("c") == "restarting")
             process.send_signal(number)
-            process.wait(20)
+            process.wait(PATIENCE)
             self.assertEqual(process.returncode, 4)
         self.assertEqual(self.notes(), [])
 
@@ -198,7 +202,7 @@ class Pods(unittest.TestCase):
         self.box.file("prog", libos_elf())
         process = self.start_pod(f"  - {{name: a, runtime: bare, program: prog, args: [{quote('time.sleep(60)')}]}}\n")
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(PATIENCE)
         self.assertEqual(process.returncode, 137)
 
     # What can be seen
@@ -273,7 +277,7 @@ class Pods(unittest.TestCase):
         self.assertIn("kill: not a signal: FROB", self.command("kill", "-s", "FROB", "pod/a", status=2))
         self.assertIn("stop: not a time: soon", self.command("stop", "-t", "soon", "pod/a", status=2))
         self.command("kill", "-s", "9", "pod")
-        self.assertEqual(self.processes[0].wait(20), 137)
+        self.assertEqual(self.processes[0].wait(PATIENCE), 137)
 
     def test_killed_cvm_is_restarted_by_its_policy(self):
         self.start_pod(cvm("a", FOREVER, restart="always", restart_delay="1ms"), cvm("b", FOREVER))
@@ -314,7 +318,7 @@ class Pods(unittest.TestCase):
                                  cvm("n", UNTIL_TERM, ready="{file: never}"))
         self.command("stop", "pod")
         self.assertEqual(self.command("ps", "--json"), "[]\n")
-        self.assertEqual(process.wait(20), 0)
+        self.assertEqual(process.wait(PATIENCE), 0)
         self.assertEqual(sorted(self.notes()), ["a up", "n up"])
 
     def test_restart_of_the_only_one_keeps_the_pod(self):
@@ -322,7 +326,7 @@ class Pods(unittest.TestCase):
         self.command("restart", "pod")
         self.wait(lambda: len(self.notes()) == 2)
         self.command("stop", "pod/a")
-        self.assertEqual(process.wait(20), 0)
+        self.assertEqual(process.wait(PATIENCE), 0)
 
     def test_start_before_its_turn(self):
         self.start_pod(cvm("a", UNTIL_TERM, ready="{file: never}"), cvm("b", UNTIL_TERM, after="a"))
@@ -350,7 +354,7 @@ class Pods(unittest.TestCase):
 
     def raw(self, *arguments):
         process = self.box.start(*arguments)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, err), (0, b""))
         return out
 
@@ -360,7 +364,7 @@ class Pods(unittest.TestCase):
         for i in range(6):
             self.assertEqual(follower.stdout.readline(), b"%d\n" % i)
             self.command("kill", "pod/a")
-        self.assertEqual(follower.communicate(timeout=20), (b"", b""), "it ends with the cVM")
+        self.assertEqual(follower.communicate(timeout=PATIENCE), (b"", b""), "it ends with the cVM")
         self.assertEqual(follower.returncode, 0)
         self.assertEqual(self.raw("logs", "pod/a"), b"".join(b"%d\n" % i for i in range(6)))
 
@@ -450,7 +454,7 @@ class Pods(unittest.TestCase):
         path = self.socket_path()
         self.assertEqual([stat.S_IMODE(os.stat(p).st_mode) for p in (path, os.path.dirname(path))], [0o600, 0o700])
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(PATIENCE)
         self.assertFalse(os.path.exists(path))
 
     def test_directory_that_others_can_write_to_is_not_used(self):
@@ -501,7 +505,7 @@ class Pods(unittest.TestCase):
         self.assertEqual(json.loads(out), {"ok": False, "error": "only the user who started the pod, and root, may control it"})
         self.assertEqual(self.state("a"), "running")
         subprocess.run(["/usr/bin/python3", "-c", code], check=True, capture_output=True)  # control: root may
-        self.assertEqual(self.processes[0].wait(20), 137)
+        self.assertEqual(self.processes[0].wait(PATIENCE), 137)
 
     # Hostile clients
 
@@ -561,7 +565,7 @@ class Pods(unittest.TestCase):
         self.assertIsNone(process.poll())
         followers[1].close()
         self.wait(lambda: self.box.run("kill", "-s", "KILL", "pod")[0] == 0)
-        self.assertEqual(process.wait(20), 137)
+        self.assertEqual(process.wait(PATIENCE), 137)
 
     def test_clients_that_leave_while_they_wait(self):
         self.start_pod(cvm("a", FOREVER), cvm("b", FOREVER), head="logs: capture\n")
@@ -577,7 +581,7 @@ class Pods(unittest.TestCase):
         self.start_pod(cvm("a", FOREVER))
         with self.connect() as s:
             s.sendall(b'{"command"')
-            self.assertEqual(select.select([s], [], [], 20)[0], [s])
+            self.assertEqual(select.select([s], [], [], PATIENCE)[0], [s])
             self.assertEqual(s.recv(10), b"")
 
     def test_an_answer_of_rubbish(self):
@@ -595,7 +599,7 @@ class Pods(unittest.TestCase):
                     except OSError:
                         pass
                     peer.close()
-                    out, err = process.communicate(timeout=20)
+                    out, err = process.communicate(timeout=PATIENCE)
                     self.assertIn(process.returncode, (0, 1))
                     self.assertNotIn(b"\x1b", out + err)
             os.unlink(self.socket_path())
