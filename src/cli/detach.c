@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/limits.h"
+#include "cli/user_limits.h"
 #include "cli/message.h"
 
 static int wait_for_report(int report)

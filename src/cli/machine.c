@@ -21,7 +21,7 @@
 
 #include "cli/cache.h"
 #include "cli/helpers.h"
-#include "cli/limits.h"
+#include "cli/user_limits.h"
 #include "cli/memfile.h"
 
 #define KERNEL_MAJOR 6

@@ -8,7 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/launch_build.h"
-#include "cli/limits.h"
+#include "cli/user_limits.h"
 #include "cli/machine.h"
 #include "cli/message.h"
 #include "config/value.h"

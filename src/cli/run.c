@@ -15,7 +15,7 @@
 #include "cli/helpers.h"
 #include "cli/launch_build.h"
 #include "cli/libos_image.h"
-#include "cli/limits.h"
+#include "cli/user_limits.h"
 #include "cli/machine.h"
 #include "cli/message.h"
 #include "cli/options.h"

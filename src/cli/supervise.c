@@ -23,7 +23,7 @@
 #include "cli/code_service.h"
 #include "cli/control.h"
 #include "cli/detach.h"
-#include "cli/limits.h"
+#include "cli/user_limits.h"
 #include "cli/logs.h"
 #include "cli/message.h"
 #include "cli/pod.h"

@@ -1,8 +1,8 @@
 /*
- * Limits of the user: see limits.h. A limit that is too low is told before anything is started: later it would be a
+ * Limits of the user: see user_limits.h. A limit that is too low is told before anything is started: later it would be a
  * failed system call, or a signal, somewhere in the monitor.
  */
-#include "cli/limits.h"
+#include "cli/user_limits.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * Limits of the user (ulimit) that the command and the monitor must have, and what to do when the host is short of
  * something. Called by main.c, run.c, machine.c, and whoever starts processes.
  */
-#ifndef CLI_LIMITS_H
-#define CLI_LIMITS_H
+#ifndef CLI_USER_LIMITS_H
+#define CLI_USER_LIMITS_H
 
 #include <stddef.h>
 #include <stdint.h>
