@@ -29,7 +29,7 @@ struct kernel_sigaction {
 
 extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_move_result[], gate_tail_end[];
 extern char cvm_enter_label[] __asm__("cvm_enter"), enter_tail[], enter_tail_end[];
-extern char call_leave_label[] __asm__("call_leave"), call_tail[], call_tail_end[];
+extern char call_leave_label[] __asm__("call_leave"), call_tail[], call_jump[], call_tail_end[];
 extern char interruptible_begin[], interruptible_end[], interruptible_exit[];
 extern char copy_fault_begin[], copy_fault_end[], copy_fault_exit[], user_copy_label[] __asm__("user_copy");
 void signal_entry(void);
@@ -87,7 +87,9 @@ static void leave_gate_window(struct thread *t)
 	}
 	if (between(f->rip, call_tail, call_tail_end)) {
 		f->rdi = f->rax = 0;
-		t->trap_pop = true;
+		t->trap_pop = f->rip != (uint64_t)call_jump;
+		if (!t->trap_pop)
+			f->rip = f->rcx;
 	}
 	if (f->rip == (uint64_t)gate_enter || t->trap_pop)
 		f->rcx = f->rdx = 0;

@@ -14,12 +14,7 @@ int cp_call_open(const char *name, unsigned perms)
 
 int cp_call(int call, uint64_t word[CP_CALL_WORDS])
 {
-	uint64_t w[CP_CALL_WORDS] = { word[0], word[1], word[2], word[3], word[4], word[5] };
-	long status = sdk_gate_words(HC_call_invoke | (uint64_t)(uint32_t)call << 32, w);
-
-	for (unsigned i = 0; !status && i < CP_CALL_WORDS; i++)
-		word[i] = w[i];
-	return (int)status;
+	return (int)sdk_gate_words(HC_call_invoke | (uint64_t)(uint32_t)call << 32, word);
 }
 
 int cp_call_message(int call, struct cp_message *message)

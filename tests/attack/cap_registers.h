@@ -18,6 +18,7 @@ struct dump {
 /* As gate_words, with a dump behind; with `fill` the secret is in every register before that carries no word. */
 long gate_dump(uint64_t number, uint64_t *words, struct dump *dump, uint64_t fill);
 extern uint8_t g_have_avx512;
+extern const char gate_dump_return[];
 __asm__(".data\n"
 	"g_have_avx512: .byte 0\n"
 	".balign 16\n"
@@ -44,6 +45,7 @@ __asm__(".data\n"
 	"kmovw %eax, %k1; kmovw %eax, %k7\n"
 	"2: mov 0(%rsi), %rdi; mov 16(%rsi), %r8; mov 24(%rsi), %r9; mov 32(%rsi), %r10; mov 40(%rsi), %r12; mov 8(%rsi), %rsi\n"
 	"call *%gs:16\n"
+	"gate_dump_return:\n"
 	"pushfq; push %rax\n"
 	"mov 16(%rsp), %rax\n"
 	"pop 0(%rax)\n"
@@ -78,10 +80,10 @@ static MAYBE bool holds(const void *area, size_t size, uint64_t value)
 }
 
 /* Says what is in the dump that should not be: the secret anywhere, or an address of the monitor in a register that
- * carries nothing (all but rsp are words, status, or must be zero). */
+ * carries nothing (all but rsp are words, status, or must be zero; rcx is where the gate returned to). */
 static MAYBE const char *leak_in(const struct dump *d)
 {
-	static const int zero[] = { 0, 2, 3, 4, 5, 6, 13, 14 }; /* rax rcx rdx rsi rdi rbp r14 r15 */
+	static const int zero[] = { 0, 3, 4, 5, 6, 13, 14 }; /* rax rdx rsi rdi rbp r14 r15 */
 	static char text[64];
 
 	if (holds(d->xsave, sizeof d->xsave, SECRET))
@@ -94,7 +96,7 @@ static MAYBE const char *leak_in(const struct dump *d)
 			snprintf(text, sizeof text, "register %d holds %#lx", zero[i], d->general[zero[i]]);
 			return text;
 		}
-	return NULL;
+	return d->general[2] == (uint64_t)gate_dump_return ? NULL : "rcx is not where the gate returned to";
 }
 
 #endif

@@ -182,9 +182,10 @@ enter_tail_end:
 
 /*
  * call_leave: into a cVM behind its `call` of the gate with a call or an answer (monitor/call.c); never returns.
- * In: THREAD_WORDS of the thread. Out: words in r12 r13 r8-r11, status in rbx, all else zero.
+ * In: THREAD_WORDS of the thread. Out: words in r12 r13 r8-r11, status in rbx, rcx where it went, all else zero. No `ret`:
+ * it would be predicted to go where the other cVM's `call` came from.
  */
-	.globl call_leave, call_tail, call_tail_end
+	.globl call_leave, call_tail, call_jump, call_tail_end
 	.type call_leave, @function
 call_leave:
 	mov %gs:VCPU_MONITOR_THREAD, %rdi
@@ -218,7 +219,9 @@ call_check:
 	.globl call_check_end
 call_check_end:
 	xor %eax, %eax
-	ret
+	pop %rcx
+call_jump:
+	jmp *%rcx
 call_tail_end:
 1:	mov THREAD_STACK(%rdi), %rsp
 	call call_leave_kicked
