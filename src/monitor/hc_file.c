@@ -180,7 +180,7 @@ long hc_file_stat(struct thread *t, const uint64_t *a)
 
 	if (error)
 		return error;
-	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_PIPE);
+	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET);
 	if (error_in(h))
 		return error_in(h);
 	long r = a[2] ? stat_below(h->fd, path, a[3], &st) : stat_this(h->fd, a[3], &st);
@@ -313,8 +313,8 @@ long hc_file_ioctl(struct thread *t, const uint64_t *a)
 	unsigned kinds = HANDLE_STDIO;
 
 	switch (request) {
-	case FIONREAD: kinds = HANDLE_SOCKET | HANDLE_PIPE | HANDLE_STDIO; break;
-	case FIONBIO: kinds = HANDLE_SOCKET | HANDLE_PIPE; break; /* standard streams: others have them too */
+	case FIONREAD: kinds = HANDLE_SOCKET | HANDLE_STDIO; break;
+	case FIONBIO: kinds = HANDLE_SOCKET; break; /* standard streams: others have them too */
 	case TCGETS: case TCSETS: case TCSETSW: case TCSETSF: size = 36; break;
 	case TIOCGWINSZ: size = 8; break;
 	case TIOCGPGRP: break;

@@ -1,17 +1,16 @@
 /*
- * Hostcalls on more than one host descriptor: poll, epoll_ctl, pipes. epoll_wait, eventfds and timerfds are rows
+ * Hostcalls on more than one host descriptor: poll, epoll_ctl. epoll_wait, eventfds and timerfds are rows
  * (hc_rows.c). Readiness data of epoll is only the caller's own.
  */
 #include <linux/eventpoll.h>
 #include <asm/poll.h>
-#include <linux/fcntl.h>
 
 #include "host/syscall.h"
 #include "monitor/hostcalls.h"
 
 #define POLLABLE                                                                                                      \
-	(HANDLE_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_EPOLL | HANDLE_EVENTFD | HANDLE_TIMERFD | HANDLE_PIPE |    \
-	 HANDLE_MEMOBJ | HANDLE_DIR)
+	(HANDLE_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_EPOLL | HANDLE_EVENTFD | HANDLE_TIMERFD | HANDLE_MEMOBJ | \
+	 HANDLE_DIR)
 
 long hc_poll(struct thread *t, const uint64_t *a)
 {
@@ -48,27 +47,4 @@ long hc_epoll_ctl(struct thread *t, const uint64_t *a)
 	struct handle *h PINNED = error_in(ep) ? ep : handle_get(t, a[2], POLLABLE);
 
 	return error_in(h) ?: host(__NR_epoll_ctl, ep->fd, a[1], h->fd, &event);
-}
-
-long hc_pipe_create(struct thread *t, const uint64_t *a)
-{
-	int32_t fds[2], numbers[2];
-
-	if (a[1] & ~(uint64_t)O_NONBLOCK)
-		return -EINVAL;
-	if (!in_slot(t->cvm, (struct gaddr){ a[0] }, sizeof numbers))
-		return -EFAULT;
-	long r = host(__NR_pipe2, fds, a[1] | O_CLOEXEC);
-	if (r)
-		return r;
-	long first = handle_add(t->cvm, fds[0], HANDLE_PIPE, LAUNCH_RIGHT_READ);
-	long second = handle_add(t->cvm, fds[1], HANDLE_PIPE, LAUNCH_RIGHT_WRITE);
-	numbers[0] = (int32_t)first;
-	numbers[1] = (int32_t)second;
-	r = first < 0 ? first : second < 0 ? second : user_out(t->cvm, (struct gaddr){ a[0] }, numbers, sizeof numbers);
-	if (r && first >= 0)
-		handle_close(t->cvm, (uint64_t)first);
-	if (r && second >= 0)
-		handle_close(t->cvm, (uint64_t)second);
-	return r;
 }

@@ -127,10 +127,8 @@ enum handle_kind {
 	HANDLE_EPOLL = 1 << 5,
 	HANDLE_EVENTFD = 1 << 6,
 	HANDLE_TIMERFD = 1 << 7,
-	HANDLE_PIPE = 1 << 8,
-	HANDLE_MEMOBJ = 1 << 9,
-	HANDLE_STREAM = HANDLE_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_EVENTFD | HANDLE_TIMERFD | HANDLE_PIPE |
-			HANDLE_MEMOBJ,
+	HANDLE_MEMOBJ = 1 << 8,
+	HANDLE_STREAM = HANDLE_FILE | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_EVENTFD | HANDLE_TIMERFD | HANDLE_MEMOBJ,
 };
 
 /* refs: 0 free; the table's own reference plus one per hostcall that uses the descriptor now. The descriptor is closed

@@ -22,7 +22,7 @@ static const uint16_t k_calls4[] = {
 	__NR_fsync, __NR_fdatasync, __NR_ftruncate, __NR_fallocate,
 	__NR_fstatfs, __NR_ioctl, __NR_dup3, __NR_mkdirat, __NR_unlinkat, __NR_symlinkat, __NR_socket, __NR_bind,
 	__NR_connect, __NR_listen, __NR_accept4, __NR_shutdown, __NR_getsockname, __NR_getpeername, __NR_epoll_create1,
-	__NR_epoll_ctl, __NR_eventfd2, __NR_timerfd_create, __NR_timerfd_settime, __NR_timerfd_gettime, __NR_pipe2,
+	__NR_epoll_ctl, __NR_eventfd2, __NR_timerfd_create, __NR_timerfd_settime, __NR_timerfd_gettime,
 	__NR_memfd_create, __NR_getrandom, __NR_clock_gettime, __NR_sched_yield, __NR_tgkill, __NR_sigaltstack,
 	__NR_rt_sigreturn, __NR_exit, __NR_exit_group, __NR_setpriority, __NR_sysinfo, __NR_gettid, __NR_getpid,
 	__NR_rt_sigprocmask, __NR_restart_syscall /* after a stop and SIGCONT */,

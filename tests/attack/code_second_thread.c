@@ -8,7 +8,7 @@
 #include "raw.h"
 
 static uint64_t g_page;
-static int32_t g_pipe[2];
+static uint64_t g_memory;
 static volatile bool g_stop;
 static const uint8_t k_inverse[] = { 0xf0, 0xfe, 0x10 };
 static uint8_t g_bytes[3];
@@ -34,8 +34,8 @@ static void reads_into(void *unused)
 {
 	(void)unused;
 	while (!g_stop) {
-		hostcall(HC_file_write, (uint64_t)g_pipe[1], (uint64_t)g_bytes, 3, 0, 0, 0);
-		hostcall(HC_file_read, (uint64_t)g_pipe[0], g_page + 1024, 3, 0, 0, 0); /* EFAULT where it is sealed */
+		hostcall(HC_file_pwrite, g_memory, (uint64_t)g_bytes, 3, 0, 0, 0);
+		hostcall(HC_file_pread, g_memory, g_page + 1024, 3, 0, 0, 0); /* EFAULT where it is sealed */
 	}
 }
 
@@ -56,7 +56,10 @@ static void attack(void)
 	for (int i = 0; i < 3; i++)
 		g_bytes[i] = (uint8_t)~k_inverse[i];
 	g_page = ((uint64_t)&g_victim & SLOT_MASK) + (32ull << 30);
-	if (hostcall(HC_pipe_create, (uint64_t)g_pipe, O_NONBLOCK, 0, 0, 0, 0) || hostcall(HC_mem_commit, g_page, PAGE, PROT_READ | PROT_WRITE, 0, 0, 0))
+	long memory = hostcall(HC_memobj_create, PAGE, 0, 0, 0, 0, 0);
+	g_memory = (uint64_t)memory;
+	if (memory < 0 || hostcall(HC_file_pwrite, g_memory, (uint64_t)g_bytes, 3, 0, 0, 0) != 3 ||
+	    hostcall(HC_mem_commit, g_page, PAGE, PROT_READ | PROT_WRITE, 0, 0, 0))
 		breach("cannot prepare");
 	threads[0] = raw_new(reads_into, NULL);
 	threads[1] = raw_new(replaces, NULL);

@@ -12,7 +12,7 @@
 static volatile bool g_stop;
 static struct raw_thread *g_thread[THREADS];
 static volatile uint64_t g_wrong, g_calls, g_traps;
-static int32_t g_pipe[2];
+static uint64_t g_eventfd;
 static uint32_t g_never;
 
 static void own_call(void *code)
@@ -50,10 +50,11 @@ static void works(void *argument)
 		right(hostcall(HC_random, (uint64_t)bytes, sizeof bytes, 0, 0, 0, 0) == sizeof bytes);
 		long slept = hostcall(HC_futex_wait, (uint64_t)&g_never, 0, 20000, 0, 0, 0);
 		right(slept == -ETIMEDOUT || slept == -EINTR);
-		long n = hostcall(HC_file_write, (uint64_t)g_pipe[1], (uint64_t)bytes, 16, 0, 0, 0);
-		right(n == 16 || n == -EAGAIN || n == -EINTR);
-		n = hostcall(HC_file_read, (uint64_t)g_pipe[0], (uint64_t)bytes, 16, 0, 0, 0);
-		right(n == 16 || n == -EAGAIN || n == -EINTR);
+		uint64_t one = 1;
+		long n = hostcall(HC_file_write, g_eventfd, (uint64_t)&one, sizeof one, 0, 0, 0);
+		right(n == sizeof one || n == -EAGAIN || n == -EINTR);
+		n = hostcall(HC_file_read, g_eventfd, (uint64_t)bytes, 16, 0, 0, 0);
+		right(n == sizeof one || n == -EAGAIN || n == -EINTR);
 		long handle = hostcall(HC_eventfd_create, 0, 0, 0, 0, 0, 0);
 		right(handle >= 0 && hostcall(HC_file_close, (uint64_t)handle, 0, 0, 0, 0, 0) == 0);
 		right(hostcall(HC_thread_cputime, 0, (uint64_t)now, 0, 0, 0, 0) == 0);
@@ -69,8 +70,10 @@ static void attack(void)
 	uint64_t id[THREADS];
 
 	g_syscall = make_code(code, sizeof code);
-	if (!g_syscall || hostcall(HC_pipe_create, (uint64_t)g_pipe, O_NONBLOCK, 0, 0, 0, 0))
+	long eventfd = hostcall(HC_eventfd_create, 0, O_NONBLOCK, 0, 0, 0, 0);
+	if (!g_syscall || eventfd < 0)
 		breach("cannot prepare");
+	g_eventfd = (uint64_t)eventfd;
 	for (uint64_t i = 0; i < THREADS; i++)
 		g_thread[i] = raw_new(works, (void *)i);
 	for (int i = 0; i < THREADS; i++)

@@ -9,11 +9,12 @@
 static void attack(void)
 {
 	static char buffer[4096];
-	static int32_t pair[2];
+	long pair[2];
 	int used = 0;
 
-	if (hostcall(HC_pipe_create, (uint64_t)pair, 0, 0, 0, 0, 0) < 0)
-		breach("pipe_create does not work");
+	for (int i = 0; i < 2; i++)
+		if ((pair[i] = hostcall(HC_eventfd_create, 0, 0, 0, 0, 0, 0)) < 0)
+			breach("eventfd_create does not work");
 	hostcall(HC_file_close, (uint64_t)pair[0], 0, 0, 0, 0, 0);
 	hostcall(HC_file_close, (uint64_t)pair[1], 0, 0, 0, 0, 0);
 	for (int i = 0; i < 2; i++)

@@ -56,21 +56,22 @@ static void attack(void)
 	uint64_t shared = granted_directory("symbols");
 	uint64_t udp = (uint64_t)hostcall(HC_sock_create, AF_INET, SOCK_DGRAM, 0, 0, 0, 0);
 	const uint64_t before[2] = { 0x5ec2e75ec2e70000u + 8, 0x5ec2e75ec2e70000u + 16 };
-	int32_t *pipe = (int32_t *)g_bytes;
-	static int32_t ends[2];
+	uint64_t self = (uint64_t)hostcall(HC_sock_create, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0, 0, 0, 0);
 	bool keys = vcpu()->pkru != 0;
 
-	(void)pipe;
 	g_address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	if (hostcall(HC_pipe_create, (uint64_t)ends, O_NONBLOCK, 0, 0, 0, 0))
-		breach("pipe_create does not work");
+	g_address.sin_port = htons(47122);
+	if (hostcall(HC_sock_bind, self, (uint64_t)&g_address, sizeof g_address, 0, 0, 0) ||
+	    hostcall(HC_sock_connect, self, (uint64_t)&g_address, sizeof g_address, 0, 0, 0) ||
+	    hostcall(HC_file_write, self, (uint64_t)g_bytes, 32, 0, 0, 0) != 32)
+		breach("a socket that is connected to itself does not work");
 	struct raw_thread *t = raw_new(flips, NULL);
 	raw_start(t);
 	for (int i = 0; i < 20000; i++) {
 		static const long io[] = { 1, -EFAULT, -EAGAIN, -EINVAL };
-		hostcall(HC_file_write, (uint64_t)ends[1], (uint64_t)g_bytes, 32, 0, 0, 0);
-		expect_one_of("file_readv", hostcall(HC_file_readv, (uint64_t)ends[0], (uint64_t)g_iov, 4, (uint64_t)-1, 0, 0), io, 4);
-		expect_one_of("file_writev", hostcall(HC_file_writev, (uint64_t)ends[1], (uint64_t)g_iov, 4, (uint64_t)-1, 0, 0), io, 4);
+		hostcall(HC_file_write, self, (uint64_t)g_bytes, 32, 0, 0, 0);
+		expect_one_of("file_readv", hostcall(HC_file_readv, self, (uint64_t)g_iov, 4, (uint64_t)-1, 0, 0), io, 4);
+		expect_one_of("file_writev", hostcall(HC_file_writev, self, (uint64_t)g_iov, 4, (uint64_t)-1, 0, 0), io, 4);
 		static const long send[] = { 1, -EFAULT, -EINVAL, -EACCES, -ECONNREFUSED, -EAGAIN, -EAFNOSUPPORT };
 		expect_one_of("sock_send", hostcall(HC_sock_send, udp, (uint64_t)&g_message, MSG_DONTWAIT, 0, 0, 0), send, 7);
 		expect_one_of("sock_recv", hostcall(HC_sock_recv, udp, (uint64_t)&g_message, MSG_DONTWAIT, 0, 0, 0), send, 7);
