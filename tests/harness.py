@@ -245,7 +245,7 @@ _compile_guard = threading.Lock()
 
 
 def compile_c(source, kind="gcc", flags=()):
-    """The program built from a C file; built again only when the source is newer."""
+    """The program built from a C file; built again only when the source or a header is newer."""
     base = os.path.splitext(os.path.relpath(source, ROOT))[0].replace("/", "-")
     target = os.path.join(OUT, "bin", f"{base}.{kind}")
     with _compile_guard:
@@ -265,8 +265,9 @@ def compile_c(source, kind="gcc", flags=()):
 
 
 def headers_beside(source):
-    folder = os.path.dirname(source)
-    return [os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".h")]
+    """Those of its folder, and the numbers of the hostcalls."""
+    folders = os.path.dirname(source), os.path.join(ROOT, "src/abi")
+    return [os.path.join(folder, n) for folder in folders for n in os.listdir(folder) if n.endswith(".h")]
 
 
 def write_json(path, value):

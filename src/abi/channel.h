@@ -19,14 +19,15 @@ enum channel_type {
 	CHANNEL_READY = 16,   /* all cVMs were created and run; no payload */
 	CHANNEL_LOG = 17,     /* payload: text of the libOS (--trace, warnings), not NUL-terminated, one or more lines */
 	CHANNEL_EXIT = 18,    /* a cVM has ended and is gone. payload: struct channel_exit */
-	CHANNEL_CRASH = 19,   /* text of a crash report, sent before CHANNEL_EXIT */
+	CHANNEL_CRASH = 19,   /* text of the libOS's crash report, sent before CHANNEL_EXIT */
+	CHANNEL_FATAL = 20,   /* the monitor could not start or found itself broken: struct channel_report; the process ends next */
 	CHANNEL_STATS_NOW = 21, /* answer to CHANNEL_STATS: struct cvm_stats of a running cVM */
-	CHANNEL_FATAL = 20,   /* the monitor could not start: text, and in `cvm` an error number or 0; the process ends next */
+	CHANNEL_REPORT = 22,  /* struct channel_report of a cVM that could not start, or had to end */
 	/* event channel, command to monitor */
 	CHANNEL_SIGNAL = 32,  /* payload: int32_t signal: deliver to the cVM's program (cvm == UINT32_MAX: to all) */
 	CHANNEL_KILL = 33,    /* end this cVM at once, status 137 */
 	CHANNEL_START = 34,   /* start this cVM, which must not be running, from the launch description; if that fails,
-				 CHANNEL_CRASH says why and CHANNEL_EXIT follows with status 125 */
+				 CHANNEL_REPORT says why and CHANNEL_EXIT follows with status 125 */
 	CHANNEL_STATS = 35,   /* ask for CHANNEL_STATS_NOW; no answer if it is not running */
 };
 
@@ -35,6 +36,15 @@ struct channel_message {
 	uint32_t cvm; /* index in the launch description */
 	uint32_t size; /* payload bytes that follow */
 	uint32_t reserved;
+};
+
+/* What the monitor itself has to say of a cVM, or of the process (cvm == UINT32_MAX): the words, and numbers for the command
+ * to print. */
+struct channel_report {
+	int32_t error;	/* negative errno, or 0 */
+	int32_t signal; /* at `rip`, about `address`; or 0 */
+	uint64_t rip, address;
+	char what[200]; /* NUL-terminated unless full */
 };
 
 struct channel_code_request {

@@ -1,7 +1,7 @@
 /*
  * The flat launch description: everything the monitor is told, checked by the command beforehand and again, as bytes
  * of unknown origin, by the monitor. No text is parsed: names are only for messages. Descriptors are inherited.
- * Lives in a sealed memfd whose number is the monitor's only argument.
+ * Lives in a sealed memfd whose path (/proc/self/fd/N) is the monitor's only argument.
  */
 #ifndef ABI_LAUNCH_H
 #define ABI_LAUNCH_H
@@ -11,7 +11,7 @@
 #include "abi/capability.h"
 
 #define LAUNCH_MAGIC 0x3148434e554c5643ull /* "CVLUNCH1" */
-#define LAUNCH_VERSION 2u
+#define LAUNCH_VERSION 3u
 #define LAUNCH_CVMS_MAX 13
 #define LAUNCH_THREADS_MAX 2047u /* of all cVMs together */
 #define LAUNCH_HANDLES_MAX 64
@@ -130,7 +130,10 @@ struct launch {
 	struct launch_image image[LAUNCH_IMAGES_MAX];
 	struct launch_file file[LAUNCH_FILES_MAX];
 	uint32_t cvms;
-	uint32_t reserved;
+	/* of the host, for libOSes to tell their programs: nothing that the monitor relies on */
+	uint32_t host_cpus;
+	uint64_t host_memory; /* bytes */
+	uint64_t xsave_size;  /* of a standard-format area for x87, SSE, AVX and AVX-512, as far as the CPU has them */
 	struct launch_cvm cvm[LAUNCH_CVMS_MAX]; /* the description holds `cvms` of them, then what boot_offset names */
 };
 

@@ -44,13 +44,4 @@ int memcmp(const void *a, const void *b, size_t n);
 void *memchr(const void *s, int c, size_t n);
 size_t strlen(const char *s);
 
-/* Text of fixed size, for the few lines that the monitor says itself. */
-struct message {
-	size_t size;
-	char text[256];
-};
-
-/* Of printf only %s, %lu and %lx. */
-__attribute__((format(printf, 2, 3))) void message_add(struct message *m, const char *format, ...);
-
 #endif

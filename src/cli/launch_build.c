@@ -4,14 +4,17 @@
  */
 #include "cli/launch_build.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "cli/boot_build.h"
@@ -411,6 +414,26 @@ static void raise_file_limit(const struct config *config, const struct launch_pl
 		message_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/* What libOSes tell their programs of the machine. */
+static void describe_host(struct launch *l)
+{
+	unsigned a = 0, b, c, d, components;
+	struct sysinfo info = {0};
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	l->host_cpus = (uint32_t)CPU_COUNT(&cpus);
+	sysinfo(&info);
+	l->host_memory = (uint64_t)info.totalram * info.mem_unit;
+	l->xsave_size = 576; /* legacy area and header */
+	__get_cpuid_count(0xd, 0, &a, &b, &c, &d);
+	components = a & 0xe4;
+	for (unsigned i = 0; i < 8; i++)
+		if (components & 1u << i && __get_cpuid_count(0xd, i, &a, &b, &c, &d) && a + b > l->xsave_size)
+			l->xsave_size = a + b;
+}
+
 static int write_description(struct launch_plan *plan, const struct description *d)
 {
 	int fd = memfile_create("intravisor-launch");
@@ -462,6 +485,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		l->event_channel = event_channel;
 		l->flags = config->stay ? LAUNCH_STAY : 0;
 		l->cvms = config->cvms;
+		describe_host(l);
 		ret = write_description(plan, &d);
 	}
 	free(d.bytes);

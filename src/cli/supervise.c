@@ -112,11 +112,7 @@ static void handle_text(struct supervisor *s, const struct channel_message *head
 	const char *name = header->cvm < s->config->cvms ? s->config->cvm[header->cvm]->name : "monitor";
 	char prefix[LAUNCH_NAME_MAX + 32];
 
-	if (header->type == CHANNEL_CRASH) {
-		snprintf(prefix, sizeof(prefix), "intravisor: %s: ", name);
-	} else {
-		snprintf(prefix, sizeof(prefix), "[%s] ", name);
-	}
+	snprintf(prefix, sizeof(prefix), header->type == CHANNEL_LOG ? "[%s] " : "intravisor: %s: ", name);
 	message_lines(prefix, text, size);
 	if (header->cvm < s->config->cvms && s->config->capture) {
 		logs_add(&s->logs, header->cvm, prefix, strlen(prefix));
@@ -125,13 +121,29 @@ static void handle_text(struct supervisor *s, const struct channel_message *head
 	}
 }
 
-static void handle_fatal(struct supervisor *s, uint32_t error, const char *text, size_t size)
+/* Words and numbers of the monitor become a crash report's text. */
+static void handle_report(struct supervisor *s, const struct channel_message *header, const char *payload, size_t size)
 {
-	s->fatal = true;
-	if (error)
-		message_error("%.*s: %s%s", (int)size, text, strerror((int)error), limits_remedy((int)error));
+	struct channel_report report;
+	char *text;
+
+	if (size != sizeof(report))
+		return;
+	memcpy(&report, payload, sizeof(report));
+	int length = (int)strnlen(report.what, sizeof(report.what));
+	if (report.signal)
+		text = xasprintf("%.*s: signal %d at 0x%llx, address 0x%llx", length, report.what, report.signal,
+				 (unsigned long long)report.rip, (unsigned long long)report.address);
+	else if (report.error)
+		text = xasprintf("%.*s: %s%s", length, report.what, strerror(-report.error), limits_remedy(-report.error));
 	else
-		message_error("%.*s", (int)size, text);
+		text = xasprintf("%.*s", length, report.what);
+	if (header->cvm < s->config->cvms)
+		handle_text(s, header, text, strlen(text));
+	else
+		message_lines("intravisor: ", text, strlen(text));
+	s->fatal |= header->type == CHANNEL_FATAL;
+	free(text);
 }
 
 /* Reads everything that is there; closes the channel at its end. */
@@ -162,8 +174,8 @@ static void handle_events(struct supervisor *s)
 			handle_stats(s, message.header.cvm, payload, payload_size);
 		else if (message.header.type == CHANNEL_EXIT)
 			handle_exit(s, message.header.cvm, payload, payload_size);
-		else if (message.header.type == CHANNEL_FATAL)
-			handle_fatal(s, message.header.cvm, payload, payload_size);
+		else if (message.header.type == CHANNEL_REPORT || message.header.type == CHANNEL_FATAL)
+			handle_report(s, &message.header, payload, payload_size);
 		else if (message.header.type == CHANNEL_LOG || message.header.type == CHANNEL_CRASH)
 			handle_text(s, &message.header, payload, payload_size);
 	}
@@ -279,10 +291,10 @@ static int final_status(const struct supervisor *s)
 
 static int start(struct supervisor *s, const struct helpers *helpers, struct launch_plan *plan, const sigset_t *blocked)
 {
-	char number[16];
-	char *arguments[] = {(char[]){"intravisor-monitor"}, number, NULL};
+	char description[32];
+	char *arguments[] = {(char[]){"intravisor-monitor"}, description, NULL};
 
-	snprintf(number, sizeof(number), "%d", plan->launch_fd);
+	snprintf(description, sizeof(description), "/proc/self/fd/%d", plan->launch_fd);
 	mode_t mask = umask(0); /* each cVM has its own; the monitor's would be applied on top */
 	pid_t pid = process_start(helpers->monitor, arguments, plan->inherit, plan->inherited, -1, blocked);
 	umask(mask);

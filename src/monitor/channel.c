@@ -40,9 +40,13 @@ void event_send(uint32_t type, uint32_t cvm, const void *payload, uint32_t size)
 {
 	struct channel_message m = { .type = type, .cvm = cvm, .size = size };
 
-	lock_take(&g_arena->event_lock);
 	channel_send(g_arena->launch.event_channel, &m, payload, -1);
-	lock_give(&g_arena->event_lock);
+}
+
+void event_report(uint32_t type, uint32_t cvm, const char *what, struct channel_report *numbers)
+{
+	memcpy(numbers->what, what, MIN(strlen(what), sizeof numbers->what));
+	event_send(type, cvm, numbers, sizeof *numbers);
 }
 
 _Noreturn void host_quit(int status)
@@ -51,13 +55,14 @@ _Noreturn void host_quit(int status)
 		host(__NR_exit_group, status);
 }
 
-_Noreturn void host_die(const struct message *m)
+_Noreturn void host_die(uint32_t cvm, const char *what, struct channel_report *numbers)
 {
-	static const char prefix[] = "intravisor: ";
+	const struct iovec text[] = { { "intravisor: ", 12 }, { (void *)what, strlen(what) }, { "\n", 1 } };
 
-	host(__NR_write, 2, prefix, sizeof prefix - 1);
-	host(__NR_write, 2, m->text, m->size);
-	host(__NR_write, 2, "\n", 1);
+	if (g_arena && g_arena->launch.event_channel > 0)
+		event_report(CHANNEL_FATAL, cvm, what, numbers);
+	else
+		host(__NR_writev, 2, text, ARRAY_SIZE(text));
 	host_quit(125);
 }
 

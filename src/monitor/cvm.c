@@ -56,8 +56,8 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 	*(struct cvm_start *)boot = (struct cvm_start){
 		.slot_base = c->base, .boot = info, .boot_size = c->config->boot_size,
 		.memory_max = c->config->memory_max, .vdso = g_arena->vdso, .data_end = stack,
-		.xsave_mask = g_arena->xsave_mask, .xsave_size = g_arena->xsave_size,
-		.threads_max = c->config->threads_max, .host_cpus = g_arena->host_cpus,
+		.xsave_mask = g_arena->xsave_mask, .xsave_size = g_arena->launch.xsave_size,
+		.threads_max = c->config->threads_max, .host_cpus = g_arena->launch.host_cpus,
 	};
 	start->entry = c->base + l->entry;
 	start->stack = stack - 8;
@@ -200,8 +200,8 @@ long hc_cvm_info(struct thread *t, const uint64_t *a)
 {
 	struct hc_info info = {
 		.memory_max = t->cvm->config->memory_max, .memory_now = t->cvm->memory_now,
-		.host_memory = g_arena->host_memory, .boottime_ns = clock_ns(7), .host_cpus = g_arena->host_cpus,
-		.threads_now = t->cvm->threads,
+		.host_memory = g_arena->launch.host_memory, .boottime_ns = clock_ns(7),
+		.host_cpus = g_arena->launch.host_cpus, .threads_now = t->cvm->threads,
 	};
 
 	return user_out(t->cvm, (struct gaddr){ a[0] }, &info, sizeof info);

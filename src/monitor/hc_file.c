@@ -15,6 +15,7 @@
 #include "monitor/hostcalls.h"
 
 #define NAME_SIZE 256
+#define FD_NAME_SIZE 12
 #define OPEN_FLAGS_ALLOWED                                                                                            \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT | O_LARGEFILE |  \
 	 O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_PATH | O_TMPFILE)
@@ -37,13 +38,24 @@ static long open_below(int dir, const char *path, uint64_t flags, uint64_t mode,
 	return host(__NR_openat2, dir, *path ? path : ".", &how, sizeof how);
 }
 
-/* "/proc/self/fd" entry of `fd`: reopening through it opens that very object. */
+/* The name of a descriptor below /proc/self/fd: decimal digits, at the end of `name`. */
+static const char *fd_name(char name[FD_NAME_SIZE], int fd)
+{
+	char *at = &name[FD_NAME_SIZE - 1];
+
+	*at = 0;
+	do {
+		*--at = (char)('0' + fd % 10);
+	} while (fd /= 10);
+	return at;
+}
+
+/* Through /proc/self/fd that very object is opened. */
 long reopen(int fd, uint64_t flags)
 {
-	struct message name = { 0 };
+	char name[FD_NAME_SIZE];
 
-	message_add(&name, "%lu", (uint64_t)fd);
-	return host(__NR_openat, g_arena->proc_fd, name.text, flags | O_CLOEXEC, 0);
+	return host(__NR_openat, g_arena->proc_fd, fd_name(name, fd), flags | O_CLOEXEC, 0);
 }
 
 static int kind_of(int fd, unsigned *kind, uint64_t flags)
@@ -382,8 +394,7 @@ long hc_dir_rename(struct thread *t, const uint64_t *a)
 /* The source needs write rights too: a link must not turn a read-only grant into a writable one. */
 long hc_dir_link(struct thread *t, const uint64_t *a)
 {
-	struct message self = { 0 };
-	char name[NAME_SIZE];
+	char name[NAME_SIZE], self[FD_NAME_SIZE];
 	struct handle *file PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH);
 
 	if (error_in(file) || !(file->rights & LAUNCH_RIGHT_WRITE))
@@ -391,8 +402,7 @@ long hc_dir_link(struct thread *t, const uint64_t *a)
 	struct handle *dir PINNED = dir_and_name(t, a + 1, name);
 	if (error_in(dir))
 		return error_in(dir);
-	message_add(&self, "%lu", (uint64_t)file->fd);
-	return host5(__NR_linkat, g_arena->proc_fd, (long)self.text, dir->fd, (long)name, AT_SYMLINK_FOLLOW);
+	return host5(__NR_linkat, g_arena->proc_fd, (long)fd_name(self, file->fd), dir->fd, (long)name, AT_SYMLINK_FOLLOW);
 }
 
 long hc_dir_symlink(struct thread *t, const uint64_t *a)

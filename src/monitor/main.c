@@ -1,6 +1,6 @@
 /*
- * The monitor's start and its supervisor loop. The only argument is the number of the descriptor with the launch
- * description (abi/launch.h), which is checked here as bytes of unknown origin; then the process prepares itself,
+ * The monitor's start and its supervisor loop. The only argument is the path of the launch description
+ * (abi/launch.h), which is checked here as bytes of unknown origin; then the process prepares itself,
  * creates the cVMs and serves the event channel until the last of them is gone.
  */
 #include <linux/mman.h>
@@ -10,8 +10,6 @@
 #include <linux/auxvec.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
-#include <linux/resource.h>
-#include <linux/sysinfo.h>
 
 #include "host/syscall.h"
 #include "monitor/hostcalls.h"
@@ -23,16 +21,10 @@ static struct vcpu_page g_boot_vcpu;
 
 _Noreturn void monitor_main(const uint64_t *stack);
 
-/* Start-up failed: the command prints the text. */
+/* Start-up failed. */
 static _Noreturn void fail(const char *what, long error)
 {
-	struct message m = { 0 };
-
-	message_add(&m, "%s", what);
-	if (!g_arena || g_arena->launch.event_channel <= 0)
-		host_die(&m);
-	event_send(CHANNEL_FATAL, (uint32_t)-error, m.text, (uint32_t)m.size);
-	host_quit(125);
+	host_die(UINT32_MAX, what, &(struct channel_report){ .error = (int32_t)error });
 }
 
 static long must(long result, const char *otherwise)
@@ -40,20 +32,6 @@ static long must(long result, const char *otherwise)
 	if (result < 0)
 		fail(otherwise, result);
 	return result;
-}
-
-static int parse_number(const char *s)
-{
-	int n = 0;
-
-	if (!*s)
-		return -1;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || n > 100000)
-			return -1;
-		n = n * 10 + (*s - '0');
-	}
-	return n;
 }
 
 static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
@@ -78,12 +56,14 @@ static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
 	return true;
 }
 
-static void read_launch(int fd)
+static void read_launch(const char *path)
 {
+	long fd = must(host(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC),
+		       "usage: intravisor-monitor LAUNCH_FILE (started by `intravisor run`)");
 	struct stat st;
 
-	if (fd < 0 || host(__NR_fstat, fd, &st) || st.st_size < (long)offsetof(struct launch, cvm) || st.st_size > 1 << 28)
-		fail("usage: intravisor-monitor LAUNCH_FD (started by `intravisor run`)", 0);
+	if (host(__NR_fstat, fd, &st) || st.st_size < (long)offsetof(struct launch, cvm) || st.st_size > 1 << 28)
+		fail("the launch description is cut off", 0);
 	g_launch_bytes = (const void *)must(host_mmap(0, (uint64_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0),
 					    "cannot map the launch description");
 	const struct launch *l = &g_arena->launch, *from = g_launch_bytes;
@@ -150,23 +130,11 @@ static void survey_mappings(uint64_t vdso)
 
 static void prepare_process(uint64_t vdso)
 {
-	struct sysinfo info = { 0 };
-	struct rlimit64 files;
-	uint64_t cpus[16] = { 0 };
 	const char *why = "";
 
 	host(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	host(__NR_prctl, PR_SET_DUMPABLE, 0);
 	must(host(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1), "prctl(PR_SET_NO_NEW_PRIVS)");
-	if (!host(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &files)) {
-		files.rlim_cur = files.rlim_max;
-		host(__NR_prlimit64, 0, RLIMIT_NOFILE, &files, 0);
-	}
-	host(__NR_sysinfo, &info);
-	g_arena->host_memory = info.totalram;
-	host(__NR_sched_getaffinity, 0, sizeof cpus, cpus);
-	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
-		g_arena->host_cpus += (uint32_t)__builtin_popcountll(cpus[i]);
 	g_arena->pid = (int32_t)host(__NR_getpid);
 	g_arena->wake_fd = (int32_t)must(host(__NR_eventfd2, 0, O_CLOEXEC), "cannot make an eventfd: raise the open files limit");
 	g_arena->proc_fd = (int32_t)must(host(__NR_openat, AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
@@ -218,15 +186,13 @@ static void end_all(void)
 /* A restart that fails leaves the others alone. */
 static void start_cvm(uint32_t index, bool restart)
 {
-	struct message why = { 0 };
-	int r = cvm_create(index);
+	struct channel_report why = { .error = cvm_create(index) };
 
-	if (!r)
+	if (!why.error)
 		return;
-	message_add(&why, "cannot create cVM %s", g_arena->launch.cvm[index].name);
 	if (!restart)
-		fail(why.text, r);
-	event_send(CHANNEL_CRASH, index, why.text, (uint32_t)why.size);
+		host_die(index, "cannot be created", &why);
+	event_report(CHANNEL_REPORT, index, "cannot be created", &why);
 	cvm_destroy(&g_arena->cvm[index]);
 }
 
@@ -318,7 +284,7 @@ _Noreturn void monitor_main(const uint64_t *stack)
 	g_boot_thread.vcpu = &g_boot_vcpu;
 	gs_load(0, &g_boot_vcpu);
 	must(arena_create(), "cannot reserve address space: is RLIMIT_AS set, or vm.overcommit_memory = 2?");
-	read_launch(stack[0] == 2 ? parse_number((const char *)stack[2]) : -1);
+	read_launch(stack[0] == 2 ? (const char *)stack[2] : "");
 	prepare_process(auxv_value(stack, AT_SYSINFO_EHDR));
 	supervisor_thread();
 	must(caps_init(), "cannot make the CP_Files of the description");

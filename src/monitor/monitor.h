@@ -203,15 +203,12 @@ struct arena {
 	struct lock thread_lock;
 	uint32_t blocks_used; /* thread blocks ever used: the rest is untouched; thread_lock */
 	struct lock code_table_lock;
-	struct lock event_lock; /* the event channel */
 	uint32_t insecure;
 	int32_t pid;
 	int32_t wake_fd;  /* eventfd: a cVM lost its last thread */
 	int32_t proc_fd;  /* /proc/self/fd, O_PATH */
 	int32_t maps_fd;  /* /proc/self/maps, for PROCMAP_QUERY */
-	uint64_t xsave_mask, xsave_size;
-	uint32_t host_cpus;
-	uint64_t host_memory;
+	uint64_t xsave_mask;
 	uint64_t vdso;
 	struct cvm *low_owner; /* of the low window, or NULL; atomic */
 	struct lock cap_lock;
@@ -348,6 +345,7 @@ int trap_altstack(struct thread *t);
 
 /* channel.c */
 void event_send(uint32_t type, uint32_t cvm, const void *payload, uint32_t size);
+void event_report(uint32_t type, uint32_t cvm, const char *what, struct channel_report *numbers);
 nodiscard int code_request(struct cvm *c, int fd, const struct channel_code_request *request, int *memfd);
 
 /* domain: the isolation mechanism, one header for all (x86_64/domain_pku.c) */

@@ -10,29 +10,22 @@
 #include <asm/signal.h>
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
+#include <linux/audit.h>
+#include <linux/signal.h>
 #include <linux/types.h>
 
 #include "host/syscall.h"
 #include "monitor/trap.h"
 
-#define SA_RESTORER_ 0x04000000
-#define SS_AUTODISARM_ (1u << 31)
 #define RFLAGS_CLEAN 0x202
 #define RFLAGS_TRAP 0x100
-
-struct kernel_sigaction {
-	void (*handler)(void);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
 
 extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_move_result[], gate_tail_end[];
 extern char cvm_enter_label[] __asm__("cvm_enter"), enter_tail[], enter_tail_end[];
 extern char call_leave_label[] __asm__("call_leave"), call_tail[], call_jump[], call_tail_end[];
 extern char interruptible_begin[], interruptible_end[], interruptible_exit[];
 extern char copy_fault_begin[], copy_fault_end[], copy_fault_exit[], user_copy_label[] __asm__("user_copy");
-void signal_entry(void);
+void signal_entry(int sig);
 void signal_restorer(void);
 void trap_entry(void);
 void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t);
@@ -63,9 +56,8 @@ static void trap_in_monitor(int sig, siginfo_t *info, struct sigcontext *sc, str
 		sc->eflags &= ~(uint64_t)RFLAGS_TRAP; /* came in with the gate; see FLAGS_UNSAFE */
 		return;
 	}
-	struct message m = { 0 };
-	message_add(&m, "monitor: signal %lu at 0x%lx, address 0x%lx", (uint64_t)sig, (uint64_t)sc->rip, (uint64_t)info->si_addr);
-	host_die(&m);
+	struct channel_report numbers = { .signal = sig, .rip = sc->rip, .address = (uint64_t)info->si_addr };
+	host_die(UINT32_MAX, "monitor", &numbers);
 }
 
 /* Interrupted inside a gate but still, or already, on the cVM's side of it: make it a context outside the gates. */
@@ -108,7 +100,7 @@ static void save_context(struct upcall_frame *f, const struct sigcontext *sc)
 static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, const struct sigcontext *sc)
 {
 	f->trap = sig == KICK_SIGNAL ? HC_TRAP_KICK : HC_TRAP_FAULT;
-	if (sig == SIGSYS && info->si_code == 1 /* SYS_SECCOMP */ && info->_sifields._sigsys._arch == AUDIT_ARCH_X86_64_)
+	if (sig == SIGSYS && info->si_code == SYS_SECCOMP && info->si_arch == AUDIT_ARCH_X86_64)
 		f->trap = HC_TRAP_SYSCALL;
 	f->signal = sig;
 	f->code = info->si_code;
@@ -116,7 +108,7 @@ static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, con
 	f->error = sc->err;
 	f->address = f->trap == HC_TRAP_SYSCALL ? 0 : (uint64_t)info->si_addr;
 	if (f->trap == HC_TRAP_SYSCALL)
-		f->rax = (uint64_t)info->_sifields._sigsys._syscall;
+		f->rax = (uint64_t)info->si_syscall;
 }
 
 void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t)
@@ -158,11 +150,10 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 /* A fault that the libOS cannot be told of. */
 static _Noreturn void trap_fatal(struct thread *t, const char *what)
 {
+	struct channel_report numbers = { .signal = t->trap.signal, .rip = t->trap.rip, .address = t->trap.address };
 	struct cvm *c = t->cvm;
-	struct message m = { 0 };
 
-	message_add(&m, "%s: signal %lu at 0x%lx, address 0x%lx", what, (uint64_t)t->trap.signal, t->trap.rip, t->trap.address);
-	event_send(CHANNEL_CRASH, c->index, m.text, (uint32_t)m.size);
+	event_report(CHANNEL_REPORT, c->index, what, &numbers);
 	cvm_end(c, t->trap.signal, true);
 	thread_leave(t);
 }
@@ -217,11 +208,11 @@ int trap_install(void)
 	uint64_t keep = 0, all = ~0ull;
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		struct kernel_sigaction action = {
-			.handler = signal_entry,
-			.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER_,
-			.restorer = signal_restorer,
-			.mask = 1ull << (KICK_SIGNAL - 1),
+		struct sigaction action = {
+			.sa_handler = signal_entry,
+			.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER,
+			.sa_restorer = signal_restorer,
+			.sa_mask = 1ull << (KICK_SIGNAL - 1),
 		};
 		long r = host(__NR_rt_sigaction, signals[i], &action, 0, 8);
 		if (r)
@@ -237,12 +228,8 @@ int trap_install(void)
 /* Called by the thread itself. SS_AUTODISARM: the kernel then always starts at the top, whatever rsp was. */
 int trap_altstack(struct thread *t)
 {
-	struct {
-		uint64_t sp;
-		uint32_t flags, pad;
-		uint64_t size;
-	} stack = { (uint64_t)t + THREAD_ALTSTACK, insecure(LAUNCH_INSECURE_NO_AUTODISARM) ? 0 : SS_AUTODISARM_, 0,
-		    THREAD_ALTSTACK_SIZE };
+	stack_t stack = { .ss_sp = (char *)t + THREAD_ALTSTACK, .ss_size = THREAD_ALTSTACK_SIZE,
+			  .ss_flags = insecure(LAUNCH_INSECURE_NO_AUTODISARM) ? 0 : (int)SS_AUTODISARM };
 
 	return (int)host(__NR_sigaltstack, &stack, 0);
 }

@@ -5,10 +5,9 @@
 #include "monitor/monitor.h"
 
 #define KICK_SIGNAL 16 /* SIGSTKFLT: unused, and not queued as the real-time signals are, whose number the host limits */
-#define AUDIT_ARCH_X86_64_ 0xc000003eu
 
-/* The monitor is broken: say so on standard error and end the whole process at once. */
-_Noreturn void host_die(const struct message *m);
+/* The monitor cannot start or is broken: says so, to the command if it can, and ends the whole process at once. */
+_Noreturn void host_die(uint32_t cvm, const char *what, struct channel_report *numbers);
 /* On the monitor stack: hands t->trap to the libOS. */
 _Noreturn void trap_deliver(struct thread *t);
 /* A kick waits for a thread on its way out, whose context is *frame: returns if there is nothing to deliver now. */

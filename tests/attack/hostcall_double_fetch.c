@@ -3,7 +3,7 @@
  * array of buffers, a message, a socket address, a path, the size of an option?
  * Expect: REFUSED: what was checked is what was used
  * Control: --insecure-no-slot-check
- * Options: bind=["127.0.0.1:47122"] connect=["127.0.0.1:47122"]
+ * Options: bind=["127.0.0.1:47122/udp"] connect=["127.0.0.1:47122/udp"]
  * Native: structures are copied once
  */
 #include <arpa/inet.h>

@@ -46,8 +46,15 @@ class BesideMonitor(unittest.TestCase):
         self.assertIn("the monitor ended unexpectedly (killed by signal 9)", err)
 
     def test_monitor_fatal(self):
-        status, _, err = self.box.python("cvm.send(20, b'no\\x1b memory'); os._exit(1)")
+        status, _, err = self.box.python("monitor.fatal('no\\x1b memory')")
         self.assertEqual((status, err), (125, "intravisor: no\\x1b memory\n"))
+        status, _, err = self.box.python("monitor.fatal('no memory', -5)")
+        self.assertEqual((status, err), (125, "intravisor: no memory: Input/output error\n"))
+
+    def test_report(self):
+        status, _, err = self.box.python("cvm.report('no\\x1b frame', 0, 11, 4096, 8); cvm.report('stop'); cvm.exit(3)")
+        self.assertEqual((status, err), (3, "intravisor: fake: no\\x1b frame: signal 11 at 0x1000, address 0x8\n"
+                                            "intravisor: fake: stop\n"))
 
     def test_monitor_cannot_be_executed(self):
         self.box.helper("monitor", "neither ELF nor script")
@@ -179,7 +186,7 @@ class BesideMonitor(unittest.TestCase):
     def test_only_granted_descriptors_are_inherited(self):
         read_end, write_end = os.pipe()
         code = ("known = {0, 1, 2, monitor.text, monitor.data, monitor.events.fileno(), cvm.code.fileno(), cvm.handles[3][2],"
-                "int(__import__('sys').argv[1])};"
+                "int(__import__('sys').argv[1].rpartition('/')[2])};"
                 "there = set(map(int, os.listdir('/proc/self/fd'))) - known;"
                 "print([fd for fd in there if os.path.exists(f'/proc/self/fd/{fd}')], flush=True); cvm.exit(0)")
         out = self.box.python(code, pass_fds=(read_end, write_end))[1]

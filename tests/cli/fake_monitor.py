@@ -25,11 +25,13 @@ BOOT_HEAD = struct.Struct("=QIIIIIIIIIIIIII")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
 STATS = struct.Struct("=8Q2I3Q")
+REPORT = struct.Struct("=iiQQ200s")
 FILES_AT = LAUNCH_HEAD.size + 14 * IMAGE.size
-CVMS_AT = FILES_AT + 64 * FILE.size + 8
+COUNT_AT = FILES_AT + 64 * FILE.size
+CVMS_AT = COUNT_AT + 24
 CVM_SIZE = LAUNCH_CVM_HEAD.size + 64 * (HANDLE.size + NET_RULE.size + GRANT.size) + 16
-CODE_REQUEST, CODE_REPLY, READY, LOG, EXIT, CRASH, FATAL, STATS_NOW, SIGNAL, KILL, START, ASK_STATS = \
-    1, 2, 16, 17, 18, 19, 20, 21, 32, 33, 34, 35
+CODE_REQUEST, CODE_REPLY, READY, LOG, EXIT, CRASH, FATAL, STATS_NOW, REPORT_OF, SIGNAL, KILL, START, ASK_STATS = \
+    1, 2, 16, 17, 18, 19, 20, 21, 22, 32, 33, 34, 35
 DEFERRED = STAY = 1
 
 
@@ -113,6 +115,9 @@ class Cvm:
     def crash(self, text):
         self.send(CRASH, text.encode())
 
+    def report(self, text, error=0, signal=0, rip=0, address=0):
+        self.send(REPORT_OF, REPORT.pack(error, signal, rip, address, text.encode()))
+
     def exit(self, status, signaled=0, stats=(1500000000, 250000000, 3 << 20, 0, 7, 1, 2, 99, 3, 5, 0, 2, 8192)):
         if self.monitor.local.life != self.life:
             return
@@ -148,18 +153,19 @@ class Cvm:
 
 
 class Monitor:
-    def __init__(self, fd):
+    def __init__(self, description):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        data = os.pread(fd, 1 << 26, 0)
+        with open(description, "rb") as f:
+            data = f.read()
         magic, version, size, self.insecure, events, self.flags, images, files = LAUNCH_HEAD.unpack_from(data)
-        assert magic == 0x3148434e554c5643 and version == 2 and size == len(data), "bad launch description"
+        assert magic == 0x3148434e554c5643 and version == 3 and size == len(data), "bad launch description"
         self.images = [IMAGE.unpack_from(data, LAUNCH_HEAD.size + i * IMAGE.size) for i in range(images)]
         self.text, self.data, self.data_size, self.bss_size, self.entry = self.images[0]
         self.files = []  # (name, size, descriptor)
         for i in range(files):
             name, file_size, file_fd, _ = FILE.unpack_from(data, FILES_AT + i * FILE.size)
             self.files.append((name.rstrip(b"\0").decode(), file_size, file_fd))
-        count, = struct.unpack_from("=I", data, CVMS_AT - 8)
+        count, = struct.unpack_from("=I", data, COUNT_AT)
         self.events = socket.socket(fileno=events)
         self.cvms = [Cvm(self, i, data) for i in range(count)]
         self.local, self.closed = threading.local(), False
@@ -182,6 +188,10 @@ class Monitor:
             elif kind == ASK_STATS and cvm.running:
                 cvm.send(STATS_NOW, STATS.pack(2500000000, 1250000000, 4 << 20, 2 << 20, 11, 1, 2, 99, 3, 5, 0, 2, 8192))
 
+    def fatal(self, text, error=0):
+        self.events.send(MESSAGE.pack(FATAL, 0xffffffff, REPORT.size, 0) + REPORT.pack(error, 0, 0, 0, text.encode()))
+        os._exit(1)
+
     def held(self):
         """Code images that the command has in its hands."""
         folder = f"/proc/{os.getppid()}/fd"
@@ -201,7 +211,7 @@ class Monitor:
                 cvm.thread.join()
 
 
-monitor = Monitor(int(sys.argv[1]))
+monitor = Monitor(sys.argv[1])
 monitor.run()
 sys.stdout.flush()
 os._exit(0)

@@ -410,7 +410,7 @@ class Pods(unittest.TestCase):
         self.command("stop", "job")
 
     def test_detach_tells_why_it_failed(self):
-        ran = self.box.python("cvm.send(20, b'no memory'); os._exit(1)", "-d")
+        ran = self.box.python("monitor.fatal('no memory')", "-d")
         self.assertEqual((ran[0], ran[1]), (0, "fake\n"))  # the fake's cVM says so only after it was ready
         self.box.helper("monitor", "neither ELF nor script")
         ran = self.box.python("", "-d", "--name", "x")

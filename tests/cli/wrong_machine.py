@@ -150,7 +150,7 @@ def limits(world):
         ran = world.run(hello, preexec_fn=limited(resource.RLIMIT_NPROC, count), **user)
         world.one_line(ran, status, message)
     if ROOT_USER:
-        for count, status, message in ((1, 125, "cannot start the monitor .*: " + NO_PROCESS), (2, 125, "cannot create cVM echo: " + NO_PROCESS),
+        for count, status, message in ((1, 125, "cannot start the monitor .*: " + NO_PROCESS), (2, 125, "echo: cannot be created: " + NO_PROCESS),
                                        (3, 126, r"echo: /bin/echo: its code cannot be translated: the host has no process for that "
                                         r"\(raise ulimit -u or the container's limit of processes\)")):
             yield f"at most {count} processes", lambda c=count, s=status, m=message: processes(c, s, m)

@@ -85,11 +85,13 @@ static _Noreturn void die(const char *what)
 
 int main(int argc, char **argv)
 {
-	char path[PATH_MAX] = { 0 }, file[PATH_MAX + 8], number[16];
+	char path[PATH_MAX] = { 0 }, file[PATH_MAX + 8], description[32];
 	unsigned long long seed = 0;
 	struct stat st;
 
-	if (argc != 2 || readlink("/proc/self/exe", path, sizeof path - 1) < 0 || fstat(atoi(argv[1]), &st))
+	int given = argc == 2 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
+
+	if (given < 0 || readlink("/proc/self/exe", path, sizeof path - 1) < 0 || fstat(given, &st))
 		die("launch_mutate");
 	dirname(path);
 	snprintf(file, sizeof file, "%s/seed", path);
@@ -102,7 +104,7 @@ int main(int argc, char **argv)
 		next();
 	size_t size = (size_t)st.st_size, before = size;
 	uint8_t *bytes = calloc(1, size + GROWTH + 64), *original = malloc(size);
-	if (pread(atoi(argv[1]), bytes, size, 0) != (ssize_t)size)
+	if (pread(given, bytes, size, 0) != (ssize_t)size)
 		die("description");
 	memcpy(original, bytes, size);
 	size = mutate(bytes, size);
@@ -118,8 +120,8 @@ int main(int argc, char **argv)
 	int fd = memfd_create("launch", 0);
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
 		die("memfd");
-	snprintf(number, sizeof number, "%d", fd);
+	snprintf(description, sizeof description, "/proc/self/fd/%d", fd);
 	snprintf(file, sizeof file, "%s/real", path);
-	execv(file, (char *[]){ file, number, NULL });
+	execv(file, (char *[]){ file, description, NULL });
 	die(file);
 }

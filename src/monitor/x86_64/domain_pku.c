@@ -80,13 +80,6 @@ int domain_init(uint32_t flags, const char **why)
 	}
 	__cpuid_count(0xd, 0, a, b, c, d);
 	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
-	uint64_t size = 576;
-	for (unsigned i = 2; i < 8; i++)
-		if (g_arena->xsave_mask & (1u << i)) {
-			__cpuid_count(0xd, i, a, b, c, d);
-			size = b + a > size ? b + a : size;
-		}
-	g_arena->xsave_size = size;
 	if (flags & LAUNCH_INSECURE_NO_PKEYS)
 		return 0;
 	if (!cpu_has_pkeys()) {
