@@ -79,7 +79,7 @@ struct cp_request {
 typedef void cp_handler_fn(void *context, struct cp_request *request);
 
 /* Within a handler: passes up to CP_CALL_CAPS capabilities with the answer to come; they stay the handler's own too.
- * -EINVAL: the caller takes none (cp_call). -EMFILE: its quota is used up. -EACCES: no CP_GRANT. */
+ * -EINVAL: the caller takes none (cp_call). -EMFILE: its quota is used up, or four are there already. -EACCES: no CP_GRANT. */
 CP_NODISCARD int cp_answer_caps(const int *cap, unsigned count);
 
 /*

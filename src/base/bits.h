@@ -16,6 +16,7 @@
 #define PICK(a, b, op, n) PICK_(a, b, op, n)
 #define MIN(a, b) PICK(a, b, <, __COUNTER__)
 #define MAX(a, b) PICK(a, b, >, __COUNTER__)
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define nodiscard __attribute__((warn_unused_result))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

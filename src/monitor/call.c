@@ -28,17 +28,21 @@ void call_clean(void);
 _Noreturn void call_leave(void);
 void call_leave_kicked(struct thread *t);
 
-static bool where_change(struct thread *context, uint32_t from, uint32_t to)
+/* By whoever executes in it, or its owner: nobody else changes it now. */
+static uint64_t where_set(struct thread *context, enum thread_where where)
 {
-	return __atomic_compare_exchange_n(&context->where, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	uint64_t now = LOAD(context->where) / THREAD_WHERES * THREAD_WHERES + where;
+
+	__atomic_store_n(&context->where, now, __ATOMIC_RELEASE);
+	return now;
 }
 
-/* From now on the thread is in `context`: its cVM, its identity, its rights behind the next gate. To be followed by
- * something that orders it before a look at `dying`: cvm_end sets that and then looks who is where. */
+/* From now on the thread is in `context`: its cVM, its identity, its rights behind the next gate. Then it
+ * looks at `dying`, which cvm_end sets before it looks who is where: so the order of this store matters. */
 static void become(struct thread *t, struct thread *context)
 {
 	t->as = context;
-	__atomic_store_n(&t->cvm, context->home, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->cvm, context->home, __ATOMIC_SEQ_CST);
 	vcpu_show(t->vcpu, context);
 }
 
@@ -79,7 +83,7 @@ static void deadline_update(struct thread *t)
 	for (uint32_t i = 0; i < t->depth; i++)
 		if (t->frames[i].deadline && (!earliest || t->frames[i].deadline < earliest))
 			earliest = t->frames[i].deadline;
-	t->expired = 0;
+	__atomic_store_n(&t->expired, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->deadline, earliest, __ATOMIC_SEQ_CST);
 	if (earliest && !__atomic_exchange_n(&g_arena->deadlines, 1, __ATOMIC_SEQ_CST)) {
 		uint64_t one = 1;
@@ -94,17 +98,18 @@ bool call_deadlines(void)
 
 	if (!__atomic_exchange_n(&g_arena->deadlines, 0, __ATOMIC_SEQ_CST))
 		return false;
+	LOCKED(&g_arena->thread_lock);
 	for_each_thread(t) {
 		uint64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_SEQ_CST);
 		if (!deadline)
 			continue;
-		g_arena->deadlines = 1;
+		__atomic_store_n(&g_arena->deadlines, 1, __ATOMIC_SEQ_CST);
 		if (now >= deadline) {
 			__atomic_add_fetch(&t->expired, 1, __ATOMIC_RELAXED);
 			thread_kick(t);
 		}
 	}
-	return g_arena->deadlines;
+	return __atomic_load_n(&g_arena->deadlines, __ATOMIC_SEQ_CST);
 }
 
 /* An idle serving thread of the export: its bit, or -1. */
@@ -148,17 +153,19 @@ static void forget_passed(struct thread *context)
 	drop_passed(context);
 }
 
-/* Derives capabilities into another cVM's list, for `context`; all or none. */
-static int pass_caps(struct cvm *from, const uint32_t *handles, uint32_t count, struct cvm *to, struct thread *context)
+/* Derives capabilities into the list of another cVM, that of `context`; all or none. */
+static int pass_caps(struct cvm *from, const uint32_t *handles, uint32_t count, struct thread *context, uint64_t where)
 {
 	int error = 0;
 
 	LOCKED(&g_arena->cap_lock);
-	/* Once it is gone its list is emptied, under this lock, and may soon be another's. */
-	if (__atomic_load_n(&context->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
+	/* Once it is gone its list is emptied, under this lock, and it and the list may soon be another's. */
+	if (LOAD(context->where) != where)
 		return -EOWNERDEAD;
+	if (context->passed + count > CAP_PASS_MAX)
+		return -EMFILE;
 	for (uint32_t i = 0; i < count && !error; i++) {
-		struct cap *k = cap_pass(from, handles[i], to);
+		struct cap *k = cap_pass(from, handles[i], context->home);
 		error = error_in(k);
 		if (!error)
 			context->pass[context->passed++] = number_of(k);
@@ -202,8 +209,8 @@ static long resume_caller(struct thread *t, const struct call_frame *f, long sta
 		__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(f->mxcsr), "m"(f->x87_control));
 	if (unlikely(f->deadline))
 		deadline_update(t);
-	if (unlikely(f->who->missed)) {
-		f->who->missed = 0;
+	if (unlikely(LOAD(t->cvm->dying) || LOAD(f->who->missed))) {
+		__atomic_store_n(&f->who->missed, 0, __ATOMIC_RELAXED);
 		t->kick = 1;
 	}
 	if (unlikely(f->message))
@@ -216,15 +223,15 @@ static void give_back(struct thread *t, const struct call_frame *f)
 {
 	struct thread *server = t->as;
 	struct object *o = &g_arena->object[f->object];
-	bool kept = o->closed || server->leaving || __atomic_load_n(&server->home->dying, __ATOMIC_SEQ_CST);
+	bool kept = LOAD(o->closed) || LOAD(server->leaving) || LOAD(server->home->dying);
 
 	forget_passed(server);
-	server->executor = NULL;
-	__atomic_store_n(&server->where, kept ? THREAD_RETURNED : THREAD_PARKED, __ATOMIC_RELEASE);
+	__atomic_store_n(&server->executor, NULL, __ATOMIC_RELEASE);
+	if (kept) /* before it goes: then its block may be another's */
+		wake(server, WAKE_LOOK);
+	where_set(server, kept ? THREAD_RETURNED : THREAD_PARKED);
 	if (!kept)
 		offer(o, f->bit);
-	else
-		wake(server, WAKE_LOOK);
 }
 
 /* Into the nearest caller that still exists. The contexts between were given up by their own threads. */
@@ -232,9 +239,11 @@ static long return_to_caller(struct thread *t, long status, const uint64_t *word
 {
 	while (t->depth) {
 		struct call_frame *f = &t->frames[--t->depth];
-		become(t, f->who);
-		if (where_change(f->who, THREAD_AWAY, THREAD_HERE))
+		/* Gone, its block may be another context's by now: `away` tells. Then it is not even looked at. */
+		if (__atomic_compare_exchange_n(&f->who->where, &f->away, f->away - THREAD_AWAY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+			become(t, f->who);
 			return resume_caller(t, f, status, words);
+		}
 		status = -EOWNERDEAD;
 		words = NULL;
 	}
@@ -244,13 +253,10 @@ static long return_to_caller(struct thread *t, long status, const uint64_t *word
 /* The current context's cVM ends, or its thread does: the call ends without an answer. */
 _Noreturn void call_abort(struct thread *t)
 {
-	const struct cvm *c = t->cvm;
-	long status = c->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN;
+	long status = !LOAD(t->cvm->dying) ? -ECANCELED : t->cvm->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN;
 
-	if (!__atomic_load_n(&c->dying, __ATOMIC_SEQ_CST)) {
-		t->as->leaving = true;
-		status = -ECANCELED;
-	}
+	if (status == -ECANCELED)
+		__atomic_store_n(&t->as->leaving, true, __ATOMIC_RELAXED);
 	give_back(t, &t->frames[t->depth - 1]);
 	return_to_caller(t, status, NULL);
 	call_leave();
@@ -274,7 +280,7 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 		return finish(t, error, NULL);
 	struct thread *server = thread_block(o->export.server[bit]), *caller = t->as;
 	if (m && m->caps)
-		error = pass_caps(t->cvm, m->cap, m->caps, server->home, server);
+		error = pass_caps(t->cvm, m->cap, m->caps, server, LOAD(server->where));
 	if (error) {
 		offer(o, (unsigned)bit);
 		return finish(t, error, NULL);
@@ -288,13 +294,12 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	f->object = object;
 	f->bit = (uint32_t)bit;
 	__asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(f->mxcsr), "=m"(f->x87_control));
-	__atomic_store_n(&caller->where, THREAD_AWAY, __ATOMIC_RELEASE);
-	server->executor = t;
-	server->where = THREAD_HERE;
+	f->away = where_set(caller, THREAD_AWAY);
+	__atomic_store_n(&server->executor, t, __ATOMIC_RELEASE);
+	where_set(server, THREAD_HERE);
 	become(t, server);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* cvm_end of either may have looked for us a moment too early. */
-	if (unlikely(caller->home->dying || server->home->dying))
+	if (unlikely(LOAD(caller->home->dying) || LOAD(server->home->dying)))
 		call_abort(t);
 	if (f->deadline)
 		deadline_update(t);
@@ -325,10 +330,9 @@ static bool take_back(struct thread *t, struct object *o, unsigned bit)
 {
 	uint64_t mask = 1ull << bit;
 
-	if (!(__atomic_fetch_and(&o->export.free, ~mask, __ATOMIC_SEQ_CST) & mask) &&
-	    __atomic_load_n(&t->where, __ATOMIC_SEQ_CST) != THREAD_RETURNED)
+	if (!(__atomic_fetch_and(&o->export.free, ~mask, __ATOMIC_SEQ_CST) & mask) && WHERE_IS(t) != THREAD_RETURNED)
 		return false;
-	t->where = THREAD_HERE;
+	where_set(t, THREAD_HERE);
 	return true;
 }
 
@@ -371,14 +375,14 @@ static int start_serving(struct thread *t, uint64_t handle, uint32_t *object)
 static long park(struct thread *t, uint64_t handle)
 {
 	uint32_t object = 0;
+	t->wake = 0;
 	int bit = start_serving(t, handle, &object);
 
 	if (bit < 0)
 		return finish(t, bit, NULL);
 	struct object *o = &g_arena->object[object];
 	t->fs_base = fs_base();
-	t->wake = 0;
-	t->where = THREAD_PARKED;
+	where_set(t, THREAD_PARKED);
 	offer(o, (unsigned)bit);
 	int64_t tick[2] = { 0, 2000000 };
 	bool wanted = false;
@@ -389,22 +393,22 @@ static long park(struct thread *t, uint64_t handle)
 			stop_serving(object, (unsigned)bit);
 			resume_callee(t);
 		}
-		if (o->closed || t->leaving || t->cvm->dying)
-			wanted = true;
+		bool closed = LOAD(o->closed);
+		wanted = wanted || closed || LOAD(t->leaving) || LOAD(t->cvm->dying);
 		if (wanted && take_back(t, o, (unsigned)bit)) {
-			status = o->closed ? -EKEYREVOKED : -EINTR;
-		} else if (wanted && __atomic_load_n(&t->where, __ATOMIC_SEQ_CST) == THREAD_GONE) {
+			status = closed ? -EKEYREVOKED : -EINTR;
+		} else if (wanted && WHERE_IS(t) == THREAD_GONE) {
 			break; /* called out of, and its cVM has ended: who was there finds it gone */
 		} else {
 			/* Lent and wanted at once is rare; then looking again is good enough. */
 			long r = host_blocking(__NR_futex, &t->wake, FUTEX_WAIT, why, wanted ? tick : NULL);
 			wanted = wanted || r == -EINTR || why != __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
-			if (r == -EINTR && wanted && t->where != THREAD_PARKED)
+			if (r == -EINTR && wanted && WHERE_IS(t) != THREAD_PARKED)
 				t->kick = 0; /* its executor was kicked as well */
 		}
 	}
 	stop_serving(object, (unsigned)bit);
-	if (t->leaving || t->cvm->dying)
+	if (t->leaving || LOAD(t->cvm->dying))
 		thread_leave(t);
 	return finish(t, status, NULL);
 }
@@ -434,7 +438,7 @@ long hc_call_caps(struct thread *t, const uint64_t *a)
 	struct call_frame *f = &t->frames[t->depth - 1];
 	if (!f->message || user_in(t->cvm, handles, (struct gaddr){ a[0] }, a[1] * sizeof handles[0]))
 		return f->message ? -EFAULT : -EINVAL;
-	return pass_caps(t->cvm, handles, (uint32_t)a[1], f->who->home, f->who);
+	return pass_caps(t->cvm, handles, (uint32_t)a[1], f->who, f->away);
 }
 
 /* A kick found the thread with a call whose time is up. If the callee's thread can take over what is executed here, the caller
@@ -446,12 +450,15 @@ void call_expired(struct thread *t)
 
 	while (i < t->depth && (!t->frames[i].deadline || t->frames[i].deadline > now))
 		i++;
-	if (i == t->depth || (t->as->upcall_active && t->expired < DEADLINE_GRACE))
+	if (i == t->depth || (t->as->upcall_active && LOAD(t->expired) < DEADLINE_GRACE))
 		return;
 	struct thread *heir = i + 1 < t->depth ? t->frames[i + 1].who : t->as;
 	struct thread *executing = t->as;
-	if (__atomic_load_n(&heir->where, __ATOMIC_SEQ_CST) == THREAD_GONE)
+	lock_take(&g_arena->thread_lock); /* against cvm_end, behind which its block may be another's */
+	if (heir != executing && LOAD(heir->where) != t->frames[i + 1].away) {
+		lock_give(&g_arena->thread_lock);
 		return; /* the callee ended: its own death ends the call */
+	}
 	heir->trap = t->trap;
 	heir->trap_pop = t->trap_pop;
 	heir->fs_base = fs_base();
@@ -460,9 +467,10 @@ void call_expired(struct thread *t)
 	for (uint32_t n = 0; n < heir->depth; n++)
 		heir->frames[n] = t->frames[i + 1 + n];
 	heir->as = executing;
-	executing->executor = heir;
+	__atomic_store_n(&executing->executor, heir, __ATOMIC_RELEASE);
 	t->depth = i + 1;
 	wake(heir, WAKE_RESUME);
+	lock_give(&g_arena->thread_lock);
 	return_to_caller(t, -ETIMEDOUT, NULL);
 	call_leave();
 }
@@ -481,7 +489,7 @@ void call_leave_kicked(struct thread *t)
 /* cap_lock held: no new calls; those under way end as they end. */
 void export_closed(struct object *o)
 {
-	o->closed = 1;
+	__atomic_store_n(&o->closed, 1, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < EXPORT_SERVERS_MAX; i++)
 		if (o->export.used >> i & 1)
 			wake(thread_block(o->export.server[i]), WAKE_LOOK);

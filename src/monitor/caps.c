@@ -7,6 +7,8 @@
 #include "monitor/caps.h"
 #include "monitor/hostcalls.h"
 
+/* What it is, and nothing that others change without the lock. */
+#define CAP_COPY(to, from) memcpy(&(to)->kind, &(from)->kind, offsetof(struct cap, parent) - offsetof(struct cap, kind))
 #define GENERATION_MAX 0x7ffffu /* handles stay positive: index and generation make 31 bits */
 
 long cap_handle(const struct cap *k)
@@ -43,14 +45,14 @@ struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned p
 	struct cap *k = entry(t->cvm, handle);
 
 	/* Only what looks alive is counted, or hammering a dead entry would keep its revoker waiting. */
-	if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
-		return error_pointer(k->kind != CAP_NONE && is_handle_of(k, handle) ? -EKEYREVOKED : -EBADF);
-	bool dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
-	int error = dead ? -EKEYREVOKED : judge(k, handle, kind, perms);
-	if (likely(!error))
-		return k;
-	cap_put(k);
-	return error_pointer(error);
+	if (likely(!(__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD))) {
+		bool dead = __atomic_add_fetch(&k->pins, 1, __ATOMIC_SEQ_CST) & CAP_DEAD;
+		if (likely(!dead && !judge(k, handle, kind, perms)))
+			return k;
+		cap_put(k);
+	}
+	LOCKED(&g_arena->cap_lock); /* a dead entry may be changing */
+	return error_pointer(judge(k, handle, kind, perms) ?: -EBADF);
 }
 
 void cap_put(struct cap *k)
@@ -169,16 +171,8 @@ struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent)
 			continue;
 		cap_silence(k);
 		k->generation = k->generation % GENERATION_MAX + 1;
-		k->kind = like->kind;
-		k->perms = like->perms;
-		k->end = like->end;
-		k->pending = like->pending;
-		k->sealed = like->sealed;
-		k->object = like->object;
-		k->base = like->base;
-		k->length = like->length;
+		CAP_COPY(k, like);
 		k->child = 0;
-		k->map_size = 0;
 		tree_link(k, parent);
 		if (k->object)
 			g_arena->object[k->object].refs++;
@@ -266,8 +260,7 @@ void cap_close_all(struct cvm *c)
 	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX && (c->objects || c->streams); i++)
 		if (g_arena->object[i].kind != CAP_NONE && g_arena->object[i].payer == c)
 			g_arena->object[i].payer = NULL; /* others still hold it */
-	c->objects = c->streams = c->cap_armed = c->cap_hint = 0;
-	memset(c->cap_events, 0, sizeof c->cap_events);
+	c->objects = c->streams = c->cap_hint = 0; /* others may still raise events: its next life looks once too often */
 }
 
 struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to)
@@ -276,7 +269,8 @@ struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to)
 
 	if (error_in(k))
 		return k;
-	struct cap like = *k;
+	struct cap like;
+	CAP_COPY(&like, k);
 	like.pending = 1;
 	return cap_new(to, &like, k);
 }
@@ -404,7 +398,7 @@ long hc_cap_create(struct thread *t, const uint64_t *a)
 	struct cap *k = error ? error_pointer(error) : cap_new(c, &like, NULL);
 	if (!error_in(k) && object) {
 		memcpy(o->name, name, sizeof name);
-		o->root = number_of(k);
+		__atomic_store_n(&o->root, number_of(k), __ATOMIC_RELAXED);
 	}
 	object_put((uint32_t)object);
 	return cap_handle(k);
@@ -439,7 +433,8 @@ long hc_cap_derive(struct thread *t, const uint64_t *a)
 		return -EACCES;
 	if (checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
 		return -ERANGE;
-	struct cap like = *from;
+	struct cap like;
+	CAP_COPY(&like, from);
 	like.perms = a[3] & CAP_ALL;
 	if (like.kind == CAP_MEMORY) {
 		like.base += a[1];
@@ -459,7 +454,8 @@ long hc_cap_seal(struct thread *t, const uint64_t *a)
 		return -EINVAL;
 	if (!a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
 		return -EPERM;
-	struct cap like = *from;
+	struct cap like;
+	CAP_COPY(&like, from);
 	like.sealed = a[2] ? type->base : 0;
 	return cap_handle(cap_new(t->cvm, &like, from));
 }
@@ -499,11 +495,12 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 	case CAP_LISTENER:
 		return __atomic_load_n(&o->listener.count, __ATOMIC_ACQUIRE) ? CAP_READABLE : 0;
 	case CAP_STREAM:
-		if (out->head - out->tail >= CAP_STREAM_RING) /* whoever hears "no room" is told when there is */
+		if (LOAD(out->head) - LOAD(out->tail) >= CAP_STREAM_RING) /* whoever hears "no room" is told when there is */
 			__atomic_exchange_n(&out->full, 1, __ATOMIC_SEQ_CST);
-		return (in->head != in->tail || in->passed || in->ended || in->dead ? CAP_READABLE : 0) | (in->ended ? CAP_ENDED : 0) |
-		       (out->head - out->tail < CAP_STREAM_RING || out->dead ? CAP_WRITABLE : 0) |
-		       (out->dead && in->ended ? CAP_BROKEN : 0) | (out->reset ? CAP_RESET : 0);
+		bool ended = LOAD(in->ended), dead = LOAD(out->dead);
+		return (LOAD(in->head) != LOAD(in->tail) || LOAD(in->passed) || ended || LOAD(in->dead) ? CAP_READABLE : 0) |
+		       (LOAD(out->head) - LOAD(out->tail) < CAP_STREAM_RING || dead ? CAP_WRITABLE : 0) | (ended ? CAP_ENDED : 0) |
+		       (dead && ended ? CAP_BROKEN : 0) | (LOAD(out->reset) ? CAP_RESET : 0);
 	default:
 		return 0;
 	}
@@ -517,14 +514,14 @@ long hc_cap_info(struct thread *t, const uint64_t *a)
 		return error_in(k);
 	const struct object *o = &g_arena->object[k->object];
 	struct cap_info info = { .kind = k->kind, .perms = k->perms, .length = k->length, .sealed = k->sealed != 0,
-				 .state = cap_state(k, 0), .version = o->sequence };
-	uint32_t other = k->kind == CAP_STREAM ? o->stream.holder[1 - k->end] : k->object ? o->root : number_of(k);
+				 .state = cap_state(k, 0), .version = __atomic_load_n(&o->sequence, __ATOMIC_ACQUIRE) };
+	uint32_t other = k->kind == CAP_STREAM ? LOAD(o->stream.holder[1 - k->end]) : k->object ? LOAD(o->root) : number_of(k);
 	info.peer = other ? other / CAPS_MAX : ~0u;
 	if (k->kind == CAP_STREAM) {
 		const struct ring *in = &o->stream.ring[1 - k->end], *out = &o->stream.ring[k->end];
 		info.word = o->stream.word;
-		info.readable = in->head - in->tail;
-		info.writable = out->dead ? 0 : CAP_STREAM_RING - (out->head - out->tail);
+		info.readable = LOAD(in->head) - LOAD(in->tail);
+		info.writable = LOAD(out->dead) ? 0 : CAP_STREAM_RING - (LOAD(out->head) - LOAD(out->tail));
 	}
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &info, sizeof info);
 }

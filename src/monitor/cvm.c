@@ -114,16 +114,17 @@ void cvm_stats_send(struct cvm *c)
 	struct cvm_stats now = thread_stats(c);
 
 	now.wall_ns = clock_ns(1) - c->start_ns;
-	now.memory_now = c->memory_now;
+	now.memory_now = LOAD(c->memory_now);
 	event_send(CHANNEL_STATS_NOW, c->index, &now, sizeof now);
 }
 
 /* Does any host thread of the cVM still exist? Their blocks' tid words are cleared by the kernel. */
 static bool threads_gone(const struct cvm *c)
 {
+	LOCKED(&g_arena->thread_lock);
 	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
 		struct thread *t = thread_block(i);
-		if (t->cvm == c && __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
+		if (LOAD(t->cvm) == c && __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
 			return false;
 	}
 	return true;
@@ -137,7 +138,7 @@ void cvm_destroy(struct cvm *c)
 		host(__NR_sched_yield);
 	exit.stats = c->stats;
 	exit.stats.wall_ns = clock_ns(1) - c->start_ns;
-	exit.stats.memory_now = c->memory_now;
+	exit.stats.memory_now = LOAD(c->memory_now);
 	cap_close_all(c);
 	handle_close_all(c);
 	memory_release_all(c);
@@ -151,7 +152,7 @@ long hc_cvm_exit(struct thread *t, const uint64_t *a)
 {
 	bool signaled = a[1] & 1;
 
-	t->cvm->stats.fast_syscalls = a[2];
+	__atomic_store_n(&t->cvm->stats.fast_syscalls, a[2], __ATOMIC_RELAXED);
 	cvm_end(t->cvm, (int)(a[0] & (signaled ? 0x7f : 0xff)), signaled);
 	thread_leave(t);
 }
@@ -173,7 +174,7 @@ static bool log_admit(struct cvm *c, uint64_t size)
 	c->log_tokens = MIN(c->log_tokens + rate / 1000 * (elapsed / 1000000), rate);
 	c->log_time = now - elapsed % 1000000;
 	if (c->log_tokens < size) {
-		c->stats.log_dropped += size;
+		__atomic_add_fetch(&c->stats.log_dropped, size, __ATOMIC_RELAXED);
 		return false;
 	}
 	c->log_tokens -= size;
@@ -199,9 +200,9 @@ long hc_cvm_log(struct thread *t, const uint64_t *a)
 long hc_cvm_info(struct thread *t, const uint64_t *a)
 {
 	struct hc_info info = {
-		.memory_max = t->cvm->config->memory_max, .memory_now = t->cvm->memory_now,
+		.memory_max = t->cvm->config->memory_max, .memory_now = LOAD(t->cvm->memory_now),
 		.host_memory = g_arena->launch.host_memory, .boottime_ns = clock_ns(7),
-		.host_cpus = g_arena->launch.host_cpus, .threads_now = t->cvm->threads,
+		.host_cpus = g_arena->launch.host_cpus, .threads_now = LOAD(t->cvm->threads),
 	};
 
 	return user_out(t->cvm, (struct gaddr){ a[0] }, &info, sizeof info);

@@ -31,7 +31,7 @@ long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 	long number = -EMFILE;
 
 	lock_take(&c->handle_lock);
-	for (uint32_t n = 0, i = c->handle_hint; c->handles < max && n < HANDLES_MAX; n++, i = (i + 1) % HANDLES_MAX) {
+	for (uint32_t n = 0, i = LOAD(c->handle_hint); LOAD(c->handles) < max && n < HANDLES_MAX; n++, i = (i + 1) % HANDLES_MAX) {
 		struct handle *h = &c->handle[i];
 		if (__atomic_load_n(&h->refs, __ATOMIC_ACQUIRE))
 			continue;
@@ -43,8 +43,8 @@ long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 		__atomic_store_n(&h->refs, 1, __ATOMIC_RELEASE);
 		uint32_t used = __atomic_add_fetch(&c->handles, 1, __ATOMIC_RELAXED);
 		if (used > c->stats.handles_peak)
-			c->stats.handles_peak = used;
-		c->handle_hint = (i + 1) % HANDLES_MAX;
+			__atomic_store_n(&c->stats.handles_peak, used, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->handle_hint, (i + 1) % HANDLES_MAX, __ATOMIC_RELAXED);
 		if (i >= c->handle_end)
 			c->handle_end = i + 1;
 		number = i;
@@ -80,8 +80,8 @@ struct handle *handle_get(struct thread *t, uint64_t number, unsigned kinds)
 	struct handle *h = &c->handle[number];
 	/* In a cVM with one context (call.c: whoever executes in it) nobody else can close the handle, so it needs no reference.
 	 * One at a time is lent so. */
-	bool lend = c->threads == 1 && (!t->lent || t->lent == h);
-	if (lend ? !h->refs : !handle_hold(h))
+	bool lend = LOAD(c->threads) == 1 && (!t->lent || t->lent == h);
+	if (lend ? !LOAD(h->refs) : !handle_hold(h))
 		return error_pointer(-EBADF);
 	if (lend)
 		t->lent = h;

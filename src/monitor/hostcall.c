@@ -14,7 +14,7 @@ static long (*const k_hostcalls[HC_COUNT])(struct thread *t, const uint64_t *a) 
 
 long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args)
 {
-	t->hostcalls++;
+	__atomic_store_n(&t->hostcalls, t->hostcalls + 1, __ATOMIC_RELAXED); /* read by others: thread_stats */
 	t->lent = NULL;
 	if ((uint32_t)number >= HC_COUNT) /* the upper half is an argument: call_invoke */
 		return -ENOSYS;

@@ -39,8 +39,8 @@ int memory_count(struct cvm *c, uint64_t bytes)
 		if (now > max || bytes > max - now)
 			return -ENOMEM;
 	} while (!__atomic_compare_exchange_n(&c->memory_now, &now, now + bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	if (now + bytes > c->stats.memory_peak)
-		c->stats.memory_peak = now + bytes;
+	if (now + bytes > LOAD(c->stats.memory_peak))
+		__atomic_store_n(&c->stats.memory_peak, now + bytes, __ATOMIC_RELAXED);
 	return 0;
 }
 

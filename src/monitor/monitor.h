@@ -53,11 +53,13 @@ struct gaddr {
 
 enum thread_use { THREAD_FREE = 0, THREAD_USED = 1, THREAD_LEAVING = 2 };
 
-enum thread_where { THREAD_HERE = 0, THREAD_AWAY, THREAD_PARKED, THREAD_RETURNED, THREAD_GONE }; /* call.c */
+enum thread_where { THREAD_HERE = 0, THREAD_AWAY, THREAD_PARKED, THREAD_RETURNED, THREAD_GONE, THREAD_WHERES = 8 }; /* call.c */
+#define WHERE_IS(t) (LOAD((t)->where) % THREAD_WHERES)
 
 /* What a thread left behind when it called into another cVM. */
 struct call_frame {
 	struct thread *who; /* the context it left */
+	uint64_t away;	    /* its `where` since then */
 	uint64_t user_sp, fs_base;
 	uint64_t message;  /* struct call_message * in the caller's slot, or 0 */
 	uint64_t deadline; /* CLOCK_MONOTONIC ns, or 0 */
@@ -90,7 +92,6 @@ struct thread {
 	/* calls between cVMs: call.c */
 	struct thread *as;	 /* the context it executes in */
 	struct thread *executor; /* who executes in this one's, if not itself */
-	uint32_t where;		 /* enum thread_where; atomic */
 	uint32_t wake;		 /* futex of call_serve */
 	uint32_t missed;	 /* was kicked while it was away */
 	uint32_t expired;	 /* looks of the supervisor since the deadline */
@@ -104,6 +105,7 @@ struct thread {
 	uint64_t hostcalls, trapped, faults;
 	struct handle *lent; /* this hostcall uses it without a reference (handle_get) */
 	_Alignas(64) uint8_t vectors[2752]; /* XSAVE area of a callee that outlives its deadline */
+	uint64_t where; /* enum thread_where + THREAD_WHERES * number of the block's life; atomic; last: see block_take */
 };
 
 _Static_assert(offsetof(struct thread, words) == THREAD_WORDS, "gate.S");
@@ -156,7 +158,7 @@ struct cvm {
 	uint64_t cookie[2];
 	const struct launch_cvm *config; /* in the arena's copy of the description */
 
-	uint32_t threads; /* g_arena->thread_lock */
+	uint32_t threads; /* atomic: contexts; changed with g_arena->thread_lock, before a new one runs */
 	uint64_t events;  /* atomic: outside signals not yet fetched */
 	int32_t exit_status;
 	uint32_t exit_signaled;
@@ -224,6 +226,7 @@ struct arena {
 };
 
 extern struct arena *g_arena;
+
 extern const void *g_launch_bytes; /* the whole launch description, read-only */
 extern uint32_t g_key0_canary;
 

@@ -31,12 +31,13 @@ void stream_end_closed(struct object *s, unsigned end)
 {
 	struct ring *out = &s->stream.ring[end], *in = &s->stream.ring[1 - end];
 
-	for (s->stream.holder[end] = 0; in->passed; in->passed--) {
-		struct cap *k = cap_number(in->pass[in->passed - 1]);
+	__atomic_store_n(&s->stream.holder[end], 0, __ATOMIC_RELEASE);
+	for (uint32_t i = in->passed; i; __atomic_store_n(&in->passed, --i, __ATOMIC_RELEASE)) {
+		struct cap *k = cap_number(in->pass[i - 1]);
 		if (k->kind != CAP_NONE) /* its holder, who knew no handle yet, has none to close */
 			cap_drop(k);
 	}
-	in->reset = in->head != in->tail;
+	__atomic_store_n(&in->reset, LOAD(in->head) != LOAD(in->tail), __ATOMIC_RELEASE);
 	__atomic_store_n(&in->dead, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&out->ended, 1, __ATOMIC_RELEASE);
 	raise_end(s, 1 - end);
@@ -110,7 +111,7 @@ static int pass(struct cvm *c, uint64_t stream, uint64_t handle)
 	struct object *s = &g_arena->object[k->object];
 	struct ring *r = &s->stream.ring[k->end];
 	uint32_t reader = s->stream.holder[1 - k->end];
-	if (r->dead || r->ended)
+	if (LOAD(r->dead) || LOAD(r->ended))
 		return -EPIPE;
 	if (!reader || r->passed == CAP_PASS_MAX)
 		return -EAGAIN;
@@ -140,7 +141,7 @@ static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t si
 	uint64_t done = 0;
 
 	for (int again = 0; !done; again++) {
-		if (__atomic_load_n(&r->dead, __ATOMIC_ACQUIRE) || r->ended)
+		if (LOAD(r->dead) || LOAD(r->ended))
 			return -EPIPE;
 		if (r->limit - r->head < size)
 			r->limit = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) + RING;
@@ -185,7 +186,7 @@ static void room_made(struct object *s, unsigned end)
 	struct ring *r = &s->stream.ring[end];
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (r->head - r->tail) >= PART &&
+	if (__atomic_load_n(&r->full, __ATOMIC_RELAXED) && RING - (LOAD(r->head) - r->tail) >= PART &&
 	    __atomic_exchange_n(&r->full, 0, __ATOMIC_SEQ_CST))
 		raise_end(s, end);
 }
@@ -198,7 +199,7 @@ static long ring_read(struct object *s, unsigned end, uint64_t ring, uint64_t us
 	uint64_t there = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail, at = r->tail, done = 0;
 
 	if (!there && size)
-		return !ended && !r->dead ? -EAGAIN : s->stream.ring[1 - end].reset ? -ECONNRESET : 0;
+		return !ended && !LOAD(r->dead) ? -EAGAIN : LOAD(s->stream.ring[1 - end].reset) ? -ECONNRESET : 0;
 	for (uint64_t n, all = MIN(size, there); done < all; done += n) {
 		n = user ? MIN(all - done, PART) : all;
 		if (user && !ring_copy(ring, at + done, user + done, n, false))
@@ -237,7 +238,7 @@ long hc_stream_cap(struct thread *t, const uint64_t *a)
 	if (!in->passed)
 		return -EAGAIN;
 	uint32_t number = in->pass[0];
-	memmove(in->pass, in->pass + 1, --in->passed * sizeof in->pass[0]);
+	memmove(in->pass, in->pass + 1, __atomic_sub_fetch(&in->passed, 1, __ATOMIC_RELEASE) * sizeof in->pass[0]);
 	return cap_fetch(number);
 }
 
@@ -275,6 +276,6 @@ long hc_stream_window(struct thread *t, const uint64_t *a)
 	if (error_in(k))
 		return error_in(k);
 	struct ring *r = &g_arena->object[k->object].stream.ring[1 - k->end];
-	uint64_t window[2] = { r->tail % RING, __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) - r->tail };
+	uint64_t tail = LOAD(r->tail), window[2] = { tail % RING, LOAD(r->head) - tail };
 	return user_out(t->cvm, (struct gaddr){ a[1] }, window, sizeof window);
 }

@@ -32,7 +32,8 @@ static struct thread *block_take(void)
 			return NULL;
 		g_arena->blocks_used = id + 1;
 	}
-	memset(t, 0, sizeof *t);
+	memset(t, 0, offsetof(struct thread, where)); /* a caller's frame may still name it: see return_to_caller */
+	__atomic_store_n(&t->where, (LOAD(t->where) / THREAD_WHERES + 1) * THREAD_WHERES + THREAD_HERE, __ATOMIC_SEQ_CST);
 	t->id = id;
 	t->use = THREAD_USED;
 	t->stack = (uint64_t)t + THREAD_STACK_TOP;
@@ -61,6 +62,15 @@ static void vcpu_fill(struct thread *t)
 	vcpu_show(v, t);
 }
 
+/* thread_lock held. */
+static void one_less(struct cvm *c)
+{
+	uint64_t one = 1;
+
+	if (!__atomic_sub_fetch(&c->threads, 1, __ATOMIC_RELEASE))
+		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
+}
+
 long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 {
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? THREADS_MAX : c->config->threads_max, one = 1;
@@ -68,7 +78,7 @@ long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 	if (start->fs_base >> 47)
 		return -EINVAL;
 	LOCKED(&g_arena->thread_lock);
-	struct thread *t = c->threads < max && !c->dying ? block_take() : NULL;
+	struct thread *t = c->threads < max && !LOAD(c->dying) ? block_take() : NULL;
 	if (!t)
 		return -EAGAIN;
 	t->cvm = t->home = c;
@@ -79,17 +89,18 @@ long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 	/* The filter is inherited from the creating host thread, which may be another cVM's (call.c). */
 	memcpy(t->cookie, first ? c->cookie : current_thread()->cookie, sizeof t->cookie);
 	vcpu_fill(t);
+	uint32_t threads = __atomic_add_fetch(&c->threads, 1, __ATOMIC_RELAXED); /* before it runs: see handle_get */
 	/* Not ~0: the kernel must find it non-zero before it knows the real one; nobody kicks tid 0 or 1. */
 	t->tid = 1;
 	long tid = thread_clone(CLONE_FLAGS, t->stack, &t->tid, t, current_thread()->cookie[1]);
 	if (tid < 0) {
 		t->tid = 0;
 		t->use = THREAD_FREE;
+		one_less(c);
 		return tid;
 	}
 	__atomic_compare_exchange_n(&t->tid, &one, (uint32_t)tid, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-	c->threads++;
-	c->stats.threads_peak = MAX(c->stats.threads_peak, c->threads);
+	c->stats.threads_peak = MAX(c->stats.threads_peak, threads);
 	return t->id;
 }
 
@@ -103,7 +114,7 @@ _Noreturn void thread_main(struct thread *t)
 		r = filter_install(c);
 	if (c->config->nice)
 		host(__NR_setpriority, 0, 0, c->config->nice);
-	if (r || __atomic_load_n(&c->dying, __ATOMIC_ACQUIRE)) {
+	if (r || LOAD(c->dying)) {
 		cvm_end(c, 125, false);
 		thread_leave(t);
 	}
@@ -119,15 +130,6 @@ uint64_t clock_ns(long clock)
 	return (uint64_t)(ts[0] * 1000000000ll + ts[1]);
 }
 
-/* thread_lock held. */
-static void one_less(struct cvm *c)
-{
-	uint64_t one = 1;
-
-	if (--c->threads == 0)
-		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
-}
-
 _Noreturn void thread_leave(struct thread *t)
 {
 	struct cvm *c = t->home;
@@ -137,7 +139,7 @@ _Noreturn void thread_leave(struct thread *t)
 	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	lock_take(&g_arena->thread_lock);
 	t->use = THREAD_LEAVING;
-	if (t->where != THREAD_GONE) { /* else cvm_end took it off the account, which may be another's now */
+	if (WHERE_IS(t) != THREAD_GONE) { /* else cvm_end took it off the account, which may be another's now */
 		c->stats.cpu_ns += cpu;
 		c->stats.hostcalls += t->hostcalls;
 		c->stats.trapped_syscalls += t->trapped;
@@ -160,18 +162,18 @@ void thread_kick(struct thread *t)
 void cvm_end(struct cvm *c, int status, bool signaled)
 {
 	LOCKED(&g_arena->thread_lock);
-	if (!c->dying) {
+	if (!LOAD(c->dying)) {
 		c->exit_status = status;
 		c->exit_signaled = signaled;
 		__atomic_store_n(&c->dying, 1, __ATOMIC_SEQ_CST); /* before the look at who is where: see become */
 	}
 	for_each_thread(t) {
-		uint32_t away = THREAD_AWAY;
-		bool gone = t->home == c && __atomic_compare_exchange_n(&t->where, &away, THREAD_GONE, false,
-									__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		uint64_t away = LOAD(t->where), then = away - THREAD_AWAY + THREAD_GONE;
+		bool gone = t->home == c && away % THREAD_WHERES == THREAD_AWAY &&
+			    __atomic_compare_exchange_n(&t->where, &away, then, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		if (gone) /* what it called goes on without a caller */
 			one_less(c);
-		if ((t->cvm == c || (t->home == c && !gone)) && t != current_thread())
+		if ((LOAD(t->cvm) == c || (t->home == c && !gone)) && t != current_thread())
 			thread_kick(t);
 	}
 }
@@ -191,6 +193,7 @@ long hc_thread_setup(struct thread *t, const uint64_t *a)
 
 	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
 		return -EFAULT;
+	LOCKED(&g_arena->thread_lock);
 	t->as->start = start;
 	t->vcpu->libos_thread = t->as->vcpu->libos_thread = start.libos_thread;
 	t->vcpu->syscall_entry = t->as->vcpu->syscall_entry = start.syscall_entry;
@@ -211,7 +214,7 @@ void context_kick(struct thread *t)
 {
 	struct thread *executor = __atomic_load_n(&t->executor, __ATOMIC_ACQUIRE);
 
-	if (__atomic_load_n(&t->where, __ATOMIC_SEQ_CST) == THREAD_AWAY)
+	if (WHERE_IS(t) == THREAD_AWAY)
 		__atomic_store_n(&t->missed, 1, __ATOMIC_SEQ_CST);
 	if (executor)
 		thread_kick(executor);
@@ -261,16 +264,18 @@ long hc_futex_requeue(struct thread *t, const uint64_t *a)
 struct cvm_stats thread_stats(const struct cvm *c)
 {
 	LOCKED(&g_arena->thread_lock);
-	struct cvm_stats now = c->stats;
+	struct cvm_stats now;
 
+	for (size_t i = 0; i < sizeof now / sizeof(uint64_t); i++) /* some change meanwhile */
+		((uint64_t *)&now)[i] = LOAD(((const uint64_t *)&c->stats)[i]);
 	for_each_thread(t) {
 		uint32_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
-		if (t->home != c || t->use != THREAD_USED || t->where == THREAD_GONE || tid <= 1)
+		if (t->home != c || t->use != THREAD_USED || WHERE_IS(t) == THREAD_GONE || tid <= 1)
 			continue;
 		now.cpu_ns += clock_ns(CPU_CLOCK_OF(tid));
-		now.hostcalls += t->hostcalls;
-		now.trapped_syscalls += t->trapped;
-		now.faults += t->faults;
+		now.hostcalls += LOAD(t->hostcalls);
+		now.trapped_syscalls += LOAD(t->trapped);
+		now.faults += LOAD(t->faults);
 	}
 	return now;
 }

@@ -130,7 +130,7 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 						 .cs = 0x33, .rflags = RFLAGS_CLEAN, .rsp = sc->rdx, .ss = 0x2b };
 		t->trap_pop = false;
 	} else {
-		if (sig == KICK_SIGNAL && t->as->upcall_active && !t->cvm->dying && t->expired < DEADLINE_GRACE) {
+		if (sig == KICK_SIGNAL && t->as->upcall_active && !LOAD(t->cvm->dying) && LOAD(t->expired) < DEADLINE_GRACE) {
 			t->as->kick_deferred = true;
 			return;
 		}
@@ -166,15 +166,15 @@ void trap_deliver(struct thread *t)
 
 	if (__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE))
 		thread_leave(t);
-	if (unlikely(t->expired && t->depth))
+	if (unlikely(LOAD(t->expired) && t->depth))
 		call_expired(t);
 	if (t->trap_pop) {
 		if (user_in(c, &f->rip, (struct gaddr){ f->rsp }, 8))
 			trap_fatal(t, "stack of a hostcall is gone");
 		f->rsp += 8;
 	}
-	t->trapped += f->trap == HC_TRAP_SYSCALL;
-	t->faults += f->trap == HC_TRAP_FAULT;
+	__atomic_store_n(&t->trapped, t->trapped + (f->trap == HC_TRAP_SYSCALL), __ATOMIC_RELAXED);
+	__atomic_store_n(&t->faults, t->faults + (f->trap == HC_TRAP_FAULT), __ATOMIC_RELAXED);
 	if (t->as->upcall_active)
 		trap_fatal(t, "fault inside an upcall");
 	t->as->upcall_active = true;
@@ -188,7 +188,7 @@ void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame)
 	t->kick = 0;
 	if (__atomic_load_n(&t->cvm->dying, __ATOMIC_ACQUIRE))
 		thread_leave(t);
-	if (t->as->upcall_active && t->expired < DEADLINE_GRACE) {
+	if (t->as->upcall_active && LOAD(t->expired) < DEADLINE_GRACE) {
 		t->as->kick_deferred = true;
 		return;
 	}

@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 	g_a = copy_of((uint64_t)g_arena, sizeof *g_a);
 	g_a->cap = copy_of((uint64_t)g_a->cap, sizeof(struct cap) * CVMS_MAX * CAPS_MAX);
 	g_a->object = copy_of((uint64_t)g_a->object, sizeof(struct object) * (OBJECTS_MAX + STREAMS_MAX));
-	CHECK(is_free_lock(&g_a->cap_lock) && is_free_lock(&g_a->thread_lock) && is_free_lock(&g_a->event_lock) && is_free_lock(&g_a->code_table_lock),
+	CHECK(is_free_lock(&g_a->cap_lock) && is_free_lock(&g_a->thread_lock) && is_free_lock(&g_a->code_table_lock),
 	      "a lock of all is held");
 	for (uint32_t i = 0; i < g_a->launch.cvms; i++) {
 		const struct cvm *c = &g_a->cvm[i];
