@@ -36,7 +36,7 @@ soak:
 	@scripts/build
 	@$(PYTHON) tests/soak/soak.py $(STARTS) $(SECONDS)
 	@$(PYTHON) tests/soak/storm.py $(SECONDS)
-	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e cap/model
+	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e cap/model race/monitor
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/intravisor

@@ -2,7 +2,7 @@
 """Runs every suite and ends with one line: N passed, N failed, N skipped.
 
 usage: run.py [--list] [--soak HOURS] [-v] [PART-OF-A-NAME...]
-Suites: build, unit, source, cli, guest, e2e, loopback, examples, cap, fuzz, soak, attack. Exit status 1 if a test failed.
+Suites: build, unit, source, cli, guest, e2e, loopback, examples, cap, race, fuzz, soak, attack. Exit status 1 if a test failed.
 
 Where the CPU has no protection keys, tests that need them run in an emulated machine that has (tests/vm/run-in-vm), all
 in one boot, by this same program started there with CVM_IN_VM=1.
@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 import harness
 from harness import OUT, ROOT, Fail, Skip
 
-SUITES = ["suite_build", "suite_cli", "suite_guest", "suite_e2e", "suite_loopback", "suite_examples", "suite_cap", "suite_fuzz", "suite_soak", "suite_attack"]
+SUITES = ["suite_build", "suite_cli", "suite_guest", "suite_e2e", "suite_loopback", "suite_examples", "suite_cap", "suite_race", "suite_fuzz", "suite_soak", "suite_attack"]
 WORKERS = 2
 VM_RESULTS = os.path.join(OUT, "vm-results.jsonl")
 VM_TIMEOUT = 1200

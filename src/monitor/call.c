@@ -300,7 +300,7 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	become(t, server);
 	/* cvm_end of either may have looked for us a moment too early. */
 	if (unlikely(LOAD(caller->home->dying) || LOAD(server->home->dying)))
-		call_abort(t);
+		return give_back(t, f), return_to_caller(t, server->home->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN, NULL);
 	if (f->deadline)
 		deadline_update(t);
 	t->user_sp = server->user_sp;

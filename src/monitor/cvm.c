@@ -89,8 +89,8 @@ int cvm_create(uint32_t index)
 
 	c->config = &g_arena->launch.cvm[index];
 	c->stats = (struct cvm_stats){ 0 };
-	c->dying = c->exit_signaled = 0;
-	c->events = 0;
+	__atomic_store_n(&c->dying, 0, __ATOMIC_SEQ_CST); /* a caller that went with its last life may look: see invoke */
+	c->events = c->exit_signaled = 0;
 	c->exit_status = 125;
 	c->start_ns = clock_ns(1);
 	c->log_tokens = c->config->log_rate;
