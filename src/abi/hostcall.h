@@ -49,7 +49,7 @@
 	/* files. `dir` is a directory handle, paths are relative to it and never leave it; (dir, path, size of path) */ \
 	X(file_open, 5)		/* (dir, path, path_size, open flags, mode) -> handle. O_PATH, O_NOFOLLOW, O_DIRECTORY, O_CREAT... \
 				   Only regular files, directories and (O_PATH) links; host symlinks resolve inside dir,    \
-				   or with HC_OPEN_NO_SYMLINKS in flags give -ELOOP */                                       \
+				   or with HC_OPEN_NO_SYMLINKS in flags give -ELOOP. O_CREAT makes a new file, else -EEXIST */                                       \
 	X(file_close, 1)	/* (handle) */                                                                       \
 	X(file_stat, 5)		/* (dir or handle, path, path_size (0: the handle itself), mask, struct statx *): no symlink followed at the end */ \
 	X(file_readlink, 5)	/* (dir or O_PATH handle, path, path_size, buf, size) -> bytes */                     \

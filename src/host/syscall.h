@@ -21,17 +21,6 @@ long host4(long nr, long a0, long a1, long a2, long a3);
 long host5(long nr, long a0, long a1, long a2, long a3, long a4);
 long host_mmap(uint64_t addr, uint64_t size, uint32_t prot, uint32_t flags, int fd, uint64_t offset);
 
-/* struct msghdr as sendmsg and recvmsg want it. */
-struct kernel_msghdr {
-	void *name;
-	int32_t name_size;
-	struct iovec *iov;
-	uint64_t iov_count;
-	void *control;
-	uint64_t control_size;
-	uint32_t flags;
-};
-
 /* In gate.S. -EINTR if a kick comes before or during the call. */
 long host_syscall_interruptible(long nr, long a0, long a1, long a2, long a3);
 

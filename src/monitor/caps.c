@@ -103,11 +103,11 @@ long object_new(unsigned kind, struct cvm *payer, uint64_t size)
 	uint32_t i = stream ? OBJECTS_MAX : 1, end = stream ? OBJECTS_MAX + STREAMS_MAX : OBJECTS_MAX;
 	uint32_t share = (end - i) / CVMS_MAX;
 
-	if (*paid_for(payer, kind) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS))
+	if (payer && *paid_for(payer, kind) >= share && !insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return -EMFILE;
 	while (i < end && g_arena->object[i].kind != CAP_NONE)
 		i++;
-	int r = i == end ? -EMFILE : memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE));
+	int r = i == end ? -EMFILE : payer ? memory_count(payer, ALIGN_UP(size, CVM_PAGE_SIZE)) : 0;
 	if (r)
 		return r;
 	struct object *o = &g_arena->object[i];
@@ -118,7 +118,8 @@ long object_new(unsigned kind, struct cvm *payer, uint64_t size)
 	o->size = size;
 	if (kind == CAP_MEMORY)
 		o->memory.fd = -1;
-	++*paid_for(payer, kind);
+	if (payer)
+		++*paid_for(payer, kind);
 	return i;
 }
 
@@ -212,7 +213,7 @@ static void cap_kill(struct cap *k, bool forget)
 	}
 	if (k->kind == CAP_EXPORT || k->kind == CAP_LISTENER)
 		o->name[0] = 0;
-	if (k->kind == CAP_MEMORY || k->kind == CAP_CALL)
+	if (k->object && (k->kind == CAP_MEMORY || k->kind == CAP_CALL))
 		object_raise(o); /* they wait for the object's changes */
 	tree_unlink(k);
 	object_put(k->object);
@@ -330,12 +331,9 @@ int caps_init(void)
 	g_arena->rings_fd = (int32_t)fd;
 	for (uint32_t i = 0; i < g_arena->launch.files; i++) {
 		const struct launch_file *f = &g_arena->launch.file[i];
-		struct object *o = &g_arena->object[i + 1];
-		o->kind = CAP_MEMORY;
-		o->refs = 1;
-		o->size = f->size;
-		memcpy(o->name, f->name, sizeof o->name);
-		r = f->size && f->size <= OBJECT_BYTES_MAX ? cap_memory_create(i + 1, f->fd) : -EINVAL;
+		long object = object_new(CAP_MEMORY, NULL, f->size);
+		memcpy(g_arena->object[object].name, f->name, sizeof f->name);
+		r = f->size && f->size <= OBJECT_BYTES_MAX ? cap_memory_create((uint32_t)object, f->fd) : -EINVAL;
 		if (r)
 			return r;
 	}
@@ -549,7 +547,7 @@ long hc_cap_wait(struct thread *t, const uint64_t *a)
 			return -EACCES;
 		}
 		struct object *o = &g_arena->object[k->object];
-		bool shared = k->kind == CAP_MEMORY || k->kind == CAP_CALL;
+		bool shared = k->object && (k->kind == CAP_MEMORY || k->kind == CAP_CALL);
 		uint32_t *word = shared ? &o->sequence : &k->sequence, *waiters = shared ? &o->waiters : &k->waiters;
 		__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 		uint32_t sequence = __atomic_load_n(word, __ATOMIC_SEQ_CST);
@@ -631,7 +629,6 @@ long hc_cap_doorbell(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 
-	(void)a;
 	LOCKED(&g_arena->cap_lock);
 	if (c->doorbell_fd <= 0)
 		c->doorbell_fd = (int32_t)host(__NR_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);

@@ -2,36 +2,30 @@
  * The monitor's side of the channels to the command: events out, translation requests out and their replies in.
  * Replies are bytes of unknown origin; the memfd in one is sealed and scanned by code.c.
  */
-#include <linux/uio.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "host/syscall.h"
 #include "monitor/trap.h"
 
-#define SOL_SOCKET_ 1
-#define SCM_RIGHTS_ 1
-#define MSG_NOSIGNAL_ 0x4000
-#define MSG_CMSG_CLOEXEC_ 0x40000000
-
+/* A control message with a descriptor. */
 struct control_fd {
-	uint64_t size;
-	int32_t level, type;
+	struct cmsghdr header;
 	int32_t fd, pad;
 };
+#define CONTROL_FD_HEADER { .cmsg_len = CMSG_LEN(sizeof(int32_t)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
 
 /* Sends one datagram, with a descriptor unless fd is -1. */
 static long channel_send(int channel, const struct channel_message *m, const void *payload, int fd)
 {
 	struct iovec iov[2] = { { (void *)m, sizeof *m }, { (void *)payload, m->size } };
-	struct control_fd control = { .size = 20, .level = SOL_SOCKET_, .type = SCM_RIGHTS_, .fd = fd };
-	struct kernel_msghdr msg = { .iov = iov, .iov_count = 2 };
+	struct control_fd control = { .header = CONTROL_FD_HEADER, .fd = fd };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = &control,
+			      .msg_controllen = fd < 0 ? 0 : sizeof control };
 	long r;
 
-	if (fd >= 0) {
-		msg.control = &control;
-		msg.control_size = sizeof control;
-	}
 	do
-		r = host(__NR_sendmsg, channel, &msg, MSG_NOSIGNAL_);
+		r = host(__NR_sendmsg, channel, &msg, MSG_NOSIGNAL);
 	while (r == -EINTR);
 	return r < 0 ? r : 0;
 }
@@ -76,15 +70,15 @@ static int receive_reply(struct cvm *c, int *status, int *memfd)
 	} reply;
 	struct iovec iov = { &reply, sizeof reply };
 	struct control_fd control = { 0 };
-	struct kernel_msghdr msg = { .iov = &iov, .iov_count = 1, .control = &control, .control_size = sizeof control };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	long r;
 
 	do
-		r = host(__NR_recvmsg, c->config->code_channel, &msg, MSG_CMSG_CLOEXEC_);
+		r = host(__NR_recvmsg, c->config->code_channel, &msg, MSG_CMSG_CLOEXEC);
 	while (r == -EINTR && !__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE));
 	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
 		return r < 0 ? (int)r : -EPROTO;
-	*memfd = control.size == 20 && control.level == SOL_SOCKET_ && control.type == SCM_RIGHTS_ ? control.fd : -1;
+	*memfd = memcmp(&control.header, &(struct cmsghdr)CONTROL_FD_HEADER, sizeof control.header) ? -1 : control.fd;
 	*status = reply.status;
 	return 0;
 }

@@ -113,8 +113,6 @@ void cvm_stats_send(struct cvm *c)
 {
 	struct cvm_stats now = thread_stats(c);
 
-	now.wall_ns = clock_ns(1) - c->start_ns;
-	now.memory_now = LOAD(c->memory_now);
 	event_send(CHANNEL_STATS_NOW, c->index, &now, sizeof now);
 }
 
@@ -136,9 +134,7 @@ void cvm_destroy(struct cvm *c)
 
 	while (!threads_gone(c))
 		host(__NR_sched_yield);
-	exit.stats = c->stats;
-	exit.stats.wall_ns = clock_ns(1) - c->start_ns;
-	exit.stats.memory_now = LOAD(c->memory_now);
+	exit.stats = thread_stats(c);
 	cap_close_all(c);
 	handle_close_all(c);
 	memory_release_all(c);
@@ -159,7 +155,6 @@ long hc_cvm_exit(struct thread *t, const uint64_t *a)
 
 long hc_cvm_events(struct thread *t, const uint64_t *a)
 {
-	(void)a;
 	return (long)__atomic_exchange_n(&t->cvm->events, 0, __ATOMIC_ACQ_REL);
 }
 

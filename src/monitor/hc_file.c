@@ -80,7 +80,7 @@ static long open_existing(int dir, const char *path, uint64_t flags, bool no_sym
 	/* Asked for a directory, the kernel opens nothing else. */
 	if (flags & O_DIRECTORY) {
 		*kind = flags & O_PATH ? HANDLE_DIR | HANDLE_PATH : HANDLE_DIR;
-		return open_below(dir, path, flags & ~(uint64_t)(O_CREAT | O_EXCL), 0, no_symlinks);
+		return open_below(dir, path, flags & ~(uint64_t)O_EXCL, 0, no_symlinks);
 	}
 	long fd = open_below(dir, path, O_PATH | (flags & O_NOFOLLOW), 0, no_symlinks);
 	if (fd < 0)
@@ -91,26 +91,8 @@ static long open_existing(int dir, const char *path, uint64_t flags, bool no_sym
 			host(__NR_close, fd);
 		return r ? r : fd;
 	}
-	r = reopen((int)fd, (flags & ~(uint64_t)(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_NONBLOCK * (*kind == HANDLE_FILE));
+	r = reopen((int)fd, (flags & ~(uint64_t)(O_NOFOLLOW | O_EXCL)) | O_NONBLOCK * (*kind == HANDLE_FILE));
 	host(__NR_close, fd);
-	return r;
-}
-
-static long open_creating(int dir, const char *path, uint64_t flags, uint64_t mode, bool no_symlinks, unsigned *kind)
-{
-	long r = -EEXIST;
-
-	for (int tries = 0; tries < 8; tries++) {
-		if (!(flags & O_EXCL)) {
-			r = open_existing(dir, path, flags, no_symlinks, kind);
-			if (r != -ENOENT)
-				return r;
-		}
-		*kind = HANDLE_FILE;
-		r = open_below(dir, path, flags | O_EXCL, mode, no_symlinks);
-		if (r != -EEXIST || flags & O_EXCL)
-			return r;
-	}
 	return r;
 }
 
@@ -133,10 +115,8 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
 	if (!open_writes(flags) || rights & LAUNCH_RIGHT_WRITE || flags & O_PATH) {
-		if ((flags & O_TMPFILE) == O_TMPFILE)
-			fd = open_below(dir->fd, path, flags, mode, no_symlinks);
-		else if (flags & O_CREAT)
-			fd = open_creating(dir->fd, path, flags, mode, no_symlinks, &kind);
+		if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) /* only what is new */
+			fd = open_below(dir->fd, path, flags & O_CREAT ? flags | O_EXCL : flags, mode, no_symlinks);
 		else
 			fd = open_existing(dir->fd, path, flags, no_symlinks, &kind);
 	}

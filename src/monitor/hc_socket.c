@@ -3,30 +3,18 @@
  * decided here by the grants of the launch description; addresses are copied once and checked before the kernel sees
  * the copy. No ancillary data, no raw sockets, no options that reach beyond the socket itself.
  */
-#include <linux/in.h>
-#include <linux/in6.h>
-#include <linux/tcp.h>
-#include <linux/uio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "host/syscall.h"
 #include "monitor/hostcalls.h"
 
-#define AF_UNSPEC_ 0
-#define AF_INET_ 2
-#define AF_INET6_ 10
-#define SOCK_STREAM_ 1
-#define SOCK_DGRAM_ 2
-#define SOCK_NONBLOCK_ 04000
-#define SOCK_CLOEXEC_ 02000000
-#define SOL_SOCKET_ 1
-#define SO_TYPE_ 3
-#define SO_LINGER_ 13
-#define SO_PROTOCOL_ 38
 #define ADDRESS_MAX 28
 #define OPTION_MAX 64
 /* OOB PEEK DONTROUTE TRUNC DONTWAIT EOR WAITALL NOSIGNAL MORE; not FASTOPEN, ERRQUEUE, ZEROCOPY, CMSG_* */
 #define MSG_ALLOWED 0xc1e7u
-#define MSG_NOSIGNAL_ 0x4000
 
 struct address {
 	union {
@@ -46,11 +34,11 @@ static int address_in(const struct cvm *c, struct address *out, uint64_t user, u
 	out->size = (uint32_t)MIN(size, (uint64_t)ADDRESS_MAX);
 	if (user_in(c, out->bytes, (struct gaddr){ user }, out->size))
 		return -EFAULT;
-	if (out->family == AF_INET_)
+	if (out->family == AF_INET)
 		return size >= sizeof out->in ? 0 : -EINVAL;
-	if (out->family == AF_INET6_)
+	if (out->family == AF_INET6)
 		return size >= 24 ? 0 : -EINVAL;
-	return out->family == AF_UNSPEC_ ? 0 : -EAFNOSUPPORT;
+	return out->family == AF_UNSPEC ? 0 : -EAFNOSUPPORT;
 }
 
 static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -72,10 +60,10 @@ static bool granted(const struct cvm *c, unsigned action, unsigned protocol, con
 
 	if (insecure(LAUNCH_INSECURE_NO_NET_CHECK))
 		return true;
-	if (family == AF_INET6_) {
+	if (family == AF_INET6) {
 		bytes = (const uint8_t *)&address->in6.sin6_addr;
 		if (!memcmp(bytes, mapped, sizeof mapped)) {
-			family = AF_INET_;
+			family = AF_INET;
 			bytes += sizeof mapped;
 		}
 	}
@@ -94,20 +82,20 @@ static unsigned protocol_of(int fd)
 	int32_t protocol = 0;
 	uint32_t size = sizeof protocol;
 
-	host5(__NR_getsockopt, fd, SOL_SOCKET_, SO_PROTOCOL_, (long)&protocol, (long)&size);
+	host5(__NR_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, (long)&protocol, (long)&size);
 	return (unsigned)protocol;
 }
 
 long hc_sock_create(struct thread *t, const uint64_t *a)
 {
-	uint64_t type = a[1] & ~(uint64_t)(SOCK_NONBLOCK_ | SOCK_CLOEXEC_);
-	uint64_t protocol = type == SOCK_STREAM_ ? IPPROTO_TCP : IPPROTO_UDP;
+	uint64_t type = a[1] & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	uint64_t protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
 
-	if (a[0] != AF_INET_ && a[0] != AF_INET6_)
+	if (a[0] != AF_INET && a[0] != AF_INET6)
 		return -EAFNOSUPPORT;
-	if ((type != SOCK_STREAM_ && type != SOCK_DGRAM_) || (a[2] && a[2] != protocol))
+	if ((type != SOCK_STREAM && type != SOCK_DGRAM) || (a[2] && a[2] != protocol))
 		return -EACCES;
-	long fd = host(__NR_socket, a[0], a[1] | SOCK_CLOEXEC_, protocol);
+	long fd = host(__NR_socket, a[0], a[1] | SOCK_CLOEXEC, protocol);
 	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
 
@@ -119,8 +107,8 @@ long hc_sock_bind(struct thread *t, const uint64_t *a)
 
 	if (error)
 		return error;
-	if (address.family == AF_UNSPEC_)
-		address.family = AF_INET_; /* Linux takes it for 0.0.0.0 */
+	if (address.family == AF_UNSPEC)
+		address.family = AF_INET; /* Linux takes it for 0.0.0.0 */
 	if (!granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
 		return -EACCES;
 	return host(__NR_bind, h->fd, address.bytes, address.size);
@@ -134,7 +122,7 @@ long hc_sock_connect(struct thread *t, const uint64_t *a)
 
 	if (error)
 		return error;
-	if (address.family != AF_UNSPEC_ && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
+	if (address.family != AF_UNSPEC && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
 		return -EACCES;
 	return host_blocking(__NR_connect, h->fd, address.bytes, address.size);
 }
@@ -169,10 +157,10 @@ long hc_sock_accept(struct thread *t, const uint64_t *a)
 	uint8_t bytes[128];
 	uint32_t size = sizeof bytes;
 
-	if (a[3] & ~(uint64_t)SOCK_NONBLOCK_)
+	if (a[3] & ~(uint64_t)SOCK_NONBLOCK)
 		return -EINVAL;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	long fd = error_in(h) ?: host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC_);
+	long fd = error_in(h) ?: host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC);
 	if (fd < 0)
 		return fd;
 	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
@@ -197,20 +185,20 @@ long hc_sock_send(struct thread *t, const uint64_t *a)
 	struct hc_msg m;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
 	long count = error_in(h) ?: message_in(t->cvm, a, &m, iov);
-	struct kernel_msghdr msg = { .iov = iov, .iov_count = (uint64_t)count };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (uint64_t)count };
 	int error = count < 0 ? (int)count : m.name ? address_in(t->cvm, &address, m.name, m.name_size) : 0;
 
 	if (error)
 		return error;
 	if (m.name) {
-		msg.name = address.bytes;
-		msg.name_size = (int32_t)address.size;
-		if (address.family == AF_UNSPEC_)
-			address.family = AF_INET_;
+		msg.msg_name = address.bytes;
+		msg.msg_namelen = address.size;
+		if (address.family == AF_UNSPEC)
+			address.family = AF_INET;
 		if (!granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
 			return -EACCES;
 	}
-	return host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL_);
+	return host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL);
 }
 
 long hc_sock_recv(struct thread *t, const uint64_t *a)
@@ -220,16 +208,16 @@ long hc_sock_recv(struct thread *t, const uint64_t *a)
 	struct hc_msg m;
 	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
 	long count = error_in(h) ?: message_in(t->cvm, a, &m, iov);
-	struct kernel_msghdr msg = { .name = name, .name_size = sizeof name, .iov = iov, .iov_count = (uint64_t)count };
+	struct msghdr msg = { .msg_name = name, .msg_namelen = sizeof name, .msg_iov = iov, .msg_iovlen = (uint64_t)count };
 	long r = count < 0 ? count : host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
 
 	if (r < 0)
 		return r;
-	uint32_t size = (uint32_t)msg.name_size;
+	uint32_t size = msg.msg_namelen;
 	if (m.name && user_out(t->cvm, (struct gaddr){ m.name }, name, MIN(MIN(m.name_size, size), (uint32_t)sizeof name)))
 		return -EFAULT;
 	m.name_size = size;
-	m.flags = msg.flags;
+	m.flags = (uint32_t)msg.msg_flags;
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT : r;
 }
 
@@ -240,7 +228,7 @@ static bool option_allowed(uint64_t level, uint64_t name, bool set)
 	static const uint8_t socket[] = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 18, 19, 20, 21, 30, 38, 39 };
 
 	switch (level) {
-	case SOL_SOCKET_:
+	case SOL_SOCKET:
 		return memchr(socket, (int)name, sizeof socket) && name < 256 && (!set || name != 12);
 	case IPPROTO_TCP:
 		return name == TCP_NODELAY || name == TCP_MAXSEG || name == TCP_CORK || name == TCP_KEEPIDLE ||
@@ -278,7 +266,7 @@ long hc_sock_setopt(struct thread *t, const uint64_t *a)
 		return -ENOPROTOOPT;
 	if (a[4] > OPTION_MAX || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
 		return a[4] > OPTION_MAX ? -EINVAL : -EFAULT;
-	if (a[1] == SOL_SOCKET_ && a[2] == SO_LINGER_) { /* closing must not wait: the supervisor does that at the end */
+	if (a[1] == SOL_SOCKET && a[2] == SO_LINGER) { /* closing must not wait: the supervisor does that at the end */
 		if (a[4] != sizeof linger || user_in(t->cvm, linger, (struct gaddr){ value }, sizeof linger))
 			return -EINVAL;
 		linger[0] = linger[1] ? 0 : linger[0];

@@ -23,6 +23,5 @@ long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args)
 
 long hc_null(struct thread *t, const uint64_t *a)
 {
-	(void)t, (void)a;
 	return 0;
 }

@@ -203,7 +203,6 @@ long hc_mem_low_window(struct thread *t, const uint64_t *a)
 {
 	struct cvm *none = NULL;
 
-	(void)a;
 	if (__atomic_compare_exchange_n(&g_arena->low_owner, &none, t->cvm, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return 0;
 	return none == t->cvm ? 0 : -EBUSY;

@@ -47,9 +47,10 @@ static void load(struct builder *b, uint64_t offset)
 	emit(b, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-/* Go on if the loaded word is k, else refuse. */
-static void require(struct builder *b, uint32_t k)
+/* Go on if the word there is k, else refuse. */
+static void require(struct builder *b, uint64_t offset, uint32_t k)
 {
+	load(b, offset);
 	emit(b, BPF_JMP | BPF_JEQ | BPF_K, k, 1, 0);
 	emit(b, BPF_RET | BPF_K, SECCOMP_RET_TRAP, 0, 0);
 }
@@ -64,27 +65,19 @@ static void allow_listed(struct builder *b, const uint16_t *calls, unsigned coun
 
 static void build(struct builder *b, const uint64_t cookie[2])
 {
-	load(b, offsetof(struct seccomp_data, arch));
-	require(b, AUDIT_ARCH_X86_64);
+	require(b, offsetof(struct seccomp_data, arch), AUDIT_ARCH_X86_64);
 	load(b, offsetof(struct seccomp_data, nr));
 	emit(b, BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 0, 10);
-	load(b, ARG_HIGH(2));
-	require(b, (uint32_t)cookie[0]);
-	load(b, ARG_HIGH(3));
-	require(b, (uint32_t)(cookie[0] >> 32));
-	load(b, ARG_HIGH(4));
-	require(b, (uint32_t)cookie[1]);
+	require(b, ARG_HIGH(2), (uint32_t)cookie[0]);
+	require(b, ARG_HIGH(3), (uint32_t)(cookie[0] >> 32));
+	require(b, ARG_HIGH(4), (uint32_t)cookie[1]);
 	emit(b, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
-	load(b, ARG_LOW(5));
-	require(b, (uint32_t)cookie[1]);
-	load(b, ARG_HIGH(5));
-	require(b, (uint32_t)(cookie[1] >> 32));
+	require(b, ARG_LOW(5), (uint32_t)cookie[1]);
+	require(b, ARG_HIGH(5), (uint32_t)(cookie[1] >> 32));
 	load(b, offsetof(struct seccomp_data, nr));
 	allow_listed(b, k_calls5, ARRAY_SIZE(k_calls5));
-	load(b, ARG_LOW(4));
-	require(b, (uint32_t)cookie[0]);
-	load(b, ARG_HIGH(4));
-	require(b, (uint32_t)(cookie[0] >> 32));
+	require(b, ARG_LOW(4), (uint32_t)cookie[0]);
+	require(b, ARG_HIGH(4), (uint32_t)(cookie[0] >> 32));
 	load(b, offsetof(struct seccomp_data, nr));
 	allow_listed(b, k_calls4, ARRAY_SIZE(k_calls4));
 	emit(b, BPF_RET | BPF_K, SECCOMP_RET_TRAP, 0, 0);

@@ -130,6 +130,14 @@ uint64_t clock_ns(long clock)
 	return (uint64_t)(ts[0] * 1000000000ll + ts[1]);
 }
 
+static void add_usage(struct cvm_stats *stats, const struct thread *t, uint64_t cpu_ns)
+{
+	stats->cpu_ns += cpu_ns;
+	stats->hostcalls += LOAD(t->hostcalls);
+	stats->trapped_syscalls += LOAD(t->trapped);
+	stats->faults += LOAD(t->faults);
+}
+
 _Noreturn void thread_leave(struct thread *t)
 {
 	struct cvm *c = t->home;
@@ -140,10 +148,7 @@ _Noreturn void thread_leave(struct thread *t)
 	lock_take(&g_arena->thread_lock);
 	t->use = THREAD_LEAVING;
 	if (WHERE_IS(t) != THREAD_GONE) { /* else cvm_end took it off the account, which may be another's now */
-		c->stats.cpu_ns += cpu;
-		c->stats.hostcalls += t->hostcalls;
-		c->stats.trapped_syscalls += t->trapped;
-		c->stats.faults += t->faults;
+		add_usage(&c->stats, t, cpu);
 		one_less(c);
 	}
 	lock_give(&g_arena->thread_lock);
@@ -235,7 +240,6 @@ long hc_thread_kick(struct thread *t, const uint64_t *a)
 
 long hc_thread_upcall_done(struct thread *t, const uint64_t *a)
 {
-	(void)a;
 	t->as->upcall_active = false;
 	if (t->as->kick_deferred) {
 		t->as->kick_deferred = false;
@@ -270,13 +274,11 @@ struct cvm_stats thread_stats(const struct cvm *c)
 		((uint64_t *)&now)[i] = LOAD(((const uint64_t *)&c->stats)[i]);
 	for_each_thread(t) {
 		uint32_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
-		if (t->home != c || t->use != THREAD_USED || WHERE_IS(t) == THREAD_GONE || tid <= 1)
-			continue;
-		now.cpu_ns += clock_ns(CPU_CLOCK_OF(tid));
-		now.hostcalls += LOAD(t->hostcalls);
-		now.trapped_syscalls += LOAD(t->trapped);
-		now.faults += LOAD(t->faults);
+		if (t->home == c && WHERE_IS(t) != THREAD_GONE && tid > 1)
+			add_usage(&now, t, clock_ns(CPU_CLOCK_OF(tid)));
 	}
+	now.wall_ns = clock_ns(CLOCK_MONOTONIC) - c->start_ns;
+	now.memory_now = LOAD(c->memory_now);
 	return now;
 }
 

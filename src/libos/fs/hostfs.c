@@ -139,7 +139,7 @@ static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 	n = host_path(d, NULL, 0, path);
 	*error = (int)n;
 	if (n >= 0)
-		f = hostfile_open(d, path, (size_t)n, flags, 0, error);
+		f = hostfile_open(d, path, (size_t)n, flags & ~(O_CREAT | O_EXCL), 0, error);
 	pathbuf_put(path);
 	return f;
 }
