@@ -83,7 +83,7 @@ static void events(void)
 
 static void timers(void)
 {
-	struct itimerspec its = { { 0, 0 }, { 0, 20000000 } }, old;
+	struct itimerspec its = { { 0, 0 }, { 1000, 0 } }, old;
 	uint64_t n = 0;
 	int t = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 
@@ -93,8 +93,10 @@ static void timers(void)
 	printf("old %ld.%ld\n", (long)old.it_value.tv_sec, old.it_value.tv_nsec);
 	say("too early", read(t, &n, 8));
 	say("gettime", timerfd_gettime(t, &old));
-	printf("left %s\n", old.it_value.tv_nsec > 0 && old.it_value.tv_nsec <= 20000000 ? "sensible" : "wrong");
-	printf("poll %#x\n", ready(t, 2000) & ~POLLOUT);
+	printf("left %s\n", old.it_value.tv_sec > 0 && old.it_value.tv_sec <= 1000 ? "sensible" : "wrong");
+	its.it_value = (struct timespec){ 0, 20000000 };
+	say("settime", timerfd_settime(t, 0, &its, &old));
+	printf("poll %#x\n", ready(t, 60000) & ~POLLOUT);
 	say("read", read(t, &n, 8));
 	printf("expirations %lu\n", (unsigned long)n);
 	its.it_value.tv_nsec = -1;

@@ -97,12 +97,15 @@ static void alternate_stack(void)
 	printf("on it: %d, value %d\n", (int)g_on_alternate, (int)g_value);
 }
 
+static volatile sig_atomic_t g_interrupted;
+
+/* Until it has come back: a first signal might come before the call that it is to interrupt. */
 static void *interrupt(void *thread)
 {
-	usleep(100000);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
-	usleep(100000);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	while (!g_interrupted) {
+		usleep(20000);
+		pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	}
 	return NULL;
 }
 
@@ -118,16 +121,19 @@ static void restarts(void)
 	install(SIGUSR1, count, 0);
 	pthread_create(&thread, NULL, interrupt, &self);
 	ssize_t n = read(ends[0], &byte, 1);
-	printf("read without SA_RESTART: %zd %s\n", n, strerror(errno));
+	int error = errno;
+	g_interrupted = 1;
 	pthread_join(thread, NULL);
-	struct itimerval timer = { .it_value = { 0, 50000 } };
+	printf("read without SA_RESTART: %zd %s\n", n, strerror(error));
+	struct itimerval timer = { .it_interval = { 0, 50000 }, .it_value = { 0, 50000 } };
 	install(SIGALRM, count, SA_RESTART);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	alarm(0);
 	setitimer(ITIMER_REAL, &timer, NULL);
-	struct timespec left, long_time = { 0, 200000000 };
+	struct timespec left, long_time = { 1000, 0 };
 	int ret = nanosleep(&long_time, &left);
-	printf("nanosleep: %d %s, something left %d\n", ret, strerror(errno), left.tv_nsec > 0);
+	printf("nanosleep: %d %s, something left %d\n", ret, strerror(errno), left.tv_sec > 0);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	printf("write to a closed pipe: ");
 	fflush(stdout);
 	install(SIGPIPE, SIG_IGN, 0);
