@@ -199,6 +199,15 @@ static long answer(struct thread *t, const struct call_frame *f, long status, co
 	return user_out(t->cvm, (struct gaddr){ f->message }, &m, sizeof m) ? -EFAULT : status;
 }
 
+/* The thread is in `context` again: a kick, or the end, may have come while it was not. */
+static void kick_again(struct thread *t, struct thread *context)
+{
+	if (unlikely(LOAD(context->home->dying) || LOAD(context->missed))) {
+		__atomic_store_n(&context->missed, 0, __ATOMIC_RELAXED);
+		t->kick = 1;
+	}
+}
+
 /* Back in the caller: its registers, its modes, its answer. */
 static long resume_caller(struct thread *t, const struct call_frame *f, long status, const uint64_t *words)
 {
@@ -209,10 +218,7 @@ static long resume_caller(struct thread *t, const struct call_frame *f, long sta
 		__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(f->mxcsr), "m"(f->x87_control));
 	if (unlikely(f->deadline))
 		deadline_update(t);
-	if (unlikely(LOAD(t->cvm->dying) || LOAD(f->who->missed))) {
-		__atomic_store_n(&f->who->missed, 0, __ATOMIC_RELAXED);
-		t->kick = 1;
-	}
+	kick_again(t, f->who);
 	if (unlikely(f->message))
 		status = answer(t, f, status, words);
 	return finish(t, status, words);
@@ -403,13 +409,13 @@ static long park(struct thread *t, uint64_t handle)
 			/* Lent and wanted at once is rare; then looking again is good enough. */
 			long r = host_blocking(__NR_futex, &t->wake, FUTEX_WAIT, why, wanted ? tick : NULL);
 			wanted = wanted || r == -EINTR || why != __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
-			if (r == -EINTR && wanted && WHERE_IS(t) != THREAD_PARKED)
-				t->kick = 0; /* its executor was kicked as well */
+			t->kick = 0; /* until it is taken back: see `missed` */
 		}
 	}
 	stop_serving(object, (unsigned)bit);
 	if (t->leaving || LOAD(t->cvm->dying))
 		thread_leave(t);
+	kick_again(t, t);
 	return finish(t, status, NULL);
 }
 

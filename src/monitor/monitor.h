@@ -93,7 +93,7 @@ struct thread {
 	struct thread *as;	 /* the context it executes in */
 	struct thread *executor; /* who executes in this one's, if not itself */
 	uint32_t wake;		 /* futex of call_serve */
-	uint32_t missed;	 /* was kicked while it was away */
+	uint32_t missed;	 /* was kicked, perhaps while its thread was in another context */
 	uint32_t expired;	 /* looks of the supervisor since the deadline */
 	uint64_t deadline;	 /* the earliest in frames[], or 0; atomic */
 	uint64_t fs_base;	 /* while it serves */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -930,9 +931,12 @@ static void test_batch(void)
 	cp_close(end[0]);
 }
 
+static volatile sig_atomic_t g_signals;
+
 static void on_signal(int signal)
 {
 	(void)signal;
+	g_signals++;
 }
 
 static void *signal_later(void *thread)
@@ -960,6 +964,18 @@ static void test_signals(void)
 		pthread_join(thread, NULL);
 	}
 	cp_close(end[0]), cp_close(end[1]);
+
+	/* A thread that calls without end gets its signals, and each call its answer. */
+	struct itimerval every = { { 0, 1000 }, { 0, 1000 } }, never = { 0 };
+	sigaction(SIGALRM, &action, NULL);
+	g_signals = 0;
+	setitimer(ITIMER_REAL, &every, NULL);
+	for (uint64_t i = 0; g_signals < 200; i++) {
+		uint64_t w[CP_CALL_WORDS] = { PEER_ADD, i, i, i, i, i };
+		long r = cp_call(g_peer, w);
+		TRUE((!r && w[1] == i + 1 && w[5] == i + 5) || r == -EAGAIN);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
 }
 
 /* ---- poll.h ---- */
