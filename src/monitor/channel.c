@@ -96,8 +96,6 @@ int code_request(struct cvm *c, int fd, const struct channel_code_request *reque
 	lock_give(&c->code_lock);
 	if (r)
 		return r;
-	if (status < 0 && *memfd >= 0)
-		host(__NR_close, *memfd), *memfd = -1;
 	if (status < 0)
 		return status > -4096 ? status : -EPROTO;
 	return *memfd >= 0 ? 0 : -EPROTO;

@@ -14,17 +14,6 @@
 
 #define START_STACK_SIZE 0x4000ull
 
-static int read_all(int fd, uint64_t addr, uint64_t size)
-{
-	for (uint64_t done = 0; done < size;) {
-		long r = host(__NR_pread64, fd, addr + done, size - done, done);
-		if (r <= 0)
-			return -EINVAL;
-		done += (uint64_t)r;
-	}
-	return 0;
-}
-
 /* The libOS's, or a bare cVM's, text (shared, scanned once) and data, boot information, the first thread's stack. */
 static int load_image(struct cvm *c, struct hc_thread *start)
 {
@@ -49,9 +38,8 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 	pages_change(c, c->counted, data, stack - data, PAGES_SET);
 	if (host_mmap(data, stack - data, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (long)data)
 		return -ENOMEM;
-	r = read_all(l->data, data, l->data_size);
-	if (r)
-		return r;
+	if (host(__NR_pread64, l->data, data, l->data_size, 0) != (long)l->data_size)
+		return -EINVAL;
 	memcpy((void *)info, (const char *)g_launch_bytes + c->config->boot_offset, c->config->boot_size);
 	*(struct cvm_start *)boot = (struct cvm_start){
 		.slot_base = c->base, .boot = info, .boot_size = c->config->boot_size,

@@ -86,12 +86,10 @@ static long open_existing(int dir, const char *path, uint64_t flags, bool no_sym
 	if (fd < 0)
 		return fd;
 	long r = kind_of((int)fd, kind, flags);
-	if (r || flags & O_PATH) {
-		if (r)
-			host(__NR_close, fd);
-		return r ? r : fd;
-	}
-	r = reopen((int)fd, (flags & ~(uint64_t)(O_NOFOLLOW | O_EXCL)) | O_NONBLOCK * (*kind == HANDLE_FILE));
+	if (!r && flags & O_PATH)
+		return fd;
+	if (!r)
+		r = reopen((int)fd, (flags & ~(uint64_t)(O_NOFOLLOW | O_EXCL)) | O_NONBLOCK * (*kind == HANDLE_FILE));
 	host(__NR_close, fd);
 	return r;
 }
@@ -284,19 +282,13 @@ long hc_file_truncate(struct thread *t, const uint64_t *a)
 
 long hc_memobj_create(struct thread *t, const uint64_t *a)
 {
-	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */), r;
+	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */);
+	long number = fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_MEMOBJ, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
+	long r = number < 0 ? number : hc_file_truncate(t, (const uint64_t[]){ (uint64_t)number, a[0] });
 
-	if (fd < 0)
-		return fd;
-	long number = handle_add(t->cvm, (int)fd, HANDLE_MEMOBJ, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
-	if (number < 0)
-		return number;
-	struct handle *h PINNED = handle_get(t, (uint64_t)number, HANDLE_MEMOBJ);
-	if (!error_in(h) && (r = memobj_resize(t, h, a[0]))) {
+	if (r && number >= 0)
 		handle_close(t->cvm, (uint64_t)number);
-		return r;
-	}
-	return number;
+	return r ? r : number;
 }
 
 long hc_file_ioctl(struct thread *t, const uint64_t *a)

@@ -236,10 +236,7 @@ static uint32_t reap(void)
 		struct cvm *c = &g_arena->cvm[i];
 		if (c->state != CVM_RUNNING)
 			continue;
-		lock_take(&g_arena->thread_lock);
-		bool gone = c->threads == 0;
-		lock_give(&g_arena->thread_lock);
-		if (gone)
+		if (LOAD(c->threads) == 0)
 			cvm_destroy(c);
 		else
 			alive++;
