@@ -23,9 +23,9 @@ struct cap {
 	uint32_t object;   /* 0: none (memory of a slot) */
 	uint64_t sealed;   /* with this type; 0: not. Types never come again: 64 bits do not run out */
 	uint64_t base, length; /* CAP_MEMORY: address and bytes; CAP_TYPE: base is the type */
+	uint32_t parent, child, next, previous; /* derivation tree: numbers of entries; 0: none */
 	_Alignas(64) uint32_t sequence; /* futex of cap_wait; never reset. Others read it while the holder counts pins */
 	uint32_t waiters;
-	uint32_t parent, child, next, previous; /* derivation tree: numbers of entries; 0: none */
 	uint64_t map_addr, map_size; /* where it is mapped in its holder's slot; the holder's mem_lock */
 };
 
