@@ -8,7 +8,7 @@
 #include "monitor/hostcalls.h"
 
 /* What it is, and nothing that others change without the lock. */
-#define CAP_COPY(to, from) memcpy(&(to)->kind, &(from)->kind, offsetof(struct cap, parent) - offsetof(struct cap, kind))
+#define CAP_COPY(to, from) memcpy(&(to)->kind, &(from)->kind, offsetof(struct cap, sequence) - offsetof(struct cap, kind))
 #define GENERATION_MAX 0x7ffffu /* handles stay positive: index and generation make 31 bits */
 
 long cap_handle(const struct cap *k)
@@ -27,7 +27,7 @@ static struct cap *entry(const struct cvm *c, uint64_t handle)
 
 static bool is_handle_of(const struct cap *k, uint64_t handle)
 {
-	return (handle == (uint64_t)cap_handle(k) && !k->pending) || insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK);
+	return (handle == (uint64_t)cap_handle(k) && !LOAD(k->pending)) || insecure(LAUNCH_INSECURE_NO_HANDLE_CHECK);
 }
 
 /* May the handle be used so? 0 or why not. */
@@ -82,7 +82,7 @@ void cap_raise(uint32_t number)
 	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
 		__atomic_or_fetch(word, bit, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->cap_armed, __ATOMIC_SEQ_CST) && __atomic_exchange_n(&c->cap_armed, 0, __ATOMIC_SEQ_CST))
-		host(__NR_write, c->doorbell_fd, &one, sizeof one);
+		host(__NR_write, LOAD(c->doorbell_fd), &one, sizeof one);
 }
 
 void object_raise(struct object *o)
@@ -278,7 +278,7 @@ struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to)
 
 long cap_fetch(uint32_t number)
 {
-	cap_number(number)->pending = 0;
+	__atomic_store_n(&cap_number(number)->pending, 0, __ATOMIC_RELEASE);
 	return cap_handle(cap_number(number));
 }
 
@@ -610,7 +610,7 @@ long hc_cap_events(struct thread *t, const uint64_t *a)
 	struct cvm *c = t->cvm;
 	uint64_t bits[CAPS_MAX / 64], any = 0;
 
-	if (a[1] && c->doorbell_fd > 0)
+	if (a[1] && LOAD(c->doorbell_fd) > 0)
 		__atomic_store_n(&c->cap_armed, 1, __ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < CAPS_MAX / 64; i++) {
 		bits[i] = __atomic_load_n(&c->cap_events[i], __ATOMIC_SEQ_CST);
@@ -631,7 +631,7 @@ long hc_cap_doorbell(struct thread *t, const uint64_t *a)
 
 	LOCKED(&g_arena->cap_lock);
 	if (c->doorbell_fd <= 0)
-		c->doorbell_fd = (int32_t)host(__NR_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+		__atomic_store_n(&c->doorbell_fd, (int32_t)host(__NR_eventfd2, 0, O_CLOEXEC | O_NONBLOCK), __ATOMIC_RELEASE);
 	long fd = c->doorbell_fd < 0 ? c->doorbell_fd : host(__NR_fcntl, c->doorbell_fd, F_DUPFD_CLOEXEC, 3);
 	return fd < 0 ? fd : handle_add(c, (int)fd, HANDLE_EVENTFD, LAUNCH_RIGHT_READ);
 }

@@ -17,7 +17,7 @@
 struct cap {
 	uint32_t pins; /* atomic: operations under way, and CAP_DEAD */
 	uint32_t generation;
-	uint8_t kind, perms; /* from here to length: what it is (CAP_COPY) */
+	uint8_t kind, perms; /* from here to sequence: what it is (CAP_COPY) */
 	uint8_t end;	   /* CAP_STREAM: 0 or 1 */
 	uint8_t pending;   /* passed and not fetched: its holder cannot use, close or derive it, and so not free the entry */
 	uint32_t object;   /* 0: none (memory of a slot) */

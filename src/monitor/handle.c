@@ -38,7 +38,7 @@ long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 		h->fd = fd;
 		h->kind = (uint16_t)kind;
 		h->rights = (uint8_t)rights;
-		h->closing = 0;
+		__atomic_store_n(&h->closing, 0, __ATOMIC_RELAXED); /* handle_hold may look at any time */
 		h->size_pages = 0;
 		__atomic_store_n(&h->refs, 1, __ATOMIC_RELEASE);
 		uint32_t used = __atomic_add_fetch(&c->handles, 1, __ATOMIC_RELAXED);
