@@ -115,6 +115,13 @@ def syscall_getpid_cycles():
     yield entry("syscall_getpid_cycles", "cycles", *both(*alternate(lambda: number(ours([getpid])), lambda: number([getpid]))))
 
 
+def isolated_getpid_cycles():
+    getpid = program("getpid")
+    reason = {} if HAVE_KEYS else {"reason": "without the four WRPKRU: " + NO_KEYS}
+    yield entry("isolated_getpid_cycles", "cycles", *both(*alternate(lambda: number(ours([getpid], "--isolate-libos")),
+                lambda: number([getpid]))), **reason)
+
+
 def both(mine, rival, name="native"):
     return mine, name, rival
 
@@ -291,7 +298,7 @@ def crun_bundle(name, command):
     return make if run(make()).status in (0, 42) else None
 
 
-MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, pread_4k, open_close, syscall_fast_share, redis_rates, python_bench, sqlite,
+MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, isolated_getpid_cycles, pread_4k, open_close, syscall_fast_share, redis_rates, python_bench, sqlite,
             sha256_200mb, start_times]
 
 

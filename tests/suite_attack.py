@@ -5,7 +5,8 @@ The comment that opens a file holds:
   Question: what the attacker tries
   Expect: the exact last line; "REFUSED: " with nothing behind it takes any refusal; "|killed" behind it also takes that
           only the attacker's cVM is ended
-  Control: the option with which the same program must print BREACH, or "none: why"
+  Control: the option with which the same program must print BREACH; or the attacker's YAML key, KEY=VALUE, instead of that of
+          Options; or "none: why"
   Control-result: dead    the control ends the whole Intravisor instead; starved, changed: the victim is
   Control-if: a regular expression; the control runs only where /proc/self/maps has it
   Native: what refuses it, not needing protection keys: it runs natively, as insecure as the machine forces it to
@@ -54,6 +55,7 @@ def prepare():
     for source in sources():
         attack_program(source)
     monitor_symbols()
+    libos_symbols()
 
 
 def sources(ending=".c"):
@@ -67,6 +69,20 @@ def monitor_symbols():
         return harness.read(path)
     with _symbols_lock:
         return read_symbols(path)
+
+
+def libos_symbols():
+    """Offsets of the libOS's symbols from the slot."""
+    path = os.path.join(harness.OUT, "libos-symbols")
+    if harness.IN_VM and os.path.exists(path):
+        return harness.read(path)
+    with _symbols_lock:
+        ran = run(["/usr/bin/nm", os.path.join(harness.BUILD, "intravisor-libos")])
+        text = "".join(f"{w[2]} {int(w[0], 16)}\n" for w in map(str.split, ran.text().splitlines()) if len(w) == 3)
+        expect("copy_from_user" in text, "the libOS has no symbol copy_from_user", ran)
+        with open(path, "w") as f:
+            f.write(text)
+    return text
 
 
 _symbols_lock = threading.Lock()
@@ -115,7 +131,8 @@ def stage(name, program, said):
     where = scratch(f"attack-{name}")
     for folder in ("shared", "shared/a", "own", "outside", "read-only"):
         os.makedirs(f"{where}/{folder}")
-    for file, text in (("outside/secret", "secret\n"), ("read-only/read-only-mark", "kept\n"), ("shared/symbols", monitor_symbols())):
+    for file, text in (("outside/secret", "secret\n"), ("read-only/read-only-mark", "kept\n"), ("shared/symbols", monitor_symbols()),
+                       ("shared/libos-symbols", libos_symbols())):
         with open(f"{where}/{file}", "w") as f:
             f.write(text)
     os.symlink("../outside/secret", f"{where}/shared/climbing-link")
@@ -244,8 +261,9 @@ def attack(source):
         check_outcome(said, run_pod(where, said.get("command", "").split(), insecure), where)
         possible = "control-if" not in said or re.search(said["control-if"], harness.read("/proc/self/maps"))
         if possible and not said["control"].startswith("none"):
-            where = stage(name + "-control", program, said)
-            check_control(said, run_pod(where, said.get("command", "").split() + said["control"].split(), insecure))
+            option = said["control"].split() if said["control"].startswith("-") else []
+            where = stage(name + "-control", program, said if option else dict(said, options=said["control"]))
+            check_control(said, run_pod(where, said.get("command", "").split() + option, insecure))
     return test
 
 

@@ -9,7 +9,7 @@ import multi_tier
 from harness import INSECURE, INTRAVISOR, ROOT, Skip, Test, expect, run, scratch
 
 FOLDER = os.path.join(ROOT, "examples")
-IN_VM_TOO = ("hello", "two-pure", "cp_file")  # also where there are keys, emulated and slow
+IN_VM_TOO = ("hello", "two-pure", "cp_file", "nested")  # also where there are keys, emulated and slow
 
 
 def commands(readme):

@@ -18,8 +18,12 @@ FOLDER = os.path.join(ROOT, "tests/guest")
 SMOKE = ("hello", "threads_many", "signal_rules", "mmap_rules", "syscall_registers", "write_exec")  # also in the emulated machine
 
 
-def guest(source, kind):
-    name = f"{os.path.basename(source)[:-2]}.{kind}"
+ISOLATED = SMOKE + ("fs_data", "ipc_events", "ipc_pipe", "ipc_unix", "net_epoll_threads", "net_udp", "signal_frames", "signal_storm",
+                    "signal_timers", "thread_rules")  # also with --isolate-libos
+
+
+def guest(source, kind, isolated=False):
+    name = f"{os.path.basename(source)[:-2]}.{kind}" + (".isolated" if isolated else "")
 
     def test():
         word = os.urandom(4).hex()
@@ -31,7 +35,7 @@ def guest(source, kind):
         def words(key, folder):
             return [w.replace("{dir}", folder).replace("{name}", word) for w in shlex.split(said.get(key, ""))]
         ours = cvm([program, *words("args", cvm_dir)], ["-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro",
-                   "-v", f"{cvm_dir}:{cvm_dir}", *words("options", cvm_dir)], stdin=stdin)
+                   "-v", f"{cvm_dir}:{cvm_dir}", *words("options", cvm_dir), *(["--isolate-libos"] if isolated else [])], stdin=stdin)
         if said.get("native") == "no":
             expect(ours.status == 0 and ours.text().rstrip().endswith("ok"), "did not end with ok", ours)
             return
@@ -62,4 +66,6 @@ def is_smoke(source):
 def tests():
     return [Test(f"guest/{os.path.basename(s)[:-2]}.{kind}", guest(s, kind),
                  vm="too" if is_smoke(s) and kind == kinds(s)[0] else None)
-            for s in sources() for kind in kinds(s)]
+            for s in sources() for kind in kinds(s)] + [
+        Test(f"guest/{name}.isolated", guest(s, kinds(s)[0], isolated=True), vm="too" if name in ("hello", "signal_rules", "threads_many") else None)
+        for s in sources() for name in [os.path.basename(s)[:-2]] if name in ISOLATED]

@@ -39,6 +39,7 @@ struct boot_mount {
 
 #define BOOT_FLAG_TRACE 1u	   /* print system calls */
 #define BOOT_FLAG_LOG_UNKNOWN 2u   /* log each unknown system call once */
+#define BOOT_FLAG_ISOLATED 4u	   /* the launch description says LAUNCH_CVM_ISOLATED */
 
 struct libos_boot {
 	uint64_t magic;

@@ -157,7 +157,12 @@
 				   row so that what wraps is contiguous; then stream_window and stream_recv with no buffer */ \
 	X(stream_window, 2)	/* (stream cap, uint64_t out[2]): ring offset and number of bytes to be read; stream_recv(cap, 0, \
 				   n) gives n of them back */ \
-	X(clock_read, 2)	/* (clock, struct timespec *): the host's, by its kernel; no CPU clocks. The vDSO is faster */
+	X(clock_read, 2)	/* (clock, struct timespec *): the host's, by its kernel; no CPU clocks. The vDSO is faster */ \
+	/* isolate_libos: the program is executed without access to what lies below SLOT_LIBOS_END, and has only this      \
+	   hostcall; every other is -EPERM. An upcall enters the libOS too, and says HC_TRAP_PROGRAM */                \
+	X(thread_switch, 1)	/* (rsp): the program goes on behind `ret` with this rsp. For the program: (): the libOS does,  \
+				   with rsp = hc_thread.libos_stack and rax = the program's rsp. Other registers and vector \
+				   state are kept or cleared as by every hostcall. -EPERM without isolate_libos */
 
 #define HC_MEM_SHARED 1u /* MAP_SHARED: for mem_commit, memory that stays shared when fork comes */
 #define HC_CODE_STUBS 1u /* addr lies in an image window: map stubs at addr + SLOT_STUB_DELTA */
@@ -186,6 +191,8 @@ struct hc_thread {
 	uint64_t upcall_frame;	/* struct upcall_frame *, in the slot, 16-aligned */
 	uint64_t syscall_entry; /* goes to the vCPU page */
 	uint64_t fs_base;	/* initial FS base, must be below 2^47 */
+	uint64_t libos_stack;	/* rsp of the libOS behind the program's thread_switch */
+	uint64_t program_area;	/* goes to the vCPU page, never interpreted */
 };
 
 /* Passed in rdi to libos_entry on the first thread of a cVM. It lies at the start of the boot area, which follows the
@@ -207,6 +214,7 @@ enum hc_trap {
 	HC_TRAP_KICK = 0,    /* somebody kicked this thread; no program fault */
 	HC_TRAP_SYSCALL = 1, /* an unrewritten `syscall`: number in rax, rip behind it */
 	HC_TRAP_FAULT = 2,   /* SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGTRAP: see signal, code, address */
+	HC_TRAP_PROGRAM = 8, /* with one of them: an isolated libOS's program was interrupted, wherever rip may point */
 };
 
 /* Written by the monitor into upcall_frame when a thread is interrupted. The libOS resumes (or not) by restoring the

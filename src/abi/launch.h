@@ -78,6 +78,7 @@ struct launch_image {
 };
 
 #define LAUNCH_CVM_DEFERRED 1u /* not started with the Intravisor but by CHANNEL_START */
+#define LAUNCH_CVM_ISOLATED 2u /* its libOS has a domain of its own, which its program has no access to */
 #define LAUNCH_STAY 1u	       /* without a running cVM the Intravisor waits for CHANNEL_START until the channel closes */
 
 /* Protections that can be turned off one at a time, for the attack tests' positive controls and for development on a

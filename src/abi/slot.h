@@ -1,7 +1,8 @@
 /*
  * The slot: the one aligned range of addresses that a cVM owns, and how monitor, libOS and translator divide it.
- * The monitor enforces only "inside the slot"; the division inside is the libOS's business, but the translator's
- * stubs rely on SLOT_STUB_DELTA and the launcher on the libOS image's place.
+ * The monitor enforces only "inside the slot" and, with isolate_libos, that the program has no access below SLOT_LIBOS_END;
+ * the rest is the libOS's business, but the translator's stubs rely on SLOT_STUB_DELTA and the launcher on the libOS
+ * image's place.
  */
 #ifndef ABI_SLOT_H
 #define ABI_SLOT_H
@@ -25,6 +26,7 @@
 #define SLOT_IMAGE_END (SLOT_IMAGE_BASE + SLOT_IMAGE_WINDOWS * 2 * SLOT_STUB_DELTA) /* 13 GiB */
 
 #define SLOT_PROGRAM_BASE SLOT_IMAGE_END /* brk, anonymous memory, stacks, other file mappings */
+#define SLOT_PROGRAM_END (SLOT_SIZE - 0x100000ull) /* behind it: program areas of isolated threads (isolate_libos) */
 
 /*
  * The low window: addresses that executables linked at a fixed place want (ET_EXEC, such as Debian's python3.11). It

@@ -16,6 +16,7 @@
 #define VCPU_MONITOR_THREAD 40
 #define VCPU_PKRU 48
 #define VCPU_ID 52
+#define VCPU_PROGRAM_AREA 56
 
 #define VCPU_PAGE_SIZE 4096
 
@@ -25,13 +26,14 @@
 
 struct vcpu_page {
 	uint64_t self;		 /* this page's own address: one load turns %gs:0 into a pointer */
-	uint64_t syscall_entry;	 /* libOS entry that rewritten system call sites jump to */
+	uint64_t syscall_entry;	 /* where rewritten system call sites jump to */
 	uint64_t gate;		 /* hostcall gate (see hostcall.h for the registers) */
 	uint64_t xrstor_gate;	 /* restores vector state from (%rdi), mask in eax:edx; never PKRU */
 	uint64_t libos_thread;	 /* the libOS's own per-thread pointer, given at thread creation */
 	uint64_t monitor_thread; /* the monitor's struct thread, in memory that no cVM can touch */
 	uint32_t pkru;		 /* this thread's PKRU outside the monitor */
 	uint32_t id;		 /* index of this vCPU, unique in the Intravisor while the thread lives */
+	uint64_t program_area;	 /* of hc_thread */
 };
 
 _Static_assert(offsetof(struct vcpu_page, self) == VCPU_SELF, "vcpu layout");
@@ -42,5 +44,6 @@ _Static_assert(offsetof(struct vcpu_page, libos_thread) == VCPU_LIBOS_THREAD, "v
 _Static_assert(offsetof(struct vcpu_page, monitor_thread) == VCPU_MONITOR_THREAD, "vcpu layout");
 _Static_assert(offsetof(struct vcpu_page, pkru) == VCPU_PKRU, "vcpu layout");
 _Static_assert(offsetof(struct vcpu_page, id) == VCPU_ID, "vcpu layout");
+_Static_assert(offsetof(struct vcpu_page, program_area) == VCPU_PROGRAM_AREA, "vcpu layout");
 #endif
 #endif

@@ -113,7 +113,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **
 	struct libos_boot boot = {.magic = BOOT_MAGIC};
 
 	b.bytes = xcalloc(1, b.capacity);
-	boot.flags = cvm->trace ? BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN : 0;
+	boot.flags = (cvm->trace ? BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN : 0) | (cvm->isolate_libos ? BOOT_FLAG_ISOLATED : 0);
 	boot.argc = (uint32_t)cvm->args.count;
 	boot.argv = add_list(&b, &cvm->args);
 	boot.envc = (uint32_t)cvm->env.count;

@@ -334,7 +334,7 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->handles_max = cvm->handles;
 	l->log_rate = cvm->log_rate;
 	l->nice = allowed_nice(cvm);
-	l->flags = cvm->after.count ? LAUNCH_CVM_DEFERRED : 0;
+	l->flags = (cvm->after.count ? LAUNCH_CVM_DEFERRED : 0) | (cvm->isolate_libos ? LAUNCH_CVM_ISOLATED : 0);
 	l->caps_max = cvm->caps;
 	l->grants = cvm->grants;
 	memcpy(l->grant, cvm->grant, cvm->grants * sizeof(cvm->grant[0]));

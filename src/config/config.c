@@ -159,6 +159,7 @@ static int check_bare(const struct config_cvm *cvm, struct config_error *error)
 	} parts[] = {
 		{cvm->root, "root"}, {cvm->volumes, "volumes"}, {cvm->tmpfs.count, "tmpfs"}, {cvm->cwd, "cwd"},
 		{cvm->has_user, "user"}, {cvm->net_rules || cvm->net == CONFIG_NET_ANY, "bind, connect or net"}, {cvm->trace, "trace"},
+		{cvm->isolate_libos, "isolate_libos"},
 	};
 
 	for (size_t i = 0; cvm->bare && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -259,6 +260,22 @@ static int check_order(const struct config *config, struct config_error *error)
 	return 0;
 }
 
+/* Each takes a protection key, an isolated libOS another. */
+static int check_keys(const struct config *config, struct config_error *error)
+{
+	uint32_t keys = config->cvms;
+
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		if (!config->cvm[i]->isolate_libos)
+			continue;
+		config_place(error, "%s", config->cvm[i]->place);
+		keys++;
+	}
+	return keys <= LAUNCH_CVMS_MAX ? 0 :
+		config_fail(error, "%u cVMs, %u of them with isolate_libos, need %u protection keys of %d (isolate fewer, or run two pods)",
+			    config->cvms, keys - config->cvms, keys, LAUNCH_CVMS_MAX);
+}
+
 int config_finish(struct config *config, struct config_error *error)
 {
 	for (uint32_t i = 0; i < config->cvms; i++) {
@@ -271,5 +288,7 @@ int config_finish(struct config *config, struct config_error *error)
 						   config->cvm[i]->name);
 	}
 	int ret = check_order(config, error);
+	if (!ret)
+		ret = check_keys(config, error);
 	return ret ? ret : config_check_uses(config, error);
 }

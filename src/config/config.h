@@ -82,6 +82,7 @@ struct config_cvm {
 	uint32_t net_rules;
 	struct launch_net_rule net_rule[LAUNCH_NET_RULES_MAX];
 	bool bare; /* no libOS: `program` is a host path */
+	bool isolate_libos;
 	uint32_t caps;
 	uint32_t grants;
 	struct launch_grant grant[LAUNCH_GRANTS_MAX];

@@ -273,6 +273,11 @@ static int set_runtime(struct config_cvm *cvm, const char *value, struct config_
 			   value);
 }
 
+static int set_isolate_libos(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return value_bool(value, &cvm->isolate_libos, error);
+}
+
 static int set_caps(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
 	return value_number(value, 1, CAPS_MAX, &cvm->caps, error);
@@ -361,6 +366,8 @@ const struct config_field g_config_fields[] = {
 	{"caps", "caps", 0, CONFIG_SINGLE, "N", "limit of capabilities (default: 1024)", set_caps},
 	{"runtime", "runtime", 0, CONFIG_SINGLE, "libos|bare", "bare: PROGRAM is a host file built with the SDK, without libOS",
 	 set_runtime},
+	{"isolate_libos", "isolate-libos", 0, CONFIG_FLAG, NULL, "keep the program out of its own libOS (takes a second protection key)",
+	 set_isolate_libos},
 	{"restart", "restart", 0, CONFIG_SINGLE, "never|on-failure|always[:N]", "start again when it ends (at most N times)",
 	 set_restart},
 	{"restart_delay", "restart-delay", 0, CONFIG_SINGLE, "TIME", "before the first restart; doubles each time (default: 100ms)",

@@ -12,6 +12,7 @@
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "thread/clock.h"
+#include "thread/isolated.h"
 #include "thread/thread.h"
 
 #include <elf.h>
@@ -160,6 +161,8 @@ void libos_start(struct cvm_start *start)
 		log_crash("the boot information is of another version: command and libOS do not belong together");
 		quit(STATUS_START);
 	}
+	if (boot_info()->flags & BOOT_FLAG_ISOLATED)
+		isolated_init(start->slot_base);
 	p = process_create((struct libos_boot *)start->boot);
 	if (p)
 		error = thread_become_first(p, first_thread, NULL);

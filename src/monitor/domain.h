@@ -14,12 +14,12 @@ struct vcpu_page;
 
 /* Finds out what the machine has, prepares public read-only memory. 0, or -errno with a remedy in *why. */
 int domain_init(uint32_t insecure, const char **why);
-/* Gives the cVM a domain of its own (its key, and the register value its threads run with). */
+/* Gives the cVM a domain of its own (its key, and the register value its threads run with); its libOS another, if isolated. */
 int domain_create(struct cvm *c);
 void domain_destroy(struct cvm *c);
 /* The part of a thread's vCPU page that the mechanism's gates read. */
-void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v);
-/* Makes [addr, addr+size) accessible with `prot` (PROT_*) in the cVM's domain and no other. */
+void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v, bool program);
+/* Makes [addr, addr+size) accessible with `prot` (PROT_*) in the cVM's domain and no other; addr says whether its libOS's. */
 int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot);
 /* Makes memory readable by every domain, writable by the monitor alone. */
 int domain_publish(uint64_t addr, uint64_t size, int prot);

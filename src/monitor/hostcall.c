@@ -16,6 +16,8 @@ long hostcall_dispatch(struct thread *t, uint64_t number, const uint64_t *args)
 {
 	__atomic_store_n(&t->hostcalls, t->hostcalls + 1, __ATOMIC_RELAXED); /* read by others: thread_stats */
 	t->lent = NULL;
+	if (unlikely(t->as->program) && number != HC_thread_switch)
+		return -EPERM;
 	if ((uint32_t)number >= HC_COUNT) /* the upper half is an argument: call_invoke */
 		return -ENOSYS;
 	return k_hostcalls[(uint32_t)number](t, args);

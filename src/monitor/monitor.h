@@ -85,6 +85,7 @@ struct thread {
 	uint32_t use;	 /* enum thread_use; g_arena->thread_lock */
 	uint32_t tid;	 /* host thread; the kernel clears it at exit (CLONE_CHILD_CLEARTID) */
 	bool first;		/* of its cVM: installs the filter */
+	bool program;		/* of this context: it executes the program of an isolated libOS */
 	bool upcall_active;	/* between an upcall and thread_upcall_done */
 	bool kick_deferred;	/* a kick came meanwhile */
 	bool trap_pop;		/* trap.rip is still on the cVM's stack */
@@ -154,7 +155,9 @@ struct cvm {
 	uint32_t dying;	  /* atomic: cvm_end was called */
 	uint64_t base;	  /* of the slot */
 	int32_t domain;		  /* the mechanism's number for it (a protection key), 0 if none */
+	int32_t domain_libos;	  /* what lies below SLOT_LIBOS_END: the same, or its own if isolated */
 	uint32_t domain_register; /* what its threads run with */
+	uint32_t domain_program;  /* the same, or while they run the program of an isolated libOS */
 	uint64_t cookie[2];
 	const struct launch_cvm *config; /* in the arena's copy of the description */
 
@@ -257,6 +260,10 @@ uint64_t object_address(uint32_t object); /* window of OBJECT_BYTES_MAX for a CP
 
 /* user.c: access to cVM memory. 0 or -EFAULT; outputs of user_in undefined on failure. */
 nodiscard bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size);
+static inline bool is_libos(const struct cvm *c, uint64_t addr) /* of isolated cVMs the program has no access there */
+{
+	return addr - c->base < SLOT_LIBOS_END;
+}
 nodiscard bool futex_word(const struct cvm *c, uint64_t addr); /* aligned, and in the slot */
 nodiscard int user_in(const struct cvm *c, void *dst, struct gaddr src, uint64_t size);
 nodiscard int user_out(const struct cvm *c, struct gaddr dst, const void *src, uint64_t size);
@@ -327,6 +334,7 @@ _Noreturn void thread_main(struct thread *t);
 void thread_kick(struct thread *t);
 void vcpu_show(struct vcpu_page *v, const struct thread *context); /* what its program reads there */
 void context_kick(struct thread *t);
+void thread_set_program(struct thread *t, bool program); /* which rights its context has behind the next gate */
 uint64_t clock_ns(long clock);
 void cvm_end(struct cvm *c, int status, bool signaled); /* the first call wins; returns */
 

@@ -47,8 +47,28 @@ void vcpu_show(struct vcpu_page *v, const struct thread *context)
 {
 	v->syscall_entry = context->start.syscall_entry;
 	v->libos_thread = context->start.libos_thread;
+	v->program_area = context->start.program_area;
 	v->id = context->id;
-	domain_vcpu_fill(context->home, v);
+	domain_vcpu_fill(context->home, v, context->program);
+}
+
+void thread_set_program(struct thread *t, bool program)
+{
+	t->as->program = program;
+	domain_vcpu_fill(t->cvm, t->vcpu, program);
+}
+
+/* The only way from an isolated libOS's program into it, at its one place; and the way back. */
+long hc_thread_switch(struct thread *t, const uint64_t *a)
+{
+	uint64_t program_sp = t->user_sp;
+	bool to_program = !t->as->program;
+
+	if (!(t->cvm->config->flags & LAUNCH_CVM_ISOLATED))
+		return -EPERM;
+	thread_set_program(t, to_program);
+	t->user_sp = to_program ? a[0] : t->as->start.libos_stack;
+	return to_program ? 0 : (long)program_sp;
 }
 
 static void vcpu_fill(struct thread *t)
@@ -200,8 +220,8 @@ long hc_thread_setup(struct thread *t, const uint64_t *a)
 		return -EFAULT;
 	LOCKED(&g_arena->thread_lock);
 	t->as->start = start;
-	t->vcpu->libos_thread = t->as->vcpu->libos_thread = start.libos_thread;
-	t->vcpu->syscall_entry = t->as->vcpu->syscall_entry = start.syscall_entry;
+	vcpu_show(t->vcpu, t->as);
+	vcpu_show(t->as->vcpu, t->as);
 	return 0;
 }
 

@@ -169,7 +169,8 @@ void trap_deliver(struct thread *t)
 	if (unlikely(LOAD(t->expired) && t->depth))
 		call_expired(t);
 	if (t->trap_pop) {
-		if (user_in(c, &f->rip, (struct gaddr){ f->rsp }, 8))
+		/* a program that jumped into a gate's tail may name its libOS's memory there */
+		if ((t->as->program && is_libos(c, f->rsp)) || user_in(c, &f->rip, (struct gaddr){ f->rsp }, 8))
 			trap_fatal(t, "stack of a hostcall is gone");
 		f->rsp += 8;
 	}
@@ -178,6 +179,8 @@ void trap_deliver(struct thread *t)
 	if (t->as->upcall_active)
 		trap_fatal(t, "fault inside an upcall");
 	t->as->upcall_active = true;
+	f->trap |= t->as->program ? HC_TRAP_PROGRAM : 0;
+	thread_set_program(t, false);
 	if (user_out(c, (struct gaddr){ t->as->start.upcall_frame }, f, sizeof *f))
 		trap_fatal(t, "no upcall frame");
 	cvm_enter(t, t->as->start.upcall_entry, t->as->start.upcall_stack, t->as->start.upcall_frame);

@@ -302,9 +302,9 @@ void domain_destroy(struct cvm *c)
 	c->domain = 0;
 }
 
-void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v)
+void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v, bool program)
 {
-	v->pkru = c->domain_register;
+	v->pkru = program ? c->domain_program : c->domain_register;
 }
 
 int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot)

@@ -9,6 +9,7 @@
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
 #include "fs/poll.h"
+#include "thread/isolated.h"
 
 #define FILES_PER_BLOCK 64
 #define IOV_MAX 1024
@@ -93,11 +94,11 @@ int iovec_from_user(struct iovec *out, const void *user, unsigned long count, un
 
 	if (count > IOV_MAX || count > max)
 		return -EINVAL;
-	if (copy_from_user(out, user, count * sizeof *out))
+	if (!in_program(user) || copy_from_user(out, user, count * sizeof *out))
 		return -EFAULT;
 	for (unsigned long i = 0; i < count; i++)
-		if ((int64_t)out[i].iov_len < 0)
-			return -EINVAL;
+		if ((int64_t)out[i].iov_len < 0 || !in_program(out[i].iov_base))
+			return (int64_t)out[i].iov_len < 0 ? -EINVAL : -EFAULT;
 	for (unsigned long i = 0; i < count; i++) {
 		/* Linux too looks at all of them before it moves a byte. */
 		if (count > 1 && out[i].iov_len &&

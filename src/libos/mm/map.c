@@ -32,7 +32,7 @@ int mm_take_low_window(void)
 
 bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size)
 {
-	uint64_t low = mm->base + SLOT_IMAGE_BASE, end = mm->base + SLOT_SIZE;
+	uint64_t low = mm->base + SLOT_IMAGE_BASE, end = mm->base + SLOT_PROGRAM_END;
 
 	if (in_low_window(mm, addr, size))
 		return true;

@@ -7,6 +7,7 @@
 #include "core/uaccess.h"
 #include "mm/mm.h"
 #include "signal/internal.h"
+#include "thread/isolated.h"
 
 #define STACK_WORDS 2048
 #define STACK_SHOWN 16
@@ -51,7 +52,7 @@ static void scan_stack(uint64_t rsp)
 		char name[16];
 		uint64_t word;
 
-		if (get_user(word, (void *)((rsp & ~7ull) + i * 8ull)))
+		if (!address_in_program(rsp) || get_user(word, (void *)((rsp & ~7ull) + i * 8ull)))
 			return;
 		if (word < PAGE_SIZE || !mm_find(word, &range, name, sizeof(name)) || !(range.prot & PROT_EXEC) ||
 		    !is_return_address(word))

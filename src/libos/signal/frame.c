@@ -10,6 +10,7 @@
 #include "mm/mm.h"
 #include "signal/internal.h"
 #include "thread/entry.h"
+#include "thread/isolated.h"
 
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
@@ -122,7 +123,7 @@ int signal_frame_push(struct thread *t, struct regs *r, const siginfo_t *info, c
 	uint64_t sp = ALIGN_DOWN(area - sizeof(struct signal_frame), 16) - 8;
 	struct signal_frame f;
 
-	if (!top || !(action->flags & SA_RESTORER))
+	if (!top || !(action->flags & SA_RESTORER) || !address_in_program(sp) || !address_in_program(area))
 		return -EFAULT;
 	memset(&f, 0, sizeof(f));
 	f.return_address = action->restorer;
@@ -154,7 +155,7 @@ static int load_vectors(struct thread *t, uint64_t area)
 	uint64_t *header = (uint64_t *)(copy + XSAVE_HEADER), kept = STATE_FP_SSE;
 	uint32_t *mxcsr = (uint32_t *)(copy + MXCSR_OFFSET), magic2, mask;
 
-	if (copy_from_user(&sw, (void *)(area + SW_BYTES_OFFSET), sizeof(sw)))
+	if (!address_in_program(area) || copy_from_user(&sw, (void *)(area + SW_BYTES_OFFSET), sizeof(sw)))
 		return -EFAULT;
 	memset(copy, 0, g_start->xsave_size);
 	if (sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size >= sizeof(g_initial_state) &&
@@ -204,7 +205,7 @@ long signal_frame_pop(struct thread *t, struct regs *r)
 	struct signal_frame f;
 	siginfo_t info = { .si_signo = SIGSEGV, .si_code = SI_KERNEL };
 
-	if (copy_from_user(&f, (void *)(r->rsp - 8), sizeof(f)))
+	if (!address_in_program(r->rsp - 8) || copy_from_user(&f, (void *)(r->rsp - 8), sizeof(f)))
 		goto bad;
 	signal_set_blocked(t, f.uc.uc_sigmask);
 	load_regs(r, &f.uc.uc_mcontext);

@@ -11,6 +11,7 @@
 #include "mm/mm.h"
 #include "signal/internal.h"
 #include "thread/entry.h"
+#include "thread/isolated.h"
 
 _Static_assert(HC_thread_upcall_done == 13, "entry.S");
 _Static_assert(offsetof(struct upcall_event, regs) + sizeof(struct regs) == sizeof(struct upcall_event), "at the top");
@@ -73,9 +74,19 @@ static bool in_system_call_stub(const struct upcall_frame *f)
 /* Windows of entry.S whose look at thread->work may be out of date: look again. */
 static void leave_window(struct thread *t, struct upcall_frame *f)
 {
-	if (f->rip == gate_address() && on_kernel_stack(t, f->rsp) && *(uint64_t *)f->rsp == (uint64_t)blocking_end) {
-		f->rsp += 8;
-		f->rip = (uint64_t)blocking_begin;
+	if (f->rip == gate_address() && on_kernel_stack(t, f->rsp)) {
+		uint64_t back = *(uint64_t *)f->rsp;
+
+		if (back == (uint64_t)blocking_end || back == (uint64_t)call_exit_end || back == (uint64_t)program_leave_end) {
+			f->rsp += 8;
+			f->rip = back == (uint64_t)blocking_end	 ? (uint64_t)blocking_begin :
+				 back == (uint64_t)call_exit_end ? (uint64_t)call_exit_begin :
+								   (uint64_t)slow_exit_begin;
+		}
+	} else if (between(f->rip, call_exit_begin, call_exit_end)) {
+		f->rip = (uint64_t)call_exit_begin;
+	} else if (between(f->rip, program_leave, program_leave_end)) {
+		f->rip = (uint64_t)slow_exit_begin;
 	} else if (between(f->rip, blocking_begin, blocking_end)) {
 		f->rip = (uint64_t)blocking_begin;
 	} else if (between(f->rip, fast_exit_begin, fast_exit_jump)) {
@@ -125,14 +136,18 @@ static void libos_interrupted(struct thread *t, struct upcall_frame *f)
 struct upcall_target upcall_handle(struct upcall_frame *f)
 {
 	struct thread *t = current();
+	bool program = f->trap & HC_TRAP_PROGRAM;
 
+	f->trap &= ~(uint32_t)HC_TRAP_PROGRAM;
 	if (f->trap == HC_TRAP_KICK)
 		signal_note_outside(t);
-	if (f->rip == (uint64_t)fast_exit_jump)
+	if (program) /* the monitor says so: where rip and rsp point is of no interest then */
+		isolated_context(t, f);
+	else if (f->rip == (uint64_t)fast_exit_jump)
 		f->rip = f->rcx;
 	else if (f->rip == (uint64_t)slow_exit_iret)
 		memcpy(&f->rip, (void *)f->rsp, 5 * sizeof(uint64_t));
-	else if (in_libos(t, f) || (f->trap == HC_TRAP_KICK && in_system_call_stub(f))) {
+	else if (isolated() || in_libos(t, f) || (f->trap == HC_TRAP_KICK && in_system_call_stub(f))) {
 		bool switched = on_kernel_stack(t, f->rsp);
 		uint64_t top = switched ? f->rsp : t->kernel_stack;
 		struct regs *r;

@@ -6,6 +6,7 @@
 #include "core/uaccess.h"
 #include "sys/net_get.h"
 #include "sys/syscalls.h"
+#include "thread/isolated.h"
 
 #include <linux/time.h>
 
@@ -64,7 +65,7 @@ static int header_in(struct socket_msg *msg, struct user_msghdr *h, const struct
 	int count;
 
 	*iov = small;
-	if (copy_from_user(h, user, sizeof(*h)))
+	if (copy_from_user(h, user, sizeof(*h)) || !in_program(h->msg_name) || !in_program(h->msg_control))
 		return -EFAULT;
 	if (h->msg_namelen < 0)
 		return -EINVAL;

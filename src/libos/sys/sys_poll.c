@@ -5,6 +5,7 @@
 #include "core/uaccess.h"
 #include "fs/poll_set.h"
 #include "sys/syscalls.h"
+#include "thread/isolated.h"
 
 #include <asm/poll.h>
 #include <linux/time.h>
@@ -307,7 +308,7 @@ long sys_pselect6(struct regs *r)
 	int err = timeout_from_user(user_timeout, &timeout);
 	long ret;
 
-	if (!err && arg(r, 5) && copy_from_user(&sig, (const void *)arg(r, 5), sizeof(sig)))
+	if (!err && arg(r, 5) && (copy_from_user(&sig, (const void *)arg(r, 5), sizeof(sig)) || !in_program(sig.mask)))
 		err = -EFAULT;
 	if (!err)
 		err = temporary_mask(sig.mask, sig.size);

@@ -9,6 +9,7 @@
 #include "thread/clock.h"
 #include "thread/create.h"
 #include "thread/entry.h"
+#include "thread/isolated.h"
 
 #include <asm/prctl.h>
 #include <linux/sched.h>
@@ -105,6 +106,8 @@ long sys_clone3(struct regs *r)
 		return -EINVAL;
 	memset(&a, 0, sizeof(a));
 	if (copy_from_user(&a, (void *)r->rdi, MIN(size, sizeof(a))))
+		return -EFAULT;
+	if (!address_in_program(a.pidfd) || !address_in_program(a.parent_tid) || !address_in_program(a.child_tid))
 		return -EFAULT;
 	if ((a.flags & CSIGNAL) || a.set_tid_size || (a.stack != 0) != (a.stack_size != 0))
 		return -EINVAL;

@@ -1,7 +1,8 @@
 /*
  * The ways into and out of the libOS: system calls that rewritten sites jump here with, upcalls of the monitor, the
  * start of threads, and the one hostcall wrapper that a kick can interrupt. Program and libOS share a domain, so this
- * keeps registers exact; it protects nothing.
+ * keeps registers exact; it protects nothing. Where they do not (isolate_libos), isolated.S replaces the ways from and to
+ * the program.
  *
  * A kernel stack is empty while its thread runs the program; every entry puts a struct regs at its top. Labels that end
  * in _begin/_end or name one instruction are windows that signal/upcall.c knows: an upcall that interrupts one moves the
@@ -125,6 +126,8 @@ slow_exit_begin: /* from here to slow_exit_iret: an upcall continues at slow_exi
 	mov	%gs:VCPU_LIBOS_THREAD, %r11
 	cmpl	$0, THREAD_WORK(%r11)
 	jne	slow_exit
+	cmpq	$0, g_libos_size(%rip)
+	jne	program_leave
 	mov	REGS_R15(%rsp), %r15
 	mov	REGS_R14(%rsp), %r14
 	mov	REGS_R13(%rsp), %r13

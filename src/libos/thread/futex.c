@@ -5,6 +5,7 @@
 #include "thread/futex.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "thread/isolated.h"
 
 #include <linux/futex.h>
 #include <linux/time.h>
@@ -100,7 +101,7 @@ static int robust_release(const struct thread *t, uint32_t *word, bool pending)
 	uint32_t value, old;
 	int err;
 
-	if ((uint64_t)word & 3)
+	if ((uint64_t)word & 3 || !in_program(word))
 		return -EFAULT;
 	err = get_user(value, word);
 	while (!err) {
@@ -130,7 +131,7 @@ void robust_list_exit(struct thread *t)
 	pending = (void *)((uint64_t)head.list_op_pending & ~1ull);
 	entry = (void *)((uint64_t)head.list.next & ~1ull);
 	while ((void *)entry != t->robust_list && limit--) {
-		int err = get_user(next, &entry->next);
+		int err = in_program(entry) ? get_user(next, &entry->next) : -EFAULT;
 
 		if (entry != pending && robust_release(t, (void *)((char *)entry + head.futex_offset), false))
 			return;

@@ -9,6 +9,7 @@
 #include "sys/syscalls.h"
 #include "sys/trace.h"
 #include "thread/entry.h"
+#include "thread/isolated.h"
 
 #define SYSCALL_COUNT 512
 #define EFAULT_RETRIES 8 /* other threads execute meanwhile what this one wants to write: mm/write_exec.c */
@@ -75,6 +76,8 @@ long syscall_dispatch(struct regs *r)
 	uint64_t nr = r->orig_rax;
 
 	t->regs = r;
+	if (unlikely(isolated() && !arguments_in_program(r)))
+		return -EFAULT;
 	return syscall_finish(r, likely(nr < g_fast_limit && g_handlers[nr]) ? g_handlers[nr](r) :
 										dispatch_slow(r, t->process->boot_flags));
 }

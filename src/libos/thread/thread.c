@@ -12,6 +12,7 @@
 #include "thread/create.h"
 #include "thread/entry.h"
 #include "thread/futex.h"
+#include "thread/isolated.h"
 
 #define THREAD_PAGES (GUARD_PAGES + KERNEL_STACK_PAGES + UPCALL_STACK_PAGES + STATE_PAGES)
 #define STACKS_KEPT 32u
@@ -42,8 +43,11 @@ static void stack_give(void *pages)
 		g_stacks[g_stack_count++] = pages;
 		return;
 	}
-	if (hostcall(HC_mem_protect, pages, PAGE_SIZE, 3 /* R|W */) == 0)
-		kpages_free(pages, THREAD_PAGES);
+	if (hostcall(HC_mem_protect, pages, PAGE_SIZE, 3 /* R|W */))
+		return;
+	if (isolated())
+		program_area_give(state_of(pages)->thread.program_area);
+	kpages_free(pages, THREAD_PAGES);
 }
 
 /* Stacks whose host thread has left go back. */
@@ -61,6 +65,7 @@ static void stacks_collect(void)
 
 static void *stack_take(void)
 {
+	uint64_t area = 0;
 	void *pages = NULL;
 
 	mutex_lock(&g_stacks_lock);
@@ -71,11 +76,21 @@ static void *stack_take(void)
 	if (pages)
 		return pages;
 	pages = kpages_alloc(THREAD_PAGES);
-	if (pages && hostcall(HC_mem_protect, pages, PAGE_SIZE, 0)) {
-		kpages_free(pages, THREAD_PAGES);
-		pages = NULL;
+	if (!pages)
+		return NULL;
+	if (isolated()) {
+		mutex_lock(&g_stacks_lock);
+		area = state_of(pages)->thread.program_area = program_area_take();
+		mutex_unlock(&g_stacks_lock);
 	}
-	return pages;
+	if ((area || !isolated()) && !hostcall(HC_mem_protect, pages, PAGE_SIZE, 0))
+		return pages;
+	mutex_lock(&g_stacks_lock);
+	if (area)
+		program_area_give(area);
+	mutex_unlock(&g_stacks_lock);
+	kpages_free(pages, THREAD_PAGES);
+	return NULL;
 }
 
 static struct thread *thread_alloc(struct process *p)
@@ -83,12 +98,16 @@ static struct thread *thread_alloc(struct process *p)
 	void *pages = stack_take();
 	struct thread_state *s;
 	struct thread *t;
+	uint64_t area;
 
 	if (!pages)
 		return NULL;
 	s = state_of(pages);
+	area = s->thread.program_area; /* belongs to the pages */
 	memset(s, 0, sizeof(*s));
 	t = &s->thread;
+	t->program_area = area;
+	t->entered = (uint64_t)libos_entered;
 	t->pages = pages;
 	t->upcall = &s->upcall;
 	t->xsave_area = s->vector;
@@ -121,8 +140,10 @@ static struct hc_thread host_thread(struct thread *t, uint64_t fs_base)
 		.upcall_entry = (uint64_t)upcall_entry,
 		.upcall_stack = t->kernel_stack + 8 + UPCALL_STACK_PAGES * PAGE_SIZE,
 		.upcall_frame = (uint64_t)t->upcall,
-		.syscall_entry = (uint64_t)syscall_entry,
+		.syscall_entry = (uint64_t)(isolated() ? program_syscall : syscall_entry),
 		.fs_base = fs_base,
+		.libos_stack = (uint64_t)&t->entered,
+		.program_area = t->program_area,
 	};
 }
 

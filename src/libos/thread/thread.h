@@ -73,6 +73,8 @@ struct thread {
 	const struct regs *trace_call; /* the system call it is in, or NULL */
 	bool trace_announced;	     /* "unfinished" was printed */
 	void *xsave_area;	     /* 64-aligned, g_xsave_size bytes: sigreturn's copy */
+	uint64_t program_area;	     /* isolated: registers on the program's side (isolated.S), */
+	uint64_t entered;	     /* and what the program's hostcall thread_switch returns to */
 };
 
 struct process {

@@ -101,28 +101,31 @@ int domain_create(struct cvm *c)
 {
 	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
 		return 0;
-	long key = host(__NR_pkey_alloc, 0, 0);
-	if (key <= 0)
+	c->domain = c->domain_libos = (int32_t)host(__NR_pkey_alloc, 0, 0);
+	if (c->domain > 0 && c->config->flags & LAUNCH_CVM_ISOLATED)
+		c->domain_libos = (int32_t)host(__NR_pkey_alloc, 0, 0);
+	if (c->domain <= 0 || c->domain_libos <= 0)
 		return -EAGAIN;
-	c->domain = (int32_t)key;
-	c->domain_register = ~0u & ~PKRU_BITS(key, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE) &
-		  ~PKRU_BITS(g_public_key, PKRU_ACCESS_DISABLE);
+	c->domain_program = ~PKRU_BITS(c->domain, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE) &
+			    ~PKRU_BITS(g_public_key, PKRU_ACCESS_DISABLE);
+	c->domain_register = c->domain_program & ~PKRU_BITS(c->domain_libos, PKRU_ACCESS_DISABLE | PKRU_WRITE_DISABLE);
 	return 0;
 }
 
 void domain_destroy(struct cvm *c)
 {
+	if (c->domain_libos > 0 && c->domain_libos != c->domain)
+		host(__NR_pkey_free, c->domain_libos);
 	if (c->domain > 0)
 		host(__NR_pkey_free, c->domain);
-	c->domain = 0;
-	c->domain_register = 0;
+	c->domain = c->domain_libos = 0;
 }
 
 int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot)
 {
 	if (insecure(LAUNCH_INSECURE_NO_PKEYS))
 		return (int)host(__NR_mprotect, addr, size, prot);
-	return (int)host(__NR_pkey_mprotect, addr, size, prot, c->domain);
+	return (int)host(__NR_pkey_mprotect, addr, size, prot, is_libos(c, addr) ? c->domain_libos : c->domain);
 }
 
 int domain_publish(uint64_t addr, uint64_t size, int prot)
@@ -138,9 +141,9 @@ void domain_frame_to_monitor(void *xsave_area)
 		*(uint32_t *)((char *)xsave_area + g_pkru_offset) = 0;
 }
 
-void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v)
+void domain_vcpu_fill(const struct cvm *c, struct vcpu_page *v, bool program)
 {
-	v->pkru = c->domain_register;
+	v->pkru = program ? c->domain_program : c->domain_register;
 }
 
 bool domain_owns_instruction(uint64_t addr)

@@ -1,0 +1,50 @@
+/* What a program can do to its own libOS, which lies in the same 64 GiB of addresses. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cvm/file.h>
+
+#define SLOT (1ull << 36)
+#define LIBOS_CODE 0x100000 /* from the slot's start */
+
+static sigjmp_buf g_back;
+
+static void on_fault(int signal)
+{
+	siglongjmp(g_back, signal);
+}
+
+static const char *result(long r)
+{
+	return r < 0 ? strerror((int)-r) : "done";
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "?";
+	const volatile char *libos = (const volatile char *)(((uintptr_t)on_fault & ~(SLOT - 1)) + LIBOS_CODE);
+	char text[16] = "";
+	int pipes[2];
+
+	if (pipe(pipes))
+		return 1;
+	ssize_t sent = write(pipes[1], (const void *)libos, 8);
+	printf("%s: asks its libOS for the libOS's code: %s\n", name, result(sent < 0 ? -errno : 0));
+	printf("%s: opens the board past its libOS: %s\n", name, result(cp_file_open("board", CP_LOAD)));
+	ssize_t n = read(open("/cap/file/board", O_RDONLY), text, sizeof text - 1);
+	printf("%s: reads it through its libOS: %s\n", name, n < 0 ? strerror(errno) : text);
+
+	/* this one needs protection keys: so it is not on the standard output, which is the same everywhere */
+	signal(SIGSEGV, on_fault);
+	if (sigsetjmp(g_back, 1) == 0)
+		fprintf(stderr, "%s: its libOS's code begins with %02x\n", name, (unsigned char)libos[0]);
+	else
+		fprintf(stderr, "%s: loads its libOS's code: SIGSEGV\n", name);
+	return 0;
+}
