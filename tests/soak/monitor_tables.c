@@ -48,6 +48,8 @@ static void check_caps(const struct cvm *c, uint32_t *references)
 	for (uint32_t i = 1; i < CAPS_MAX; i++) {
 		uint32_t number = c->index * CAPS_MAX + i;
 		const struct cap *k = &g_a->cap[number];
+		CHECK(k->waiters < THREADS_MAX && (k->kind != CAP_NONE || !k->waiters), "entry %u of cVM %u, kind %u, has %d waiters", i, c->index, k->kind,
+		      (int)k->waiters);
 		if (k->kind == CAP_NONE)
 			continue;
 		held++;
@@ -72,6 +74,7 @@ static void check_objects(uint32_t *by_kind, uint32_t *references)
 
 	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX; i++) {
 		const struct object *o = &g_a->object[i];
+		CHECK(o->waiters < THREADS_MAX && (o->kind != CAP_NONE || !o->waiters), "object %u, kind %u, has %d waiters", i, o->kind, (int)o->waiters);
 		if (o->kind == CAP_NONE)
 			continue;
 		by_kind[o->kind]++;

@@ -82,10 +82,24 @@ bool end_send(const struct end *e, const void *bytes, uint64_t size)
 	return true;
 }
 
+/* At least one byte from the mapped ring. */
+static ssize_t from_ring(const struct end *e, void *bytes, uint64_t size)
+{
+	const void *at;
+	ssize_t n = cp_stream_window(e->number, e->ring, &at, 0);
+
+	if (n <= 0)
+		return n;
+	size = (uint64_t)n < size ? (uint64_t)n : size;
+	memcpy(bytes, at, size);
+	return cp_stream_release(e->number, size) ? -1 : (ssize_t)size;
+}
+
 bool end_receive(const struct end *e, void *bytes, uint64_t size)
 {
 	for (uint64_t done = 0; done < size;) {
-		ssize_t n = e->stream ? cp_stream_recv(e->number, (char *)bytes + done, size - done, 0) :
+		ssize_t n = e->ring ? from_ring(e, (char *)bytes + done, size - done) :
+			    e->stream ? cp_stream_recv(e->number, (char *)bytes + done, size - done, 0) :
 					recv(e->number, (char *)bytes + done, size - done, 0);
 		if (n <= 0)
 			return false;
@@ -100,6 +114,8 @@ void end_close(struct end *e)
 		cp_close(e->number);
 	else
 		close(e->number);
+	if (e->ring)
+		(void)cp_stream_unmap(e->ring);
 }
 
 uint64_t message_sum(const struct message *m)

@@ -46,6 +46,7 @@ void wrong(const char *what, uint64_t who, uint64_t sequence);
 struct end {
 	int number;
 	bool stream;
+	const void *ring; /* of a stream whose bytes are used where they lie, or NULL */
 };
 bool end_send(const struct end *e, const void *bytes, uint64_t size);
 bool end_receive(const struct end *e, void *bytes, uint64_t size);

@@ -66,7 +66,7 @@ class Pod:
         python = compile_c(os.path.join(ROOT, "tests/loopback/python.c"), "gcc", ["-Wl,--no-as-needed", "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0"])
         shared = [f"{self.where}/shared:{self.where}/shared", f"{binaries}:{binaries}:ro", f"{FOLDER}:{FOLDER}:ro", f"{self.where}:/work:ro"]
         backends = [f"unix:/tmp/storm-{i}" for i in range(2)] + [p["backend"], p["backend"] + 1]
-        uses = [{"file": "board", "access": "rw", "grant": True}, {"file": "storm/*"}, {"call": "storm/*"}, {"stream": "storm/*"}]
+        uses = [{"file": "board", "access": "rw", "grant": True}, {"file": "storm/*", "map": True}, {"call": "storm/*"}, {"stream": "storm/*"}]
         victim = {"restart": "always", "restart_delay": "0s"}
         cvms = [{"name": f"backend{i}", "program": self.program, "args": ["backend", str(i), str(p["backend"] + i)], "memory": "512M", "threads": 1024,
                  "bind": [f"127.0.0.1:{p['backend'] + i}"], "listen": [p["backend"] + i, f"unix:/tmp/storm-{i}"],

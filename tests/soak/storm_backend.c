@@ -66,7 +66,7 @@ static void accepted(int number, bool stream)
 
 	if (!e)
 		_exit(9);
-	*e = (struct end){ number, stream };
+	*e = (struct end){ .number = number, .stream = stream };
 	start(serve_end, e);
 }
 

@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -140,10 +143,44 @@ static void call_rounds(struct worker *w, bool (*session)(struct worker *, int),
 		cp_close(call);
 }
 
+static _Thread_local sigjmp_buf t_fault;
+static _Thread_local volatile bool t_guarded;
+
+static void on_fault(int signal)
+{
+	if (t_guarded)
+		siglongjmp(t_fault, 1);
+	_exit(128 + signal);
+}
+
+/* A backend's file through a mapping, which may end under us: then it is SIGSEGV, never other bytes. */
+static void mapped(struct worker *w, int file)
+{
+	uint64_t size = 4096 << below(w, 6);
+	void *at;
+
+	int error = cp_file_map(file, size, PROT_READ, 0, &at);
+	if (error) {
+		if (error != -EKEYREVOKED)
+			said_wrong(w, "a backend's file cannot be mapped");
+		return;
+	}
+	if (!sigsetjmp(t_fault, 1)) {
+		t_guarded = true;
+		uint64_t identity = *(volatile uint64_t *)at;
+		if (identity && !is_filled((char *)at + 8, size - 8, identity, 1, 0))
+			said_wrong(w, "a backend's file, mapped");
+	} else {
+		w->count.errors++;
+	}
+	t_guarded = false;
+	cp_file_unmap(at, size);
+}
+
 /* Our part of the pod's file, where nobody else writes; and what a backend wrote into its own. */
 static void file_rounds(struct worker *w, const char *name)
 {
-	int board = cp_file_open_range("board", CP_LOAD | CP_STORE, g_who * BOARD_PART, BOARD_PART), theirs = cp_file_open(name, CP_LOAD);
+	int board = cp_file_open_range("board", CP_LOAD | CP_STORE, g_who * BOARD_PART, BOARD_PART), theirs = cp_file_open(name, CP_LOAD | CP_MAP);
 	uint64_t identity = 0;
 
 	w->count.errors += theirs < 0;
@@ -165,6 +202,8 @@ static void file_rounds(struct worker *w, const char *name)
 		if (r > 0 && !is_filled(w->more, (uint64_t)r & ~7ull, identity, at / 8, 0))
 			said_wrong(w, "a backend's file");
 		w->count.errors += r < 0;
+		if (!below(w, 4))
+			mapped(w, theirs);
 	}
 	if (board >= 0)
 		cp_close(board);
@@ -191,13 +230,15 @@ static bool reach(struct worker *w, struct end *e, const char *name, int number)
 
 static void connection_rounds(struct worker *w, const char *name, int number)
 {
-	struct end e;
+	struct end e = { .ring = NULL };
 	bool good = reach(w, &e, name, number);
 
 	if (!good) {
 		w->count.errors++;
 		return;
 	}
+	if (e.stream && below(w, 2) && cp_stream_map(e.number, &e.ring))
+		said_wrong(w, "mapping of a ring");
 	for (uint64_t n = 1 + below(w, ROUNDS_MAX); good && n && !g_hold; n--) {
 		struct message m = { .magic = MAGIC, .who = g_who, .sequence = ++w->sequence, .size = (uint32_t)some_size(w) }, got;
 		int file = e.stream && !below(w, 8) ? cp_file_open("board", CP_LOAD | CP_GRANT) : -1;
@@ -268,6 +309,7 @@ int client(uint64_t seed, int who, const char *where, int port, uint32_t channel
 	pthread_t thread;
 	int count = 0;
 
+	signal(SIGSEGV, on_fault);
 	g_who = (uint64_t)who;
 	g_port = port;
 	snprintf(path, sizeof path, "%s/%d", where, who);
