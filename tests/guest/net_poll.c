@@ -122,7 +122,7 @@ static void polls(void)
 	show(p, 6, poll(p, 6, 10));
 	for (long i = 0; i < 4; i++) {
 		pthread_create(&t, NULL, later, (void *)i);
-		show(p, 6, poll(p, 6, 5000));
+		show(p, 6, poll(p, 6, 60000));
 		pthread_join(t, NULL);
 		drain();
 	}
@@ -205,7 +205,7 @@ static void epolls(uint32_t mode)
 	wait_show("idle", 0);
 	for (long i = 0; i < 4; i++) {
 		pthread_create(&t, NULL, later, (void *)i);
-		wait_show("woken", 5000);
+		wait_show("woken", 60000);
 		pthread_join(t, NULL);
 		wait_show("again", 0);
 		write((int[]){ g_tcp[1], g_unix[1], g_pipe[1], g_event }[i], "12345678", 8);
@@ -303,7 +303,7 @@ static void nested(void)
 	show_events(e, epoll_wait(outer, e, 4, 0));
 	for (long i = 0; i < 3; i += 2) {
 		pthread_create(&t, NULL, later, (void *)i);
-		show_events(e, epoll_wait(third, e, 4, 5000));
+		show_events(e, epoll_wait(third, e, 4, 60000));
 		pthread_join(t, NULL);
 		show_events(e, epoll_wait(outer, e, 4, 0));
 		printf("poll %d\n", poll(&p, 1, 0));
@@ -313,7 +313,7 @@ static void nested(void)
 		printf("poll %d\n", poll(&p, 1, 0));
 		show_events(e, epoll_wait(third, e, 4, 0));
 		pthread_create(&t, NULL, later, (void *)i);
-		printf("poll %d\n", poll(&p, 1, 5000));
+		printf("poll %d\n", poll(&p, 1, 60000));
 		pthread_join(t, NULL);
 		drain();
 	}
@@ -343,12 +343,12 @@ static void interrupted(void)
 	ualarm(20000, 20000); /* again and again: one alone might come before the call that it is to interrupt */
 	say("poll", poll(p, 2, -1));
 	say("poll of the host", poll(p, 1, -1));
-	say("poll of a pipe", poll(p + 1, 1, 5000));
+	say("poll of a pipe", poll(p + 1, 1, 60000));
 	g_ep = epoll_create1(0);
 	add(g_ep, EPOLL_CTL_ADD, g_tcp[0], EPOLLIN, 1);
 	say("epoll", epoll_wait(g_ep, &e, 1, -1));
 	add(g_ep, EPOLL_CTL_ADD, g_pipe[0], EPOLLIN, 1);
-	say("epoll", epoll_wait(g_ep, &e, 1, 5000));
+	say("epoll", epoll_wait(g_ep, &e, 1, 60000));
 	fd_set in;
 	FD_ZERO(&in);
 	FD_SET(g_pipe[0], &in);
@@ -408,7 +408,7 @@ static void many(void)
 	printf("ready %d\n", poll(p, 601, 10));
 	for (long i = 0; i < 3; i += 2) {
 		pthread_create(&t, NULL, later, (void *)i);
-		printf("ready %d\n", poll(p, 601, 5000));
+		printf("ready %d\n", poll(p, 601, 60000));
 		pthread_join(t, NULL);
 		drain();
 	}

@@ -103,7 +103,7 @@ static void talk(int family)
 	printf("acceptconn %d\n", v);
 	struct iovec iov[3] = { { "one", 3 }, { " two", 4 }, { " three", 6 } };
 	say("writev", writev(c, iov, 3));
-	printf("poll %#x\n", ready(n, POLLIN | POLLOUT, 1000));
+	printf("poll %#x\n", ready(n, POLLIN | POLLOUT, 60000));
 	ioctl(n, FIONREAD, &v);
 	printf("waiting %d\n", v);
 	say("peek", recv(n, buf, 5, MSG_PEEK));
@@ -156,7 +156,7 @@ static void nonblocking(void)
 	say("accept", accept(l, NULL, NULL));
 	int r = connect(c, &a.sa, size);
 	printf("connect %s\n", r == 0 || errno == EINPROGRESS ? "under way" : strerror(errno));
-	printf("poll %#x %#x\n", ready(c, POLLOUT, 1000), ready(l, POLLIN, 1000));
+	printf("poll %#x %#x\n", ready(c, POLLOUT, 60000), ready(l, POLLIN, 60000));
 	size = sizeof v;
 	getsockopt(c, SOL_SOCKET, SO_ERROR, &v, &size);
 	printf("error %d\n", v);
@@ -166,9 +166,9 @@ static void nonblocking(void)
 	say("full", n);
 	while (total > 0 && (n = read(s, big, sizeof big)) > 0)
 		total -= n;
-	printf("left %ld, poll %#x\n", total, ready(c, POLLOUT, 1000));
+	printf("left %ld, poll %#x\n", total, ready(c, POLLOUT, 60000));
 	close(s);
-	printf("poll %#x\n", ready(c, POLLIN | POLLRDHUP, 1000));
+	printf("poll %#x\n", ready(c, POLLIN | POLLRDHUP, 60000));
 	say("end", read(c, big, 1));
 	signal(SIGPIPE, on_pipe);
 	do {

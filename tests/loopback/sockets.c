@@ -243,7 +243,7 @@ static void flags(void)
 	} else {
 		result("recv with nothing", recv(fd, b, 1, MSG_DONTWAIT) < 0 ? 0 : 1);
 		step();
-		poll_for("readable", fd, POLLIN, 5000);
+		poll_for("readable", fd, POLLIN, 60000);
 		result("peek", recv(fd, b, 4, MSG_PEEK));
 		struct iovec iov[2] = { { b, 2 }, { b + 50, 20 } };
 		struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
@@ -262,7 +262,7 @@ static void flags(void)
 		say("%s", b);
 		step();
 		if (g_tcp) {
-			poll_for("readable", fd, POLLIN, 5000);
+			poll_for("readable", fd, POLLIN, 60000);
 			result("dropped", recv(fd, NULL, 5, MSG_TRUNC));
 		} else {
 			result("recv", recv(fd, b, 5, 0));
@@ -313,10 +313,10 @@ static void full(void)
 		step();
 		if (write(g_control, &total, sizeof total) != sizeof total)
 			say("no number");
-		epoll_now("edge", ep, 5000);
+		epoll_now("edge", ep, 60000);
 		epoll_now("no second edge", ep, 0);
 		close(ep);
-		poll_for("room", fd, POLLOUT, 5000);
+		poll_for("room", fd, POLLOUT, 60000);
 		step();
 	}
 	close(fd);
@@ -336,7 +336,7 @@ static void level(void)
 		int ep = epoll_of(fd, EPOLLIN);
 		epoll_now("nothing", ep, 0);
 		step();
-		epoll_now("data", ep, 5000);
+		epoll_now("data", ep, 60000);
 		step();
 		epoll_now("still", ep, 0);
 		result("read", read(fd, b, 3));
@@ -373,7 +373,7 @@ static void edge(void)
 		epoll_now("no more", ep, 0);
 		for (int i = 0; i < 2; i++) {
 			step();
-			epoll_now("an edge", ep, 5000);
+			epoll_now("an edge", ep, 60000);
 			step();
 			epoll_now("no more", ep, 0);
 			if (i) /* short read: all there was */
@@ -385,7 +385,7 @@ static void edge(void)
 		close(ep);
 		ep = epoll_of(fd, EPOLLIN | EPOLLONESHOT);
 		step();
-		epoll_now("one shot", ep, 5000);
+		epoll_now("one shot", ep, 60000);
 		step();
 		epoll_now("no more", ep, 0);
 		step();
@@ -393,7 +393,7 @@ static void edge(void)
 		epoll_now("still no more", ep, 0);
 		struct epoll_event e = { EPOLLIN | EPOLLONESHOT, { 0 } };
 		epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e);
-		epoll_now("armed again", ep, 5000);
+		epoll_now("armed again", ep, 60000);
 		step();
 		step();
 		close(ep);
@@ -418,7 +418,7 @@ static void unread(void)
 
 		for (int i = 0; i < 3; i++) {
 			step();
-			epoll_now("an edge", ep, 5000);
+			epoll_now("an edge", ep, 60000);
 			step();
 			result("read one of them", read(fd, b, 1));
 			epoll_now("no more", ep, 0);
@@ -441,14 +441,14 @@ static void halves(void)
 		step();
 		result("recv", recv(fd, b, 10, 0));
 		step();
-		poll_for("both ended", fd, POLLIN, 5000);
+		poll_for("both ended", fd, POLLIN, 60000);
 		poll_now("both ended", fd, 0);
 		result("recv", recv(fd, b, 10, 0));
 		step();
 	} else {
 		step();
 		int ep = epoll_of(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
-		epoll_now("ended with data", ep, 5000);
+		epoll_now("ended with data", ep, 60000);
 		result("recv", recv(fd, b, 10, 0));
 		result("end", recv(fd, b, 10, 0));
 		result("end", recv(fd, b, 10, 0));
@@ -456,7 +456,7 @@ static void halves(void)
 		result("send the other way", send(fd, "reply", 5, 0));
 		step();
 		result("shutdown", shutdown(fd, SHUT_WR));
-		epoll_now("both ended", ep, 5000);
+		epoll_now("both ended", ep, 60000);
 		step();
 		close(ep);
 	}
@@ -470,7 +470,7 @@ static void halves(void)
 		int ep = epoll_of(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 		epoll_now("open", ep, 0);
 		step();
-		epoll_now("closed", ep, 5000);
+		epoll_now("closed", ep, 60000);
 		step();
 		result("end", recv(fd, b, 10, 0));
 		close(ep);
@@ -499,12 +499,12 @@ static void reset(void)
 
 	if (g_server) {
 		step();
-		poll_for("readable", fd, POLLIN, 5000);
+		poll_for("readable", fd, POLLIN, 60000);
 		close(fd); /* with bytes unread */
 		step();
 		fd = pair();
 		step();
-		poll_for("readable", fd, POLLIN, 5000);
+		poll_for("readable", fd, POLLIN, 60000);
 		close(fd);
 		step();
 		return;
@@ -512,7 +512,7 @@ static void reset(void)
 	result("send", send(fd, "unread", 6, 0));
 	step();
 	step();
-	poll_for("reset", fd, POLLIN, 5000);
+	poll_for("reset", fd, POLLIN, 60000);
 	result("recv", recv(fd, b, 10, 0));
 	result("recv again", recv(fd, b, 10, 0));
 	result("send", send(fd, "x", 1, MSG_NOSIGNAL));
@@ -525,7 +525,7 @@ static void reset(void)
 	result("send", send(fd, "unread", 6, 0));
 	step();
 	step();
-	poll_for("reset", fd, POLLIN, 5000);
+	poll_for("reset", fd, POLLIN, 60000);
 	result("SO_ERROR", getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &size));
 	say("%s", strerrorname_np(e));
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &size);
@@ -708,13 +708,13 @@ static void early(void)
 		ep = epoll_of(fd, EPOLLIN | EPOLLOUT);
 		if (connect(fd, &g_address.sa, g_size) && errno != EINPROGRESS)
 			result("connect", -1);
-		poll_for("connected", fd, POLLOUT, 5000);
+		poll_for("connected", fd, POLLOUT, 60000);
 		result("SO_ERROR", getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &size));
 		say("%d", e);
-		poll_for("readable", fd, POLLIN, 5000);
-		epoll_now("in the epoll", ep, 5000);
+		poll_for("readable", fd, POLLIN, 60000);
+		epoll_now("in the epoll", ep, 60000);
 		result("recv", recv(fd, b, 10, 0));
-		epoll_now("in the epoll", ep, 5000);
+		epoll_now("in the epoll", ep, 60000);
 		close(ep);
 	}
 	step();
