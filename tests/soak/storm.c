@@ -2,7 +2,7 @@
  * The fault storm's program (tests/soak/storm.py): messages and connections, see storm.h.
  *
  * usage: storm backend NUMBER PORT
- *        storm client SEED WHO WHERE PORT CHANNELS     WHERE: folder of counts; CHANNELS: bits
+ *        storm client SEED WHO WHERE PORT,PORT CHANNELS     WHERE: folder of counts; CHANNELS: bits
  * CORRUPT=N in the environment: one message of N is corrupted.
  */
 #include "storm.h"
@@ -152,6 +152,6 @@ int main(int argc, char **argv)
 	if (argc == 4 && !strcmp(g_me, "backend"))
 		return backend(atoi(argv[2]), atoi(argv[3]));
 	if (argc == 7 && !strcmp(g_me, "client"))
-		return client(strtoull(argv[2], NULL, 0), atoi(argv[3]), argv[4], atoi(argv[5]), (uint32_t)strtoul(argv[6], NULL, 0));
+		return client(strtoull(argv[2], NULL, 0), atoi(argv[3]), argv[4], argv[5], (uint32_t)strtoul(argv[6], NULL, 0));
 	return 2;
 }

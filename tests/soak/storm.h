@@ -63,6 +63,6 @@ bool message_send(const struct end *e, const struct message *m, const void *payl
 int message_receive(const struct end *e, struct message *m, void *payload, const struct message *want);
 
 int backend(int number, int port);
-int client(uint64_t seed, int who, const char *where, int port, uint32_t channels);
+int client(uint64_t seed, int who, const char *where, const char *ports, uint32_t channels);
 
 #endif

@@ -40,18 +40,10 @@ def storm_program():
         "-Wl,--whole-archive", os.path.join(BUILD, "sdk/libcvm.a"), "-Wl,--no-whole-archive"])
 
 
-def two_free_ports():
-    """Next to one another."""
-    while True:
-        port = free_port()
-        if not listening(port + 1):
-            return port
-
-
 class Pod:
     def __init__(self, seed, corrupt=False):
         self.where, self.seed, self.corrupt = scratch(f"storm-{'control' if corrupt else 'soak'}"), seed, corrupt
-        self.ports = {"backend": two_free_ports(), "redis": free_port(), "web": free_port(), "nginx": free_port()}
+        self.ports = {"backend0": free_port(), "backend1": free_port(), "redis": free_port(), "web": free_port(), "nginx": free_port()}
         self.program, self.tables = storm_program(), compile_c(os.path.join(FOLDER, "monitor_tables.c"))
         self.symbol = next(line.split()[0] for line in run(["nm", os.path.join(BUILD, "intravisor-monitor")]).text().splitlines() if line.endswith(" g_arena"))
         self.env = dict(ENV, XDG_RUNTIME_DIR=f"{self.where}/runtime")
@@ -59,17 +51,17 @@ class Pod:
         self.write_yaml()
 
     def client(self, who, channels):
-        return ["client", str(self.seed), str(who), f"{self.where}/shared", str(self.ports["backend"]), str(channels)]
+        return ["client", str(self.seed), str(who), f"{self.where}/shared", f"{self.ports['backend0']},{self.ports['backend1']}", str(channels)]
 
     def write_yaml(self):
         p, binaries = self.ports, os.path.dirname(self.program)
         python = compile_c(os.path.join(ROOT, "tests/loopback/python.c"), "gcc", ["-Wl,--no-as-needed", "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0"])
         shared = [f"{self.where}/shared:{self.where}/shared", f"{binaries}:{binaries}:ro", f"{FOLDER}:{FOLDER}:ro", f"{self.where}:/work:ro"]
-        backends = [f"unix:/tmp/storm-{i}" for i in range(2)] + [p["backend"], p["backend"] + 1]
+        backends = [f"unix:/tmp/storm-{i}" for i in range(2)] + [p["backend0"], p["backend1"]]
         uses = [{"file": "board", "access": "rw", "grant": True}, {"file": "storm/*", "map": True}, {"call": "storm/*"}, {"stream": "storm/*"}]
         victim = {"restart": "always", "restart_delay": "0s"}
-        cvms = [{"name": f"backend{i}", "program": self.program, "args": ["backend", str(i), str(p["backend"] + i)], "memory": "512M", "threads": 1024,
-                 "bind": [f"127.0.0.1:{p['backend'] + i}"], "listen": [p["backend"] + i, f"unix:/tmp/storm-{i}"],
+        cvms = [{"name": f"backend{i}", "program": self.program, "args": ["backend", str(i), str(p[f"backend{i}"])], "memory": "512M", "threads": 1024,
+                 "bind": [f"127.0.0.1:{p[f'backend{i}']}"], "listen": [p[f"backend{i}"], f"unix:/tmp/storm-{i}"],
                  "provides": [{"file": f"storm/{i}"}, {"call": f"storm/{i}"}, {"stream": f"storm/{i}"}], "uses": [{"call": "storm/*"}], **victim}
                 for i in range(2)]
         cvms += [{"name": name, "program": self.program, "args": self.client(who, channels), "memory": "256M", "uses": uses, "reach": backends, **more}
@@ -89,8 +81,8 @@ class Pod:
         with open(f"{self.where}/nginx.conf", "w") as f:
             f.write(nginx.replace("error_log stderr warn", "error_log /dev/null crit"))
         with open(f"{self.where}/pod.yaml", "w") as f:  # JSON is YAML
-            json.dump({"name": f"storm-{p['backend']}", "files": [{"name": "board", "size": 4 * (512 << 10)}], "cVMs": cvms}, f, indent=1)
-        self.name = f"storm-{p['backend']}"
+            json.dump({"name": f"storm-{p['backend0']}", "files": [{"name": "board", "size": 4 * (512 << 10)}], "cVMs": cvms}, f, indent=1)
+        self.name = f"storm-{p['backend0']}"
 
     def command(self, *words):
         """Of the control socket."""
@@ -245,7 +237,7 @@ class Storm:
             ran = self.pod.command("restart", "-t", "0s", f"{self.pod.name}/{victim}")
             expect(ran.status == 0, "restart", ran)
         ports = self.pod.ports
-        self.process.wait_for(lambda: os.path.exists(held[2]) and all(map(listening, (ports["redis"], ports["backend"], ports["backend"] + 1))), PATIENCE)
+        self.process.wait_for(lambda: os.path.exists(held[2]) and all(map(listening, (ports["redis"], ports["backend0"], ports["backend1"]))), PATIENCE)
         self.monitor = self.monitor or monitor_of(self.process.process.pid)
         now, same = self.what_there_is(), 0
         end = time.monotonic() + PATIENCE
@@ -309,12 +301,12 @@ def storm(seconds, seed, warm=8):
                 compare(first, last)
                 expect("WRONG" not in native.output(), native.output())
                 outside.ended = True
-                counts, restarts = s.counts(), sum(c["restarts"] for c in pod.cvms().values())
+                counts, restarts = s.counts(), {name: c["restarts"] for name, c in pod.cvms().items() if c["restarts"]}
                 for key, (ok, _, _) in sorted(counts.items()):
                     expect(ok, f"{key} never did anything")
         except Fail as fail:
             raise Fail(f"seed {seed} (again: tests/soak/storm.py {seconds} {seed})\n{fail}") from None
-        return (f"seed {seed}, {restarts} restarts by policy, {sum(s.done.values())} blows, {sum(c[0] for c in counts.values())} rounds right, "
+        return (f"seed {seed}, restarts by policy {restarts}, {sum(s.done.values())} blows, {sum(c[0] for c in counts.values())} rounds right, "
                 f"{sum(c[1] for c in counts.values())} cut short, none wrong; memory {first['memory'] >> 20} to {last['memory'] >> 20} MiB, "
                 f"{last['mappings']} mappings, {last['descriptors']} descriptors")
     return test

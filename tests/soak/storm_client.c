@@ -34,7 +34,7 @@ struct worker {
 };
 
 static uint64_t g_who;
-static int g_port, g_counts;
+static int g_port[BACKENDS], g_counts;
 static volatile bool g_hold;
 static int g_held;
 
@@ -211,9 +211,18 @@ static void file_rounds(struct worker *w, const char *name)
 		cp_close(theirs);
 }
 
+/* TCP may connect a socket with itself when nobody listens on a port that the host gives to clients. */
+static bool with_itself(int s)
+{
+	struct sockaddr_in here = { .sin_port = 0 }, there = { .sin_port = 1 };
+	socklen_t size = sizeof here, other = sizeof there;
+
+	return !getsockname(s, (struct sockaddr *)&here, &size) && !getpeername(s, (struct sockaddr *)&there, &other) && here.sin_port == there.sin_port;
+}
+
 static bool reach(struct worker *w, struct end *e, const char *name, int number)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(g_port + number)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)g_port[number]), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	bool tcp = w->channel == CH_TCP;
 
@@ -222,7 +231,7 @@ static bool reach(struct worker *w, struct end *e, const char *name, int number)
 		return (e->number = cp_connect(name, g_who)) > 0;
 	snprintf(un.sun_path, sizeof un.sun_path, "/tmp/storm-%d", number);
 	e->number = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
-	if (!connect(e->number, tcp ? (struct sockaddr *)&in : (struct sockaddr *)&un, tcp ? sizeof in : sizeof un))
+	if (!connect(e->number, tcp ? (struct sockaddr *)&in : (struct sockaddr *)&un, tcp ? sizeof in : sizeof un) && !(tcp && with_itself(e->number)))
 		return true;
 	close(e->number);
 	return false;
@@ -301,7 +310,7 @@ static void *work(void *argument)
 	return NULL;
 }
 
-int client(uint64_t seed, int who, const char *where, int port, uint32_t channels)
+int client(uint64_t seed, int who, const char *where, const char *ports, uint32_t channels)
 {
 	static struct worker workers[CHANNELS];
 	char path[200], held[200], hold[200];
@@ -311,7 +320,8 @@ int client(uint64_t seed, int who, const char *where, int port, uint32_t channel
 
 	signal(SIGSEGV, on_fault);
 	g_who = (uint64_t)who;
-	g_port = port;
+	if (sscanf(ports, "%d,%d", &g_port[0], &g_port[1]) != BACKENDS)
+		return 2;
 	snprintf(path, sizeof path, "%s/%d", where, who);
 	snprintf(held, sizeof held, "%s/%d.held", where, who);
 	snprintf(hold, sizeof hold, "%s/hold", where);

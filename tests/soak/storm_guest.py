@@ -35,11 +35,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def not_itself(connected):
+    """TCP may connect a socket with itself when nobody listens on a port that the host gives to clients."""
+    if connected.getsockname() == connected.getpeername():
+        connected.close()
+        raise EOFError
+
+
 class Redis:
     """SET and GET of values that follow from their keys; a nil is right too: redis forgets when it dies."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 30)
+        not_itself(self.socket)
         self.file = self.socket.makefile("rb")
 
     def close(self):
@@ -72,6 +80,8 @@ class Redis:
 class Web:
     def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.connection.connect()
+        not_itself(self.connection.sock)
 
     def close(self):
         self.connection.close()
