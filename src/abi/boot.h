@@ -55,6 +55,7 @@ struct libos_boot {
 	uint32_t mounts;
 	struct boot_mount mount[BOOT_MOUNTS_MAX];
 	uint64_t tmpfs_max; /* bytes that tmpfs and overlays may hold, at most the memory limit */
+	uint64_t handles_max; /* as configured; the host may allow fewer */
 };
 
 #endif

@@ -129,6 +129,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **
 		boot.mount[i] = (struct boot_mount){.type = mounts[i].type, .handle = mounts[i].handle,
 						    .read_only = mounts[i].read_only, .path = add_string(&b, mounts[i].path)};
 	boot.tmpfs_max = cvm->memory / 2;
+	boot.handles_max = cvm->handles;
 	if (b.used > BOOT_SIZE_MAX) {
 		free(b.bytes);
 		config_place(error, "%s", cvm->place);

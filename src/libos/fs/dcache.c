@@ -9,7 +9,7 @@
 
 #define FIRST_BUCKETS 256u /* most programs know few names; the table grows with them */
 #define MOST_BUCKETS 16384u
-#define CACHED_MAX 16384u
+#define CACHED_MAX 4096u
 #define EVICT_BATCH 64u
 
 struct mutex g_tree_lock;

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "fs/capfs.h"
 #include "fs/hostfile.h"
+#include "fs/kept.h"
 #include "fs/memfs.h"
 
 struct mount *g_mounts[MOUNTS_MAX];
@@ -204,6 +205,7 @@ int vfs_init(const struct libos_boot *boot)
 		return -ENOMEM;
 	current()->fds = p->files->first;
 	owner_init();
+	kept_init((uint32_t)boot->handles_max);
 	if (boot->tmpfs_max)
 		mem_set_limit(boot->tmpfs_max);
 	capfs_grants(boot_string(boot->grant), boot->grants);

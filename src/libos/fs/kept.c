@@ -1,0 +1,171 @@
+/*
+ * Directories of an overlay's lower side that are kept open for a moment (fs/kept.h). A path below the mount costs the host an
+ * openat2, a statx and a close, and grows with its depth; a name in a directory that is open already costs one statx. A
+ * directory is opened when it is asked about for the second time and at most CACHE_MS old, as names are.
+ */
+#include "fs/kept.h"
+#include "core/hostcall.h"
+
+#define KEPT 8u
+#define KEPT_PATH 256u
+#define HANDLES_MIN 256u /* of a cVM with fewer handles none are spent on this */
+
+struct kept {
+	char path[KEPT_PATH];
+	uint32_t size; /* of path; 0: unused */
+	int root;      /* the handle that path starts at */
+	int handle;    /* -1: seen once, or being opened */
+	uint32_t users;
+	uint64_t since_ms, used; /* when it was opened; order of use */
+};
+
+static struct mutex g_lock; /* everything below */
+static struct kept g_kept[KEPT];
+static uint64_t g_uses;
+static bool g_enabled;
+
+void kept_init(uint32_t handles_max)
+{
+	g_enabled = handles_max >= HANDLES_MIN;
+}
+
+/* The handle leaves the table: to be closed by the caller, without the lock. */
+static int take_handle(struct kept *k)
+{
+	int handle = k->handle;
+
+	k->handle = -1;
+	return handle;
+}
+
+static void close_handle(int handle)
+{
+	if (handle >= 0)
+		hostcall(HC_file_close, handle);
+}
+
+static struct kept *find(int root, const char *path, size_t size)
+{
+	for (struct kept *k = g_kept; k < g_kept + KEPT; k++)
+		if (k->size == size && k->root == root && memcmp(k->path, path, size) == 0)
+			return k;
+	return NULL;
+}
+
+/* Makes the least used entry that of a directory which is asked about for the first time. Returns a handle to close or -1. */
+static int note(int root, const char *path, size_t size)
+{
+	struct kept *oldest = NULL;
+
+	for (struct kept *k = g_kept; k < g_kept + KEPT; k++)
+		if (!k->users && (!oldest || k->used < oldest->used))
+			oldest = k;
+	if (!oldest)
+		return -1;
+	int handle = oldest->size ? take_handle(oldest) : -1;
+	memcpy(oldest->path, path, size);
+	oldest->size = (uint32_t)size;
+	oldest->root = root;
+	oldest->handle = -1;
+	oldest->used = ++g_uses;
+	return handle;
+}
+
+/* With one user more and a handle, or NULL. */
+static struct kept *kept_get(int root, const char *path, size_t size)
+{
+	struct kept *k;
+	int old = -1;
+	bool open = false;
+
+	if (!g_enabled || !size || size > KEPT_PATH)
+		return NULL;
+	uint64_t now = cache_now_ms();
+	mutex_lock(&g_lock);
+	k = find(root, path, size);
+	if (!k) {
+		old = note(root, path, size);
+	} else if (k->users) {
+		k = k->handle >= 0 && now - k->since_ms < CACHE_MS ? k : NULL;
+	} else {
+		if (k->handle >= 0 && now - k->since_ms >= CACHE_MS)
+			old = take_handle(k);
+		open = k->handle < 0;
+	}
+	if (k) {
+		k->users++;
+		k->used = ++g_uses;
+	}
+	mutex_unlock(&g_lock);
+	close_handle(old);
+	if (!open)
+		return k;
+	long h = hostcall(HC_file_open, root, path, size, O_PATH | O_DIRECTORY, 0);
+	mutex_lock(&g_lock);
+	k->handle = h < 0 ? -1 : (int)h;
+	k->since_ms = now;
+	if (h < 0)
+		k->users--;
+	mutex_unlock(&g_lock);
+	return h < 0 ? NULL : k;
+}
+
+static void kept_put(struct kept *k)
+{
+	if (!k)
+		return;
+	mutex_lock(&g_lock);
+	k->users--;
+	mutex_unlock(&g_lock);
+}
+
+bool kept_drop(void)
+{
+	bool any = false;
+
+	for (struct kept *k = g_kept; k < g_kept + KEPT; k++) {
+		mutex_lock(&g_lock);
+		int handle = k->users || !k->size ? -1 : take_handle(k);
+		mutex_unlock(&g_lock);
+		close_handle(handle);
+		any = any || handle >= 0;
+	}
+	return any;
+}
+
+/* Where the name at the end of path begins. */
+static size_t name_at(const char *path, size_t size)
+{
+	while (size && path[size - 1] != '/')
+		size--;
+	return size;
+}
+
+long kept_stat(int root, const char *path, size_t size, unsigned mask, struct statx *st)
+{
+	size_t at = name_at(path, size);
+	struct kept *k = at > 1 ? kept_get(root, path, at - 1) : NULL;
+	long err;
+
+	if (!k)
+		return hostcall(HC_file_stat, root, path, size, mask, st);
+	err = hostcall(HC_file_stat, k->handle, path + at, size - at, mask, st);
+	kept_put(k);
+	return err;
+}
+
+long kept_open(int root, const char *path, size_t size, unsigned flags)
+{
+	size_t at = name_at(path, size);
+	struct kept *k = at > 1 ? kept_get(root, path, at - 1) : NULL;
+	long h;
+
+	if (k)
+		h = hostcall(HC_file_open, k->handle, path + at, size - at, flags, 0);
+	else
+		h = hostcall(HC_file_open, root, path, size, flags, 0);
+	kept_put(k);
+	if (h == -EMFILE && kept_drop())
+		h = hostcall(HC_file_open, root, path, size, flags, 0);
+	return h;
+}
