@@ -12,7 +12,8 @@
 #define CHANNEL_PAYLOAD_MAX 2048u
 
 enum channel_type {
-	/* code channel; request carries the source file's descriptor, reply a writable memfd with the code image */
+	/* code channel; request carries the source file's descriptor, reply a code image: a
+	 * writable memfd, or a file of the cache on disk that nobody writes to (with anything behind the image) */
 	CHANNEL_CODE_REQUEST = 1, /* payload: struct channel_code_request */
 	CHANNEL_CODE_REPLY = 2,	  /* payload: int32_t status (0 or negative errno), then a text reason */
 	/* event channel, monitor to command */

@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,9 +198,25 @@ static bool image_undamaged(int image, const struct cache_trailer *trailer)
 	return sum == trailer->image_sum;
 }
 
-/* From the entry's file to a memory file; looks closely if the entry was not `used_lately`. */
+/* May the monitor map the file itself, under a lease? It decides again; here it is about file systems and mount options that
+ * would make it refuse. */
+static bool leasable(int entry)
+{
+	struct statfs fs;
+
+	if (fstatfs(entry, &fs) < 0 || (fs.f_flags & ST_NOEXEC) ||
+	    (fs.f_type != EXT4_SUPER_MAGIC && fs.f_type != XFS_SUPER_MAGIC && fs.f_type != BTRFS_SUPER_MAGIC))
+		return false;
+	return fcntl(entry, F_SETLEASE, F_RDLCK) == 0 && fcntl(entry, F_SETLEASE, F_UNLCK) == 0;
+}
+
+/* The entry's file itself, or copied to a memory file; looks closely if the entry was not `used_lately`. */
 static int load_image(int entry, const struct cache_trailer *trailer, bool used_lately)
 {
+	if (!used_lately && !image_undamaged(entry, trailer))
+		return -ENOENT;
+	if (leasable(entry))
+		return fcntl(entry, F_DUPFD_CLOEXEC, 0);
 	int fd = memfile_create("intravisor-code");
 
 	if (fd < 0)
@@ -205,8 +224,6 @@ static int load_image(int entry, const struct cache_trailer *trailer, bool used_
 	int ret = memfile_copy(fd, entry, 0, trailer->image_size);
 	if (ret == 0)
 		ret = memfile_seal(fd);
-	if (ret == 0 && !used_lately)
-		ret = image_undamaged(fd, trailer) ? 0 : -ENOENT;
 	if (ret == 0)
 		return fd;
 	close(fd);

@@ -45,7 +45,7 @@ bool cache_reached_from(const char *path);
 bool cache_key_make(const struct stat *file, uint64_t offset, uint64_t size, bool stubs, const struct stat *translator,
 		    struct cache_key *key);
 
-/* A new memory file with the code image, or -ENOENT, or another negative errno. */
+/* A file with the code image: the entry itself if the monitor can map it, else a memory file. Or -ENOENT, or another negative errno. */
 __attribute__((warn_unused_result)) int cache_load(const struct cache *cache, const struct cache_key *key);
 
 /* The same for the entry with that name, whatever its key is. */

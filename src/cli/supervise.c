@@ -284,7 +284,8 @@ static int final_status(const struct supervisor *s)
 	bool killed = WIFSIGNALED(s->monitor_status) && WTERMSIG(s->monitor_status) == SIGKILL;
 	if (!said)
 		message_error("the monitor ended unexpectedly (%s)%s", how,
-			      killed ? ": somebody killed it, or the kernel for want of memory (see dmesg) or CPU time (ulimit -t)"
+			      killed ? ": somebody killed it, or opened a file of the code cache for writing, or the kernel wanted memory (see dmesg) or CPU "
+				"time (ulimit -t)"
 			      : s->ready ? "" : " before it had started (intravisor check says what is missing)");
 	return EXIT_CANNOT_START;
 }

@@ -1,10 +1,13 @@
 /*
- * The code cache: executable memory of files comes from sealed memfds that were scanned after sealing. Images of file segments are
- * made by the translator at the command's side (channel.c), found again by what fstat says of their source, and
- * shared by all cVMs. A JIT's pages are copied to private memory that nobody can write to.
+ * The code cache: executable memory of files comes from what nobody can change and was scanned since: sealed memfds, or files of the
+ * cache on disk under a lease. Images of file segments are made by the translator at the command's side (channel.c), found again
+ * by what fstat says of their source, and shared by all cVMs. A JIT's pages are copied to private memory that nobody can write to.
  */
 #include <linux/mman.h>
+#include <linux/magic.h>
+#include <asm/signal.h>
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <linux/fcntl.h>
 
 #include "base/forbidden.h"
@@ -12,18 +15,28 @@
 #include "monitor/hostcalls.h"
 
 #define SEALS_ALL (0x1 | 0x2 | 0x4 | 0x8) /* SEAL, SHRINK, GROW, WRITE */
-#define F_ADD_SEALS_ 1033
-#define F_GET_SEALS_ 1034
 #define EDGE FORBIDDEN_CONTEXT
 
-static int seal(int memfd)
+/* A read lease: not to be had while anybody has the file open for writing; who then opens or truncates it waits until the lease is
+ * given up, which it never is, for the kernel kills us first. Not on file systems that others may write behind the kernel's
+ * back. The descriptor becomes one of our own: what was sent shares its lease and its signal with the sender. */
+static int lease(int *fd)
 {
-	long r = host(__NR_fcntl, memfd, F_ADD_SEALS_, SEALS_ALL);
+	struct statfs fs;
+	int sent = *fd;
 
-	if (r)
-		return (int)r;
-	r = host(__NR_fcntl, memfd, F_GET_SEALS_);
-	return r >= 0 && (r & SEALS_ALL) == SEALS_ALL ? 0 : -EINVAL;
+	*fd = (int)reopen(sent, O_RDONLY | O_NONBLOCK);
+	host(__NR_close, sent);
+	if (*fd < 0 || host(__NR_fstatfs, *fd, &fs) || host(__NR_fcntl, *fd, F_SETSIG, SIGKILL) ||
+	    (fs.f_type != EXT4_SUPER_MAGIC && fs.f_type != XFS_SUPER_MAGIC && fs.f_type != BTRFS_SUPER_MAGIC))
+		return -EINVAL;
+	return (int)host(__NR_fcntl, *fd, F_SETLEASE, F_RDLCK); /* and the signal is for this process */
+}
+
+/* From here on the contents stay what they are. */
+static int freeze(int *fd)
+{
+	return host(__NR_fcntl, *fd, F_ADD_SEALS, SEALS_ALL) ? lease(fd) : 0;
 }
 
 /* The piece of an image's text that starts at `at` (below its size): PROT_READ if it is data, else with PROT_EXEC. */
@@ -42,26 +55,21 @@ static int text_piece(const struct code_image *image, uint64_t at, uint64_t *end
 	return prot;
 }
 
-/* Seals a code image that somebody untrusted wrote and checks its header. Fills sizes and memfd. */
-int code_check_image(int memfd, struct code_image *out)
+/* Freezes a code image that somebody untrusted wrote in out->memfd and checks its header. Fills in the sizes. */
+int code_check_image(struct code_image *out)
 {
 	struct code_image_header header;
 	struct stat st;
-	int r = seal(memfd);
 
-	if (r || (r = (int)host(__NR_fstat, memfd, &st)))
-		return r;
-	if (host(__NR_pread64, memfd, &header, sizeof header, 0) != sizeof header)
-		return -EINVAL;
-	uint64_t size = (uint64_t)st.st_size;
-	if (header.magic != CODE_IMAGE_MAGIC || header.version != CODE_IMAGE_VERSION || !header.text_size ||
-	    (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) || header.text_size > CODE_SIZE_MAX ||
-	    header.stub_size > header.text_size || size != CODE_IMAGE_HEADER_SIZE + header.text_size + header.stub_size)
+	if (freeze(&out->memfd) || host(__NR_fstat, out->memfd, &st) ||
+	    host(__NR_pread64, out->memfd, &header, sizeof header, 0) != sizeof header || header.magic != CODE_IMAGE_MAGIC ||
+	    header.version != CODE_IMAGE_VERSION || !header.text_size || (header.text_size | header.stub_size) & (CVM_PAGE_SIZE - 1) ||
+	    header.text_size > CODE_SIZE_MAX || header.stub_size > header.text_size ||
+	    (uint64_t)st.st_size < CODE_IMAGE_HEADER_SIZE + header.text_size + header.stub_size)
 		return -EINVAL;
 	out->text_size = header.text_size;
 	out->stub_size = header.stub_size;
 	memcpy(out->data, header.data, sizeof out->data);
-	out->memfd = memfd;
 	out->scanned = false;
 	return 0;
 }
@@ -182,18 +190,15 @@ static int image_find(struct cvm *c, int fd, const struct code_image *key, struc
 {
 	struct channel_code_request request = { .offset = key->offset, .size = key->length, .stubs = (uint32_t)key->stubs };
 	struct code_image image = *key;
-	int memfd = -1;
 
 	*found = image_known(key);
 	if (*found)
 		return 0;
-	int r = code_request(c, fd, &request, &memfd);
-	if (!r)
-		r = code_check_image(memfd, &image);
-	if (!r)
+	int r = code_request(c, fd, &request, &image.memfd);
+	if (!r && !(r = code_check_image(&image)))
 		r = image.text_size == image.length ? image_add(c, &image, found) : -EINVAL;
-	if (r && memfd >= 0)
-		host(__NR_close, memfd);
+	if (r && image.memfd >= 0)
+		host(__NR_close, image.memfd);
 	return r;
 }
 
@@ -220,9 +225,7 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	if (error_in(h))
 		return error_in(h);
 	int r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES;
-	if (!r)
-		r = image_find(c, h->fd, &key, &image);
-	if (r)
+	if (r || (r = image_find(c, h->fd, &key, &image)))
 		return r;
 	LOCKED(&c->mem_lock);
 	r = code_map(c, image, a[0]);

@@ -24,7 +24,7 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 	uint64_t boot = ALIGN_UP(data + l->data_size + l->bss_size, CVM_PAGE_SIZE);
 	uint64_t info = boot + sizeof(struct cvm_start);
 	uint64_t stack = ALIGN_UP(info + c->config->boot_size, CVM_PAGE_SIZE) + START_STACK_SIZE;
-	int r = text->text_size ? 0 : code_check_image(l->text, text);
+	int r = text->text_size ? 0 : (text->memfd = l->text, code_check_image(text));
 
 	if (!r && text->text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
 		r = -EINVAL;

@@ -323,7 +323,7 @@ enum pages_change { PAGES_COUNT, PAGES_SET, PAGES_CLEAR };
 /* Pages of [addr, addr + size) in a bitmap of the cVM: how many were set. */
 uint64_t pages_change(const struct cvm *c, uint64_t *bitmap, uint64_t addr, uint64_t size, enum pages_change change);
 void memory_uncount_pages(struct cvm *c, uint64_t addr, uint64_t size);
-nodiscard int code_check_image(int memfd, struct code_image *out);
+nodiscard int code_check_image(struct code_image *image);
 nodiscard int code_map(struct cvm *c, struct code_image *image, uint64_t addr);
 
 /* thread.c */

@@ -146,8 +146,10 @@ class Cvm:
         if ancillary:
             image_fd, = struct.unpack("=i", ancillary[0][2][:4])
             import fcntl
-            fcntl.fcntl(image_fd, 1033, 8)  # F_ADD_SEALS, F_SEAL_WRITE: fails if anybody could still write
+            # Fails if anybody could still write: F_ADD_SEALS, F_SEAL_WRITE on a memory file, a read lease on an entry of the cache.
+            fcntl.fcntl(image_fd, *((1033, 8) if "/memfd:" in os.readlink(f"/proc/self/fd/{image_fd}") else (fcntl.F_SETLEASE, fcntl.F_RDLCK)))
             image = os.pread(image_fd, 1 << 24, 0)
+            image = image[:4096 + sum(struct.unpack_from("=QQ", image, 16))]  # behind it an entry has what the cache knows of it
             os.close(image_fd)
         return struct.unpack_from("=i", data, MESSAGE.size)[0], data[MESSAGE.size + 4:].decode(), image
 
@@ -195,7 +197,8 @@ class Monitor:
     def held(self):
         """Code images that the command has in its hands."""
         folder = f"/proc/{os.getppid()}/fd"
-        return sum("intravisor-code" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
+        links = [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+        return sum("intravisor-code" in link for link in links) + len({link for link in links if link.endswith(".code")})
 
     def run(self):
         self.events.send(MESSAGE.pack(READY, 0, 0, 0))
