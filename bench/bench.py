@@ -330,18 +330,25 @@ def plot(results):
     from matplotlib import pyplot
     with_ratio = [r for r in results if r.get("ratio")]
     if with_ratio:
-        figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(with_ratio) + 1.5))
-        names = [f"{r['name']} [{r['unit']}]" for r in with_ratio][::-1]
-        values = [r["ratio"] for r in with_ratio][::-1]
-        axes.barh(names, values, color="#4477aa")
+        figure, axes = pyplot.subplots(figsize=(9, 0.3 * len(with_ratio) + 1.5))
+        names = [f"{r['name']} [{r['unit']}] : {r['baseline_name']}" for r in with_ratio][::-1]
+        # How many times as fast as the rival: to the right is better, for rates and times. The axis is logarithmic.
+        values = [r["ratio"] if r["unit"].endswith("/s") else 1 / r["ratio"] for r in with_ratio][::-1]
+        axes.barh(names, [v - 1 for v in values], left=1, color=["#44aa77" if v >= 1 else "#cc6677" for v in values])
         axes.axvline(1, color="black", linewidth=0.8)
-        axes.set_xlabel("Intravisor / rival (native unless the name says crun); rates: more is better, times: less is better")
+        axes.set_xscale("log")
+        axes.set_xlim(min(values + [1]) / 1.5, max(values + [1]) * 2.5)
+        axes.set_ylim(-0.7, len(values) - 0.3)
+        ticks = [t for t in (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000) if axes.get_xlim()[0] <= t <= axes.get_xlim()[1]]
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.xaxis.set_minor_locator(pyplot.NullLocator())
+        axes.set_xlabel("times as fast as the rival that is named behind the colon")
         for i, value in enumerate(values):
-            axes.text(value, i, f" {value:.2f}", va="center")
+            axes.text(value, i, f" {value:.2f} ", va="center", ha="left" if value >= 1 else "right", fontsize=8)
         figure.tight_layout()
         figure.savefig(os.path.join(RESULTS, "ratios.png"), dpi=110)
         pyplot.close(figure)
-    redis = [r for r in results if r["name"].startswith("redis_") and r["value"]]
+    redis = [r for r in results if r["name"].startswith("redis_") and r["unit"] == "requests/s" and r["value"]]
     if redis:
         figure, axes = pyplot.subplots(figsize=(7, 4))
         places = range(len(redis))
