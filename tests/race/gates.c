@@ -313,10 +313,9 @@ int domain_assign(const struct cvm *c, uint64_t addr, uint64_t size, int prot)
 	return (int)host(__NR_mprotect, addr, size, prot);
 }
 
-int code_check_image(int memfd, struct code_image *out)
+int code_check_image(struct code_image *image)
 {
-	(void)memfd;
-	out->text_size = CVM_PAGE_SIZE;
+	image->text_size = CVM_PAGE_SIZE;
 	return 0;
 }
 
