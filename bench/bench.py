@@ -10,6 +10,7 @@ usage: bench.py [--quick] [PART-OF-A-NAME...]
 import functools
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -202,6 +203,38 @@ def redis_rates():
                 yield entry(f"redis_{test}_p{pipeline}_cpu", "ns", *both(*cpu))
 
 
+NGINX = """daemon off; master_process off; pid {where}/pid; error_log /dev/null;
+events {{ worker_connections 512; }}
+http {{ access_log off; client_body_temp_path {where}; proxy_temp_path {where}; fastcgi_temp_path {where}; uwsgi_temp_path {where};
+scgi_temp_path {where}; server {{ listen 127.0.0.1:{port}; root {where}; }} }}
+"""
+
+
+def nginx_static():
+    """A file of 4 KiB, opened and sent for each request."""
+    where, commands, ports = {}, {}, {}
+    for side in ("cvm", "native"):
+        where[side], ports[side] = scratch(f"bench-nginx-{side}"), free_port()
+        os.chmod(where[side], 0o777)  # run by root, nginx becomes another user
+        for name, content in (("nginx.conf", NGINX.format(where=where[side], port=ports[side]).encode()), ("index.html", os.urandom(4096))):
+            with open(f"{where[side]}/{name}", "wb") as f:
+                f.write(content)
+        commands[side] = ["/usr/sbin/nginx", "-c", f"{where[side]}/nginx.conf"]
+    mine = ours(commands["cvm"], "-v", f"{where['cvm']}:{where['cvm']}", "-p", f"127.0.0.1:{ports['cvm']}")
+    with Started(mine) as one, Started(commands["native"]) as two:
+        one.wait_for(ready(ports["cvm"]))
+        two.wait_for(ready(ports["native"]))
+
+        def load(server, port):
+            before = cpu_ns(server.process.pid)
+            report = output(["/usr/bin/wrk", "-t1", "-c20", f"-d{1 if QUICK else 3}s", f"http://127.0.0.1:{port}/"]).text()
+            requests = int(re.search(r"(\d+) requests in", report)[1])
+            return float(re.search(r"Requests/sec: +([0-9.]+)", report)[1]), (cpu_ns(server.process.pid) - before) / requests
+        rates, cpu = alternate_many(lambda: load(one, ports["cvm"]), lambda: load(two, ports["native"]))
+    yield entry("nginx_static", "requests/s", *both(*rates))
+    yield entry("nginx_static_cpu", "ns", *both(*cpu))
+
+
 def cpu_ns(pid):
     """Processor time of a process and its children that live, all their threads."""
     tasks = os.listdir(f"/proc/{pid}/task")
@@ -316,8 +349,8 @@ def crun_bundle(name, command):
     return make if run(make()).status in (0, 42) else None
 
 
-MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, isolated_getpid_cycles, pread_4k, open_close, syscall_fast_share, redis_rates, python_bench, sqlite,
-            sha256_200mb, trees, start_times]
+MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, isolated_getpid_cycles, pread_4k, open_close, syscall_fast_share, redis_rates,
+            nginx_static, python_bench, sqlite, sha256_200mb, trees, start_times]
 
 
 def first_line(error):
