@@ -24,7 +24,7 @@ from harness import OUT, ROOT, Fail, Skip
 SUITES = ["suite_build", "suite_cli", "suite_guest", "suite_e2e", "suite_loopback", "suite_examples", "suite_cap", "suite_race", "suite_fuzz", "suite_soak", "suite_attack"]
 WORKERS = 2
 VM_RESULTS = os.path.join(OUT, "vm-results.jsonl")
-VM_TIMEOUT = 1200
+VM_TIMEOUT = 1800
 
 
 def run_test(test):

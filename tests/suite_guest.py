@@ -67,5 +67,5 @@ def tests():
     return [Test(f"guest/{os.path.basename(s)[:-2]}.{kind}", guest(s, kind),
                  vm="too" if is_smoke(s) and kind == kinds(s)[0] else None)
             for s in sources() for kind in kinds(s)] + [
-        Test(f"guest/{name}.isolated", guest(s, kinds(s)[0], isolated=True), vm="too" if name in ("hello", "signal_rules", "threads_many") else None)
+        Test(f"guest/{name}.isolated", guest(s, kinds(s)[0], isolated=True), vm="too" if name == "signal_rules" else None)
         for s in sources() for name in [os.path.basename(s)[:-2]] if name in ISOLATED]
