@@ -1,7 +1,7 @@
 # Two commands matter: `make run` shows it working, `make check` tests everything. Meson does the building.
 PREFIX ?= /usr/local
 PYTHON = /usr/bin/python3
-HELPERS = intravisor-monitor intravisor-translate intravisor-libos
+HELPERS = intravisor-monitor intravisor-monitor-no-pkeys intravisor-monitor-no-gate-check intravisor-translate intravisor-libos
 
 .PHONY: all build run check bench fuzz soak install format clean
 all: build

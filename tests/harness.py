@@ -41,6 +41,7 @@ def limit_of(timeout):
 
 
 INSECURE = [] if HAVE_KEYS else ["--insecure-no-pkeys"]
+MONITOR = os.path.join(BUILD, "intravisor-monitor" if HAVE_KEYS else "intravisor-monitor-no-pkeys")  # that runs then
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C",
        "TERM": "dumb"}
 

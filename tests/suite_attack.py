@@ -89,7 +89,7 @@ _symbols_lock = threading.Lock()
 
 
 def read_symbols(path):
-    binary = os.path.join(harness.BUILD, "intravisor-monitor")
+    binary = harness.MONITOR
     if harness.read(path) and os.path.getmtime(path) > os.path.getmtime(binary):
         return harness.read(path)
     ran = run(["/usr/bin/nm", binary])

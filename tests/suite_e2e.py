@@ -4,6 +4,7 @@ The first table is for programs whose output and exit status must equal the nati
 servers and for what the command itself promises.
 """
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -573,8 +574,8 @@ def ordinary_user():
     if os.getuid() != 0:
         return
     with tempfile.TemporaryDirectory(prefix="intravisor-rootless-") as where:
-        for name in ("intravisor", "intravisor-monitor", "intravisor-translate", "intravisor-libos"):
-            shutil.copy(os.path.join(BUILD, name), where)
+        for path in glob.glob(os.path.join(BUILD, "intravisor*")):
+            shutil.copy(path, where)
         os.chmod(where, 0o755)
         command = [os.path.join(where, "intravisor"), *cvm_command(["/bin/echo", "rootless"])[1:]]
         os.mkdir(where + "/home")

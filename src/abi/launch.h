@@ -83,10 +83,10 @@ struct launch_image {
 
 /* Protections that can be turned off one at a time, for the attack tests' positive controls and for development on a
  * machine without protection keys. Each is named by an --insecure-... option and listed at start. */
-#define LAUNCH_INSECURE_NO_PKEYS (1u << 0)	 /* WRPKRU becomes a nop, memory carries no key */
+#define LAUNCH_INSECURE_NO_PKEYS (1u << 0)	 /* no WRPKRU, memory carries no key: intravisor-monitor-no-pkeys */
 #define LAUNCH_INSECURE_NO_COOKIE (1u << 1)	 /* the seccomp filter lets every system call through */
 #define LAUNCH_INSECURE_NO_SCAN (1u << 2)	 /* executable memory is not scanned for forbidden bytes */
-#define LAUNCH_INSECURE_NO_GATE_CHECK (1u << 3)	 /* compares behind WRPKRU become nops */
+#define LAUNCH_INSECURE_NO_GATE_CHECK (1u << 3)	 /* no traps behind WRPKRU: intravisor-monitor-no-gate-check */
 #define LAUNCH_INSECURE_NO_SLOT_CHECK (1u << 4)	 /* hostcall pointers may point outside the slot */
 #define LAUNCH_INSECURE_NO_HANDLE_CHECK (1u << 5) /* handles of other cVMs are accepted */
 #define LAUNCH_INSECURE_NO_PATH_CHECK (1u << 6)	 /* openat2 without RESOLVE_*: paths may leave the granted directory */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/launch.h"
 #include "cli/message.h"
 #include "config/list.h"
 
@@ -24,7 +25,13 @@ static const struct {
 	{"/../monitor/intravisor-monitor", "/../translate/intravisor-translate", "/../libos/intravisor-libos"},
 };
 
-int helpers_find(struct helpers *helpers)
+/* Protections in the gates are left out by another monitor. */
+static const char *suffix(uint32_t insecure)
+{
+	return insecure & LAUNCH_INSECURE_NO_PKEYS ? "-no-pkeys" : insecure & LAUNCH_INSECURE_NO_GATE_CHECK ? "-no-gate-check" : "";
+}
+
+int helpers_find(struct helpers *helpers, uint32_t insecure)
 {
 	char directory[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
@@ -37,7 +44,7 @@ int helpers_find(struct helpers *helpers)
 	directory[size] = '\0';
 	*strrchr(directory, '/') = '\0';
 	for (size_t i = 0; i < sizeof(g_layouts) / sizeof(g_layouts[0]); i++) {
-		char *monitor = xasprintf("%s%s", directory, g_layouts[i].monitor);
+		char *monitor = xasprintf("%s%s%s", directory, g_layouts[i].monitor, suffix(insecure));
 
 		if (access(monitor, X_OK) == 0) {
 			helpers->monitor = monitor;
@@ -47,8 +54,8 @@ int helpers_find(struct helpers *helpers)
 		}
 		free(monitor);
 	}
-	message_error("intravisor-monitor is neither in %s nor in %s/../lib/intravisor (build or install all of the Intravisor)",
-		      directory, directory);
+	message_error("intravisor-monitor%s is neither in %s nor in %s/../lib/intravisor (build or install all of the Intravisor)",
+		      suffix(insecure), directory, directory);
 	return -ENOENT;
 }
 

@@ -5,12 +5,14 @@
 #ifndef CLI_HELPERS_H
 #define CLI_HELPERS_H
 
+#include <stdint.h>
+
 struct helpers {
 	char *monitor, *translate, *libos; /* absolute paths */
 };
 
-/* 0, or negative errno after a message. */
-__attribute__((warn_unused_result)) int helpers_find(struct helpers *helpers);
+/* For a run with these LAUNCH_INSECURE_*. 0, or negative errno after a message. */
+__attribute__((warn_unused_result)) int helpers_find(struct helpers *helpers, uint32_t insecure);
 void helpers_free(struct helpers *helpers);
 
 #endif

@@ -200,7 +200,7 @@ static void check_files(struct report *r)
 	struct cache cache;
 
 	fflush(stdout);
-	if (helpers_find(&helpers) < 0) {
+	if (helpers_find(&helpers, 0) < 0) {
 		line(r, "FAIL", "helpers", "intravisor-monitor is missing: build or install all of the Intravisor");
 	} else {
 		const char *missing = access(helpers.translate, X_OK) < 0 ? helpers.translate

@@ -127,7 +127,7 @@ static int start(struct config *config, const struct run_options *options, struc
 	int status = EXIT_CANNOT_START;
 	config->stay = pod_needs_stay(config);
 	config->capture |= options->detach;
-	if (helpers_find(&helpers) == 0 && libos_image_read(helpers.libos, &image) == 0 &&
+	if (helpers_find(&helpers, options->insecure) == 0 && libos_image_read(helpers.libos, &image) == 0 &&
 	    claim_name(config, options, &socket) == 0 && launch_build(config, options->insecure, &image, &plan, error) == 0) {
 		options_warn_insecure(options->insecure);
 		status = options->detach ? start_detached(&helpers, &plan, config, options, &socket)

@@ -8,18 +8,18 @@
 #include "host/syscall.h"
 #include "monitor/trap.h"
 
-/* A control message with a descriptor. */
+/* struct cmsghdr with a descriptor behind it. */
 struct control_fd {
-	struct cmsghdr header;
-	int32_t fd, pad;
+	size_t size;
+	int32_t level, type, fd, pad;
 };
-#define CONTROL_FD_HEADER { .cmsg_len = CMSG_LEN(sizeof(int32_t)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+#define CONTROL_FD(number) { .size = CMSG_LEN(sizeof(int32_t)), .level = SOL_SOCKET, .type = SCM_RIGHTS, .fd = (number) }
 
 /* Sends one datagram, with a descriptor unless fd is -1. */
 static long channel_send(int channel, const struct channel_message *m, const void *payload, int fd)
 {
 	struct iovec iov[2] = { { (void *)m, sizeof *m }, { (void *)payload, m->size } };
-	struct control_fd control = { .header = CONTROL_FD_HEADER, .fd = fd };
+	struct control_fd control = CONTROL_FD(fd);
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = &control,
 			      .msg_controllen = fd < 0 ? 0 : sizeof control };
 	long r;
@@ -78,7 +78,7 @@ static int receive_reply(struct cvm *c, int *status, int *memfd)
 	while (r == -EINTR && !__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE));
 	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
 		return r < 0 ? (int)r : -EPROTO;
-	*memfd = memcmp(&control.header, &(struct cmsghdr)CONTROL_FD_HEADER, sizeof control.header) ? -1 : control.fd;
+	*memfd = memcmp(&control, &(struct control_fd)CONTROL_FD(0), offsetof(struct control_fd, fd)) ? -1 : control.fd;
 	*status = reply.status;
 	return 0;
 }

@@ -22,7 +22,7 @@ def main():
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         first = run.stdout.readline()
         children = subprocess.run(["/usr/bin/pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
-        monitors = [int(c) for c in children if os.readlink(f"/proc/{c}/exe").endswith("intravisor-monitor")]
+        monitors = [int(c) for c in children if "/intravisor-monitor" in os.readlink(f"/proc/{c}/exe")]
         stops = 0
         try:
             for _ in range(5):

@@ -60,6 +60,7 @@ class Box:
         shutil.copy(REAL, self.command)
         with open(os.path.join(HERE, "fake_monitor.py")) as f:
             self.helper("monitor", f.read())
+        os.symlink("intravisor-monitor", os.path.join(self.bin, "intravisor-monitor-no-pkeys"))
         self.helper("translate", TRANSLATOR)
         self.helper("libos", libos_elf())
         self.runtime = os.path.join(self.folder, "runtime")  # of the control sockets

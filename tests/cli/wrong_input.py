@@ -372,7 +372,7 @@ def environments(box):
         return f"libOS: {name}", case
 
     good = libos_elf()
-    yield without("monitor", "intravisor-monitor is neither in ")
+    yield without("monitor", "intravisor-monitor-no-pkeys is neither in ")
     yield without("libos", "cannot read the libOS: ")
     yield libos("empty", b"", "Exec format error")
     yield libos("text", b"#!/bin/sh\n" * 20, "not an ELF file (build or install the Intravisor again)")

@@ -2,6 +2,7 @@
 """What can be wrong with the machine, the limits, the files and the standard streams, with the real monitor and libOS:
 each gives one line that says what is short and the remedy, the right exit status, and leaves nothing behind.
 """
+import glob
 import itertools
 import json
 import os
@@ -36,8 +37,8 @@ class World:
         self.bin, self.home, self.work, self.tmp, self.runtime = (os.path.join(self.folder, n) for n in ("bin", "home", "work", "tmp", "runtime"))
         for folder in (self.bin, self.home, self.work, self.tmp, self.runtime):
             os.mkdir(folder)
-        for name in ("intravisor", "intravisor-monitor", "intravisor-translate", "intravisor-libos"):
-            shutil.copy(os.path.join(os.path.dirname(REAL), name), self.bin)
+        for path in glob.glob(os.path.join(os.path.dirname(REAL), "intravisor*")):
+            shutil.copy(path, self.bin)
         self.command = os.path.join(self.bin, "intravisor")
         os.chmod(self.folder, 0o755)
         if ROOT_USER:

@@ -19,9 +19,9 @@ def box():
     where = scratch("fuzz-launch")
     for name in HELPERS:
         shutil.copy(os.path.join(BUILD, name), where)
-    os.symlink(os.path.join(BUILD, "intravisor-monitor"), f"{where}/real")
+    os.symlink(harness.MONITOR, f"{where}/real")
     ran = run(["gcc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-I", os.path.join(ROOT, "src"), os.path.join(fuzz.FOLDER, "launch_mutate.c"),
-               "-o", f"{where}/intravisor-monitor"])
+               "-o", os.path.join(where, os.path.basename(harness.MONITOR))])
     expect(ran.status == 0, "tests/fuzz/launch_mutate.c does not compile", ran)
     with open(f"{where}/pod.yaml", "w") as f:
         f.write("capfiles: [{name: board, size: 64K}]\n" if "capfiles" in harness.read(os.path.join(ROOT, "src/config/yaml_config.c")) else "")

@@ -45,7 +45,7 @@ class Pod:
         self.where, self.seed, self.corrupt = scratch(f"storm-{'control' if corrupt else 'soak'}"), seed, corrupt
         self.ports = {"backend0": free_port(), "backend1": free_port(), "redis": free_port(), "web": free_port(), "nginx": free_port()}
         self.program, self.tables = storm_program(), compile_c(os.path.join(FOLDER, "monitor_tables.c"))
-        self.symbol = next(line.split()[0] for line in run(["nm", os.path.join(BUILD, "intravisor-monitor")]).text().splitlines() if line.endswith(" g_arena"))
+        self.symbol = next(line.split()[0] for line in run(["nm", harness.MONITOR]).text().splitlines() if line.endswith(" g_arena"))
         self.env = dict(ENV, XDG_RUNTIME_DIR=f"{self.where}/runtime")
         os.makedirs(f"{self.where}/shared")
         self.write_yaml()

@@ -1,8 +1,8 @@
 /*
  * Domains by x86-64 memory protection keys (Intel SDM 4.6.2; pkeys(7)). Key 0 is the monitor's and everybody's default;
  * one key is public: readable by all, writable with PKRU 0 only; every cVM gets one of the rest.
- * With LAUNCH_INSECURE_NO_PKEYS the WRPKRUs are nops and memory carries no keys: no isolation, for development on
- * machines without the hardware and as the attack tests' control.
+ * In the monitor that is built with NO_PKEYS the WRPKRUs are nops and memory carries no keys: no isolation, for development
+ * on machines without the hardware and as the attack tests' control. LAUNCH_INSECURE_NO_PKEYS has to say so too.
  */
 #include <linux/mman.h>
 #include <cpuid.h>
@@ -15,43 +15,16 @@
 #define PKRU_ACCESS_DISABLE 1u
 #define PKRU_WRITE_DISABLE 2u
 
-extern uint8_t gate_enter[], gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], call_wrpkru[];
-extern uint8_t gate_check_in[], gate_check_in_end[], gate_check_out[], gate_check_out_end[];
-extern uint8_t enter_check[], enter_check_end[], call_check[], call_check_end[], xrstor_insn[], xrstor_gate[], xrstor_check[], xrstor_check_end[];
+extern uint8_t gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], call_wrpkru[], xrstor_insn[];
+
+#ifdef NO_PKEYS
+#define WITHOUT_PKEYS LAUNCH_INSECURE_NO_PKEYS
+#else
+#define WITHOUT_PKEYS 0
+#endif
 
 static int32_t g_public_key;
 static uint32_t g_pkru_offset; /* of PKRU in a standard-format XSAVE area; 0 without keys */
-
-static void fill_nops(uint8_t *from, uint8_t *to)
-{
-	for (; from < to; from++)
-		*from = 0x90;
-}
-
-/* Takes protections out of the gates, before the first cVM exists. */
-static int patch_gates(uint32_t flags)
-{
-	uint64_t first = (uint64_t)gate_enter & ~(CVM_PAGE_SIZE - 1);
-	uint64_t size = ALIGN_UP((uint64_t)xrstor_check_end, CVM_PAGE_SIZE) - first;
-
-	if (host(__NR_mprotect, first, size, PROT_READ | PROT_WRITE | PROT_EXEC))
-		return -EACCES;
-	if (flags & LAUNCH_INSECURE_NO_PKEYS) {
-		fill_nops(gate_wrpkru_in, gate_wrpkru_in + 3);
-		fill_nops(gate_wrpkru_out, gate_wrpkru_out + 3);
-		fill_nops(enter_wrpkru, enter_wrpkru + 3);
-		fill_nops(call_wrpkru, call_wrpkru + 3);
-	}
-	if (flags & LAUNCH_INSECURE_NO_GATE_CHECK) {
-		fill_nops(gate_check_in, gate_check_in_end);
-		fill_nops(gate_check_out, gate_check_out_end);
-		fill_nops(enter_check, enter_check_end);
-		fill_nops(call_check, call_check_end);
-		fill_nops(xrstor_gate, xrstor_insn);
-		fill_nops(xrstor_check, xrstor_check_end);
-	}
-	return (int)host(__NR_mprotect, first, size, PROT_READ | PROT_EXEC);
-}
 
 static int cpu_has_pkeys(void)
 {
@@ -64,9 +37,9 @@ int domain_init(uint32_t flags, const char **why)
 {
 	unsigned a, b, c, d;
 
-	if (flags & (LAUNCH_INSECURE_NO_PKEYS | LAUNCH_INSECURE_NO_GATE_CHECK) && patch_gates(flags)) {
-		*why = "cannot patch the gates for the insecure options: is the monitor's text locked?";
-		return -EACCES;
+	if ((flags & LAUNCH_INSECURE_NO_PKEYS) != WITHOUT_PKEYS) {
+		*why = "the monitor for runs with protection keys is another than the one for runs without";
+		return -EINVAL;
 	}
 	__cpuid_count(0xd, 1, a, b, c, d);
 	if (!(a & 4)) {
