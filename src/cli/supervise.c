@@ -32,7 +32,7 @@
 #include "config/list.h"
 
 #define MONITOR_END_TIMEOUT_MS 10000 /* from the last cVM's end to the monitor's */
-#define MONITOR_SAID_WHY 125	     /* its status when it could not start, or found itself broken, and has said so */
+#define MONITOR_SAID_WHY 125	     /* its status when it could not start and has said so on standard error; else it sends an event */
 
 struct supervisor {
 	const struct config *config;

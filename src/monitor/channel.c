@@ -53,11 +53,13 @@ _Noreturn void host_die(uint32_t cvm, const char *what, struct channel_report *n
 {
 	const struct iovec text[] = { { "intravisor: ", 12 }, { (void *)what, strlen(what) }, { "\n", 1 } };
 
-	if (g_arena && g_arena->launch.event_channel > 0)
+	bool heard = g_arena && g_arena->launch.event_channel > 0;
+
+	if (heard)
 		event_report(CHANNEL_FATAL, cvm, what, numbers);
 	else
 		host(__NR_writev, 2, text, ARRAY_SIZE(text));
-	host_quit(125);
+	host_quit(heard ? 124 : 125);
 }
 
 /* Waits for the reply. The wait ends early only if the cVM is dying or the command is gone. */
