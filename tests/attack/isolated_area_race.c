@@ -16,7 +16,7 @@
 #define TURNS 500
 
 static volatile uint64_t *g_area;
-static volatile bool g_started, g_stop, g_stopped;
+static volatile bool g_go, g_started, g_stop, g_stopped;
 static volatile uint64_t g_landed, g_read;
 static sigjmp_buf g_back; /* without the signal mask: no system call between a landing and its load */
 static uint8_t g_stack[65536] __attribute__((used));
@@ -43,6 +43,8 @@ static void *scribble(void *argument)
 {
 	const uint64_t bad = libos_thread() & ~(PAGE - 1);
 
+	while (!g_go)
+		;
 	for (; !g_stop; g_started = true) {
 		g_area[14] = bad; /* rdi, rsi of the system call */
 		g_area[13] = bad;
@@ -64,6 +66,7 @@ static void attack(void)
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGILL, &action, NULL);
 	pthread_create(&thread, NULL, scribble, NULL);
+	g_go = true; /* not before pthread_create is back, which blocks signals meanwhile */
 	while (!g_started)
 		;
 	/* Through the program area both ways: a call that takes long, in which the other thread wins for certain, and one that
