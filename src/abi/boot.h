@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define BOOT_MAGIC 0x31544f4f424d5643ull /* "CVMBOOT1" */
+#define BOOT_MAGIC 0x32544f4f424d5643ull /* "CVMBOOT2" */
 #define BOOT_MOUNTS_MAX 48
 
 enum boot_mount_type {
@@ -36,6 +36,13 @@ struct boot_mount {
 #define BOOT_AT_CVM 0x43564dul
 #define BOOT_CVM_VERSION 1ul
 #define BOOT_EVENTS_DEVICE "/dev/cvm"
+
+/* The command's end of this handle is its log of the cVM. One write is one message: a BOOT_LOG_* byte, then text of one or
+ * more lines, of which the command takes BOOT_LOG_MAX bytes. It limits the rate and escapes. The handle does not block. */
+#define BOOT_HANDLE_LOG 3u
+#define BOOT_LOG_TEXT 't'  /* --trace, warnings */
+#define BOOT_LOG_CRASH 'c' /* crash reports */
+#define BOOT_LOG_MAX 2048u
 
 #define BOOT_FLAG_TRACE 1u	   /* print system calls */
 #define BOOT_FLAG_LOG_UNKNOWN 2u   /* log each unknown system call once */

@@ -18,9 +18,7 @@ enum channel_type {
 	CHANNEL_CODE_REPLY = 2,	  /* payload: int32_t status (0 or negative errno), then a text reason */
 	/* event channel, monitor to command */
 	CHANNEL_READY = 16,   /* all cVMs were created and run; no payload */
-	CHANNEL_LOG = 17,     /* payload: text of the libOS (--trace, warnings), not NUL-terminated, one or more lines */
 	CHANNEL_EXIT = 18,    /* a cVM has ended and is gone. payload: struct channel_exit */
-	CHANNEL_CRASH = 19,   /* text of the libOS's crash report, sent before CHANNEL_EXIT */
 	CHANNEL_FATAL = 20,   /* the monitor could not start or found itself broken: struct channel_report; the process ends next */
 	CHANNEL_STATS_NOW = 21, /* answer to CHANNEL_STATS: struct cvm_stats of a running cVM */
 	CHANNEL_REPORT = 22,  /* struct channel_report of a cVM that could not start, or had to end */
@@ -64,7 +62,6 @@ struct cvm_stats {
 	uint64_t faults;	    /* other signals bounced to the libOS */
 	uint64_t fast_syscalls;	    /* rewritten path, as the libOS counted it (untrusted) */
 	uint32_t threads_peak, handles_peak;
-	uint64_t log_dropped;	    /* bytes of log over the output rate */
 	uint64_t code_images, code_bytes; /* mapped from the code cache */
 };
 

@@ -43,7 +43,6 @@
 	/* the cVM itself */                                                                                         \
 	X(cvm_exit, 3)		/* (status 0..255, or signal with flag 1, fast system calls counted): never returns */  \
 	X(cvm_events, 0)	/* () -> pending outside signals as a bit set (bit n-1 = signal n), cleared by this */ \
-	X(cvm_log, 3)		/* (text, size, crash 0/1): to the command's log; rate-limited, may drop; -> bytes taken */ \
 	X(cvm_info, 1)		/* (struct hc_info *) */                                                             \
 	X(random, 2)		/* (buf, size) -> bytes, like getrandom without blocking */                          \
 	/* files. `dir` is a directory handle, paths are relative to it and never leave it; (dir, path, size of path) */ \

@@ -11,7 +11,7 @@
 #include "abi/capability.h"
 
 #define LAUNCH_MAGIC 0x3148434e554c5643ull /* "CVLUNCH1" */
-#define LAUNCH_VERSION 3u
+#define LAUNCH_VERSION 4u
 #define LAUNCH_CVMS_MAX 13
 #define LAUNCH_THREADS_MAX 2047u /* of all cVMs together */
 #define LAUNCH_HANDLES_MAX 64
@@ -104,7 +104,6 @@ struct launch_cvm {
 	uint64_t memory_max;	 /* bytes of committed memory */
 	uint32_t threads_max;
 	uint32_t handles_max;
-	uint64_t log_rate;	 /* bytes per second of CHANNEL_LOG/CHANNEL_CRASH text */
 	int32_t nice;		 /* from the cpu weight */
 	int32_t code_channel;	 /* descriptor of this cVM's code channel */
 	uint32_t handles;	 /* entries used in handle[]; handle i of the cVM is handle[i] (0,1,2 are stdio) */

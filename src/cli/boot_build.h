@@ -10,8 +10,8 @@
 #include "config/config.h"
 
 #define BOOT_SIZE_MAX (8u << 20)
-#define BOOT_HANDLE_ROOT 3u	/* 0, 1, 2 are standard input, output and error */
-#define BOOT_HANDLE_VOLUMES 4u
+#define BOOT_HANDLE_ROOT 4u /* 0, 1, 2 are standard input, output and error, 3 is BOOT_HANDLE_LOG */
+#define BOOT_HANDLE_VOLUMES 5u
 
 /* `volume_is_file[i]` tells a file from a directory. *block is the caller's to free. 0, or -EINVAL with the error set. */
 __attribute__((warn_unused_result)) int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **block,

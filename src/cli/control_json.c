@@ -14,8 +14,9 @@ static json_t *number(uint64_t value)
 	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
 
-static json_t *json_stats(const struct cvm_stats *s)
+static json_t *json_stats(const struct pod_cvm *c)
 {
+	const struct cvm_stats *s = &c->stats;
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -23,7 +24,7 @@ static json_t *json_stats(const struct cvm_stats *s)
 		{"wall_ns", s->wall_ns}, {"cpu_ns", s->cpu_ns}, {"memory_peak", s->memory_peak}, {"memory_now", s->memory_now},
 		{"hostcalls", s->hostcalls}, {"fast_syscalls", s->fast_syscalls}, {"trapped_syscalls", s->trapped_syscalls},
 		{"faults", s->faults}, {"threads_peak", s->threads_peak}, {"handles_peak", s->handles_peak},
-		{"code_images", s->code_images}, {"code_bytes", s->code_bytes}, {"log_dropped", s->log_dropped},
+		{"code_images", s->code_images}, {"code_bytes", s->code_bytes}, {"log_dropped", c->log_dropped},
 	};
 	json_t *object = json_object();
 
@@ -51,7 +52,7 @@ static json_t *json_cvm(const struct pod *pod, uint32_t i, bool stats)
 	json_object_set_new(object, "status", c->has_exit ? json_integer(stats_exit_status(&c->exit)) : json_null());
 	if (!stats)
 		return object;
-	json_t *numbers = json_stats(&c->stats);
+	json_t *numbers = json_stats(c);
 	if (runs) /* the libOS counts them, and tells when it ends */
 		json_object_set_new(numbers, "fast_syscalls", json_null());
 	json_object_set_new(object, "stats", numbers);

@@ -17,14 +17,15 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "abi/boot.h"
 #include "cli/boot_build.h"
 #include "cli/cache.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
 
 /* Descriptors of one run: the description, one channel, two files for each image, CP_Files, and for each cVM a channel,
- * its root, its volumes and its output. */
-#define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (3 + CONFIG_VOLUMES_MAX))
+ * its log, its root, its volumes and its output. */
+#define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (4 + CONFIG_VOLUMES_MAX))
 _Static_assert(LAUNCH_IMAGES_MAX > LAUNCH_CVMS_MAX, "the libOS, and an image for each bare cVM");
 #define CODE_IMAGES_EACH 315 /* memory files the monitor keeps for a cVM: its share of CODE_IMAGES_MAX */
 
@@ -125,11 +126,11 @@ static int open_volume(struct launch_plan *plan, const struct config_volume *vol
 }
 
 /* A pair whose second end the monitor inherits. */
-static int make_channel(struct launch_plan *plan, int *own, int32_t *inherited)
+static int make_channel(struct launch_plan *plan, int flags, int *own, int32_t *inherited)
 {
 	int ends[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0, ends) < 0) {
 		int error = errno;
 		message_error("cannot create a socket pair: %s", strerror(error));
 		return -error;
@@ -332,7 +333,6 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->memory_max = cvm->memory;
 	l->threads_max = cvm->threads;
 	l->handles_max = cvm->handles;
-	l->log_rate = cvm->log_rate;
 	l->nice = allowed_nice(cvm);
 	l->flags = (cvm->after.count ? LAUNCH_CVM_DEFERRED : 0) | (cvm->isolate_libos ? LAUNCH_CVM_ISOLATED : 0);
 	l->caps_max = cvm->caps;
@@ -348,8 +348,11 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->handles = cvm->bare ? BOOT_HANDLE_ROOT : BOOT_HANDLE_VOLUMES + cvm->volumes;
 	if (ret == 0 && capture)
 		ret = capture_output(plan, i, l);
+	l->handle[BOOT_HANDLE_LOG] = (struct launch_handle){.kind = LAUNCH_HANDLE_STDIO, .rights = LAUNCH_RIGHT_WRITE};
 	if (ret == 0)
-		ret = make_channel(plan, &plan->code_channel[i], &l->code_channel);
+		ret = make_channel(plan, SOCK_NONBLOCK, &plan->log[i], &l->handle[BOOT_HANDLE_LOG].fd);
+	if (ret == 0)
+		ret = make_channel(plan, 0, &plan->code_channel[i], &l->code_channel);
 	return ret ? ret : add_boot(d, cvm, i, is_file, error);
 }
 
@@ -461,11 +464,12 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	memset(plan->output, -1, sizeof(plan->output));
+	memset(plan->log, -1, sizeof(plan->log));
 	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));
 	add_image(&d, plan, image);
 	if (config->cvms > 1)
 		append_to_files();
-	int ret = make_channel(plan, &plan->event_channel, &event_channel);
+	int ret = make_channel(plan, 0, &plan->event_channel, &event_channel);
 	for (uint32_t i = 0; ret == 0 && i < config->files; i++)
 		ret = add_file(&d, &config->file[i], plan, error);
 	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++) {
@@ -513,5 +517,7 @@ void launch_close(struct launch_plan *plan)
 			close(plan->code_channel[i]);
 		if (plan->output[i] >= 0)
 			close(plan->output[i]);
+		if (plan->log[i] >= 0)
+			close(plan->log[i]);
 	}
 }

@@ -16,6 +16,7 @@ struct launch_plan {
 	int launch_fd;	   /* the sealed description */
 	int event_channel; /* the command's end */
 	int code_channel[LAUNCH_CVMS_MAX];
+	int log[LAUNCH_CVMS_MAX];    /* the command's ends of BOOT_HANDLE_LOG */
 	int output[LAUNCH_CVMS_MAX]; /* read ends of the cVMs' standard output and error, or -1 */
 	/* What the monitor inherits, launch_fd among them: descriptors above 2, all close-on-exec here, owned. */
 	int *inherit;

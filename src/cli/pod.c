@@ -41,6 +41,7 @@ static void set_running(struct pod *pod, uint32_t i)
 	c->due_ms = 0;
 	c->stopped = c->again = false;
 	c->stats = (struct cvm_stats){0};
+	c->log_dropped = 0;
 	if (!c->starts && has_condition(pod->config->cvm[i]))
 		c->ready_deadline_ms = c->started_ms + pod->config->cvm[i]->ready.timeout_ms;
 	c->starts++;

@@ -29,6 +29,7 @@ struct pod_cvm {
 	bool has_exit;
 	struct channel_exit exit; /* the last one */
 	struct cvm_stats stats;	  /* the last that are known */
+	uint64_t log_dropped;	  /* bytes over the output rate, since its last start */
 	uint32_t restarts, delay_ms;
 	int64_t started_ms, due_ms, ready_deadline_ms; /* CLOCK_MONOTONIC; 0: none */
 	int probe;	  /* a connection being made to the ready port, or -1 */

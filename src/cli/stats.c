@@ -27,7 +27,7 @@ int stats_exit_status(const struct channel_exit *e)
 	return (e->signaled && e->status < 128 ? e->status + 128 : e->status) & 0xff;
 }
 
-static void print_row(const char *name, const struct channel_exit *e)
+static void print_row(const char *name, const struct channel_exit *e, uint64_t log_dropped)
 {
 	const struct cvm_stats *s = &e->stats;
 	char memory[16], code[16], dropped[16], line[512];
@@ -35,7 +35,7 @@ static void print_row(const char *name, const struct channel_exit *e)
 
 	stats_format_bytes(s->memory_peak, memory);
 	stats_format_bytes(s->code_bytes, code);
-	stats_format_bytes(s->log_dropped, dropped);
+	stats_format_bytes(log_dropped, dropped);
 	int size = snprintf(line, sizeof(line),
 			    "%-16s %6d %9.3f %9.3f %9s %11llu %11llu %8llu %6.2f%% %7llu %7u %7u %5llu %8s %8s", name,
 			    stats_exit_status(e), (double)s->wall_ns / 1e9, (double)s->cpu_ns / 1e9, memory,
@@ -47,7 +47,8 @@ static void print_row(const char *name, const struct channel_exit *e)
 	message_lines("", line, (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
 }
 
-void stats_print(const struct config *config, const bool *ended, const struct channel_exit *exits)
+void stats_print(const struct config *config, const bool *ended, const struct channel_exit *exits,
+		 const uint64_t *log_dropped)
 {
 	char line[512];
 	int size = snprintf(line, sizeof(line), "%-16s %6s %9s %9s %9s %11s %11s %8s %7s %7s %7s %7s %5s %8s %8s", "cVM",
@@ -57,7 +58,7 @@ void stats_print(const struct config *config, const bool *ended, const struct ch
 	message_lines("", line, (size_t)size);
 	for (uint32_t i = 0; i < config->cvms; i++) {
 		if (ended[i])
-			print_row(config->cvm[i]->name, &exits[i]);
+			print_row(config->cvm[i]->name, &exits[i], log_dropped[i]);
 		else
 			message_lines(config->cvm[i]->name, " did not end", 12);
 	}

@@ -15,7 +15,8 @@ int stats_exit_status(const struct channel_exit *e);
 /* "1.5M" */
 void stats_format_bytes(uint64_t bytes, char text[16]);
 
-/* One row for each cVM, on standard error. */
-void stats_print(const struct config *config, const bool *ended, const struct channel_exit *exits);
+/* One row for each cVM, on standard error; log_dropped in bytes. */
+void stats_print(const struct config *config, const bool *ended, const struct channel_exit *exits,
+		 const uint64_t *log_dropped);
 
 #endif

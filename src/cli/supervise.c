@@ -1,7 +1,6 @@
 /*
  * Event loop beside the monitor: see supervise.h. Called by run.c, single-threaded, waits only in poll.
- * The monitor is believed about which cVM ended and how; texts that it relays come from cVMs and are printed through
- * message_lines only. The monitor asks to be killed with its parent (PR_SET_PDEATHSIG), so nothing outlives us.
+ * The monitor is believed about which cVM ended and how; texts of cVMs are printed through message_lines only (lines.c). The monitor asks to be killed with its parent (PR_SET_PDEATHSIG), so nothing outlives us.
  */
 #include "cli/supervise.h"
 
@@ -24,6 +23,7 @@
 #include "cli/control.h"
 #include "cli/detach.h"
 #include "cli/user_limits.h"
+#include "cli/lines.h"
 #include "cli/logs.h"
 #include "cli/message.h"
 #include "cli/pod.h"
@@ -41,6 +41,7 @@ struct supervisor {
 	struct link link;
 	struct pod pod;
 	struct logs logs;
+	struct lines lines;
 	struct control control;
 	int signal_fd;
 	pid_t monitor;		      /* 0 once it has been waited for */
@@ -95,6 +96,7 @@ static void handle_exit(struct supervisor *s, uint32_t cvm, const char *payload,
 		return;
 	memcpy(&exit, payload, sizeof(exit));
 	logs_drain(&s->logs, cvm);
+	lines_drain(&s->lines, cvm, true);
 	pod_ended(&s->pod, cvm, &exit);
 	control_stats(&s->control, cvm);
 }
@@ -105,20 +107,6 @@ static void handle_stats(struct supervisor *s, uint32_t cvm, const char *payload
 		return;
 	memcpy(&s->pod.cvm[cvm].stats, payload, size);
 	control_stats(&s->control, cvm);
-}
-
-static void handle_text(struct supervisor *s, const struct channel_message *header, const char *text, size_t size)
-{
-	const char *name = header->cvm < s->config->cvms ? s->config->cvm[header->cvm]->name : "monitor";
-	char prefix[LAUNCH_NAME_MAX + 32];
-
-	snprintf(prefix, sizeof(prefix), header->type == CHANNEL_LOG ? "[%s] " : "intravisor: %s: ", name);
-	message_lines(prefix, text, size);
-	if (header->cvm < s->config->cvms && s->config->capture) {
-		logs_add(&s->logs, header->cvm, prefix, strlen(prefix));
-		logs_add(&s->logs, header->cvm, text, size);
-		logs_add(&s->logs, header->cvm, "\n", size && text[size - 1] == '\n' ? 0 : 1);
-	}
 }
 
 /* Words and numbers of the monitor become a crash report's text. */
@@ -138,10 +126,12 @@ static void handle_report(struct supervisor *s, const struct channel_message *he
 		text = xasprintf("%.*s: %s%s", length, report.what, strerror(-report.error), limits_remedy(-report.error));
 	else
 		text = xasprintf("%.*s", length, report.what);
-	if (header->cvm < s->config->cvms)
-		handle_text(s, header, text, strlen(text));
-	else
+	if (header->cvm < s->config->cvms) {
+		lines_drain(&s->lines, header->cvm, false); /* it said that before */
+		lines_print(&s->lines, header->cvm, true, text, strlen(text));
+	} else {
 		message_lines("intravisor: ", text, strlen(text));
+	}
 	s->fatal |= header->type == CHANNEL_FATAL;
 	free(text);
 }
@@ -176,8 +166,6 @@ static void handle_events(struct supervisor *s)
 			handle_exit(s, message.header.cvm, payload, payload_size);
 		else if (message.header.type == CHANNEL_REPORT || message.header.type == CHANNEL_FATAL)
 			handle_report(s, &message.header, payload, payload_size);
-		else if (message.header.type == CHANNEL_LOG || message.header.type == CHANNEL_CRASH)
-			handle_text(s, &message.header, payload, payload_size);
 	}
 }
 
@@ -214,7 +202,8 @@ static int next_timeout(struct supervisor *s)
 
 #define POLL_CODE 2
 #define POLL_LOGS (POLL_CODE + LAUNCH_CVMS_MAX)
-#define POLL_CONTROL (POLL_LOGS + LAUNCH_CVMS_MAX)
+#define POLL_LINES (POLL_LOGS + LAUNCH_CVMS_MAX)
+#define POLL_CONTROL (POLL_LINES + LAUNCH_CVMS_MAX)
 #define POLL_COUNT (POLL_CONTROL + CONTROL_POLL_MAX)
 _Static_assert(POLL_COUNT <= LIMITS_FILES, "poll refuses more entries than there may be open files");
 
@@ -240,6 +229,7 @@ static void loop(struct supervisor *s)
 		entries[1] = (struct pollfd){.fd = s->link.fd, .events = link_events(&s->link)};
 		code_service_poll(&s->code, entries + POLL_CODE);
 		logs_poll(&s->logs, entries + POLL_LOGS);
+		lines_poll(&s->lines, entries + POLL_LINES);
 		control_poll(&s->control, entries + POLL_CONTROL);
 		int count = poll(entries, POLL_COUNT, next_timeout(s));
 		if (count < 0 && errno != EINTR) {
@@ -252,6 +242,7 @@ static void loop(struct supervisor *s)
 			continue;
 		code_service_handle(&s->code, entries + POLL_CODE);
 		logs_handle(&s->logs, entries + POLL_LOGS);
+		lines_handle(&s->lines, entries + POLL_LINES);
 		if (entries[1].revents & POLLOUT)
 			link_flush(&s->link);
 		if (entries[1].revents & ~POLLOUT)
@@ -261,8 +252,10 @@ static void loop(struct supervisor *s)
 			handle_signals(s);
 	}
 	handle_events(s);
-	for (uint32_t i = 0; i < s->logs.count; i++)
+	for (uint32_t i = 0; i < s->config->cvms; i++) {
 		logs_drain(&s->logs, i);
+		lines_drain(&s->lines, i, true);
+	}
 }
 
 static int final_status(const struct supervisor *s)
@@ -326,12 +319,14 @@ static void print_stats(const struct supervisor *s)
 {
 	bool ended[LAUNCH_CVMS_MAX];
 	struct channel_exit exits[LAUNCH_CVMS_MAX];
+	uint64_t log_dropped[LAUNCH_CVMS_MAX];
 
 	for (uint32_t i = 0; i < s->config->cvms; i++) {
 		ended[i] = s->pod.cvm[i].has_exit && s->pod.cvm[i].state == POD_ENDED;
 		exits[i] = s->pod.cvm[i].exit;
+		log_dropped[i] = s->pod.cvm[i].log_dropped;
 	}
-	stats_print(s->config, ended, exits);
+	stats_print(s->config, ended, exits, log_dropped);
 }
 
 int supervise(const struct helpers *helpers, struct launch_plan *plan, const struct config *config,
@@ -365,6 +360,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	free(programs);
 	pod_init(&s.pod, config, &s.link);
 	logs_init(&s.logs, plan->output, config->cvms);
+	lines_init(&s.lines, plan->log, options->insecure & LAUNCH_INSECURE_NO_LIMITS, &s.pod, &s.logs);
 	control_init(&s.control, socket, &s.pod, &s.logs);
 	loop(&s);
 	if (options->verbose)
@@ -376,6 +372,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	int status = final_status(&s);
 	control_end(&s.control);
 	logs_end(&s.logs);
+	lines_end(&s.lines);
 	code_service_end(&s.code);
 	link_close(&s.link);
 	close(s.signal_fd);

@@ -81,8 +81,6 @@ int cvm_create(uint32_t index)
 	c->events = c->exit_signaled = 0;
 	c->exit_status = 125;
 	c->start_ns = clock_ns(1);
-	c->log_tokens = c->config->log_rate;
-	c->log_time = c->start_ns;
 	if (host(__NR_getrandom, c->cookie, sizeof c->cookie, 0) != sizeof c->cookie)
 		return -EAGAIN;
 	int r = domain_create(c);
@@ -144,40 +142,6 @@ long hc_cvm_exit(struct thread *t, const uint64_t *a)
 long hc_cvm_events(struct thread *t, const uint64_t *a)
 {
 	return (long)__atomic_exchange_n(&t->cvm->events, 0, __ATOMIC_ACQ_REL);
-}
-
-/* Token bucket: one second's worth of bytes. log_lock held. */
-static bool log_admit(struct cvm *c, uint64_t size)
-{
-	uint64_t now = clock_ns(1), rate = c->config->log_rate;
-
-	if (insecure(LAUNCH_INSECURE_NO_LIMITS))
-		return true;
-	uint64_t elapsed = MIN(now - c->log_time, 1000000000ull);
-	c->log_tokens = MIN(c->log_tokens + rate / 1000 * (elapsed / 1000000), rate);
-	c->log_time = now - elapsed % 1000000;
-	if (c->log_tokens < size) {
-		__atomic_add_fetch(&c->stats.log_dropped, size, __ATOMIC_RELAXED);
-		return false;
-	}
-	c->log_tokens -= size;
-	return true;
-}
-
-long hc_cvm_log(struct thread *t, const uint64_t *a)
-{
-	char text[CHANNEL_PAYLOAD_MAX];
-	uint64_t size = MIN(a[1], sizeof text);
-
-	if (user_in(t->cvm, text, (struct gaddr){ a[0] }, size))
-		return -EFAULT;
-	lock_take(&t->cvm->log_lock);
-	bool admitted = log_admit(t->cvm, size);
-	lock_give(&t->cvm->log_lock);
-	if (!admitted)
-		return 0;
-	event_send(a[2] ? CHANNEL_CRASH : CHANNEL_LOG, t->cvm->index, text, (uint32_t)size);
-	return (long)size;
 }
 
 long hc_cvm_info(struct thread *t, const uint64_t *a)

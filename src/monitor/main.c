@@ -39,7 +39,7 @@ static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
 	uint64_t end;
 
 	if (!memchr(c->name, 0, sizeof c->name) || !c->threads_max || !c->handles_max || c->handles > LAUNCH_HANDLES_MAX ||
-	    c->net_rules > LAUNCH_NET_RULES_MAX || c->grants > LAUNCH_GRANTS_MAX || c->image >= l->images || c->nice < -20 || c->nice > 19 || !c->log_rate)
+	    c->net_rules > LAUNCH_NET_RULES_MAX || c->grants > LAUNCH_GRANTS_MAX || c->image >= l->images || c->nice < -20 || c->nice > 19)
 		return false;
 	if (!add_checked(c->boot_offset, c->boot_size, &end) || end > l->size || c->boot_size > (1u << 24))
 		return false;

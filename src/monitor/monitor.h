@@ -187,8 +187,6 @@ struct cvm {
 	uint64_t cap_events[CAPS_MAX / 64]; /* atomic bits */
 
 	struct lock code_lock; /* the code channel */
-	struct lock log_lock;
-	uint64_t log_tokens, log_time;
 	uint64_t start_ns;
 	uint64_t images, image_bytes; /* made for it in all its lives: code_table_lock */
 	struct cvm_stats stats; /* each by its own lock; times and current values when asked for */

@@ -11,6 +11,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,6 +25,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "abi/boot.h"
 #include "abi/hostcall.h"
 #include "abi/slot.h"
 #include "abi/vcpu.h"
@@ -195,6 +197,20 @@ static MAYBE uint64_t granted_directory(const char *file)
 		}
 	}
 	breach("no granted directory has a file %s", file);
+}
+
+/* One message to the command's log: its kind, BOOT_LOG_* or any other byte, and text. Waits for room. */
+static MAYBE void log_message(char kind, const char *text, size_t size)
+{
+	struct pollfd room = { .fd = BOOT_HANDLE_LOG, .events = POLLOUT };
+	char message[1 + 8192] = { kind };
+	long result;
+
+	memcpy(message + 1, text, size);
+	while ((result = hostcall(HC_file_write, BOOT_HANDLE_LOG, (uint64_t)message, 1 + size, 0, 0, 0)) == -EAGAIN)
+		hostcall(HC_poll, (uint64_t)&room, 1, (uint64_t)-1, 0, 0, 0);
+	if (result != (long)(1 + size))
+		breach("the log does not take the message: %ld", result);
 }
 
 static int g_uses = -1;

@@ -69,7 +69,7 @@ static void attack(void)
 		results[1] = seal(page, false);
 		results[2] = seal(page, true);
 		results[3] = hostcall(HC_random, (uint64_t)g_page_bytes, 4096, 0, 0, 0, 0);
-		results[4] = hostcall(HC_cvm_log, (uint64_t) "poisoned\n", 9, 0, 0, 0, 0);
+		results[4] = hostcall(HC_file_write, BOOT_HANDLE_LOG, (uint64_t) "tpoisoned", 9, 0, 0, 0);
 		results[5] = hostcall(HC_thread_yield, 0, 0, 0, 0, 0, 0);
 		state(&control[1], &mxcsr[1]);
 		clean();

@@ -33,7 +33,7 @@ static void attack(void)
 		for (int which = 0; which < 4; which++)
 			if (write_to(which, places[i]) != -EFAULT)
 				breach("hostcall kind %d wrote to place %zu", which, i);
-	/* reading: text for the log, a file's bytes, an iovec whose pointer or whose content leads out */
+	/* reading: a file's bytes, an iovec whose pointer or whose content leads out */
 	struct iovec *iov = malloc(sizeof *iov);
 	long made = hostcall(HC_eventfd_create, 0, O_NONBLOCK, 0, 0, 0, 0);
 	if (made < 0)
@@ -41,7 +41,7 @@ static void attack(void)
 	uint64_t file = (uint64_t)made;
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 		*iov = (struct iovec){ (void *)places[i], 8 };
-		const long results[] = { hostcall(HC_cvm_log, places[i], 8, 0, 0, 0, 0), hostcall(HC_file_write, file, places[i], 8, 0, 0, 0),
+		const long results[] = { hostcall(HC_file_write, BOOT_HANDLE_LOG, places[i], 8, 0, 0, 0), hostcall(HC_file_write, file, places[i], 8, 0, 0, 0),
 					 hostcall(HC_file_writev, file, (uint64_t)iov, 1, (uint64_t)-1, 0, 0),
 					 hostcall(HC_file_writev, file, places[i], 1, (uint64_t)-1, 0, 0),
 					 hostcall(HC_futex_wake, places[i] & ~3ull, 1, 0, 0, 0, 0), hostcall(HC_poll, places[i], 1, 0, 0, 0, 0) };

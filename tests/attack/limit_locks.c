@@ -1,5 +1,5 @@
 /*
- * Question: the monitor has locks that all cVMs take: of threads, of the code table, of the event channel. Can threads that do
+ * Question: the monitor has locks that all cVMs take: of threads, of the code table, of futexes. Can threads that do
  * nothing but take them keep another cVM from ever getting one?
  * Expect: REFUSED: the victim made threads and used files beside 12 threads in a loop
  * Control: none: nothing can be turned off that lets locks go
@@ -18,7 +18,7 @@ static void loops(void *kind)
 		switch ((uint64_t)kind % 6) {
 		case 0: hostcall(HC_thread_cputime, 1, (uint64_t)&ns, 0, 0, 0, 0); break;
 		case 1: hostcall(HC_thread_kick, 2047, 0, 0, 0, 0, 0); break;
-		case 2: hostcall(HC_cvm_log, (uint64_t)&ns, 0, 0, 0, 0, 0); break;
+		case 2: hostcall(HC_file_write, BOOT_HANDLE_LOG, (uint64_t)&ns, 0, 0, 0, 0); break;
 		case 3: hostcall(HC_mem_map_code, g_at + (uint64_t)kind * PAGE, PAGE, handle, 0, 0, 0); break;
 		case 4: hostcall(HC_futex_requeue, (uint64_t)&ns, 1, (uint64_t)&ns, 1, 0, 0); break;
 		default: hostcall(HC_mem_commit, g_at + (1 << 20) + (uint64_t)kind * PAGE, PAGE, PROT_READ | PROT_WRITE, 0, 0, 0);

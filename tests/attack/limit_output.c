@@ -1,25 +1,25 @@
 /*
- * Question: can a cVM flood the command's log, or forge lines of others in it?
- * Expect: REFUSED: most of it was dropped
+ * Question: can a cVM flood the command's log, with messages, empty ones, or ones that are longer than the command takes?
+ * Expect: REFUSED: the victim worked meanwhile
  * Control: --insecure-no-limits
- * Native: the token bucket
- * Options: log_rate=64K
+ * Never: xxxxx
+ * Never-in-control: xxxxx
+ * Native: the token bucket of lines.c
+ * Options: log_rate=1K
  */
 #include "attack.h"
 
 static void attack(void)
 {
-	static char text[4096];
-	uint64_t taken = 0;
+	static char text[8192];
 
+	/* No part of a message that is above the rate is printed, so one above a second's worth never is. */
 	memset(text, 'x', sizeof text);
-	memcpy(text + 100, "\nintravisor: victim: forged\n\033[31m", 34);
 	for (int i = 0; i < 1000; i++) {
-		long result = hostcall(HC_cvm_log, (uint64_t)text, sizeof text, 0, 0, 0, 0);
-		if (result > 0)
-			taken += (uint64_t)result;
+		log_message(i % 2 ? BOOT_LOG_TEXT : BOOT_LOG_CRASH, text, i % 3 ? sizeof text : 1025);
+		hostcall(HC_file_write, BOOT_HANDLE_LOG, (uint64_t)text, 0, 0, 0, 0);
+		if (i % 500 == 0)
+			let_victim_work();
 	}
-	if (taken > 1 << 20) /* a call takes at most 2048 */
-		breach("%lu bytes of 2048000 were taken", taken);
-	refused("most of it was dropped");
+	refused("the victim worked meanwhile");
 }

@@ -2,7 +2,7 @@
  * Question: can text that a cVM sends to the command's log forge lines of the command or of another cVM, or send the terminal
  * escape sequences: control bytes, C1 in one or two bytes, broken UTF-8, characters that turn the direction, parts that
  * become whole only with the next message?
- * Expect: REFUSED: 70 messages were only text
+ * Expect: REFUSED: 100 messages were only text
  * Control: none: escaping has no option
  * Never: [\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0041]|^[^\[]*forged
  * Native: message.c
@@ -13,11 +13,10 @@ static int g_messages;
 
 static void send(const char *text, size_t size)
 {
-	for (int crash = 0; crash < 2; crash++) {
-		if (hostcall(HC_cvm_log, (uint64_t)text, size, (uint64_t)crash, 0, 0, 0) != (long)size)
-			breach("the log does not take the message");
-		g_messages++;
-	}
+	const char kinds[] = { BOOT_LOG_TEXT, BOOT_LOG_CRASH, '\033' };
+
+	for (size_t i = 0; i < sizeof kinds; i++, g_messages++)
+		log_message(kinds[i], text, size);
 }
 
 #define SEND(text) send(text, sizeof(text) - 1)
@@ -63,11 +62,9 @@ static void attack(void)
 		char text[128];
 		/* the word that must not come at a line's start */
 		snprintf(text, sizeof text, "%s", lines[i]);
-		if (hostcall(HC_cvm_log, (uint64_t)text, strlen(text), 0, 0, 0, 0) < 0)
-			breach("the log does not take the message");
+		log_message(BOOT_LOG_TEXT, text, strlen(text));
 	}
-	if (hostcall(HC_cvm_log, (uint64_t) "\nforged\n\rforged\n forged", 22, 0, 0, 0, 0) < 0)
-		breach("the log does not take the message");
+	log_message(BOOT_LOG_TEXT, "\nforged\n\rforged\n forged", 22);
 	g_messages += 10;
 	refused("%d messages were only text", g_messages);
 }

@@ -87,9 +87,27 @@ class BesideMonitor(unittest.TestCase):
 
     def test_bad_messages_are_ignored(self):
         code = ("monitor.events.send(b'abc'); cvm.send(999, b'x'); cvm.send(18, b'short'); cvm.send(2);"
-                "monitor.events.send(struct.pack('=IIII', 17, 77, 1, 0) + b'?'); cvm.exit(5)")
+                "monitor.events.send(struct.pack('=IIII', 17, 77, 1, 0) + b'?'); cvm.write(b'', 3); cvm.log(''); cvm.crash('');"
+                "cvm.log('kind', b'\\x1b'); cvm.exit(5)")
         status, _, err = self.box.python(code)
-        self.assertEqual((status, err), (5, "[monitor] ?\n"))
+        self.assertEqual((status, err), (5, "[fake] kind\n"))
+
+    def test_long_messages_are_cut(self):
+        err = self.box.python("cvm.log('x' * 2047 + 'yz'); cvm.log('next'); cvm.exit(0)")[2]
+        self.assertEqual(err, f"[fake] {'x' * 2047}y\n[fake] next\n")
+
+    def test_what_was_said_before_a_report_stands_before_it(self):
+        err = self.box.python("[cvm.log(str(i)) for i in range(30)]; cvm.report('it is broken'); cvm.exit(0)")[2]
+        self.assertEqual(err, "".join(f"[fake] {i}\n" for i in range(30)) + "intravisor: fake: it is broken\n")
+
+    def test_log_rate(self):
+        # a second's worth is 1024 bytes, so 1025 never pass
+        code = "cvm.log('a' * 100); [cvm.log('x' * 1025) for i in range(500)]; cvm.exit(0)"
+        err = self.box.python(code, "--log-rate=1K", "--stats")[2].splitlines()
+        self.assertEqual(err[0], "[fake] " + "a" * 100)
+        self.assertEqual(dict(zip(err[1].split(), err[2].split()))["log_drop"], "500.5K")
+        err = self.box.python(code, "--log-rate=1K", "--stats", "--insecure-no-limits")[2].splitlines()
+        self.assertEqual((err.count("[fake] " + "x" * 1025), err[-1].split()[-1]), (500, "0B"))
 
     def test_stats(self):
         err = self.box.python("cvm.exit(0)", "--stats", "--name", "web")[2].splitlines()
@@ -139,7 +157,7 @@ class BesideMonitor(unittest.TestCase):
     def test_arguments_and_defaults(self):
         self.assertEqual(self.value("cvm.args[0], cvm.program, cvm.name, cvm.hostname, cvm.cwd, cvm.uid, cvm.gid"),
                          "fake fake fake fake / 0 0")
-        self.assertEqual(self.value("cvm.threads, cvm.handles_max, cvm.log_rate, cvm.nice"), "256 4096 4194304 0")
+        self.assertEqual(self.value("cvm.threads, cvm.handles_max, cvm.nice"), "256 4096 0")
 
     def test_program_arguments_are_not_options(self):
         code = "print(cvm.args[2:], flush=True); cvm.exit(0)"
@@ -162,16 +180,16 @@ class BesideMonitor(unittest.TestCase):
         self.assertEqual(self.value("cvm.env['HOME']", "-u", "5"), "/")
 
     def test_limits(self):
-        self.assertEqual(self.value("cvm.memory, cvm.threads, cvm.handles_max, cvm.log_rate, cvm.uid, cvm.gid", "-m", "64M",
-                                    "--threads=7", "--handles", "99", "--log-rate", "2K", "-u", "5:6"),
-                         f"{64 << 20} 7 99 2048 5 6")
+        self.assertEqual(self.value("cvm.memory, cvm.threads, cvm.handles_max, cvm.uid, cvm.gid", "-m", "64M",
+                                    "--threads=7", "--handles", "99", "-u", "5:6"),
+                         f"{64 << 20} 7 99 5 6")
         self.assertEqual(self.value("cvm.nice", "--cpu-weight", "1"), "19")
         self.assertEqual(self.value("cvm.nice", "--cpu-weight", "100"), "0")
         self.assertEqual(self.value("cvm.nice", "--cpu-weight", "33"), "5")
 
     def test_default_mounts(self):
         self.assertEqual(self.value("cvm.mounts"),
-                         str([(2, 3, 0, "/"), (5, 0, 0, "/dev"), (3, 0, 0, "/dev/shm"), (4, 0, 0, "/proc"), (3, 0, 0, "/run"),
+                         str([(2, 4, 0, "/"), (5, 0, 0, "/dev"), (3, 0, 0, "/dev/shm"), (4, 0, 0, "/proc"), (3, 0, 0, "/run"),
                               (3, 0, 0, "/tmp")]))
 
     def test_volumes(self):
@@ -179,13 +197,13 @@ class BesideMonitor(unittest.TestCase):
         os.mkdir(os.path.join(self.box.work, "dir"))
         options = ("-v", "dir:/data//x/", "-v", f"{self.box.work}/one:/etc/one:ro", "--tmpfs", "/data", "-v", "dir:/tmp:ro")
         self.assertEqual(self.value("[m for m in cvm.mounts if m[3] not in ('/', '/dev', '/dev/shm', '/proc', '/run')]", *options),
-                         str([(3, 0, 0, "/data"), (1, 4, 0, "/data/x"), (6, 5, 1, "/etc/one"), (1, 6, 1, "/tmp")]))
-        self.assertEqual(self.value("[h[:2] for h in cvm.handles[3:]]", *options), "[(2, 1), (2, 3), (3, 1), (2, 1)]")
-        self.assertEqual(self.value("os.listdir(cvm.handles[4][2]), os.read(cvm.handles[5][2], 9)", *options), "[] b'1'")
+                         str([(3, 0, 0, "/data"), (1, 5, 0, "/data/x"), (6, 6, 1, "/etc/one"), (1, 7, 1, "/tmp")]))
+        self.assertEqual(self.value("[h[:2] for h in cvm.handles[3:]]", *options), "[(1, 2), (2, 1), (2, 3), (3, 1), (2, 1)]")
+        self.assertEqual(self.value("os.listdir(cvm.handles[5][2]), os.read(cvm.handles[6][2], 9)", *options), "[] b'1'")
 
     def test_only_granted_descriptors_are_inherited(self):
         read_end, write_end = os.pipe()
-        code = ("known = {0, 1, 2, monitor.text, monitor.data, monitor.events.fileno(), cvm.code.fileno(), cvm.handles[3][2],"
+        code = ("known = {0, 1, 2, monitor.text, monitor.data, monitor.events.fileno(), cvm.code.fileno(), cvm.handles[3][2], cvm.handles[4][2],"
                 "int(__import__('sys').argv[1].rpartition('/')[2])};"
                 "there = set(map(int, os.listdir('/proc/self/fd'))) - known;"
                 "print([fd for fd in there if os.path.exists(f'/proc/self/fd/{fd}')], flush=True); cvm.exit(0)")
@@ -198,7 +216,7 @@ class BesideMonitor(unittest.TestCase):
     def test_closed_stdio_is_not_granted(self):
         run = subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", self.box.command, "run", "--insecure-no-pkeys", "-q", "fake",
                               "cvm.log(str([h[:2] for h in cvm.handles[:4]])); cvm.exit(0)"], env=self.box.env, stderr=subprocess.PIPE, timeout=PATIENCE)
-        self.assertEqual((run.returncode, run.stderr), (0, b"[fake] [(1, 0), (1, 0), (1, 2), (2, 1)]\n"))
+        self.assertEqual((run.returncode, run.stderr), (0, b"[fake] [(1, 0), (1, 0), (1, 2), (1, 2)]\n"))
 
     def test_network_rules(self):
         self.assertEqual(self.value("cvm.rules"), "[]")
@@ -231,7 +249,7 @@ cVMs:
 """)
         status, out, err = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", path, cwd="/")
         self.assertEqual((status, err), (0, "[two] v\n"))
-        self.assertEqual(out, "['A', 'B'] ['a', '5'] 1073741824 (1, 4, 1, '/vol') "
+        self.assertEqual(out, "['A', 'B'] ['a', '5'] 1073741824 (1, 5, 1, '/vol') "
                               "[('bind', 'udp', '0.0.0.0', 0, 80, 80), ('bind', 'udp', '::', 0, 80, 80)] 3\n")
 
     def test_yaml_from_standard_input(self):
@@ -326,9 +344,9 @@ cVMs:
         status, out, err = self.pod("cVMs:\n" + cvms)
         self.assertEqual((status, err), (0, ""))
         lines = sorted(out.splitlines())
-        self.assertEqual([lines[0], lines[2], lines[3]], ["a 1 ['x'] [] 3 b'1111' (2, 5)", "c 2 ['x'] [] 3 b'2222' (5, 0)",
-                                                           "d 1 ['x'] [] 3 b'1111' (2, 5)"])
-        self.assertTrue(lines[1].startswith("b 0 ['x'] [(2, 3, 0, '/')"))
+        self.assertEqual([lines[0], lines[2], lines[3]], ["a 1 ['x'] [] 4 b'1111' (2, 5)", "c 2 ['x'] [] 4 b'2222' (5, 0)",
+                                                           "d 1 ['x'] [] 4 b'1111' (2, 5)"])
+        self.assertTrue(lines[1].startswith("b 0 ['x'] [(2, 4, 0, '/')"))
 
     # Code channels and the cache
 

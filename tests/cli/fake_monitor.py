@@ -7,6 +7,7 @@ Copied by fakes.py to intravisor-monitor beside a copy of the command.
 import array
 import ctypes
 import os
+import select
 import signal
 import socket
 import struct
@@ -17,21 +18,22 @@ import time
 LAUNCH_HEAD = struct.Struct("=QIIIiIII4x")
 IMAGE = struct.Struct("=iiQQQ")
 FILE = struct.Struct("=112sQiI")
-LAUNCH_CVM_HEAD = struct.Struct("=64sQIIQiiIIIIII")
+LAUNCH_CVM_HEAD = struct.Struct("=64sQIIiiIIIIII")
 GRANT = struct.Struct("=HHI112s")
 HANDLE = struct.Struct("=IIiI")
 NET_RULE = struct.Struct("=HHHHHHI16s")
 BOOT_HEAD = struct.Struct("=QIIIIIIIIIIIIII")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
-STATS = struct.Struct("=8Q2I3Q")
+STATS = struct.Struct("=8Q2I2Q")
 REPORT = struct.Struct("=iiQQ200s")
 FILES_AT = LAUNCH_HEAD.size + 14 * IMAGE.size
 COUNT_AT = FILES_AT + 64 * FILE.size
 CVMS_AT = COUNT_AT + 24
 CVM_SIZE = LAUNCH_CVM_HEAD.size + 64 * (HANDLE.size + NET_RULE.size + GRANT.size) + 16
-CODE_REQUEST, CODE_REPLY, READY, LOG, EXIT, CRASH, FATAL, STATS_NOW, REPORT_OF, SIGNAL, KILL, START, ASK_STATS = \
-    1, 2, 16, 17, 18, 19, 20, 21, 22, 32, 33, 34, 35
+CODE_REQUEST, CODE_REPLY, READY, EXIT, FATAL, STATS_NOW, REPORT_OF, SIGNAL, KILL, START, ASK_STATS = \
+    1, 2, 16, 18, 20, 21, 22, 32, 33, 34, 35
+LOG_HANDLE = 3
 DEFERRED = STAY = 1
 
 
@@ -51,7 +53,7 @@ class Cvm:
     def __init__(self, monitor, index, data):
         self.monitor, self.index = monitor, index
         at = CVMS_AT + index * CVM_SIZE
-        (name, self.memory, self.threads, self.handles_max, self.log_rate, self.nice, code, handles, rules, grants, self.caps,
+        (name, self.memory, self.threads, self.handles_max, self.nice, code, handles, rules, grants, self.caps,
          self.image, self.launch_flags) = LAUNCH_CVM_HEAD.unpack_from(data, at)
         self.name = name.rstrip(b"\0").decode()
         self.code = socket.socket(fileno=code)
@@ -109,16 +111,22 @@ class Cvm:
     def send(self, kind, payload=b""):
         self.monitor.events.send(MESSAGE.pack(kind, self.index, len(payload), 0) + payload)
 
-    def log(self, text):
-        self.send(LOG, text if isinstance(text, bytes) else text.encode())
+    def log(self, text, kind=b"t"):
+        """The socket does not block."""
+        message = kind + (text if isinstance(text, bytes) else text.encode())
+        while True:
+            try:
+                return os.write(self.handles[LOG_HANDLE][2], message)
+            except BlockingIOError:
+                select.select([], [self.handles[LOG_HANDLE][2]], [])
 
     def crash(self, text):
-        self.send(CRASH, text.encode())
+        self.log(text, b"c")
 
     def report(self, text, error=0, signal=0, rip=0, address=0):
         self.send(REPORT_OF, REPORT.pack(error, signal, rip, address, text.encode()))
 
-    def exit(self, status, signaled=0, stats=(1500000000, 250000000, 3 << 20, 0, 7, 1, 2, 99, 3, 5, 0, 2, 8192)):
+    def exit(self, status, signaled=0, stats=(1500000000, 250000000, 3 << 20, 0, 7, 1, 2, 99, 3, 5, 2, 8192)):
         if self.monitor.local.life != self.life:
             return
         self.running = False
@@ -160,7 +168,7 @@ class Monitor:
         with open(description, "rb") as f:
             data = f.read()
         magic, version, size, self.insecure, events, self.flags, images, files = LAUNCH_HEAD.unpack_from(data)
-        assert magic == 0x3148434e554c5643 and version == 3 and size == len(data), "bad launch description"
+        assert magic == 0x3148434e554c5643 and version == 4 and size == len(data), "bad launch description"
         self.images = [IMAGE.unpack_from(data, LAUNCH_HEAD.size + i * IMAGE.size) for i in range(images)]
         self.text, self.data, self.data_size, self.bss_size, self.entry = self.images[0]
         self.files = []  # (name, size, descriptor)
@@ -188,7 +196,7 @@ class Monitor:
             elif kind == START and not cvm.running:
                 cvm.start()
             elif kind == ASK_STATS and cvm.running:
-                cvm.send(STATS_NOW, STATS.pack(2500000000, 1250000000, 4 << 20, 2 << 20, 11, 1, 2, 99, 3, 5, 0, 2, 8192))
+                cvm.send(STATS_NOW, STATS.pack(2500000000, 1250000000, 4 << 20, 2 << 20, 11, 1, 2, 99, 3, 5, 2, 8192))
 
     def fatal(self, text, error=0):
         self.events.send(MESSAGE.pack(FATAL, 0xffffffff, REPORT.size, 0) + REPORT.pack(error, 0, 0, 0, text.encode()))

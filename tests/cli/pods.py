@@ -171,6 +171,13 @@ class Pods(unittest.TestCase):
         self.assertEqual([line for line in ran[2].splitlines() if "insecure" not in line],
                          [f"intravisor: warning: a ended with status 3 and starts again in {ms} ms" for ms in (1, 2, 4)])
 
+    def test_what_a_life_logged_stands_before_its_end(self):
+        code = "[cvm.log(str(i)) for i in range(40)]; " + FAILS.format(3, 4)
+        err = self.run_pod(cvm("a", code, restart="on-failure", restart_delay="1ms"), options=())[2]
+        life = [f"[a] {i}" for i in range(40)]
+        self.assertEqual([line for line in err.splitlines() if "insecure" not in line],
+                         sum((life + [f"intravisor: warning: a ended with status 3 and starts again in {ms} ms"] for ms in (1, 2, 4)), []) + life)
+
     def test_restart_at_most(self):
         for policy in ("on-failure:2", "always:2"):
             self.assertEqual(self.run_pod(cvm("a", FAILS.format(3, 99), restart=policy, restart_delay="1ms"))[0], 3)
@@ -393,6 +400,21 @@ class Pods(unittest.TestCase):
         lost = re.findall(rb"\n\[(\d+) bytes of output were dropped\]\n", text)
         self.assertTrue(lost)
         self.assertEqual(text.count(b"x") + sum(map(int, lost)), 64 << 16)
+
+    def test_flood_of_log_lines(self):
+        process = self.start_pod(cvm("a", "while not cvm.killed(): cvm.log('x' * 2000); cvm.log('')", log_rate="1K"),
+                                 cvm("b", "cvm.log('here'); " + UNTIL_TERM))
+        self.wait(lambda: self.cvms(command="stats")["a"]["stats"]["log_dropped"] > 1000000)
+        self.command("stop", "-t", "0", "pod")
+        self.assertEqual(process.communicate(timeout=PATIENCE)[1], b"[b] here\n")
+
+    def test_dropped_log_is_counted_for_each_life(self):
+        code = "if not os.path.exists('quiet'): cvm.log('x' * 1500)\n"
+        self.start_pod(cvm("a", code + UNTIL_TERM, log_rate="1K"))
+        self.wait(lambda: self.cvms(command="stats")["a"]["stats"]["log_dropped"] == 1500)
+        self.box.file("quiet", "")
+        self.command("restart", "pod/a")
+        self.assertEqual(self.cvms(command="stats")["a"]["stats"]["log_dropped"], 0)
 
     # In the background
 

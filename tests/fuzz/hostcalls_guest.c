@@ -346,7 +346,7 @@ static const char *const k_arguments[HC_COUNT] = {
 	[HC_mem_map_code] = "azhgm", [HC_mem_seal_code] = "az", [HC_mem_advise] = "azD", [HC_mem_move] = "azaz", [HC_mem_sync] = "azw",
 	[HC_thread_create] = "T", [HC_thread_exit] = "u", [HC_thread_kick] = "v", [HC_thread_upcall_done] = "", [HC_futex_wait] = "uct",
 	[HC_futex_wake] = "uc", [HC_futex_requeue] = "ucuc", [HC_thread_yield] = "", [HC_thread_cputime] = "ms", [HC_cvm_exit] = "xxx",
-	[HC_cvm_events] = "", [HC_cvm_log] = "blm", [HC_cvm_info] = "s", [HC_random] = "bl", [HC_file_open] = "dplfo", [HC_file_close] = "h",
+	[HC_cvm_events] = "", [HC_cvm_info] = "s", [HC_random] = "bl", [HC_file_open] = "dplfo", [HC_file_close] = "h",
 	[HC_file_stat] = "hplxs", [HC_file_readlink] = "hplbl", [HC_file_read] = "hbl", [HC_file_write] = "hbl", [HC_file_pread] = "hblg",
 	[HC_file_pwrite] = "hblG", [HC_file_readv] = "hicg", [HC_file_writev] = "hicG", [HC_file_seek] = "hGw", [HC_file_getdents] = "hbl",
 	[HC_file_truncate] = "hG", [HC_file_allocate] = "hwGG", [HC_file_sync] = "hm", [HC_file_lock] = "hks", [HC_file_flock] = "hc",

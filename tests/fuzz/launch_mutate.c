@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/boot.h"
 #include "abi/launch.h"
 
 #define GROWTH 65536u
@@ -111,8 +112,13 @@ int main(int argc, char **argv)
 	struct launch *l = (struct launch *)bytes, *was = (struct launch *)original;
 	keep_channel(&l->event_channel, was->event_channel);
 	l->flags = was->flags;
-	for (uint32_t i = 0; i < was->cvms; i++)
+	for (uint32_t i = 0; i < was->cvms; i++) {
 		l->cvm[i].flags = was->cvm[i].flags;
+		/* a libOS says there why it could not start */
+		l->cvm[i].handle[BOOT_HANDLE_LOG] = was->cvm[i].handle[BOOT_HANDLE_LOG];
+		if (l->cvm[i].handles <= BOOT_HANDLE_LOG)
+			l->cvm[i].handles = was->cvm[i].handles;
+	}
 	for (uint32_t i = 0; i < was->cvms; i++)
 		keep_channel(&l->cvm[i].code_channel, was->cvm[i].code_channel);
 	if (next() % 4) /* else the size tells at once that something is wrong */

@@ -1,22 +1,30 @@
 /*
- * Messages to the command's log (core/log.h). Formats on the caller's stack and hands one line to the monitor, which
+ * Messages to the command's log (core/log.h). Formats on the caller's stack and writes one line to the command, which
  * limits the rate; nothing is kept. Usable from any libOS code, also with locks held and in upcalls.
  */
+#include <linux/poll.h>
+
 #include "core/log.h"
+#include "abi/boot.h"
 #include "core/hostcall.h"
 
 #define LINE_MAX 1024
+#define TRIES 500
+#define TRY_NS 10000000ll
 #define PANIC_STATUS 70
 
-static void log_line(bool crash, const char *fmt, __builtin_va_list args)
+/* One message (abi/boot.h). Waits for room, as the command may be slow, but gives up on a command that does not read. */
+static void log_line(char kind, const char *fmt, __builtin_va_list args)
 {
+	struct pollfd room = { .fd = BOOT_HANDLE_LOG, .events = POLLOUT };
 	char line[LINE_MAX];
-	int n = vformat(line, sizeof(line) - 1, fmt, args);
-	size_t length = MIN((size_t)n, sizeof(line) - 2);
+	int n = vformat(line + 1, sizeof(line) - 1, fmt, args);
+	size_t length = 1 + MIN((size_t)n, sizeof(line) - 2);
 
-	if (!length || line[length - 1] != '\n')
-		line[length++] = '\n';
-	hostcall(HC_cvm_log, line, length, crash);
+	line[0] = kind;
+	for (int i = 0; i < TRIES && hostcall(HC_file_write, BOOT_HANDLE_LOG, line, length) == -EAGAIN; i++)
+		if (hostcall(HC_poll, &room, 1, TRY_NS) == -EINTR)
+			hostcall(HC_thread_yield);
 }
 
 void log_text(const char *fmt, ...)
@@ -24,7 +32,7 @@ void log_text(const char *fmt, ...)
 	__builtin_va_list args;
 
 	__builtin_va_start(args, fmt);
-	log_line(false, fmt, args);
+	log_line(BOOT_LOG_TEXT, fmt, args);
 	__builtin_va_end(args);
 }
 
@@ -33,13 +41,8 @@ void log_crash(const char *fmt, ...)
 	__builtin_va_list args;
 
 	__builtin_va_start(args, fmt);
-	log_line(true, fmt, args);
+	log_line(BOOT_LOG_CRASH, fmt, args);
 	__builtin_va_end(args);
-}
-
-void log_write(const char *text, size_t size)
-{
-	hostcall(HC_cvm_log, text, size, 0);
 }
 
 void panic(const char *fmt, ...)
@@ -48,7 +51,7 @@ void panic(const char *fmt, ...)
 
 	log_crash("libOS: internal error:");
 	__builtin_va_start(args, fmt);
-	log_line(true, fmt, args);
+	log_line(BOOT_LOG_CRASH, fmt, args);
 	__builtin_va_end(args);
 	for (;;)
 		hostcall(HC_cvm_exit, PANIC_STATUS, 0);

@@ -110,13 +110,13 @@ static _Noreturn void fault(const struct upcall_frame *f)
 {
 	const char *name = f->signal == 11 ? "SIGSEGV" : f->signal == 7 ? "SIGBUS" : f->signal == 8 ? "SIGFPE"
 			   : f->signal == 4 ? "SIGILL" : f->signal == 5 ? "SIGTRAP" : "a signal";
-	char text[LOG_SIZE], *at = put(text, name);
+	char text[LOG_SIZE] = { BOOT_LOG_CRASH }, *at = put(text + 1, name);
 
 	at = put(at, " at ");
 	at = put_hex(at, f->rip - g_bare_start.slot_base);
 	at = put(at, " of the program, address ");
 	at = put_hex(at, f->address);
-	gate(HC_cvm_log, text, at - text, 1);
+	gate(HC_file_write, BOOT_HANDLE_LOG, text, at - text);
 	die_by(f->signal);
 }
 
