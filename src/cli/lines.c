@@ -3,7 +3,6 @@
  */
 #include "cli/lines.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,6 +1,7 @@
 /*
  * Event loop beside the monitor: see supervise.h. Called by run.c, single-threaded, waits only in poll.
- * The monitor is believed about which cVM ended and how; texts of cVMs are printed through message_lines only (lines.c). The monitor asks to be killed with its parent (PR_SET_PDEATHSIG), so nothing outlives us.
+ * The monitor is believed about which cVM ended and how; texts of cVMs are printed through message_lines only (lines.c).
+ * The monitor asks to be killed with its parent (PR_SET_PDEATHSIG), so nothing outlives us.
  */
 #include "cli/supervise.h"
 
