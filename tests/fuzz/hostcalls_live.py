@@ -88,7 +88,8 @@ def usage(pid):
     """What the monitor's process has of the host."""
     kinds = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
     memory = sum(int(n) << 10 for n in re.findall(r"^Rss\w+:\s+(\d+)", read(f"/proc/{pid}/status"), re.M))
-    return {"descriptors": sum("/memfd:" not in k for k in kinds), "eventfds": min(sum("[eventfd]" in k for k in kinds), 1 + DOORBELLS), "code images": sum("/memfd:" in k for k in kinds),
+    images = sum("/memfd:" in k or "/.cache/intravisor/" in k for k in kinds)
+    return {"descriptors": len(kinds) - images, "eventfds": min(sum("[eventfd]" in k for k in kinds), 1 + DOORBELLS), "code images": images,
             "threads": len(os.listdir(f"/proc/{pid}/task")), "mappings": mappings(pid), "memory": memory}
 
 
