@@ -192,7 +192,7 @@ def run_pod(where, options, insecure):
             result.pending = max(result.pending, signals_pending() - before)
             result.shared = max(result.shared, shared_memory() - shared_before)
             text = pod.output()
-            return VERDICT.search(text) or re.search(r"^intravisor: attacker: .*(signal|exit|end|kill|loaded)", text, re.M)
+            return VERDICT.search(text) or re.search(r"^intravisor: attacker: .*(signal|SIG|exit|end|kill|loaded)", text, re.M)
         try:
             pod.wait_for(over, 60)
         except Fail:

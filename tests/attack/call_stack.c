@@ -50,6 +50,7 @@ static void attack(void)
 	pthread_t thread;
 	FILE *f;
 
+	signal(SIGSEGV, SIG_DFL); /* where nothing isolates, a second call finds bytes on the stack that was asked for */
 	g_number = HC_call_serve | (uint64_t)create_named(CAP_EXPORT, "evil", 0) << 32;
 	g_stacks[0] = vcpu()->monitor_thread + 0x9000;
 	g_stacks[1] = g_victim.pattern + 64;
