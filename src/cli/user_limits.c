@@ -22,7 +22,7 @@ static const struct {
 	{RLIMIT_STACK, STACK_NEEDED, "stack", "-s 8192"},
 };
 
-static void raise(int resource, uint64_t wanted)
+static void raise_soft(int resource, uint64_t wanted)
 {
 	struct rlimit limit;
 
@@ -34,8 +34,8 @@ static void raise(int resource, uint64_t wanted)
 
 void limits_raise(void)
 {
-	raise(RLIMIT_NOFILE, RLIM_INFINITY);
-	raise(RLIMIT_STACK, STACK_WANTED);
+	raise_soft(RLIMIT_NOFILE, RLIM_INFINITY);
+	raise_soft(RLIMIT_STACK, STACK_WANTED);
 }
 
 static uint64_t files_needed(const struct config *config)

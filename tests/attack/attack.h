@@ -132,19 +132,25 @@ static NOINLINE long hostcall(enum hostcall number, uint64_t a0, uint64_t a1, ui
 	return result;
 }
 
-/* The run-time address of a symbol of the monitor, from /shared/symbols (offsets from gate_enter). */
-static MAYBE uint64_t monitor_symbol(const char *wanted)
+/* A symbol's offset, from one of the lists that the suite makes. */
+static MAYBE uint64_t symbol_offset(const char *list, const char *wanted)
 {
-	FILE *f = fopen("/shared/symbols", "r");
+	FILE *f = fopen(list, "r");
 	char name[256];
 	long offset;
 
 	while (f && fscanf(f, "%255s %ld", name, &offset) == 2)
 		if (strcmp(name, wanted) == 0) {
 			fclose(f);
-			return vcpu()->gate + (uint64_t)offset;
+			return (uint64_t)offset;
 		}
-	breach("the monitor has no symbol %s: the attack needs to be rewritten", wanted);
+	breach("%s has no symbol %s: the attack needs to be rewritten", list, wanted);
+}
+
+/* The run-time address of a symbol of the monitor. */
+static MAYBE uint64_t monitor_symbol(const char *wanted)
+{
+	return vcpu()->gate + symbol_offset("/shared/symbols", wanted); /* counted from gate_enter */
 }
 
 static MAYBE void load_byte(void *address)
