@@ -130,6 +130,24 @@ static void files(const char *folder)
 	close(fd);
 }
 
+/* A library aligned to 2 MiB: ld.so maps its code over all of it and makes what is behind the file inaccessible. */
+static void code_behind_file(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	size_t size = ((size_t)lseek(fd, 0, SEEK_END) + PAGE - 1) & ~(PAGE - 1);
+	char *p = mmap(NULL, size + 16 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+	close(fd);
+	printf("code behind the file: %.3s, then %s\n", p + 1, touch(p + size, 0));
+	printf("none: %d", mprotect(p + size, 16 * PAGE, PROT_NONE));
+	printf(", %s\n", touch(p + size, 0));
+	printf("readable: %d", mprotect(p + size, PAGE, PROT_READ));
+	printf(", %s\n", touch(p + size, 0));
+	printf("all: %d", mprotect(p, size + 16 * PAGE, PROT_READ));
+	printf(", %.3s\n", p + 1);
+	munmap(p, size + 16 * PAGE);
+}
+
 static void heap(void)
 {
 	char *old = sbrk(0);
@@ -155,6 +173,7 @@ int main(int argc, char **argv)
 	moves();
 	if (argc > 1)
 		files(argv[1]);
+	code_behind_file();
 	if (sbrk(0) != (void *)-1)
 		heap();
 	return 0;

@@ -73,7 +73,24 @@ static void report_refused(struct vma *v, off_t offset, int error)
 	log_text("mmap: %s: code at offset 0x%lx was refused (error %d)", path, offset, -error);
 }
 
-/* Translated code. The segment may reach beyond the file's end: only what the file has is mapped. */
+static int map_file(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
+{
+	off_t offset;
+	int handle;
+
+	if ((v->flags & VMA_SHARED) && v->file->ops->map_at)
+		return v->file->ops->map_at(v->file, start, end - start, (int)prot, v->offset + (off_t)(start - v->start));
+	handle = handle_of(v, start, end - start, prot, &offset);
+	if (handle == -ENOTBLK && !(v->flags & VMA_SHARED))
+		return map_copy(v, start, end, prot);
+	if (handle < 0)
+		return handle == -ENOTBLK ? -ENODEV : handle;
+	return (int)hostcall(HC_mem_map_file, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0,
+			     handle, offset);
+}
+
+/* Translated code, as far as the file goes. A segment that ends later (libraries aligned to 2 MiB, whose gap ld.so makes
+ * PROT_NONE) has pages of the file there too, which fault with SIGBUS. */
 static int map_code(struct vma *v, uint64_t start, uint64_t end)
 {
 	struct mm *mm = mm_current();
@@ -94,7 +111,7 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 		size = MIN(size, left);
 	}
 	if (size == 0)
-		return 0;
+		return map_file(v, start, end, PROT_READ);
 	if (stubs) {
 		code = kmalloc(sizeof(*code));
 		if (!code)
@@ -109,29 +126,20 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 		report_refused(v, file_offset, (int)ret);
 	if (ret <= 0) {
 		kfree(code);
-		return (int)ret;
+		code = NULL;
 	}
+	if (ret < 0)
+		return (int)ret;
 	if (code) {
 		*code = (struct code_map){start + SLOT_STUB_DELTA, (uint64_t)ret, 1};
 		v->code = code;
 	}
-	return 0;
-}
-
-static int map_file(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
-{
-	off_t offset;
-	int handle;
-
-	if ((v->flags & VMA_SHARED) && v->file->ops->map_at)
-		return v->file->ops->map_at(v->file, start, end - start, (int)prot, v->offset + (off_t)(start - v->start));
-	handle = handle_of(v, start, end - start, prot, &offset);
-	if (handle == -ENOTBLK && !(v->flags & VMA_SHARED))
-		return map_copy(v, start, end, prot);
-	if (handle < 0)
-		return handle == -ENOTBLK ? -ENODEV : handle;
-	return (int)hostcall(HC_mem_map_file, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0,
-			     handle, offset);
+	if (start + size == end)
+		return 0;
+	ret = map_file(v, start + size, end, PROT_READ);
+	if (ret)
+		backing_release(start, end);
+	return (int)ret;
 }
 
 int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
