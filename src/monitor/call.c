@@ -305,8 +305,11 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	where_set(server, THREAD_HERE);
 	become(t, server);
 	/* cvm_end of either may have looked for us a moment too early. */
-	if (unlikely(LOAD(caller->home->dying) || LOAD(server->home->dying)))
-		return give_back(t, f), return_to_caller(t, server->home->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN, NULL);
+	if (unlikely(LOAD(caller->home->dying) || LOAD(server->home->dying))) {
+		long status = server->home->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN;
+		give_back(t, f);
+		return return_to_caller(t, status, NULL);
+	}
 	if (f->deadline)
 		deadline_update(t);
 	t->user_sp = server->user_sp;

@@ -60,17 +60,14 @@ static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
 	return (long)done;
 }
 
-long hc_cap_read(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(cap_read, CAP_MEMORY, CAP_LOAD)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_LOAD);
-
-	return error_in(k) ?: copy(t, k, a, false);
+	return copy(t, k, a, false);
 }
 
-long hc_cap_write(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(cap_write, CAP_MEMORY, CAP_STORE)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_MEMORY, CAP_STORE);
-	long r = error_in(k) ?: copy(t, k, a, true);
+	long r = copy(t, k, a, true);
 
 	if (r > 0 && k->object)
 		cap_changed(k->object);
@@ -104,16 +101,14 @@ int cap_map_at(struct thread *t, struct cap *k, uint64_t addr, uint64_t size, ui
 	return r;
 }
 
-long hc_cap_map(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(cap_map, CAP_MEMORY, CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0))
 {
-	uint64_t size = a[2], end;
-	unsigned perms = CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? CAP_STORE : 0);
-	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL : memory_check(t->cvm, a[1], size, false);
-	struct cap *k PINNED_CAP = error ? error_pointer(error) : cap_get(t, a[0], CAP_MEMORY, perms);
-
-	if (error_in(k))
-		return error_in(k);
 	struct object *o = &g_arena->object[k->object];
+	uint64_t size = a[2], end;
+	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL : memory_check(t->cvm, a[1], size, false);
+
+	if (error)
+		return error;
 	uint64_t at = k->base - object_address(k->object) + a[4];
 	/* The last page of an object may be partly behind its end. */
 	uint64_t limit = at - a[4] + k->length == o->size ? ALIGN_UP(k->length, CVM_PAGE_SIZE) : k->length;

@@ -418,53 +418,46 @@ static bool derivable(const struct cap *k)
 	return k->kind <= CAP_CONNECT || k->kind == CAP_TYPE;
 }
 
-long hc_cap_derive(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP_LOCKED(cap_derive, 0, 0)
 {
 	bool checked = !insecure(LAUNCH_INSECURE_NO_CAP_CHECK);
 	uint64_t end;
 
-	LOCKED(&g_arena->cap_lock);
-	struct cap *from = cap_find(t->cvm, a[0], 0, 0);
-	if (error_in(from) || !derivable(from))
-		return error_in(from) ?: -EINVAL;
-	if (checked && (from->sealed || a[3] & ~(uint64_t)from->perms))
+	if (!derivable(k))
+		return -EINVAL;
+	if (checked && (k->sealed || a[3] & ~(uint64_t)k->perms))
 		return -EACCES;
-	if (checked && from->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > from->length || !a[2]))
+	if (checked && k->kind == CAP_MEMORY && (!add_checked(a[1], a[2], &end) || end > k->length || !a[2]))
 		return -ERANGE;
 	struct cap like;
-	CAP_COPY(&like, from);
+	CAP_COPY(&like, k);
 	like.perms = a[3] & CAP_ALL;
 	if (like.kind == CAP_MEMORY) {
 		like.base += a[1];
 		like.length = a[2];
 	}
-	return cap_handle(cap_new(t->cvm, &like, from));
+	return cap_handle(cap_new(t->cvm, &like, k));
 }
 
-long hc_cap_seal(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP_LOCKED(cap_seal, 0, 0)
 {
-	LOCKED(&g_arena->cap_lock);
 	struct cap *type = cap_find(t->cvm, a[1], CAP_TYPE, CAP_USE);
-	struct cap *from = error_in(type) ? type : cap_find(t->cvm, a[0], 0, 0);
-	if (error_in(from))
-		return error_in(from);
-	if (!derivable(from) || (a[2] && from->sealed))
-		return -EINVAL;
-	if (!a[2] && from->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
+
+	if (error_in(type) || !derivable(k) || (a[2] && k->sealed))
+		return error_in(type) ?: -EINVAL;
+	if (!a[2] && k->sealed != type->base && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK))
 		return -EPERM;
 	struct cap like;
-	CAP_COPY(&like, from);
+	CAP_COPY(&like, k);
 	like.sealed = a[2] ? type->base : 0;
-	return cap_handle(cap_new(t->cvm, &like, from));
+	return cap_handle(cap_new(t->cvm, &like, k));
 }
 
-long hc_cap_revoke(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP_LOCKED(cap_revoke, 0, 0)
 {
-	LOCKED(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, a[0], 0, 0);
-	if (!error_in(k) && !insecure(LAUNCH_INSECURE_NO_REVOKE))
+	if (!insecure(LAUNCH_INSECURE_NO_REVOKE))
 		cap_kill_below(k);
-	return error_in(k);
+	return 0;
 }
 
 long hc_cap_close(struct thread *t, const uint64_t *a)
@@ -504,12 +497,8 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 	}
 }
 
-long hc_cap_info(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(cap_info, 0, 0)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0);
-
-	if (error_in(k))
-		return error_in(k);
 	const struct object *o = &g_arena->object[k->object];
 	struct cap_info info = { .kind = k->kind, .perms = k->perms, .length = k->length, .sealed = k->sealed != 0,
 				 .state = cap_state(k, 0), .version = __atomic_load_n(&o->sequence, __ATOMIC_ACQUIRE) };
@@ -585,13 +574,10 @@ void cap_changed(uint32_t object)
 	}
 }
 
-long hc_cap_notify(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(cap_notify, 0, 0)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], 0, 0);
-
-	if (error_in(k))
-		return error_in(k);
 	struct object *o = &g_arena->object[k->object];
+
 	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY))
 		return -EBADF;
 	if (!(k->perms & (k->kind == CAP_CALL ? CAP_USE : CAP_STORE)))

@@ -101,12 +101,7 @@ static int make_code(struct cvm *c, uint64_t addr, uint64_t size, int prot, bool
 		r = -EPERM;
 	else
 		pages_change(c, c->exec, addr, size, prot & PROT_EXEC ? PAGES_SET : PAGES_CLEAR);
-	if (!r)
-		r = check_edge(c, addr);
-	if (!r)
-		r = check_edge(c, addr + size);
-	if (!r)
-		r = memory_assign(c, addr, size, prot);
+	r = r ?: check_edge(c, addr) ?: check_edge(c, addr + size) ?: memory_assign(c, addr, size, prot);
 	if (r) {
 		pages_change(c, c->exec, addr, size, PAGES_CLEAR);
 		memory_assign(c, addr, size, PROT_NONE);

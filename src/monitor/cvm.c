@@ -24,8 +24,12 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 	uint64_t boot = ALIGN_UP(data + l->data_size + l->bss_size, CVM_PAGE_SIZE);
 	uint64_t info = boot + sizeof(struct cvm_start);
 	uint64_t stack = ALIGN_UP(info + c->config->boot_size, CVM_PAGE_SIZE) + START_STACK_SIZE;
-	int r = text->text_size ? 0 : (text->memfd = l->text, code_check_image(text));
+	int r = 0;
 
+	if (!text->text_size) {
+		text->memfd = l->text;
+		r = code_check_image(text);
+	}
 	if (!r && text->text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
 		r = -EINVAL;
 	if (!r)
@@ -83,11 +87,7 @@ int cvm_create(uint32_t index)
 	c->start_ns = clock_ns(1);
 	if (host(__NR_getrandom, c->cookie, sizeof c->cookie, 0) != sizeof c->cookie)
 		return -EAGAIN;
-	int r = domain_create(c);
-	if (!r)
-		r = grant_handles(c);
-	if (!r)
-		r = load_image(c, &start);
+	int r = domain_create(c) ?: grant_handles(c) ?: load_image(c, &start);
 	if (r)
 		return r;
 	c->state = CVM_RUNNING;

@@ -12,8 +12,8 @@
 struct cvm;
 struct vcpu_page;
 
-/* Finds out what the machine has, prepares public read-only memory. 0, or -errno with a remedy in *why. */
-int domain_init(uint32_t insecure, const char **why);
+/* Finds out what the machine has, prepares public read-only memory. NULL, or why it cannot be used and the remedy. */
+nodiscard const char *domain_init(uint32_t insecure);
 /* Gives the cVM a domain of its own (its key, and the register value its threads run with); its libOS another, if isolated. */
 int domain_create(struct cvm *c);
 void domain_destroy(struct cvm *c);

@@ -198,15 +198,12 @@ long hc_file_readlink(struct thread *t, const uint64_t *a)
 }
 
 /* A memory object never grows by being written: only what memobj_resize made of it is counted. */
-long hc_file_pwrite(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(file_pwrite, HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ)
 {
 	uint64_t end;
 
-	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
-		return -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ);
-	if (error_in(h) || !(h->rights & LAUNCH_RIGHT_WRITE))
-		return -EBADF;
+	if (!(h->rights & LAUNCH_RIGHT_WRITE) || !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
+		return h->rights & LAUNCH_RIGHT_WRITE ? -EFAULT : -EBADF;
 	if (h->kind != HANDLE_MEMOBJ || insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return host_blocking(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
 	LOCKED(&t->cvm->mem_lock);
@@ -228,29 +225,26 @@ long iov_in(const struct cvm *c, struct iovec *iov, uint64_t user, uint64_t coun
 	return (long)count;
 }
 
-static long transfer_v(struct thread *t, const uint64_t *a, unsigned right, long plain, long positioned)
+static long transfer_v(struct thread *t, struct handle *h, const uint64_t *a, unsigned right, long plain, long positioned)
 {
 	struct iovec iov[HC_IOV_MAX];
 	long count = iov_in(t->cvm, iov, a[1], a[2]);
 
-	if (count < 0)
-		return count;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_STREAM & ~HANDLE_MEMOBJ);
-	if (error_in(h) || !(h->rights & right))
-		return -EBADF;
+	if (count < 0 || !(h->rights & right))
+		return count < 0 ? count : -EBADF;
 	if ((int64_t)a[3] == -1)
 		return host_blocking(plain, h->fd, iov, count);
 	return host5(positioned, h->fd, (long)iov, count, (long)a[3], 0);
 }
 
-long hc_file_readv(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(file_readv, HANDLE_STREAM & ~HANDLE_MEMOBJ)
 {
-	return transfer_v(t, a, LAUNCH_RIGHT_READ, __NR_readv, __NR_preadv);
+	return transfer_v(t, h, a, LAUNCH_RIGHT_READ, __NR_readv, __NR_preadv);
 }
 
-long hc_file_writev(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(file_writev, HANDLE_STREAM & ~HANDLE_MEMOBJ)
 {
-	return transfer_v(t, a, LAUNCH_RIGHT_WRITE, __NR_writev, __NR_pwritev);
+	return transfer_v(t, h, a, LAUNCH_RIGHT_WRITE, __NR_writev, __NR_pwritev);
 }
 
 /* A memory object's size is accounted before it grows. */
@@ -269,12 +263,8 @@ static long memobj_resize(struct thread *t, struct handle *h, uint64_t size)
 	return result;
 }
 
-long hc_file_truncate(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(file_truncate, HANDLE_FILE | HANDLE_MEMOBJ)
 {
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_MEMOBJ);
-
-	if (error_in(h))
-		return error_in(h);
 	if (h->kind == HANDLE_MEMOBJ)
 		return memobj_resize(t, h, a[1]);
 	return h->rights & LAUNCH_RIGHT_WRITE ? host(__NR_ftruncate, h->fd, a[1]) : -EROFS;
@@ -310,10 +300,9 @@ long hc_file_ioctl(struct thread *t, const uint64_t *a)
 	return error_in(h) ?: host_blocking(__NR_ioctl, h->fd, request, a[2]);
 }
 
-long hc_file_dup(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(file_dup, ~0u & ~HANDLE_MEMOBJ)
 {
-	struct handle *h PINNED = handle_get(t, a[0], ~0u & ~HANDLE_MEMOBJ);
-	long fd = error_in(h) ?: host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0);
+	long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 0);
 
 	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, h->kind, h->rights);
 }
@@ -364,17 +353,14 @@ long hc_dir_rename(struct thread *t, const uint64_t *a)
 }
 
 /* The source needs write rights too: a link must not turn a read-only grant into a writable one. */
-long hc_dir_link(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(dir_link, HANDLE_FILE | HANDLE_PATH)
 {
 	char name[NAME_SIZE], self[FD_NAME_SIZE];
-	struct handle *file PINNED = handle_get(t, a[0], HANDLE_FILE | HANDLE_PATH);
+	struct handle *dir PINNED = h->rights & LAUNCH_RIGHT_WRITE ? dir_and_name(t, a + 1, name) : error_pointer(-EROFS);
 
-	if (error_in(file) || !(file->rights & LAUNCH_RIGHT_WRITE))
-		return error_in(file) ?: -EROFS;
-	struct handle *dir PINNED = dir_and_name(t, a + 1, name);
 	if (error_in(dir))
 		return error_in(dir);
-	return host5(__NR_linkat, g_arena->proc_fd, (long)fd_name(self, file->fd), dir->fd, (long)name, AT_SYMLINK_FOLLOW);
+	return host5(__NR_linkat, g_arena->proc_fd, (long)fd_name(self, h->fd), dir->fd, (long)name, AT_SYMLINK_FOLLOW);
 }
 
 long hc_dir_symlink(struct thread *t, const uint64_t *a)

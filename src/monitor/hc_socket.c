@@ -99,11 +99,10 @@ long hc_sock_create(struct thread *t, const uint64_t *a)
 	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
 
-long hc_sock_bind(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_bind, HANDLE_SOCKET)
 {
 	struct address address;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	int error = error_in(h) ?: address_in(t->cvm, &address, a[1], a[2]);
+	int error = address_in(t->cvm, &address, a[1], a[2]);
 
 	if (error)
 		return error;
@@ -114,11 +113,10 @@ long hc_sock_bind(struct thread *t, const uint64_t *a)
 	return host(__NR_bind, h->fd, address.bytes, address.size);
 }
 
-long hc_sock_connect(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_connect, HANDLE_SOCKET)
 {
 	struct address address;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	int error = error_in(h) ?: address_in(t->cvm, &address, a[1], a[2]);
+	int error = address_in(t->cvm, &address, a[1], a[2]);
 
 	if (error)
 		return error;
@@ -128,12 +126,11 @@ long hc_sock_connect(struct thread *t, const uint64_t *a)
 }
 
 /* listen on an unbound socket binds it to a port of the kernel's choice: that needs the grant for it. */
-long hc_sock_listen(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_listen, HANDLE_SOCKET)
 {
 	struct address address = { 0 };
 	uint32_t size = ADDRESS_MAX;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	long r = error_in(h) ?: host(__NR_getsockname, h->fd, address.bytes, &size);
+	long r = host(__NR_getsockname, h->fd, address.bytes, &size);
 
 	if (!r && !address.in.sin_port && !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
 		r = -EACCES;
@@ -152,15 +149,14 @@ static int address_out(const struct cvm *c, const uint8_t *bytes, uint32_t size,
 	return user_out(c, (struct gaddr){ user_size }, &size, sizeof size);
 }
 
-long hc_sock_accept(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_accept, HANDLE_SOCKET)
 {
 	uint8_t bytes[128];
 	uint32_t size = sizeof bytes;
 
 	if (a[3] & ~(uint64_t)SOCK_NONBLOCK)
 		return -EINVAL;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	long fd = error_in(h) ?: host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC);
+	long fd = host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC);
 	if (fd < 0)
 		return fd;
 	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
@@ -178,13 +174,12 @@ static long message_in(const struct cvm *c, const uint64_t *a, struct hc_msg *m,
 	return a[2] & ~(uint64_t)MSG_ALLOWED ? -EOPNOTSUPP : iov_in(c, iov, m->iov, m->iov_count);
 }
 
-long hc_sock_send(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_send, HANDLE_SOCKET)
 {
 	struct iovec iov[HC_IOV_MAX];
 	struct address address;
 	struct hc_msg m;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	long count = error_in(h) ?: message_in(t->cvm, a, &m, iov);
+	long count = message_in(t->cvm, a, &m, iov);
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (uint64_t)count };
 	int error = count < 0 ? (int)count : m.name ? address_in(t->cvm, &address, m.name, m.name_size) : 0;
 
@@ -201,13 +196,12 @@ long hc_sock_send(struct thread *t, const uint64_t *a)
 	return host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL);
 }
 
-long hc_sock_recv(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_recv, HANDLE_SOCKET)
 {
 	struct iovec iov[HC_IOV_MAX];
 	uint8_t name[128];
 	struct hc_msg m;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	long count = error_in(h) ?: message_in(t->cvm, a, &m, iov);
+	long count = message_in(t->cvm, a, &m, iov);
 	struct msghdr msg = { .msg_name = name, .msg_namelen = sizeof name, .msg_iov = iov, .msg_iovlen = (uint64_t)count };
 	long r = count < 0 ? count : host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
 
@@ -244,7 +238,7 @@ static bool option_allowed(uint64_t level, uint64_t name, bool set)
 	}
 }
 
-long hc_sock_getopt(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_getopt, HANDLE_SOCKET)
 {
 	uint32_t size;
 
@@ -252,12 +246,11 @@ long hc_sock_getopt(struct thread *t, const uint64_t *a)
 		return -ENOPROTOOPT;
 	if (user_in(t->cvm, &size, (struct gaddr){ a[4] }, sizeof size) || !in_slot(t->cvm, (struct gaddr){ a[3] }, size))
 		return -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	long r = error_in(h) ?: host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)&size);
+	long r = host5(__NR_getsockopt, h->fd, (long)a[1], (long)a[2], (long)a[3], (long)&size);
 	return r ? r : user_out(t->cvm, (struct gaddr){ a[4] }, &size, sizeof size);
 }
 
-long hc_sock_setopt(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_setopt, HANDLE_SOCKET)
 {
 	int32_t linger[2] = { 0 };
 	uint64_t value = a[3];
@@ -272,16 +265,14 @@ long hc_sock_setopt(struct thread *t, const uint64_t *a)
 		linger[0] = linger[1] ? 0 : linger[0];
 		value = (uint64_t)linger;
 	}
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET);
-	return error_in(h) ?: host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]);
+	return host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]);
 }
 
-long hc_sock_name(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_HANDLE(sock_name, HANDLE_SOCKET | HANDLE_STDIO)
 {
 	uint8_t bytes[128];
 	uint32_t size = sizeof bytes;
-	struct handle *h PINNED = handle_get(t, a[0], HANDLE_SOCKET | HANDLE_STDIO);
-	long r = error_in(h) ?: host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size);
+	long r = host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size);
 
 	return r ? r : address_out(t->cvm, bytes, size, a[2], a[3]);
 }

@@ -8,6 +8,23 @@
 HOSTCALL_TABLE(X)
 #undef X
 
+/* Heads of those whose first argument is a handle or a capability: what it must be stands there, and the body, which gets it as
+ * `h` or `k`, is not reached otherwise (as with SYSCALL_DEFINE of Linux). ON_CAP pins, ON_CAP_LOCKED holds the lock (caps.h). */
+#define HOSTCALL_ON(name, type, x, ...)                                                                               \
+	static inline long do_##name(struct thread *t, type *x, const uint64_t *a);                                    \
+	long hc_##name(struct thread *t, const uint64_t *a)                                                            \
+	{                                                                                                              \
+		__VA_ARGS__;                                                                                           \
+		return error_in(x) ?: do_##name(t, x, a);                                                              \
+	}                                                                                                              \
+	static inline long do_##name(struct thread *t, type *x, const uint64_t *a)
+#define HOSTCALL_ON_HANDLE(name, kinds)                                                                               \
+	HOSTCALL_ON(name, struct handle, h, struct handle *h PINNED = handle_get(t, a[0], kinds))
+#define HOSTCALL_ON_CAP(name, kind, perms)                                                                            \
+	HOSTCALL_ON(name, struct cap, k, struct cap *k PINNED_CAP = cap_get(t, a[0], kind, perms))
+#define HOSTCALL_ON_CAP_LOCKED(name, kind, perms)                                                                     \
+	HOSTCALL_ON(name, struct cap, k, LOCKED(&g_arena->cap_lock); struct cap *k = cap_find(t->cvm, a[0], kind, perms))
+
 struct iovec;
 
 /* Nanoseconds to the milliseconds of poll and epoll_wait, rounded up; -1 stays. */

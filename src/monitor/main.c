@@ -130,8 +130,6 @@ static void survey_mappings(uint64_t vdso)
 
 static void prepare_process(uint64_t vdso)
 {
-	const char *why = "";
-
 	host(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	host(__NR_prctl, PR_SET_DUMPABLE, 0);
 	must(host(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1), "prctl(PR_SET_NO_NEW_PRIVS)");
@@ -139,8 +137,9 @@ static void prepare_process(uint64_t vdso)
 	g_arena->wake_fd = (int32_t)must(host(__NR_eventfd2, 0, O_CLOEXEC), "cannot make an eventfd: raise the open files limit");
 	g_arena->proc_fd = (int32_t)must(host(__NR_openat, AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
 					 "cannot open /proc/self/fd: mount /proc");
-	int r = domain_init(g_arena->insecure, &why);
-	must(r, why);
+	const char *why = domain_init(g_arena->insecure);
+	if (why)
+		fail(why, 0);
 	g_arena->vdso = vdso;
 	survey_mappings(vdso);
 	must(domain_publish((uint64_t)vcpu_page(0), (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE, PROT_READ | PROT_WRITE),

@@ -51,13 +51,10 @@ void stream_free(uint32_t object)
 		host(__NR_madvise, ring_address(object, end), RING, MADV_REMOVE);
 }
 
-long hc_stream_connect(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP_LOCKED(stream_connect, CAP_CONNECT, CAP_USE)
 {
-	LOCKED(&g_arena->cap_lock);
-	struct cap *right = cap_find(t->cvm, a[0], CAP_CONNECT, CAP_USE);
-	if (error_in(right))
-		return error_in(right);
-	struct object *l = &g_arena->object[right->object];
+	struct object *l = &g_arena->object[k->object];
+
 	if (l->listener.count >= l->listener.backlog)
 		return -EAGAIN;
 	long object = object_new(CAP_STREAM, t->cvm, 2 * RING); /* the reference is the queue's */
@@ -66,39 +63,36 @@ long hc_stream_connect(struct thread *t, const uint64_t *a)
 	struct object *s = &g_arena->object[object];
 	s->stream.word = a[1];
 	struct cap like = { .kind = CAP_STREAM, .perms = CAP_USE, .object = (uint32_t)object };
-	struct cap *k = cap_new(t->cvm, &like, NULL);
-	if (error_in(k)) {
+	struct cap *end = cap_new(t->cvm, &like, NULL);
+	if (error_in(end)) {
 		object_put((uint32_t)object);
-		return error_in(k);
+		return error_in(end);
 	}
 	s->root = l->root;
-	__atomic_store_n(&s->stream.holder[0], number_of(k), __ATOMIC_RELEASE);
+	__atomic_store_n(&s->stream.holder[0], number_of(end), __ATOMIC_RELEASE);
 	l->listener.queue[l->listener.count] = (uint16_t)object;
 	__atomic_store_n(&l->listener.count, l->listener.count + 1, __ATOMIC_RELEASE);
 	cap_raise(l->root);
-	return cap_handle(k);
+	return cap_handle(end);
 }
 
-long hc_stream_accept(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP_LOCKED(stream_accept, CAP_LISTENER, 0)
 {
-	LOCKED(&g_arena->cap_lock);
-	struct cap *listener = cap_find(t->cvm, a[0], CAP_LISTENER, 0);
-	if (error_in(listener))
-		return error_in(listener);
-	struct object *l = &g_arena->object[listener->object];
+	struct object *l = &g_arena->object[k->object];
+
 	if (!l->listener.count)
 		return -EAGAIN;
 	struct cap like = { .kind = CAP_STREAM, .perms = CAP_USE, .end = 1, .object = l->listener.queue[0] };
-	struct cap *k = cap_new(t->cvm, &like, NULL);
-	if (error_in(k))
-		return error_in(k);
-	object_put(k->object); /* the queue's reference */
-	__atomic_store_n(&g_arena->object[k->object].stream.holder[1], number_of(k), __ATOMIC_RELEASE);
+	struct cap *end = cap_new(t->cvm, &like, NULL);
+	if (error_in(end))
+		return error_in(end);
+	object_put(end->object); /* the queue's reference */
+	__atomic_store_n(&g_arena->object[end->object].stream.holder[1], number_of(end), __ATOMIC_RELEASE);
 	uint32_t left = l->listener.count - 1;
 	memmove(l->listener.queue, l->listener.queue + 1, left * sizeof l->listener.queue[0]);
 	__atomic_store_n(&l->listener.count, left, __ATOMIC_RELEASE);
-	cap_raise(number_of(k)); /* bytes may be there already */
-	return cap_handle(k);
+	cap_raise(number_of(end)); /* bytes may be there already */
+	return cap_handle(end);
 }
 
 /* Queues a derived capability for the other end. */
@@ -135,29 +129,33 @@ static bool ring_copy(uint64_t ring, uint64_t position, uint64_t user, uint64_t 
 	return !user_copy(here, there + at, first) && (first == size || !user_copy(here + first, there, size - first));
 }
 
+/* How many of `size` bytes the ring can take. The reader's tail is only looked at if what it was last is not enough. */
+static uint64_t room_for(struct ring *r, uint64_t size)
+{
+	if (r->limit - r->head < size)
+		r->limit = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) + RING;
+	return MIN(size, r->limit - r->head);
+}
+
 /* Bytes written; with none, why. The ring's write_lock is held. */
 static long ring_write(struct ring *r, uint64_t ring, uint64_t user, uint64_t size)
 {
-	uint64_t done = 0;
+	uint64_t room = room_for(r, size), done = 0;
 
-	for (int again = 0; !done; again++) {
-		if (LOAD(r->dead) || LOAD(r->ended))
-			return -EPIPE;
-		if (r->limit - r->head < size)
-			r->limit = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) + RING;
-		/* In parts, so that a reader that is awake is at work on the first while the last is copied. */
-		for (uint64_t n, left = MIN(size, r->limit - r->head); done < left; done += n) {
-			n = MIN(left - done, PART);
-			if (!ring_copy(ring, r->head, user + done, n, true))
-				return done ? (long)done : -EFAULT;
-			__atomic_store_n(&r->head, r->head + n, __ATOMIC_RELEASE);
-		}
-		if (!size)
-			return 0;
-		if (again && !done)
+	if (LOAD(r->dead) || LOAD(r->ended))
+		return -EPIPE;
+	if (!room && size) { /* the reader may have made some before it could know that it is waited for: see room_made */
+		__atomic_exchange_n(&r->full, 1, __ATOMIC_SEQ_CST);
+		room = room_for(r, size);
+		if (!room)
 			return -EAGAIN;
-		if (!done)
-			__atomic_exchange_n(&r->full, 1, __ATOMIC_SEQ_CST);
+	}
+	/* In parts, so that a reader that is awake is at work on the first while the last is copied. */
+	for (uint64_t n; done < room; done += n) {
+		n = MIN(room - done, PART);
+		if (!ring_copy(ring, r->head, user + done, n, true))
+			return done ? (long)done : -EFAULT;
+		__atomic_store_n(&r->head, r->head + n, __ATOMIC_RELEASE);
 	}
 	return (long)done;
 }
@@ -212,12 +210,8 @@ static long ring_read(struct object *s, unsigned end, uint64_t ring, uint64_t us
 	return (long)done;
 }
 
-long hc_stream_recv(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(stream_recv, CAP_STREAM, CAP_USE)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE);
-
-	if (error_in(k))
-		return error_in(k);
 	if (a[1] && !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
 		return -EFAULT;
 	struct object *s = &g_arena->object[k->object];
@@ -228,13 +222,10 @@ long hc_stream_recv(struct thread *t, const uint64_t *a)
 	return n;
 }
 
-long hc_stream_cap(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP_LOCKED(stream_cap, CAP_STREAM, CAP_USE)
 {
-	LOCKED(&g_arena->cap_lock);
-	struct cap *k = cap_find(t->cvm, a[0], CAP_STREAM, CAP_USE);
-	if (error_in(k))
-		return error_in(k);
 	struct ring *in = &g_arena->object[k->object].stream.ring[1 - k->end];
+
 	if (!in->passed)
 		return -EAGAIN;
 	uint32_t number = in->pass[0];
@@ -242,13 +233,12 @@ long hc_stream_cap(struct thread *t, const uint64_t *a)
 	return cap_fetch(number);
 }
 
-long hc_stream_shutdown(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(stream_shutdown, CAP_STREAM, CAP_USE)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE);
-
-	if (error_in(k) || a[1] > 2)
-		return error_in(k) ?: -EINVAL;
 	struct object *s = &g_arena->object[k->object];
+
+	if (a[1] > 2)
+		return -EINVAL;
 	if (a[1] != 0 /* SHUT_RD */)
 		__atomic_store_n(&s->stream.ring[k->end].ended, 1, __ATOMIC_SEQ_CST);
 	if (a[1] != 1 /* SHUT_WR */)
@@ -258,24 +248,17 @@ long hc_stream_shutdown(struct thread *t, const uint64_t *a)
 	return 0;
 }
 
-long hc_stream_map(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(stream_map, CAP_STREAM, CAP_USE)
 {
-	int error = memory_check(t->cvm, a[1], 2 * RING, false);
-	struct cap *k PINNED_CAP = error ? error_pointer(error) : cap_get(t, a[0], CAP_STREAM, CAP_USE);
-
-	if (error_in(k))
-		return error_in(k);
 	uint64_t offset = ring_address(k->object, 1 - k->end) - g_arena->rings;
-	return cap_map_at(t, k, a[1], RING, PROT_READ, g_arena->rings_fd, offset);
+
+	return memory_check(t->cvm, a[1], 2 * RING, false) ?: cap_map_at(t, k, a[1], RING, PROT_READ, g_arena->rings_fd, offset);
 }
 
-long hc_stream_window(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_CAP(stream_window, CAP_STREAM, CAP_USE)
 {
-	struct cap *k PINNED_CAP = cap_get(t, a[0], CAP_STREAM, CAP_USE);
-
-	if (error_in(k))
-		return error_in(k);
 	struct ring *r = &g_arena->object[k->object].stream.ring[1 - k->end];
 	uint64_t tail = LOAD(r->tail), window[2] = { tail % RING, LOAD(r->head) - tail };
+
 	return user_out(t->cvm, (struct gaddr){ a[1] }, window, sizeof window);
 }

@@ -236,13 +236,13 @@ static void seal(int i, bool unseal)
 	if (t < 0 || g_cap[t].agent != c->agent)
 		return;
 	uint64_t a[4] = { (uint64_t)c->handle, (uint64_t)g_cap[t].handle };
-	long r = ask(c->agent, unseal ? MODEL_UNSEAL : MODEL_SEAL, a, NULL), error = usable(t);
+	long r = ask(c->agent, unseal ? MODEL_UNSEAL : MODEL_SEAL, a, NULL), error = usable(i);
+	if (!error)
+		error = usable(t);
 	if (!error && g_cap[t].kind != CP_KIND_TYPE)
 		error = -EBADF;
 	if (!error && (g_cap[t].sealed || !(g_cap[t].perms & CP_USE)))
 		error = -EACCES;
-	if (!error)
-		error = usable(i);
 	if (!error && !unseal && c->sealed)
 		error = -EINVAL;
 	if (!error && unseal && c->sealed != g_cap[t].object)

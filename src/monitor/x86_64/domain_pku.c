@@ -33,41 +33,31 @@ static int cpu_has_pkeys(void)
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 4)); /* OSPKE */
 }
 
-int domain_init(uint32_t flags, const char **why)
+const char *domain_init(uint32_t flags)
 {
 	unsigned a, b, c, d;
 
-	if ((flags & LAUNCH_INSECURE_NO_PKEYS) != WITHOUT_PKEYS) {
-		*why = "the monitor for runs with protection keys is another than the one for runs without";
-		return -EINVAL;
-	}
+	if ((flags & LAUNCH_INSECURE_NO_PKEYS) != WITHOUT_PKEYS)
+		return "the monitor for runs with protection keys is another than the one for runs without";
 	__cpuid_count(0xd, 1, a, b, c, d);
-	if (!(a & 4)) {
-		*why = "this CPU has no XGETBV with ECX=1, which the gates between cVMs need: use a newer one";
-		return -ENODEV;
-	}
+	if (!(a & 4))
+		return "this CPU has no XGETBV with ECX=1, which the gates between cVMs need: use a newer one";
 	__asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-	if (a & 1u << 19) {
-		*why = "APX is enabled: its REX2 prefix makes WRPKRU without the bytes that are looked for: boot with clearcpuid=apx";
-		return -ENODEV;
-	}
+	if (a & 1u << 19)
+		return "APX is enabled: its REX2 prefix makes WRPKRU without the bytes that are looked for: boot with clearcpuid=apx";
 	__cpuid_count(0xd, 0, a, b, c, d);
 	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
 	if (flags & LAUNCH_INSECURE_NO_PKEYS)
-		return 0;
-	if (!cpu_has_pkeys()) {
-		*why = "this CPU or kernel has no memory protection keys (CPUID OSPKE is clear): use a machine with PKU";
-		return -ENODEV;
-	}
+		return NULL;
+	if (!cpu_has_pkeys())
+		return "this CPU or kernel has no memory protection keys (CPUID OSPKE is clear): use a machine with PKU";
 	__cpuid_count(0xd, 9, a, b, c, d);
 	g_pkru_offset = b;
 	long key = host(__NR_pkey_alloc, 0, 0);
-	if (key <= 0) {
-		*why = "pkey_alloc failed: another library of this process holds the keys";
-		return -ENODEV;
-	}
+	if (key <= 0)
+		return "pkey_alloc failed: another library of this process holds the keys";
 	g_public_key = (int32_t)key;
-	return 0;
+	return NULL;
 }
 
 int domain_create(struct cvm *c)
