@@ -83,5 +83,7 @@ int main(void)
 	say("bad name", sendto(x, "x", 1, 0, (void *)&a, 4));
 	say("shutdown", shutdown(x, SHUT_RD));
 	close(x);
+	say("datagrams over TCP", socket(AF_INET, SOCK_DGRAM, IPPROTO_TCP));
+	say("a stream over UDP", socket(AF_INET6, SOCK_STREAM, IPPROTO_UDP));
 	return 0;
 }

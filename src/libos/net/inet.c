@@ -344,8 +344,12 @@ struct file *inet_socket(int domain, int type, int protocol, uint32_t flags, int
 		*error = -ESOCKTNOSUPPORT;
 		return NULL;
 	}
-	like.protocol = protocol ? protocol : type == SOCK_STREAM ? 6 : 17;
-	if (domain == AF_INET && type == SOCK_STREAM && like.protocol == 6) {
+	like.protocol = type == SOCK_STREAM ? 6 : 17;
+	if (protocol && protocol != like.protocol) { /* programs try UDP-Lite, SCTP or MPTCP and go on without */
+		*error = -EPROTONOSUPPORT;
+		return NULL;
+	}
+	if (domain == AF_INET && type == SOCK_STREAM) {
 		f = wrap(-1, &like, flags & O_NONBLOCK);
 		*error = -ENOMEM;
 		return f;
