@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 PYTHON = /usr/bin/python3
 HELPERS = intravisor-monitor intravisor-monitor-no-pkeys intravisor-monitor-no-gate-check intravisor-translate intravisor-libos
 
-.PHONY: all build run check bench fuzz soak install format clean
+.PHONY: all build run check bench fuzz soak compat install format clean
 all: build
 
 build:
@@ -37,6 +37,12 @@ soak:
 	@$(PYTHON) tests/soak/soak.py $(STARTS) $(SECONDS)
 	@$(PYTHON) tests/soak/storm.py $(SECONDS)
 	@$(PYTHON) tests/run.py --soak $(or $(HOURS),1) guest e2e cap/model race/monitor
+
+# Debian programs and CPython's own tests, natively and in cVMs: the tables of COMPAT.md. ONLY="test_os jq" runs these alone.
+compat:
+	@scripts/install-deps compat
+	@scripts/build
+	@$(PYTHON) tests/compat/compat.py $(ONLY)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/intravisor

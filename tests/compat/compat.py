@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+"""Debian's programs and CPython's own tests in a cVM against native runs: the table and the totals of COMPAT.md.
+
+usage: compat.py [NAME...]   programs of the table below and modules of modules.txt (all by default)
+
+Writes build/tests/compat/table.md, and beside it what every test of a module did. Exit status 1 if a program differs
+that is not known to, if one that is known to does not, or if a module cannot be measured.
+"""
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+
+import harness
+from harness import ENV, OUT, ROOT, Fail, cvm_command, run
+
+RESULTS = os.path.join(OUT, "compat")
+PYTHON = "/usr/bin/python3.11"
+KINDS = ["native", "cvm"]
+WORKERS = 2
+MODULE_SECONDS, TEST_SECONDS = 300, 60
+RESTARTS = 6  # of a module behind tests that end the interpreter
+
+GO = "/usr/lib/go-1.19/bin/go build -o {made}/{name} {programs}/work.go"
+GIT = "/usr/bin/git -c safe.directory=* -C {root} --no-pager"
+# name, what it does, command, more: `make` builds what it needs first, `lines` in any order, `differs` says why the output does.
+PROGRAMS = [
+    ("nodejs", "JIT, WebAssembly, a worker, zlib, crypto, HTTP to itself", "/usr/bin/node {programs}/work.js", {"lines": True}),
+    ("openjdk-17", "JIT, 8 threads, garbage collection, sockets, NullPointerException by SIGSEGV", "/usr/bin/java -cp {made} Work",
+     {"make": "/usr/bin/javac -d {made} {programs}/Work.java"}),
+    ("go", "2,000 goroutines, preemption, HTTP to itself, a signal, a recovered fault; ET_EXEC", "{made}/go", {"make": GO}),
+    ("go-pie", "the same as PIE", "{made}/go-pie", {"make": GO.replace("build", "build -buildmode=pie")}),
+    ("rust", "threads, sockets, a caught panic", "{made}/rust", {"make": "/usr/bin/rustc -O -o {made}/rust {programs}/work.rs"}),
+    ("ripgrep", "searching a tree with 4 threads", "/usr/bin/rg -c -j4 --sort path define /usr/include/linux", {}),
+    ("fd-find", "searching a tree", "/usr/bin/fdfind pm$ /usr/share/perl", {"lines": True}),
+    ("hugo", "its version", "/usr/bin/hugo version", {}),
+    ("caddy", "its version", "/usr/bin/caddy version", {}),
+    ("pypy3", "JIT: a loop of three million", "/usr/bin/pypy3 -c 'print(sum(i * 7919 % 1003 for i in range(3000000)))'", {}),
+    ("guile-3.0", "JIT: a loop of a million",
+     "/usr/bin/guile-3.0 -c '(display (let loop ((i 0) (s 0)) (if (< i 1000000) (loop (+ i 1) (+ s (modulo (* i 7919) 1003))) s)))'", {}),
+    ("vim-nox", "a script of ex commands", "/usr/bin/vim.nox -u NONE -es -c %s/root/ROOT/g -c %p -c qa! /etc/passwd", {}),
+    ("dc", "2 to the 1,000", "/usr/bin/dc -e '2 1000 ^ p'", {}),
+    ("jq", "sums and sorts", "/usr/bin/jq -nc '[range(20000) | . * 7919 % 1003] | [add, (sort | .[700])]'", {}),
+    ("mawk", "a sum", "/usr/bin/mawk 'BEGIN { for (i = 0; i < 100000; i++) s += i; print s }'", {}),
+    ("pigz", "compressing 4 MB with 4 threads", "/usr/bin/pigz -p4 -n -c /usr/bin/perl", {}),
+    ("zstd", "compressing 4 MB with 4 threads", "/usr/bin/zstd -T4 -c /usr/bin/perl", {}),
+    ("lz4", "compressing 4 MB", "/usr/bin/lz4 -c /usr/bin/perl", {}),
+    ("bzip2", "compressing 4 MB", "/bin/bzip2 -c /usr/bin/perl", {}),
+    ("gzip", "compressing 4 MB", "/bin/gzip -nc /usr/bin/perl", {}),
+    ("objdump", "disassembling", "/usr/bin/objdump -d /bin/cat", {}),
+    ("readelf", "all of a file", "/usr/bin/readelf -aW /bin/ls", {}),
+    ("diff", "two trees", "/usr/bin/diff -r /usr/include/linux /usr/include/asm-generic", {}),
+    ("find", "a tree", "/usr/bin/find /usr/share/zoneinfo -type f -printf '%s %p\\n'", {}),
+    ("du", "a tree", "/usr/bin/du -a /usr/share/perl", {}),
+    ("file", "kinds of files", "/usr/bin/file /bin/ls /etc/passwd /usr/share/perl", {}),
+    ("gnuplot", "a plot", "/usr/bin/gnuplot -e 'set term dumb; plot sin(x)'", {}),
+    ("imagemagick", "a filter", "/usr/bin/convert-im6.q16 -size 200x200 gradient:red-blue -blur 0x3 ppm:-", {}),
+    ("gdb", "disassembling", "/usr/bin/gdb -nx -batch -ex 'disassemble main' /usr/bin/perl", {}),
+    ("git-log", "a log", GIT + " log --oneline -n 50", {}),
+    ("git-grep", "a search", GIT + " grep -n hostcall", {}),
+    ("git-fsck", "checking a repository", GIT + " fsck --no-progress", {"differs": "fork"}),
+    ("erlang", "a sum", "/usr/bin/erl -noshell -eval 'io:format(\"~p~n\", [lists:sum(lists:seq(1, 1000))]), halt().'", {"differs": "fork"}),
+    ("valgrind", "its version", "/usr/bin/valgrind --version", {"differs": "execve"}),
+    ("lsof", "files of a process", "/usr/bin/lsof -p 1", {"differs": "fork"}),
+    ("sbcl", "printing a number", "/usr/bin/sbcl --noinform --eval '(progn (print 42) (sb-ext:exit))'",
+     {"differs": "memory at a fixed address below 2 GiB"}),
+    ("lscpu", "the processors", "/usr/bin/lscpu", {"differs": "`/sys`"}),
+    ("ss", "sockets that listen", "/bin/ss -ltn", {"differs": "socket diagnosis by netlink"}),
+]
+
+
+def attempt(kind, command, directory, timeout):
+    """What ran, with the network and an empty directory for temporary files; None if it did not end in time."""
+    with tempfile.TemporaryDirectory(prefix="compat.", ignore_cleanup_errors=True) as temporary:
+        env = dict(ENV, LC_ALL="C.UTF-8", TMPDIR=temporary)
+        if kind == "cvm":
+            variables = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
+            command = cvm_command(command, ["-q", "--net", "any", "-v", f"{directory}:{directory}", "--env-clear", *variables])
+        try:
+            return run(command, timeout=timeout, cwd="/", env=env)
+        except Fail:
+            return None
+
+
+def log(name, kind, ran):
+    with open(f"{RESULTS}/{name}.{kind}.log", "a") as f:
+        f.write(f"{ran or 'no end'}\n")
+
+
+def program(name, what, command, more):
+    """The row of a program, and what is new about it."""
+    made = f"{RESULTS}/made"
+
+    def words(line):
+        for key, value in {"{programs}": f"{HERE}/programs", "{made}": made, "{root}": ROOT, "{name}": name}.items():
+            line = line.replace(key, value)
+        return shlex.split(line)
+
+    def seen(ran):
+        return ran and (ran.status, sorted(ran.out.splitlines()) if "lines" in more else ran.out)
+    if "make" in more:
+        ran = run(words(more["make"]), timeout=300, env=dict(ENV, GOCACHE=f"{made}/go-cache", GO111MODULE="off"))
+        harness.expect(ran.status == 0, f"{name} is not built", ran)
+    native, ours = (attempt(kind, words(command), made, 120) for kind in KINDS)
+    if not native or not native.out:
+        return f"| {name} | {what} | no output natively |", f"{name} has no output natively"
+    log(name, "native", native)
+    log(name, "cvm", ours)
+    equal, why = seen(native) == seen(ours), more.get("differs")
+    row = f"| {name} | {what} | {'yes' if equal else f'no: {why}'} |"
+    return row, f"{name} {'is equal' if equal else 'differs'}, which is new" if equal == bool(why) else None
+
+
+def results_of(path):
+    """Outcome and message of each test, whether the module came to its end. A test that is only "started" ended the interpreter."""
+    tests = {name: (outcome, message) for name, outcome, message in map(json.loads, harness.read(path).splitlines())}
+    return tests, tests.pop("module", None) is not None
+
+
+def module(name):
+    """A module's tests that pass natively, and of these what came of those that do not in a cVM."""
+    results = {}
+    for kind in KINDS:
+        path = f"{RESULTS}/{name}.{kind}.jsonl"
+        tests, ended = {}, False
+        for _ in range(RESTARTS):
+            log(name, kind, attempt(kind, [PYTHON, f"{HERE}/cpython.py", name, path, TEST_SECONDS], RESULTS, MODULE_SECONDS))
+            tests, ended = results_of(path)
+            if ended:
+                break
+        results[kind] = tests
+        if not ended:
+            print(f"{name}: no end ({kind})", flush=True)
+    passed = [test for test, (outcome, _) in results["native"].items() if outcome == "ok"]
+    return name, passed, {test: ours for test in passed for ours in [results["cvm"].get(test, ("missing", ""))] if ours[0] != "ok"}
+
+
+def summary(modules):
+    """Rows of the modules that have a difference, and the totals."""
+    rows = [f"| {name} | {len(passed)} | {len(bad)} |" for name, passed, bad in modules if bad]
+    every = [ours for _, _, bad in modules for ours in bad.values()]
+    passed, unimplemented = sum(len(passed) for _, passed, _ in modules), sum("[Errno 38]" in message for _, message in every)
+    totals = (f"{len(modules)} modules of CPython's tests: of {passed:,} that pass natively, {len(every):,} do not in a cVM, none in "
+              f"{len(modules) - len(rows)} modules; {unimplemented:,} end with ENOSYS (fork, execve).")
+    return ["| module | passes natively | not in a cVM |", "|---|---|---|", *rows, "", totals] if modules else []
+
+
+def main(only):
+    with open(f"{HERE}/modules.txt") as f:
+        names = f.read().split()
+    unknown = set(only) - set(names) - {p[0] for p in PROGRAMS}
+    if unknown:
+        print(f"compat: no program or module of this name: {' '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    os.makedirs(f"{RESULTS}/made")
+    new, rows, modules = [], [], []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for row, wrong in pool.map(lambda p: program(*p), [p for p in PROGRAMS if not only or p[0] in only]):
+            print(row, flush=True)
+            rows.append(row)
+            new += [wrong] if wrong else []
+        for name, passed, bad in pool.map(module, [n for n in names if not only or n in only]):
+            print(f"{name}: {len(passed)} pass natively, {len(bad)} of them not in a cVM", flush=True)
+            modules.append((name, passed, bad))
+            new += [] if passed else [f"{name}: no test passes natively"]
+    text = "\n".join([*(["| program | what it does | equal |", "|---|---|---|", *rows, ""] if rows else []), *summary(modules), ""])
+    with open(f"{RESULTS}/table.md", "w") as f:
+        f.write(text)
+    print(f"\n{text}\n{RESULTS}/table.md has this" + "".join(f"\nNEW: {line}" for line in new))
+    return 1 if new else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
