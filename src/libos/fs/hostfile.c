@@ -6,6 +6,8 @@
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
+#include "fs/kept.h"
+#include "fs/spare.h"
 
 static uint32_t g_host_uid, g_host_gid; /* never change after owner_init */
 
@@ -180,6 +182,7 @@ static int hostfile_allocate(struct file *f, int mode, off_t offset, off_t size)
 
 static int hostfile_set_flags(struct file *f, uint32_t flags)
 {
+	f->kind |= HF_CHANGED;
 	/* Without O_APPEND the offset is ours again. */
 	if ((f->flags & O_APPEND) && !(flags & O_APPEND) && f->pos < 0 && learn_position(f, &f->pos) < 0)
 		f->pos = 0;
@@ -190,6 +193,7 @@ static int hostfile_flock(struct file *f, int operation)
 {
 	long err;
 
+	f->kind |= HF_CHANGED;
 	do
 		err = hostcall_blocking(HC_file_flock, hostfile_handle(f), operation);
 	while (retry_hostcall(&err));
@@ -221,7 +225,8 @@ static void hostfile_release(struct file *f)
 {
 	if (f->kind & HF_LOCKED)
 		hostlock_forget(f);
-	hostcall(HC_file_close, hostfile_handle(f));
+	if (!spare_keep(f))
+		hostcall(HC_file_close, hostfile_handle(f));
 }
 
 const struct file_ops hostfile_ops = {
@@ -319,6 +324,20 @@ struct file *hostfile_wrap(int handle, const struct file_ops *ops, int flags, st
 	return f;
 }
 
+struct file *hostfile_spare(struct dentry *d, int flags, const struct statx *now)
+{
+	int handle = spare_take(d, now);
+	struct file *f = handle < 0 ? NULL : file_alloc(&hostfile_ops, (uint32_t)flags, (void *)(intptr_t)handle);
+
+	if (f) {
+		f->kind = HF_SPARE;
+		f->dentry = dentry_get(d);
+	} else if (handle >= 0) {
+		spare_give(handle);
+	}
+	return f;
+}
+
 struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size, int flags, uint32_t mode, int *error)
 {
 	unsigned long host_flags = (unsigned)(flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_CREAT | O_EXCL | O_DIRECTORY |
@@ -330,6 +349,8 @@ struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size,
 	if (dir)
 		host_flags |= O_DIRECTORY; /* one host call, where other kinds need a look first */
 	h = hostcall(HC_file_open, d->mount->handle, path, path_size, host_flags, mode);
+	if (h == -EMFILE && kept_drop())
+		h = hostcall(HC_file_open, d->mount->handle, path, path_size, host_flags, mode);
 	if (h < 0) {
 		*error = (int)h;
 		return NULL;

@@ -9,6 +9,8 @@
 #define HF_DIRECTORY 2u
 #define HF_LOCKED 4u	 /* carries record locks (fs/locks.c) */
 #define HF_STUBS_DONE 8u /* directory: the made-up mount points have been listed */
+#define HF_SPARE 16u	 /* its handle belongs to fs/spare.c */
+#define HF_CHANGED 32u	 /* the host's open file is not as it was opened: locks, flags */
 
 static inline int hostfile_handle(const struct file *f)
 {
@@ -22,6 +24,8 @@ nodiscard struct file *hostfile_wrap(int handle, const struct file_ops *ops, int
 /* Opens a path below a mount's directory and wraps it. ops by what it is. */
 nodiscard struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size, int flags, uint32_t mode,
 				     int *error);
+/* With a handle of last time, if it is still that of the file which is described: else NULL. */
+nodiscard struct file *hostfile_spare(struct dentry *d, int flags, const struct statx *now);
 /* The name of d below its mount's directory ("." for the root itself) with an optional last component. Its length or
  * -ENAMETOOLONG. */
 nodiscard ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf);

@@ -6,6 +6,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/hostfile.h"
+#include "fs/spare.h"
 
 static const struct inode_ops hostfs_ops;
 
@@ -121,6 +122,7 @@ static ssize_t hostfs_readlink(struct dentry *d, char *buf, size_t size)
 static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 {
 	struct file *f = NULL;
+	struct statx st;
 	char *path;
 	ssize_t n;
 	long h;
@@ -138,7 +140,9 @@ static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 		return NULL;
 	n = host_path(d, NULL, 0, path);
 	*error = (int)n;
-	if (n >= 0)
+	if (n >= 0 && spare_waits(d, flags) && !hostcall(HC_file_stat, d->mount->handle, path, n, SPARE_MASK, &st))
+		f = hostfile_spare(d, flags, &st);
+	if (n >= 0 && !f)
 		f = hostfile_open(d, path, (size_t)n, flags & ~(O_CREAT | O_EXCL), 0, error);
 	pathbuf_put(path);
 	return f;

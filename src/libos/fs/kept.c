@@ -5,6 +5,7 @@
  */
 #include "fs/kept.h"
 #include "core/hostcall.h"
+#include "fs/spare.h"
 
 #define KEPT 8u
 #define KEPT_PATH 256u
@@ -121,7 +122,7 @@ static void kept_put(struct kept *k)
 
 bool kept_drop(void)
 {
-	bool any = false;
+	bool any = spare_drop();
 
 	for (struct kept *k = g_kept; k < g_kept + KEPT; k++) {
 		mutex_lock(&g_lock);

@@ -139,6 +139,7 @@ int hostlock_fcntl(struct file *f, int cmd, void *flock)
 
 	if (err)
 		return (int)err;
+	f->kind |= HF_CHANGED;
 	if (!get && !mode_allows(f, lk->l_type))
 		return -EBADF;
 	if (ofd) {

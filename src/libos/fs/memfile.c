@@ -6,7 +6,9 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
+#include "fs/kept.h"
 #include "fs/memfs.h"
+#include "fs/spare.h"
 #include <linux/falloc.h>
 #include <linux/memfd.h>
 
@@ -206,11 +208,16 @@ const struct file_ops memfile_ops = {
 struct file *memfile_open(struct mem_inode *inode, struct dentry *d, int flags, int *error)
 {
 	bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+	struct statx st;
 	struct file *f;
 	long h;
 
 	*error = 0;
 	if (!inode->upper && !writes) {
+		if (d && spare_waits(d, flags) &&
+		    !kept_stat(inode->base.mount->handle, inode->lower, strlen(inode->lower), SPARE_MASK, &st) &&
+		    (f = hostfile_spare(d, flags, &st)) != NULL)
+			return f;
 		h = overlay_open_lower(inode, O_RDONLY);
 		*error = (int)h;
 		return h < 0 ? NULL : hostfile_wrap((int)h, &hostfile_ops, flags, d, error);

@@ -11,6 +11,7 @@
 #include "fs/hostfile.h"
 #include "fs/kept.h"
 #include "fs/memfs.h"
+#include "fs/spare.h"
 
 struct mount *g_mounts[MOUNTS_MAX];
 unsigned g_mount_count;
@@ -206,6 +207,7 @@ int vfs_init(const struct libos_boot *boot)
 	current()->fds = p->files->first;
 	owner_init();
 	kept_init((uint32_t)boot->handles_max);
+	spare_init((uint32_t)boot->handles_max);
 	if (boot->tmpfs_max)
 		mem_set_limit(boot->tmpfs_max);
 	capfs_grants(boot_string(boot->grant), boot->grants);
