@@ -113,8 +113,7 @@ def program(name, what, command, more):
     log(name, "native", native)
     log(name, "cvm", ours)
     equal, why = seen(native) == seen(ours), more.get("differs")
-    row = f"| {name} | {what} | {'yes' if equal else f'no: {why}'} |"
-    return row, f"{name} {'is equal' if equal else 'differs'}, which is new" if equal == bool(why) else None
+    return f"| {name} | {what} | {'yes' if equal else f'no: {why}' if why else '**no**'} |", f"{name} {'is equal' if equal else 'differs'}, which is new" if equal == bool(why) else None
 
 
 def results_of(path):

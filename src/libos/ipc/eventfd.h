@@ -1,4 +1,4 @@
-/* Objects that are only counters or queues behind a descriptor: eventfd, timerfd, signalfd. */
+/* Objects that are only counters or queues behind a descriptor: eventfd, timerfd, signalfd, pidfd. */
 #ifndef LIBOS_EVENTFD_H
 #define LIBOS_EVENTFD_H
 
@@ -14,6 +14,8 @@
 nodiscard struct file *eventfd_create(uint32_t initial, uint32_t flags, int *error);
 nodiscard struct file *timerfd_create(int clock, uint32_t flags, int *error);
 nodiscard struct file *signalfd_create(sigmask_t mask, uint32_t flags, int *error);
+nodiscard struct file *pidfd_create(uint32_t flags);
+bool is_pidfd(const struct file *f);
 /* -EINVAL if f is of another kind. */
 nodiscard int timerfd_settime(struct file *f, int flags, const struct itimerspec *new_value, struct itimerspec *old);
 nodiscard int timerfd_gettime(struct file *f, struct itimerspec *now);

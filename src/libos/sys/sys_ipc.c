@@ -1,5 +1,5 @@
 /*
- * pipe(2), eventfd(2), timerfd_create(2), signalfd(2) and relatives: arguments only; ipc/ does the work.
+ * pipe(2), eventfd(2), timerfd_create(2), signalfd(2), pidfd_open(2) and relatives: arguments only; ipc/ does the work.
  */
 #include "core/uaccess.h"
 #include "ipc/eventfd.h"
@@ -71,6 +71,24 @@ long sys_eventfd(struct regs *r)
 long sys_eventfd2(struct regs *r)
 {
 	return do_eventfd((uint32_t)arg(r, 0), (unsigned)arg(r, 1));
+}
+
+/* Of the process alone, by its number: PIDFD_THREAD is refused as before Linux 6.9, the number of a thread as before 6.15. */
+long sys_pidfd_open(struct regs *r)
+{
+	struct process *p = current()->process;
+	int pid = (int)arg(r, 0);
+	unsigned flags = (unsigned)arg(r, 1);
+	bool thread;
+
+	if ((flags & ~(unsigned)O_NONBLOCK) || pid <= 0)
+		return -EINVAL;
+	mutex_lock(&p->lock);
+	thread = thread_find(p, pid);
+	mutex_unlock(&p->lock);
+	if (pid != p->pid)
+		return thread ? -EINVAL : -ESRCH;
+	return install(pidfd_create(flags), -ENOMEM, O_CLOEXEC);
 }
 
 long sys_timerfd_create(struct regs *r)

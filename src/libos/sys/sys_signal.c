@@ -1,6 +1,7 @@
 /* Signals: entry points of the system call table (signal(7)). The mechanism is in signal/. */
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "ipc/eventfd.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
 #include "thread/clock.h"
@@ -236,6 +237,37 @@ long sys_rt_tgsigqueueinfo(struct regs *r)
 	if ((int32_t)r->rdi <= 0)
 		return -EINVAL;
 	return send_to_thread((int32_t)r->rdi, (int32_t)r->rsi, (int)r->rdx, &info);
+}
+
+#define PIDFD_SIGNAL_THREAD 1u /* newer than Debian 12's headers, as are THREAD_GROUP and PROCESS_GROUP: 2 and 4 */
+#define PIDFD_SIGNAL_FLAGS 7u
+
+long sys_pidfd_send_signal(struct regs *r)
+{
+	struct process *p = current()->process;
+	int sig = (int)r->rsi;
+	unsigned flags = (unsigned)r->r10;
+	struct file *f;
+	siginfo_t info;
+	bool ours;
+
+	if ((flags & ~PIDFD_SIGNAL_FLAGS) || (flags & (flags - 1)))
+		return -EINVAL;
+	f = fd_get((int)r->rdi);
+	if (!f)
+		return -EBADF;
+	ours = is_pidfd(f);
+	file_put(f);
+	if (!ours)
+		return -EBADF;
+	info_of_caller(&info, sig, flags == PIDFD_SIGNAL_THREAD ? SI_TKILL : SI_USER);
+	if (r->rdx && get_user(info, (void *)r->rdx))
+		return -EFAULT;
+	if (info.si_signo != sig || sig < 0 || sig > SIGNAL_COUNT)
+		return -EINVAL;
+	if (flags == PIDFD_SIGNAL_THREAD)
+		return signal_send_tid(p, p->pid, sig, &info);
+	return sig ? signal_send_process(p, sig, &info) : 0;
 }
 
 static int set_altstack(struct thread_signals *s, const stack_t *new)

@@ -20,6 +20,7 @@
 	SYS(timerfd_gettime, "fp")    \
 	SYS(signalfd, "fpu")          \
 	SYS(signalfd4, "fpux")        \
+	SYS(pidfd_open, "dx")         \
 	SYS(inotify_init, "")         \
 	SYS(inotify_init1, "x")       \
 	SYS(inotify_add_watch, "fsx") \

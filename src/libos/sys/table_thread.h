@@ -35,6 +35,7 @@
 	SYS(rt_sigreturn, "")             \
 	SYS(sigaltstack, "pp")            \
 	SYS(kill, "dd")                   \
+	SYS(pidfd_send_signal, "fdpx")    \
 	SYS(tkill, "dd")                  \
 	SYS(tgkill, "ddd")                \
 	SYS(pause, "")                    \
