@@ -250,9 +250,12 @@ void cap_drop(struct cap *k)
 	cap_kill(k, true);
 }
 
-/* No thread of the cVM runs any more. */
+/* No thread of the cVM runs any more, and nothing else of it counts as memory. What others still hold counts as its own, until
+ * they close it: a cVM that starts again does not get its limit anew. */
 void cap_close_all(struct cvm *c)
 {
+	uint64_t held = 0;
+
 	LOCKED(&g_arena->cap_lock);
 	for (uint32_t i = 1; i < CAPS_MAX && c->caps; i++)
 		if (cap_number(c->index * CAPS_MAX + i)->kind != CAP_NONE)
@@ -260,8 +263,9 @@ void cap_close_all(struct cvm *c)
 	/* Only if there are any: merely to look at the table takes memory for all of it. */
 	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX && (c->objects || c->streams); i++)
 		if (g_arena->object[i].kind != CAP_NONE && g_arena->object[i].payer == c)
-			g_arena->object[i].payer = NULL; /* others still hold it */
-	c->objects = c->streams = c->cap_hint = 0; /* others may still raise events: its next life looks once too often */
+			held += ALIGN_UP(g_arena->object[i].size, CVM_PAGE_SIZE);
+	__atomic_store_n(&c->memory_now, held, __ATOMIC_RELAXED);
+	c->cap_hint = 0; /* others may still raise events: its next life looks once too often */
 }
 
 struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to)

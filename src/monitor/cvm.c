@@ -121,8 +121,8 @@ void cvm_destroy(struct cvm *c)
 	while (!threads_gone(c))
 		host(__NR_sched_yield);
 	exit.stats = thread_stats(c);
-	cap_close_all(c);
 	handle_close_all(c);
+	cap_close_all(c);
 	memory_release_all(c);
 	domain_destroy(c);
 	memset(c->cookie, 0, sizeof c->cookie);

@@ -176,7 +176,6 @@ void memory_release_all(struct cvm *c)
 	}
 	/* All bitmaps, dropped rather than cleared: 2 MiB each, mostly untouched. */
 	host(__NR_madvise, c->mapped, 4 * BITMAP_SIZE, MADV_REMOVE);
-	c->memory_now = 0;
 }
 
 /* Common to new mappings: (addr, size, prot, HC_MEM_SHARED or 0). */
