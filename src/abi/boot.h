@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define BOOT_MAGIC 0x32544f4f424d5643ull /* "CVMBOOT2" */
+#define BOOT_MAGIC 0x33544f4f424d5643ull /* "CVMBOOT3" */
 #define BOOT_MOUNTS_MAX 48
 
 enum boot_mount_type {
@@ -58,6 +58,9 @@ struct libos_boot {
 	uint32_t cwd;	     /* string offset: guest path */
 	uint32_t hostname;   /* string offset */
 	uint32_t grants, grant; /* count, string list offset: "file/NAME", "stream/NAME", as the YAML grants their use */
+	uint32_t served_by;  /* string offset: the cVM that serves this one's system calls (abi/served.h), 0: none; */
+	uint32_t served_call; /* string offset: the capability for it, */
+	uint32_t served_ms;  /* and how long it may take, to be there and for each call */
 	uint32_t uid, gid;   /* what the program sees: 0/0 by default */
 	uint32_t mounts;
 	struct boot_mount mount[BOOT_MOUNTS_MAX];

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "abi/boot.h"
+#include "abi/served.h"
 
 struct mount {
 	uint32_t type, handle;
@@ -121,6 +122,14 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **
 	boot.program = add_string(&b, cvm->program);
 	boot.cwd = add_string(&b, cvm->cwd);
 	boot.hostname = add_string(&b, cvm->hostname);
+	if (cvm->syscalls_to) {
+		char *call = xasprintf(SERVED_PREFIX "%s", cvm->name);
+
+		boot.served_by = add_string(&b, cvm->syscalls_to);
+		boot.served_call = add_string(&b, call);
+		boot.served_ms = cvm->syscalls_timeout_ms;
+		free(call);
+	}
 	boot.uid = cvm->uid;
 	boot.gid = cvm->gid;
 	boot.grants = add_grants(&b, cvm, &boot.grant);

@@ -42,6 +42,7 @@ static void free_cvm(struct config_cvm *cvm)
 	free(cvm->program);
 	free(cvm->cwd);
 	free(cvm->hostname);
+	free(cvm->syscalls_to);
 	strlist_free(&cvm->args);
 	strlist_free(&cvm->env);
 	strlist_free(&cvm->tmpfs);
@@ -159,7 +160,7 @@ static int check_bare(const struct config_cvm *cvm, struct config_error *error)
 	} parts[] = {
 		{cvm->root, "root"}, {cvm->volumes, "volumes"}, {cvm->tmpfs.count, "tmpfs"}, {cvm->cwd, "cwd"},
 		{cvm->has_user, "user"}, {cvm->net_rules || cvm->net == CONFIG_NET_ANY, "bind, connect or net"}, {cvm->trace, "trace"},
-		{cvm->isolate_libos, "isolate_libos"},
+		{cvm->isolate_libos, "isolate_libos"}, {cvm->syscalls_to, "syscalls_to"},
 	};
 
 	for (size_t i = 0; cvm->bare && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -189,6 +190,10 @@ static int finish_cvm(struct config_cvm *cvm, uint32_t index, struct config_erro
 		cvm->threads = CONFIG_THREADS_DEFAULT;
 	if (!cvm->handles)
 		cvm->handles = CONFIG_HANDLES_DEFAULT;
+	if (cvm->syscalls_timeout_ms && !cvm->syscalls_to)
+		return config_fail(error, "syscalls_timeout belongs to syscalls_to (leave it out, or name the cVM that serves its system calls)");
+	if (!cvm->syscalls_timeout_ms)
+		cvm->syscalls_timeout_ms = CONFIG_SYSCALLS_TIMEOUT_DEFAULT;
 	if (!cvm->log_rate)
 		cvm->log_rate = CONFIG_LOG_RATE_DEFAULT;
 	if (!cvm->cpu_weight)
@@ -236,6 +241,30 @@ static bool comes_after(const struct config *config, const struct config_cvm *cv
 			return true;
 	}
 	return false;
+}
+
+/* What syscalls_to says: the server comes first, and both get the grants they need. */
+static int finish_served(const struct config *config, struct config_cvm *cvm, struct config_error *error)
+{
+	struct config_cvm *server = find_cvm(config, cvm->syscalls_to);
+	uint32_t far = 0;
+
+	if (!server)
+		return config_fail(error, "its system calls go to \"%s\", but no cVM has this name", cvm->syscalls_to);
+	if (server == cvm)
+		return config_fail(error, "its system calls go to itself (syscalls_to names another cVM)");
+	for (const struct config_cvm *c = server; c && c->syscalls_to && far < config->cvms; far++)
+		c = find_cvm(config, c->syscalls_to);
+	if (far == config->cvms)
+		return config_fail(error, "its system calls never arrive (the names under syscalls_to go round in a circle)");
+	if (server->ready.exit)
+		return config_fail(error, "its system calls go to \"%s\", which is ready when it has ended (leave out its ready: exit)",
+				   server->name);
+	for (size_t i = 0; i < cvm->after.count; i++)
+		if (strcmp(cvm->after.item[i], server->name) == 0)
+			return config_grant_served(config, cvm, server, error);
+	strlist_add(&cvm->after, server->name);
+	return config_grant_served(config, cvm, server, error);
 }
 
 static int check_order(const struct config *config, struct config_error *error)
@@ -287,7 +316,14 @@ int config_finish(struct config *config, struct config_error *error)
 				return config_fail(error, "the name \"%s\" is used twice (give each cVM its own)",
 						   config->cvm[i]->name);
 	}
-	int ret = check_order(config, error);
+	int ret = 0;
+	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++) {
+		config_place(error, "%s", config->cvm[i]->place);
+		if (config->cvm[i]->syscalls_to)
+			ret = finish_served(config, config->cvm[i], error);
+	}
+	if (!ret)
+		ret = check_order(config, error);
 	if (!ret)
 		ret = check_keys(config, error);
 	return ret ? ret : config_check_uses(config, error);

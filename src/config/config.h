@@ -27,6 +27,7 @@
 #define CONFIG_VOLUMES_MAX 24u
 #define CONFIG_READY_TIMEOUT_DEFAULT 60000u /* ms */
 #define CONFIG_STOP_TIMEOUT_DEFAULT 10000u
+#define CONFIG_SYSCALLS_TIMEOUT_DEFAULT 10000u
 #define CONFIG_RESTART_DELAY_DEFAULT 100u
 
 enum config_net {
@@ -83,6 +84,8 @@ struct config_cvm {
 	struct launch_net_rule net_rule[LAUNCH_NET_RULES_MAX];
 	bool bare; /* no libOS: `program` is a host path */
 	bool isolate_libos;
+	char *syscalls_to; /* name of the cVM that serves its system calls, or a null pointer */
+	uint32_t syscalls_timeout_ms; /* 0: not given, until config_finish */
 	uint32_t caps;
 	uint32_t grants;
 	struct launch_grant grant[LAUNCH_GRANTS_MAX];

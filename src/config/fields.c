@@ -278,6 +278,24 @@ static int set_isolate_libos(struct config_cvm *cvm, const char *value, struct c
 	return value_bool(value, &cvm->isolate_libos, error);
 }
 
+static int set_syscalls_to(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	int ret = value_name(value, error);
+
+	if (ret)
+		return ret;
+	free(cvm->syscalls_to);
+	cvm->syscalls_to = xstrdup(value);
+	return 0;
+}
+
+static int set_syscalls_timeout(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	int ret = value_duration(value, &cvm->syscalls_timeout_ms, error);
+
+	return ret || cvm->syscalls_timeout_ms ? ret : config_fail(error, "no system call is served in no time (use 500ms, 10s, 2m)");
+}
+
 static int set_caps(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
 	return value_number(value, 1, CAPS_MAX, &cvm->caps, error);
@@ -374,6 +392,8 @@ const struct config_field g_config_fields[] = {
 	 set_restart_delay},
 	{"stop_timeout", "stop-timeout", 0, CONFIG_SINGLE, "TIME", "from SIGTERM to SIGKILL of `intravisor stop` (default: 10s)",
 	 set_stop_timeout},
+	{"syscalls_to", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_syscalls_to},
+	{"syscalls_timeout", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_syscalls_timeout},
 	{"after", NULL, 0, CONFIG_LIST, NULL, NULL, add_after},
 	{"ready", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_ready},
 	{"program", NULL, 0, CONFIG_SINGLE, NULL, NULL, set_program},

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/served.h"
 #include "config/fields.h"
 #include "config/value.h"
 
@@ -238,6 +239,31 @@ static bool names_meet(const char *a, const char *b)
 	if (strncmp(a, b, fixed_a < fixed_b ? fixed_a : fixed_b) != 0)
 		return false;
 	return fixed_a == fixed_b || (fixed_a < fixed_b ? a_star : b_star);
+}
+
+int config_grant_served(const struct config *config, struct config_cvm *cvm, struct config_cvm *server, struct config_error *error)
+{
+	char *name = xasprintf(SERVED_PREFIX "%s", cvm->name);
+	int ret = 0;
+
+	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++)
+		for (uint32_t j = 0; ret == 0 && j < config->cvm[i]->grants; j++) {
+			const struct launch_grant *grant = &config->cvm[i]->grant[j];
+
+			if (grant->kind != CAP_CALL || !names_meet(grant->name, name))
+				continue;
+			config_place(error, "%s", config->cvm[i]->grant_place[j]);
+			ret = config_fail(error, "the call \"%s\" is for %s and %s alone, whose syscalls_to grants it (grant other names)", name,
+					  cvm->name, server->name);
+		}
+	if (ret == 0)
+		ret = add_grant(cvm, LAUNCH_GRANT_USE, CAP_CALL, CAP_USE, name, error);
+	if (ret == 0) {
+		config_place(error, "%s", server->place);
+		ret = add_grant(server, LAUNCH_GRANT_PROVIDE, CAP_CALL, CAP_ALL, name, error);
+	}
+	free(name);
+	return ret;
 }
 
 static bool provided(const struct config *config, const struct launch_grant *use)

@@ -30,6 +30,10 @@ int config_reach(struct config_cvm *cvm, const char *value, struct config_error 
 __attribute__((warn_unused_result)) int config_add_file(struct config *config, const char *name, const char *size,
 							 const char *data, const char *host, struct config_error *error);
 
+/* The call that carries system calls of `cvm` to `server`, and nobody else's: the error names a grant that meets it. */
+__attribute__((warn_unused_result)) int config_grant_served(const struct config *config, struct config_cvm *cvm,
+							     struct config_cvm *server, struct config_error *error);
+
 /* Nobody uses what nobody provides. */
 __attribute__((warn_unused_result)) int config_check_uses(const struct config *config, struct config_error *error);
 

@@ -95,7 +95,7 @@ static int unknown_key(struct yaml_context *c, const struct yaml_node *key)
 		{"isolation", "the Intravisor chooses the addresses; leave it out"},
 		{"wait", "to start in an order use after: [NAME], and ready: with a condition"},
 		{"callback_in", "use provides: with - call: NAME"},
-		{"callback_out", "use uses: with - call: NAME"},
+		{"callback_out", "use uses: with - call: NAME, or for system calls syscalls_to: NAME"},
 	};
 	const char *keys[64];
 	size_t count = 0;

@@ -11,7 +11,9 @@
 #include "fs/vfs.h"
 #include "loader/exec.h"
 #include "mm/mm.h"
+#include "served/served.h"
 #include "thread/clock.h"
+#include "thread/entry.h"
 #include "thread/isolated.h"
 #include "thread/thread.h"
 
@@ -144,7 +146,13 @@ static void first_thread(void *arg)
 		log_crash("the cVM's file system could not be set up");
 		quit(STATUS_START);
 	}
+	if (served_init(boot_info()))
+		quit(STATUS_START);
+	if (g_served)
+		g_fast_limit = 0; /* every call is looked at in syscall_dispatch */
 	load_program(&at);
+	if (served_low_window())
+		quit(STATUS_START);
 	thread_enter_program(at.rip, at.rsp);
 }
 

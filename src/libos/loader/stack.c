@@ -8,6 +8,7 @@
 #include "core/uaccess.h"
 #include "loader/elf_map.h"
 #include "mm/mm.h"
+#include "served/served.h"
 #include "thread/clock.h"
 #include "thread/thread.h"
 
@@ -122,7 +123,7 @@ static void fill_auxv(struct auxv *a, const struct stack_request *rq, uint64_t r
 	const struct process *p = current()->process;
 	uint64_t bias = rq->program->bias;
 
-	if (clock_vdso())
+	if (clock_vdso() && !served_clocks())
 		aux(a, AT_SYSINFO_EHDR, clock_vdso());
 	aux(a, AT_MINSIGSTKSZ, ALIGN_UP(g_start->xsave_size + SIGNAL_FRAME_SIZE, 16ull));
 	aux(a, AT_HWCAP, cpu_features());

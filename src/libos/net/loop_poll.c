@@ -9,6 +9,7 @@
 #include "fs/epoll.h"
 #include "net/loop.h"
 #include "net/unix.h"
+#include "served/served.h"
 
 #define ROOM_ENOUGH (CAP_STREAM_RING / 4)
 #define PENDING_NS 1000000 /* how often a connect looks for room in a backlog while everybody sleeps */
@@ -133,10 +134,12 @@ static bool fetch(bool arm)
 		for (; bits[i]; bits[i] &= bits[i] - 1) {
 			unsigned index = i * 64 + (unsigned)__builtin_ctzll(bits[i]);
 
-			if (g_table[index])
+			if (g_table[index]) {
 				happened(g_table[index]);
-			else
+			} else {
+				served_note(index);
 				loop_events_note(index);
+			}
 		}
 	mutex_unlock(&g_table_lock);
 	return true;
@@ -191,7 +194,7 @@ void loop_sleep_end(void)
 bool loop_watches(struct file *f)
 {
 	return f->ops == &g_loop_file_ops || f->ops == &g_loop_listener_ops || f->ops == &g_loop_both_ops || f->ops == &g_loop_events_ops ||
-	       (f->ops == &g_unix_file_ops && loop_of(f)) || epoll_of(f);
+	       (f->ops == &g_unix_file_ops && loop_of(f)) || epoll_of(f) || served_is_file(f);
 }
 
 long loop_sleep_one(struct file *f, uint32_t events, int64_t timeout)

@@ -180,9 +180,14 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 	}
 }
 
+const char *trace_syscall_args(uint64_t nr)
+{
+	return nr < ARRAY_SIZE(g_args) ? g_args[nr] : NULL;
+}
+
 static const char *kinds_of(const struct regs *r)
 {
-	return r->orig_rax < ARRAY_SIZE(g_args) ? g_args[r->orig_rax] : NULL;
+	return trace_syscall_args(r->orig_rax);
 }
 
 /* Arguments of a call that has not ended: those before the first that only its result fills. */

@@ -12,6 +12,8 @@ void trace_enter(const struct regs *r);
 void trace_exit(const struct regs *r, long ret);
 void trace_thread_gone(struct thread *t); /* it ends inside a system call */
 void trace_init(uint32_t boot_flags);
+/* One letter an argument, as in sys/syscalls.h; NULL: not in the table. */
+const char *trace_syscall_args(uint64_t nr);
 const char *trace_syscall_name(uint64_t nr); /* "syscall_999" never: "?" if it has no name */
 /* sys/errno_names.c: "ENOENT" and "No such file or directory", or NULL. */
 const char *errno_name(int error);

@@ -6,6 +6,7 @@
 #include "abi/boot.h"
 #include "core/log.h"
 #include "mm/mm.h"
+#include "served/served.h"
 #include "sys/syscalls.h"
 #include "sys/trace.h"
 #include "thread/entry.h"
@@ -44,7 +45,10 @@ static long dispatch_slow(struct regs *r, uint32_t flags)
 	syscall_handler *handler = nr < SYSCALL_COUNT ? g_handlers[nr] : NULL;
 	long ret;
 
-	if (!handler) {
+	if (unlikely(g_served) && served_syscall(r, &ret)) {
+		if (handler)
+			trace_enter(r);
+	} else if (!handler) {
 		if (flags & (BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN))
 			say_unknown(nr);
 		ret = -ENOSYS;
