@@ -32,11 +32,11 @@ static int find(const char *path)
 	return -1;
 }
 
-/* What every program needs before its main. */
+/* What every program needs before its work. */
 static int is_of_the_loader(const char *path)
 {
 	return !strncmp(path, "/lib/", 5) || !strncmp(path, "/usr/lib/", 9) || !strcmp(path, "/etc/ld.so.cache") ||
-	       !strcmp(path, "/etc/ld.so.preload");
+	       !strcmp(path, "/etc/ld.so.preload") || !strncmp(path, "/usr/share/locale/", 18);
 }
 
 static int64_t describe(struct cvm_syscall *call, int entry, uint64_t to)
@@ -137,6 +137,9 @@ int main(int argc, char **argv)
 		printf("server: cannot serve: %s\n", strerror(-r));
 		return 1;
 	}
-	for (;;)
-		pause();
+	while (cvm_syscalls_wait(server) == -EINTR)
+		;
+	cvm_syscalls_stop(server);
+	printf("server: the program has ended\n");
+	return 0;
 }

@@ -34,6 +34,10 @@ struct cvm_syscall_set {
 	uint64_t bits[CVM_SYSCALLS_MAX / 64];
 };
 void cvm_syscall_set_add(struct cvm_syscall_set *set, unsigned number); /* of <sys/syscall.h>; others are ignored */
+/* Adds what reaches outside the program: files, pipes and sockets, by name and by descriptor, and identity (getpid, getuid
+ * and their kin, uname). Not time: clocks are read without a system call, unless the set asks for clock_gettime, and not
+ * what the libOS keeps. A handler answers what it does not care for with cvm_syscall_local. */
+void cvm_syscall_set_default(struct cvm_syscall_set *set);
 
 /* One call. The handler may change arg[] before cvm_syscall_again. */
 struct cvm_syscall {
@@ -80,6 +84,9 @@ struct cvm_syscalls;
 CP_NODISCARD int cvm_syscalls_start(const char *served, const struct cvm_syscalls_options *options, struct cvm_syscalls **server);
 /* Calls that wait (cvm_syscall_again) come again; poll looks again. */
 void cvm_syscalls_wake(struct cvm_syscalls *server);
+/* Returns when the program has ended, whose memory is out of reach from then on: the one that is served, or if there is none
+ * the next. For one thread at a time. 0; -EINTR: a signal was handled. */
+CP_NODISCARD int cvm_syscalls_wait(struct cvm_syscalls *server);
 /* Returns when no handler runs any more. From then on the program's served calls are EIO. */
 void cvm_syscalls_stop(struct cvm_syscalls *server);
 

@@ -39,6 +39,37 @@ void cvm_syscall_set_add(struct cvm_syscall_set *set, unsigned number)
 		set->bits[number / 64] |= 1ull << (number % 64);
 }
 
+#define IN(name) __NR_##name
+
+static const uint16_t k_default[] = {
+	/* files by name */
+	IN(open), IN(openat), IN(openat2), IN(creat), IN(stat), IN(lstat), IN(newfstatat), IN(statx), IN(access), IN(faccessat),
+	IN(faccessat2), IN(readlink), IN(readlinkat), IN(mkdir), IN(mkdirat), IN(rmdir), IN(unlink), IN(unlinkat), IN(rename),
+	IN(renameat), IN(renameat2), IN(link), IN(linkat), IN(symlink), IN(symlinkat), IN(mknod), IN(mknodat), IN(chmod), IN(fchmodat),
+	IN(chown), IN(lchown), IN(fchownat), IN(truncate), IN(utime), IN(utimes), IN(utimensat), IN(futimesat), IN(statfs), IN(chdir),
+	IN(getcwd), IN(getxattr), IN(lgetxattr), IN(setxattr), IN(lsetxattr), IN(listxattr), IN(llistxattr), IN(removexattr),
+	IN(lremovexattr),
+	/* files, pipes and sockets by descriptor */
+	IN(read), IN(readv), IN(pread64), IN(preadv), IN(preadv2), IN(write), IN(writev), IN(pwrite64), IN(pwritev), IN(pwritev2),
+	IN(lseek), IN(fstat), IN(fstatfs), IN(getdents), IN(getdents64), IN(fsync), IN(fdatasync), IN(sync), IN(syncfs),
+	IN(sync_file_range), IN(ftruncate), IN(fallocate), IN(fadvise64), IN(readahead), IN(fchmod), IN(fchown), IN(fchdir), IN(flock),
+	IN(fcntl), IN(ioctl), IN(sendfile), IN(copy_file_range), IN(splice), IN(tee), IN(vmsplice), IN(fgetxattr), IN(fsetxattr),
+	IN(flistxattr), IN(fremovexattr), IN(pipe), IN(pipe2),
+	/* sockets */
+	IN(socket), IN(socketpair), IN(bind), IN(listen), IN(accept), IN(accept4), IN(connect), IN(getsockname), IN(getpeername),
+	IN(sendto), IN(recvfrom), IN(sendmsg), IN(recvmsg), IN(sendmmsg), IN(recvmmsg), IN(shutdown), IN(setsockopt), IN(getsockopt),
+	/* identity */
+	IN(getpid), IN(getppid), IN(getpgid), IN(getpgrp), IN(getsid), IN(setpgid), IN(setsid), IN(getuid), IN(geteuid), IN(getgid),
+	IN(getegid), IN(getresuid), IN(getresgid), IN(getgroups), IN(setuid), IN(setgid), IN(setreuid), IN(setregid), IN(setresuid),
+	IN(setresgid), IN(setgroups), IN(setfsuid), IN(setfsgid), IN(uname), IN(sethostname), IN(setdomainname),
+};
+
+void cvm_syscall_set_default(struct cvm_syscall_set *set)
+{
+	for (unsigned i = 0; i < sizeof k_default / sizeof k_default[0]; i++)
+		cvm_syscall_set_add(set, k_default[i]);
+}
+
 int64_t cvm_syscall_local(struct cvm_syscall *call)
 {
 	(void)call;
@@ -113,16 +144,20 @@ ssize_t cvm_syscall_string(const struct cvm_syscall *call, uint64_t address, cha
 	return -ENAMETOOLONG;
 }
 
+static void close_ranges(struct cvm_syscalls *s)
+{
+	for (; s->ranges; s->ranges--)
+		cp_close(s->range[s->ranges - 1].cap);
+}
+
 /* A served program gives its memory; with the first range a life begins. */
 static int64_t attach(struct cvm_syscalls *s, struct cp_request *q)
 {
 	if (q->caps != 1 || q->word[3] != SERVED_VERSION)
 		return -EINVAL;
 	sdk_lock_take(&s->lock);
-	if (q->word[4]) {
-		for (; s->ranges; s->ranges--)
-			cp_close(s->range[s->ranges - 1].cap);
-	}
+	if (q->word[4])
+		close_ranges(s);
 	bool room = s->ranges < SERVED_RANGES;
 	if (room) {
 		s->range[s->ranges++] = (struct range){ q->word[1], q->word[2], q->cap[0] };
@@ -133,6 +168,7 @@ static int64_t attach(struct cvm_syscalls *s, struct cp_request *q)
 		return -ENOSPC;
 	if (!q->word[4])
 		return 0;
+	(void)!cp_file_changed(s->page); /* cvm_syscalls_wait waits for this */
 	if (s->options.begin)
 		s->options.begin(s->options.context);
 	return cp_answer_caps(&s->shown, 1);
@@ -201,8 +237,7 @@ static int start(struct cvm_syscalls *s, const char *served)
 
 static void forget(struct cvm_syscalls *s)
 {
-	for (; s->ranges; s->ranges--)
-		cp_close(s->range[s->ranges - 1].cap);
+	close_ranges(s);
 	if (s->shown > 0)
 		cp_close(s->shown);
 	if (s->page > 0)
@@ -231,6 +266,29 @@ int cvm_syscalls_start(const char *served, const struct cvm_syscalls_options *op
 void cvm_syscalls_wake(struct cvm_syscalls *server)
 {
 	(void)!cp_file_changed(server->page);
+}
+
+/* A program's memory is revoked when it ends. */
+int cvm_syscalls_wait(struct cvm_syscalls *server)
+{
+	for (;;) {
+		struct cp_info info = { .version = 0 };
+		int r = cp_info(server->page, &info);
+
+		sdk_lock_take(&server->lock);
+		int memory = server->ranges ? server->range[0].cap : 0;
+		sdk_lock_give(&server->lock);
+		r = r ? r : cp_wait(memory ? memory : server->page, CP_READABLE, memory ? 0 : info.version, CP_FOREVER);
+		if (r == -EINTR || (r < 0 && !memory))
+			return r;
+		if (r >= 0)
+			continue;
+		sdk_lock_take(&server->lock);
+		if (server->ranges && server->range[0].cap == memory) /* no other has begun meanwhile */
+			close_ranges(server);
+		sdk_lock_give(&server->lock);
+		return 0;
+	}
 }
 
 void cvm_syscalls_stop(struct cvm_syscalls *server)

@@ -199,6 +199,7 @@ BARE = [(f"cVMs:\n- name: a\n  runtime: bare\n  program: {program}\n  {more}\n",
     ("bare", "cwd: /x", "2: cVMs[0]: a bare cVM has no libOS, so cwd"),
     ("bare", "bind: 80", "2: cVMs[0]: a bare cVM has no libOS, so bind, connect or net"),
     ("bare", "isolate_libos: true", "2: cVMs[0]: a bare cVM has no libOS, so isolate_libos"),
+    ("bare", "syscalls_to: b", "2: cVMs[0]: a bare cVM has no libOS, so syscalls_to"),
     ("bare", "net: any", "2: cVMs[0]: a bare cVM has no libOS, so bind, connect or net"),
 ]]
 
@@ -225,6 +226,25 @@ ORDER = [(A + text, "pod.yaml:" + message) for text, message in [
     ("  restart: on-failure:x", '4: cVMs[0].restart: "x" is not a number'),
     ("  restart_delay: -1s", '4: cVMs[0].restart_delay: "-1s" is not a time'),
     ("  stop_timeout: 1d", '4: cVMs[0].stop_timeout: "1d" is not a time'),
+]]
+
+SERVED = [(A + text, "pod.yaml:" + message) for text, message in [
+    ("  syscalls_to: b", '2: cVMs[0]: its system calls go to "b", but no cVM has this name'),
+    ("  syscalls_to: a", "2: cVMs[0]: its system calls go to itself (syscalls_to names another cVM)"),
+    ("  syscalls_to: 'b b'", '4: cVMs[0].syscalls_to: "b b" is not a name'),
+    ("  syscalls_to: [b]", "4: cVMs[0].syscalls_to: must be one value, not a list"),
+    ("  syscalls_to: b\n- {name: b, args: [x], syscalls_to: a}",
+     "2: cVMs[0]: its system calls never arrive (the names under syscalls_to go round in a circle)"),
+    ("  syscalls_to: b\n- {name: b, args: [x], ready: {exit: 0}}",
+     '2: cVMs[0]: its system calls go to "b", which is ready when it has ended (leave out its ready: exit)'),
+    ("  syscalls_to: b\n- {name: b, args: [x], after: a}", "2: cVMs[0]: it starts after itself"),
+    ("  syscalls_to: b\n- {name: b, args: [x]}\n- name: c\n  args: [x]\n  uses: [{call: 'sys*'}]",
+     '8: cVMs[2].uses[0]: the call "syscalls/a" is for a and b alone, whose syscalls_to grants it (grant other names)'),
+    ("  syscalls_to: b\n- {name: b, args: [x]}\n- name: c\n  args: [x]\n  provides: [{call: syscalls/a}]",
+     '8: cVMs[2].provides[0]: the call "syscalls/a" is for a and b alone'),
+    ("  syscalls_timeout: 5s", "2: cVMs[0]: syscalls_timeout belongs to syscalls_to"),
+    ("  syscalls_to: b\n  syscalls_timeout: 0s", "5: cVMs[0].syscalls_timeout: no system call is served in no time (use 500ms, 10s, 2m)"),
+    ("  syscalls_to: b\n  syscalls_timeout: soon", '5: cVMs[0].syscalls_timeout: "soon" is not a time'),
 ]]
 
 YAML = [
@@ -258,12 +278,12 @@ YAML = [
     ("cVMs:\n- name: a\n  cpu-weight: 5", "(did you mean cpu_weight?)"),
     ("cVMs:\n- name: a\n  disk: a.img", "pod.yaml:3: cVMs[0]: unknown key \"disk\" (disk images are not read; name a directory with root)"),
     ("cVMs:\n- name: a\n  frobnicate: b", "pod.yaml:3: cVMs[0]: unknown key \"frobnicate\" (known: name, program"),
-    ("cVMs:\n- name: a\n  callback_out: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_out\" (use uses: with - call: NAME)"),
+    ("cVMs:\n- name: a\n  callback_out: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_out\" (use uses: with - call: NAME, or for system calls syscalls_to: NAME)"),
     ("cVMs:\n- name: a\n  callback_in: b", "pod.yaml:3: cVMs[0]: unknown key \"callback_in\" (use provides: with - call: NAME)"),
     ("cVMs:\n- name: a\n  isolation: []", "unknown key \"isolation\" (the Intravisor chooses the addresses; leave it out)"),
     ("cVMs:\n- name: a\n  wait: 5", "unknown key \"wait\" (to start in an order use after: [NAME], and ready: with a condition)"),
     ("cVMs:\n- name: a\n  runtime: libluker.so", "pod.yaml:3: cVMs[0].runtime: \"libluker.so\" is not a runtime (use libos, or bare for"),
-] + GRANTS + FILES + BARE + ORDER + [
+] + GRANTS + FILES + BARE + ORDER + SERVED + [
     ("cVMs:\n- name: a\n  name: b", "pod.yaml:3: the key \"name\" is given twice (first in line 2)"),
     ("cVMs:\n- name: a\n  env: {A: 1, A: 2}", "pod.yaml:3: the key \"A\" is given twice"),
     ("cVMs:\n- {name: a, args: [x]}\n- {name: a, args: [x]}", "pod.yaml:3: cVMs[1]: the name \"a\" is used twice (give each cVM its own)"),
