@@ -15,6 +15,7 @@ The comment that opens a file holds:
   Options: YAML keys of the attacker, KEY=VALUE; FREE_PORT in them is a free one, also told in /shared/port
   Grants: capabilities    what tests/attack/cap.h describes, between the attacker and a companion that owns
   Companions: how many more cVMs run the program, with the argument "companion"
+  Companion0-options: YAML keys of the first of them alone, as Options
   Never: a regular expression that no line of the output may match
   Never-in-control: the same, which the control's output must match instead of having BREACH
   Signals-pending: how many more signals may be queued for the user than before
@@ -148,7 +149,8 @@ def stage(name, program, said):
         options = options.replace("FREE_PORT", str(port))
         with open(f"{where}/shared/port", "w") as f:
             f.write(f"{port}\n")
-    extra = "".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in options.split())
+    extra, first = ("".join(f"    {o.split('=')[0]}: {o.split('=')[1]}\n" for o in text.split())
+                    for text in (options, said.get("companion0-options", "")))
     with open(f"{where}/pod.yaml", "w") as f:
         f.write(f"""cVMs:
   - name: victim
@@ -163,7 +165,7 @@ def stage(name, program, said):
     program: {program}
     args: [companion]
     volumes: ["{bin_folder}:{bin_folder}:ro", "{where}/shared:/shared"]
-{extra}{grants(OWNED, said)}""")
+{extra}{'' if i else first}{grants(OWNED, said)}""")
     return where
 
 
@@ -208,7 +210,8 @@ def run_pod(where, options, insecure):
     return result
 
 
-DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "command", "options", "companions", "grants",
+DIRECTIVES = ("question", "build", "expect", "control", "control-result", "control-if", "native", "command", "options", "companions",
+              "companion0-options", "grants",
               "never", "never-in-control", "signals-pending", "shared-memory", "needs")
 
 

@@ -237,7 +237,7 @@ int served_init(const struct libos_boot *boot)
 	if (!boot->served_by)
 		return 0;
 	g.boot = boot;
-	status = add_range(g_start->slot_base + SLOT_LIBOS_END, SLOT_SIZE - SLOT_LIBOS_END);
+	status = add_range(g_start->slot_base + SLOT_LIBOS_END, SLOT_PROGRAM_END - SLOT_LIBOS_END);
 	while (!status && (status = attach()) == -ENOENT && clock_now(CLOCK_MONOTONIC) < end) {
 		(void)hostcall(HC_futex_wait, &nobody, 0, RETRY_NS);
 		status = 0;
