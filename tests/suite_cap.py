@@ -81,5 +81,5 @@ def prepare():
 
 def tests():
     return [Test("cap/api", api), Test("cap/api_natively", api_natively), Test("cap/model", model),
-            Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated="true")),
+            Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated="true"), vm="too"),
             Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost)]

@@ -36,7 +36,8 @@ struct cvm_syscall_set {
 void cvm_syscall_set_add(struct cvm_syscall_set *set, unsigned number); /* of <sys/syscall.h>; others are ignored */
 /* Adds what reaches outside the program: files, pipes and sockets, by name and by descriptor, and identity (getpid, getuid
  * and their kin, uname). Not time: clocks are read without a system call, unless the set asks for clock_gettime, and not
- * what the libOS keeps. A handler answers what it does not care for with cvm_syscall_local. */
+ * what the libOS keeps. A handler answers what it does not care for with cvm_syscall_local; getpid too, unless the program
+ * can do without kill, raise and abort, which the libOS executes by its own numbers. */
 void cvm_syscall_set_default(struct cvm_syscall_set *set);
 
 /* One call. The handler may change arg[] before cvm_syscall_again. */

@@ -23,7 +23,7 @@ static const bool k_own[SERVED_CALLS] = {
 	OWN(rt_sigaction), OWN(rt_sigprocmask), OWN(rt_sigpending), OWN(rt_sigsuspend), OWN(rt_sigtimedwait), OWN(rt_sigqueueinfo),
 	OWN(rt_tgsigqueueinfo), OWN(rt_sigreturn), OWN(sigaltstack), OWN(kill), OWN(tkill), OWN(tgkill), OWN(pause), OWN(alarm),
 	OWN(getitimer), OWN(setitimer), OWN(timer_create), OWN(timer_settime), OWN(timer_gettime), OWN(timer_getoverrun),
-	OWN(timer_delete), OWN(signalfd), OWN(signalfd4),
+	OWN(timer_delete), OWN(signalfd), OWN(signalfd4), OWN(pidfd_open), OWN(pidfd_send_signal),
 	/* descriptors as such */
 	OWN(close), OWN(close_range), OWN(dup), OWN(dup2), OWN(dup3), OWN(poll), OWN(ppoll), OWN(select), OWN(pselect6),
 	OWN(epoll_create), OWN(epoll_create1), OWN(epoll_ctl), OWN(epoll_wait), OWN(epoll_pwait), OWN(epoll_pwait2),
