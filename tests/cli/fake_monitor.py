@@ -22,7 +22,7 @@ LAUNCH_CVM_HEAD = struct.Struct("=64sQIIiiIIIIII")
 GRANT = struct.Struct("=HHI112s")
 HANDLE = struct.Struct("=IIiI")
 NET_RULE = struct.Struct("=HHHHHHI16s")
-BOOT_HEAD = struct.Struct("=QIIIIIIIIIIIIII")
+BOOT_HEAD = struct.Struct("=Q17I")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
 STATS = struct.Struct("=8Q2I2Q")
@@ -73,7 +73,7 @@ class Cvm:
                                 "".join(c for bit, c in enumerate("rwugm") if perms >> bit & 1), name.rstrip(b"\0").decode()))
         offset, size = struct.unpack_from("=QQ", data, at + 64 * GRANT.size)
         boot = data[offset:offset + size]
-        (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, _, _, self.uid, self.gid,
+        (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, _, _, _, _, _, self.uid, self.gid,
          mounts) = \
             BOOT_HEAD.unpack_from(boot)
         assert boot_size == size
