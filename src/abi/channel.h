@@ -34,7 +34,7 @@ struct channel_message {
 	uint32_t type;
 	uint32_t cvm; /* index in the launch description */
 	uint32_t size; /* payload bytes that follow */
-	uint32_t reserved;
+	uint32_t request; /* code channel: a number, which the reply repeats */
 };
 
 /* What the monitor itself has to say of a cVM, or of the process (cvm == UINT32_MAX): the words, and numbers for the command

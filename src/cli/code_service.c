@@ -58,7 +58,7 @@ static void close_channel(struct code_service *service, uint32_t i)
 /* With image >= 0 the descriptor goes along; it stays the caller's. */
 static void reply(struct code_service *service, uint32_t i, int status, int image, const char *reason)
 {
-	struct channel_message header = {.type = CHANNEL_CODE_REPLY, .cvm = i};
+	struct channel_message header = {.type = CHANNEL_CODE_REPLY, .cvm = i, .request = service->request[i]};
 	int32_t code = status;
 	size_t reason_size = strnlen(reason, REASON_MAX);
 	struct iovec parts[3] = {{&header, sizeof(header)}, {&code, sizeof(code)}, {(char *)(uintptr_t)reason, reason_size}};
@@ -136,6 +136,7 @@ static int receive(struct code_service *service, uint32_t i, struct channel_code
 		return 0;
 	}
 	*source = take_descriptor(&message);
+	service->request[i] = (size_t)size >= sizeof(header) ? header.request : 0;
 	if ((size_t)size == sizeof(header) + sizeof(*request) && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
 	    header.type == CHANNEL_CODE_REQUEST && header.size == sizeof(*request) && *source >= 0)
 		return 1;

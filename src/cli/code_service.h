@@ -32,6 +32,7 @@ struct code_service {
 	int64_t prefetch_end_ms; /* CLOCK_MONOTONIC: what was not asked for until then is given up */
 	uint32_t channels;
 	int channel[LAUNCH_CVMS_MAX]; /* -1 once the monitor has closed it */
+	uint32_t request[LAUNCH_CVMS_MAX]; /* number of the one to be answered */
 	uint64_t memory[LAUNCH_CVMS_MAX]; /* limit of the cVM; set before the first request */
 	struct code_job job[LAUNCH_CVMS_MAX];
 	bool verbose, cache_warned;

@@ -285,6 +285,7 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	if (bit < 0)
 		return finish(t, error, NULL);
 	struct thread *server = thread_block(o->export.server[bit]), *caller = t->as;
+	struct cvm *from = t->cvm; /* caller->home, whose block may be another's once it is gone */
 	if (m && m->caps)
 		error = pass_caps(t->cvm, m->cap, m->caps, server, LOAD(server->where));
 	if (error) {
@@ -305,7 +306,7 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	where_set(server, THREAD_HERE);
 	become(t, server);
 	/* cvm_end of either may have looked for us a moment too early. */
-	if (unlikely(LOAD(caller->home->dying) || LOAD(server->home->dying))) {
+	if (unlikely(LOAD(from->dying) || LOAD(server->home->dying))) {
 		long status = server->home->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN;
 		give_back(t, f);
 		return return_to_caller(t, status, NULL);
@@ -406,7 +407,7 @@ static long park(struct thread *t, uint64_t handle)
 		wanted = wanted || closed || LOAD(t->leaving) || LOAD(t->cvm->dying);
 		if (wanted && take_back(t, o, (unsigned)bit)) {
 			status = closed ? -EKEYREVOKED : -EINTR;
-		} else if (wanted && WHERE_IS(t) == THREAD_GONE) {
+		} else if (wanted && WHERE_IS(t) == THREAD_GONE && !(LOAD(t->wake) & WAKE_RESUME)) {
 			break; /* called out of, and its cVM has ended: who was there finds it gone */
 		} else {
 			/* Lent and wanted at once is rare; then looking again is good enough. */

@@ -62,8 +62,9 @@ _Noreturn void host_die(uint32_t cvm, const char *what, struct channel_report *n
 	host_quit(heard ? 124 : 125);
 }
 
-/* Waits for the reply. The wait ends early only if the cVM is dying or the command is gone. */
-static int receive_reply(struct cvm *c, int *status, int *memfd)
+/* Waits for the reply, not one to a request that a thread or a life before gave up. The wait ends early only if the cVM is dying or
+ * the command is gone. */
+static int receive_reply(struct cvm *c, uint32_t request, int *memfd)
 {
 	struct {
 		struct channel_message m;
@@ -71,34 +72,30 @@ static int receive_reply(struct cvm *c, int *status, int *memfd)
 		char reason[CHANNEL_PAYLOAD_MAX];
 	} reply;
 	struct iovec iov = { &reply, sizeof reply };
-	struct control_fd control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	struct control_fd control;
+	struct msghdr msg;
 	long r;
 
-	do
+	do {
+		host(__NR_close, *memfd); /* none, or another request's */
+		control = (struct control_fd){ 0 };
+		msg = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 		r = host(__NR_recvmsg, c->config->code_channel, &msg, MSG_CMSG_CLOEXEC);
-	while (r == -EINTR && !__atomic_load_n(&c->dying, __ATOMIC_ACQUIRE));
+		*memfd = memcmp(&control, &(struct control_fd)CONTROL_FD(0), offsetof(struct control_fd, fd)) ? -1 : control.fd;
+	} while (r == -EINTR ? !LOAD(c->dying) : r > 0 && reply.m.request != request);
 	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
 		return r < 0 ? (int)r : -EPROTO;
-	*memfd = memcmp(&control, &(struct control_fd)CONTROL_FD(0), offsetof(struct control_fd, fd)) ? -1 : control.fd;
-	*status = reply.status;
-	return 0;
+	if (reply.status < 0)
+		return reply.status > -4096 ? reply.status : -EPROTO;
+	return *memfd >= 0 ? 0 : -EPROTO;
 }
 
 int code_request(struct cvm *c, int fd, const struct channel_code_request *request, int *memfd)
 {
 	struct channel_message m = { .type = CHANNEL_CODE_REQUEST, .cvm = c->index, .size = sizeof *request };
-	int status = 0, r;
 
 	*memfd = -1;
-	lock_take(&c->code_lock);
-	r = (int)channel_send(c->config->code_channel, &m, request, fd);
-	if (!r)
-		r = receive_reply(c, &status, memfd);
-	lock_give(&c->code_lock);
-	if (r)
-		return r;
-	if (status < 0)
-		return status > -4096 ? status : -EPROTO;
-	return *memfd >= 0 ? 0 : -EPROTO;
+	LOCKED(&c->code_lock);
+	m.request = ++c->code_requests;
+	return (int)channel_send(c->config->code_channel, &m, request, fd) ?: receive_reply(c, m.request, memfd);
 }

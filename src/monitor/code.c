@@ -16,6 +16,7 @@
 
 #define SEALS_ALL (0x1 | 0x2 | 0x4 | 0x8) /* SEAL, SHRINK, GROW, WRITE */
 #define EDGE FORBIDDEN_CONTEXT
+#define SEAL_MAX (OBJECT_BYTES_MAX / 16) /* the copies of all cVMs lie in the window of object 0, which is none */
 
 /* A read lease: not to be had while anybody has the file open for writing; who then opens or truncates it waits until the lease is
  * given up, which it never is, for the kernel kills us first. Not on file systems that others may write behind the kernel's
@@ -227,22 +228,22 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 	return r ? r : (long)image->stub_size;
 }
 
-/* A copy of `size` bytes of the cVM where no alias reaches it and nobody writes: its address, or negative errno. Private
- * memory, of which each page is free when it goes; a file would stay whole, uncounted, for the last one. */
-static long snapshot(const struct cvm *c, uint64_t addr, uint64_t size)
+/* Copies `size` bytes of the cVM to where no alias reaches them and nobody writes. Private memory, of which each page is free when
+ * it goes; a file would stay whole, uncounted, for the last one. The place is the cVM's own: the kernel would choose the hole that
+ * mem_move of another cVM leaves in its slot for a moment. */
+static int snapshot(const struct cvm *c, uint64_t copy, uint64_t addr, uint64_t size)
 {
-	long copy = host_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	long r = copy < 0 && copy > -4096 ? copy : user_in(c, (void *)copy, (struct gaddr){ addr }, size);
+	uint32_t flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	int r = (int)MIN(host_mmap(copy, size, PROT_READ | PROT_WRITE, flags, -1, 0), 0);
 
-	if (r == -EFAULT)
-		host(__NR_munmap, copy, size);
-	return r ? r : host(__NR_mprotect, copy, size, PROT_READ) ? -ENOMEM : copy;
+	return r ?: user_in(c, (void *)copy, (struct gaddr){ addr }, size) ?: (int)host(__NR_mprotect, copy, size, PROT_READ);
 }
 
 long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
-	int r = a[1] > CODE_SIZE_MAX ? -EINVAL : memory_check(c, a[0], a[1], false);
+	uint64_t copy = object_address(0) + c->index * SEAL_MAX;
+	int r = a[1] > SEAL_MAX ? -EINVAL : memory_check(c, a[0], a[1], false);
 
 	if (r)
 		return r;
@@ -250,14 +251,14 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	/* Counted pages only: the copy takes their place in the accounts. */
 	if (pages_change(c, c->counted, a[0], a[1], PAGES_COUNT) != a[1] / CVM_PAGE_SIZE && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
 		return -EACCES;
-	long copy = snapshot(c, a[0], a[1]);
-	if (copy < 0 && copy > -4096)
-		return copy;
-	memory_replace(c, a[0], a[1]);
-	long moved = host5(__NR_mremap, copy, (long)a[1], (long)a[1], 1 | 2 /* MAYMOVE, FIXED */, (long)a[0]);
-	if (moved == (long)a[0])
-		return make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);
+	long moved = snapshot(c, copy, a[0], a[1]);
+	if (!moved) {
+		memory_replace(c, a[0], a[1]);
+		moved = host5(__NR_mremap, (long)copy, (long)a[1], (long)a[1], 1 | 2 /* MAYMOVE, FIXED */, (long)a[0]);
+		if (moved == (long)a[0])
+			return make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);
+		memory_unmap(c, a[0], a[1]);
+	}
 	host(__NR_munmap, copy, a[1]);
-	memory_unmap(c, a[0], a[1]); /* no hole, into which the kernel could map something */
 	return moved;
 }

@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) long run(struct thread *t, const ui
 
 #define STORED (HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ)
 #define NAMED (HANDLE_FILE | HANDLE_DIR | HANDLE_PATH)
-#define NOT_MEMOBJ (HANDLE_STREAM & ~HANDLE_MEMOBJ) /* these do not grow by being written */
+#define NOT_MEMOBJ (HANDLE_STREAM & ~HANDLE_MEMOBJ) /* these do not grow by being written, nor by O_APPEND, which pwrite obeys too */
 
 /* hostcall           handle of kind               right      host system call       arguments behind the handle */
 ON(file_read,         HANDLE_STREAM,               READ,      BLOCKS(read),          BUFFER, ANY)
@@ -147,7 +147,7 @@ ON(file_getdents,     HANDLE_DIR,                  READ,      PROMPT(getdents64)
 ON(file_lock,         HANDLE_FILE,                 NO_RIGHT,  BLOCKS(fcntl),         ONE_OF(7ull << F_OFD_GETLK), PLACE(32))
 ON(file_flock,        HANDLE_FILE | HANDLE_DIR,    NO_RIGHT,  BLOCKS(flock),         ANY)
 /* Standard streams are shared with the outside: O_NONBLOCK on them is the libOS's business. */
-ON(file_setfl,        HANDLE_STREAM & ~HANDLE_STDIO, NO_RIGHT, PROMPT(fcntl),        FIXED(F_SETFL), FLAGS(O_NONBLOCK | O_APPEND, EINVAL))
+ON(file_setfl,        NOT_MEMOBJ & ~HANDLE_STDIO, NO_RIGHT, PROMPT(fcntl),        FIXED(F_SETFL), FLAGS(O_NONBLOCK | O_APPEND, EINVAL))
 ON(file_statfs,       NAMED | HANDLE_MEMOBJ,       NO_RIGHT,  PROMPT(fstatfs),       PLACE(120))
 /* With an empty path these also take O_PATH descriptors, links included. No set-user-id files for the host. */
 ON(file_chmod,        NAMED,                       CHANGE,    PROMPT(fchmodat2),     FIXED(""), FLAGS(01777, EPERM), FIXED(AT_EMPTY_PATH))

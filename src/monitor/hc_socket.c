@@ -110,7 +110,10 @@ HOSTCALL_ON_HANDLE(sock_bind, HANDLE_SOCKET)
 		address.family = AF_INET; /* Linux takes it for 0.0.0.0 */
 	if (!granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
 		return -EACCES;
-	return host(__NR_bind, h->fd, address.bytes, address.size);
+	error = (int)host(__NR_bind, h->fd, address.bytes, address.size);
+	if (!error)
+		__atomic_or_fetch(&h->rights, RIGHT_LISTEN, __ATOMIC_RELAXED);
+	return error;
 }
 
 HOSTCALL_ON_HANDLE(sock_connect, HANDLE_SOCKET)
@@ -125,16 +128,17 @@ HOSTCALL_ON_HANDLE(sock_connect, HANDLE_SOCKET)
 	return host_blocking(__NR_connect, h->fd, address.bytes, address.size);
 }
 
-/* listen on an unbound socket binds it to a port of the kernel's choice: that needs the grant for it. */
+/* listen on an unbound socket binds it to a port of the kernel's choice: that needs the grant for it. Whether it is unbound cannot be
+ * seen: one whose connection failed keeps showing the port it had, and another thread may disconnect it. */
 HOSTCALL_ON_HANDLE(sock_listen, HANDLE_SOCKET)
 {
 	struct address address = { 0 };
-	uint32_t size = ADDRESS_MAX;
-	long r = host(__NR_getsockname, h->fd, address.bytes, &size);
+	uint32_t size = sizeof address.family; /* no port, no address */
 
-	if (!r && !address.in.sin_port && !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
-		r = -EACCES;
-	return r ? r : host(__NR_listen, h->fd, a[1]);
+	if (!(LOAD(h->rights) & RIGHT_LISTEN) && (host(__NR_getsockname, h->fd, address.bytes, &size) ||
+						   !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address)))
+		return -EACCES;
+	return host(__NR_listen, h->fd, a[1]);
 }
 
 /* Gives an address back with its size, cut to the room there is. */

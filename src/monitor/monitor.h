@@ -137,11 +137,12 @@ enum handle_kind {
 /* refs: 0 free; the table's own reference plus one per hostcall that uses the descriptor now. The descriptor is closed
  * when the last one goes, so it cannot be reused under a running hostcall. */
 #define RIGHT_CHANGE 0x80u /* of metadata only: opened for reading below a writable grant */
+#define RIGHT_LISTEN 0x40u /* of a socket that was bound as granted */
 
 struct handle {
 	uint32_t refs;	  /* atomic */
 	uint16_t kind;	  /* enum handle_kind */
-	uint8_t rights;	  /* LAUNCH_RIGHT_*, RIGHT_CHANGE */
+	uint8_t rights;	  /* LAUNCH_RIGHT_*, RIGHT_*; atomic */
 	uint8_t closing;
 	int32_t fd;
 	uint32_t size_pages; /* HANDLE_MEMOBJ: counted memory */
@@ -187,6 +188,7 @@ struct cvm {
 	uint64_t cap_events[CAPS_MAX / 64]; /* atomic bits */
 
 	struct lock code_lock; /* the code channel */
+	uint32_t code_requests; /* in all its lives */
 	uint64_t start_ns;
 	uint64_t images, image_bytes; /* made for it in all its lives: code_table_lock */
 	struct cvm_stats stats; /* each by its own lock; times and current values when asked for */

@@ -1,5 +1,5 @@
 /*
- * Question: can a cVM hold more memory than its limit in memory objects: by writing beyond the size that was counted, by
+ * Question: can a cVM hold more memory than its limit in memory objects: by writing beyond the size that was counted, by appending, by
  * closing one whose mapping keeps the pages, or by writing while another thread makes it smaller?
  * Expect: REFUSED: what an object holds is what was counted
  * Control: --insecure-no-limits
@@ -48,6 +48,9 @@ static void attack(void)
 		hostcall(HC_file_writev, g_object, (uint64_t)&iov, 1, i * MIB, 0, 0);
 		hostcall(HC_file_allocate, g_object, 0, i * MIB, MIB, 0, 0);
 	}
+	hostcall(HC_file_setfl, g_object, O_APPEND, 0, 0, 0, 0); /* then pwrite would not write where it says */
+	for (uint64_t i = 0; i < 128; i++)
+		hostcall(HC_file_pwrite, g_object, (uint64_t)data, PAGE, 0, 0, 0);
 	held = blocks_of(g_object, &size);
 	if (size > PAGE || held > PAGE)
 		breach("an object of one page holds %lu bytes", held);

@@ -89,5 +89,16 @@ static void attack(void)
 	/* connected where it may, then elsewhere */
 	if (try(AF_INET, SOCK_STREAM, "127.0.0.1", 47131, AF_INET, false) != -ECONNREFUSED || try(AF_INET6, SOCK_STREAM, "::ffff:127.0.0.1", 47131, AF_INET6, false) != -ECONNREFUSED)
 		breach("what was granted does not work");
+	/* a socket whose connection failed shows the port it had, but has none: to listen on it takes one that nobody granted */
+	static struct sockaddr_in peer = { .sin_family = AF_INET };
+	long s = hostcall(HC_sock_create, AF_INET, SOCK_STREAM, 0, 0, 0, 0);
+	peer.sin_port = htons(47131);
+	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (hostcall(HC_sock_connect, (uint64_t)s, (uint64_t)&peer, sizeof peer, 0, 0, 0) != -ECONNREFUSED)
+		breach("a granted port does not refuse");
+	if (hostcall(HC_sock_listen, (uint64_t)s, 1, 0, 0, 0, 0) != -EACCES)
+		breach("listens on a port of the kernel's choice after a connection that failed");
+	if (hostcall(HC_sock_bind, (uint64_t)s, (uint64_t)&peer, sizeof peer, 0, 0, 0) || hostcall(HC_sock_listen, (uint64_t)s, 1, 0, 0, 0, 0))
+		breach("does not listen where it may");
 	refused("only what was granted");
 }
