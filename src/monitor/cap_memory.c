@@ -30,8 +30,7 @@ void cap_memory_free(uint32_t object)
 {
 	struct object *o = &g_arena->object[object];
 
-	host_mmap(object_address(object), ALIGN_UP(o->size, CVM_PAGE_SIZE), PROT_NONE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	memory_reserve(object_address(object), ALIGN_UP(o->size, CVM_PAGE_SIZE));
 	if (o->memory.fd >= 0)
 		host(__NR_close, o->memory.fd);
 }

@@ -254,11 +254,12 @@ long hc_mem_seal_code(struct thread *t, const uint64_t *a)
 	long moved = snapshot(c, copy, a[0], a[1]);
 	if (!moved) {
 		memory_replace(c, a[0], a[1]);
-		moved = host5(__NR_mremap, (long)copy, (long)a[1], (long)a[1], 1 | 2 /* MAYMOVE, FIXED */, (long)a[0]);
+		moved = host5(__NR_mremap, (long)copy, (long)a[1], (long)a[1], 1 | 2 | 4 /* MAYMOVE, FIXED, DONTUNMAP */, (long)a[0]);
 		if (moved == (long)a[0])
-			return make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);
-		memory_unmap(c, a[0], a[1]);
+			moved = make_code(c, a[0], a[1], PROT_READ | PROT_EXEC, false);
+		else
+			memory_unmap(c, a[0], a[1]);
 	}
-	host(__NR_munmap, copy, a[1]);
+	memory_reserve(copy, a[1]); /* no hole, into which the kernel could map something */
 	return moved;
 }

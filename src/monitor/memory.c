@@ -107,7 +107,7 @@ static int map_fixed(uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags
 	return r < 0 ? (int)r : 0;
 }
 
-static int map_nothing(uint64_t addr, uint64_t size)
+int memory_reserve(uint64_t addr, uint64_t size)
 {
 	return map_fixed(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
@@ -127,7 +127,7 @@ void memory_replace(struct cvm *c, uint64_t addr, uint64_t size)
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
 {
 	memory_replace(c, addr, size);
-	int r = map_nothing(addr, size);
+	int r = memory_reserve(addr, size);
 	if (r)
 		return r;
 	memory_uncount_pages(c, addr, size);
@@ -169,9 +169,9 @@ int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint3
 
 void memory_release_all(struct cvm *c)
 {
-	map_nothing(c->base, SLOT_SIZE);
+	memory_reserve(c->base, SLOT_SIZE);
 	if (g_arena->low_owner == c) {
-		map_nothing(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE);
+		memory_reserve(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE);
 		__atomic_store_n(&g_arena->low_owner, NULL, __ATOMIC_RELEASE);
 	}
 	/* All bitmaps, dropped rather than cleared: 2 MiB each, mostly untouched. */

@@ -316,6 +316,7 @@ void memory_release_all(struct cvm *c);
 nodiscard int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release);
 /* With mem_lock held: a shared or private mapping of a file, and inaccessible again. */
 void memory_replace(struct cvm *c, uint64_t addr, uint64_t size); /* before something else is mapped there */
+int memory_reserve(uint64_t addr, uint64_t size); /* addresses for nothing, into which the kernel maps nothing */
 int memory_map(struct cvm *c, uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset);
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size);
 long reopen(int fd, uint64_t flags); /* hc_file.c: another descriptor of the very same file */
