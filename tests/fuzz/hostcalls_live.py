@@ -2,6 +2,7 @@
 victim. After each batch the victim must have been served meanwhile and find its memory unchanged, what the hostile
 cVMs used must have gone back (descriptors, threads, mappings, memory of the monitor's process), and the monitor lives.
 """
+import contextlib
 import os
 import random
 import re
@@ -86,7 +87,10 @@ def mappings(pid):
 
 def usage(pid):
     """What the monitor's process has of the host."""
-    kinds = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+    kinds = []
+    for n in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            kinds.append(os.readlink(f"/proc/{pid}/fd/{n}"))
     memory = sum(int(n) << 10 for n in re.findall(r"^Rss\w+:\s+(\d+)", read(f"/proc/{pid}/status"), re.M))
     images = sum("/memfd:" in k or "/.cache/intravisor/" in k for k in kinds)
     return {"descriptors": len(kinds) - images, "eventfds": min(sum("[eventfd]" in k for k in kinds), 1 + DOORBELLS), "code images": images,
