@@ -39,10 +39,21 @@ static bool is_named(const char *name, const char *ending)
 	return strlen(name) == CACHE_NAME_SIZE - 1 && strspn(name, "0123456789abcdef") == 32 && strcmp(name + 32, ending) == 0;
 }
 
+/* As cache.c names what it is writing: tmp.NUMBER.NUMBER, tmp.NUMBER.uses. */
+static bool is_temporary(const char *name)
+{
+	static const char digits[] = "0123456789";
+
+	if (strncmp(name, "tmp.", 4) != 0 || !strspn(name + 4, digits))
+		return false;
+	name += 4 + strspn(name + 4, digits);
+	return strcmp(name, ".uses") == 0 || (name[0] == '.' && name[1] && !name[1 + strspn(name + 1, digits)]);
+}
+
 static void look_at(const struct cache *cache, const char *name, struct entries *list, bool clear)
 {
 	struct stat st;
-	bool temporary = strncmp(name, "tmp.", 4) == 0, uses = is_named(name, ".uses");
+	bool temporary = is_temporary(name), uses = is_named(name, ".uses");
 
 	if ((!temporary && !uses && !is_named(name, ".code")) || fstatat(cache->directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;

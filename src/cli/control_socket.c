@@ -1,6 +1,6 @@
 /*
- * Control sockets as files: see control_socket.h. Called by run.c and the client's commands. A lock on the directory
- * makes looking for a dead socket and replacing it one step.
+ * Control sockets as files: see control_socket.h. Called by run.c and the client's commands. A lock makes looking for a
+ * dead socket and replacing it one step.
  */
 #include "cli/control_socket.h"
 
@@ -18,6 +18,7 @@
 #include "cli/private_dir.h"
 
 #define SUFFIX ".sock"
+#define LOCK ".lock"
 #define SAME_NAME_MAX 99
 #define CONNECT_TIMEOUT_S 3
 
@@ -64,25 +65,49 @@ static int try_connect(int directory, const char *name)
 	return -error;
 }
 
+/* Nothing else of that name: who is root with another user's XDG_RUNTIME_DIR is led to where that user likes. */
 static void remove_socket(int directory, const char *name)
 {
 	char *file = xasprintf("%s" SUFFIX, name);
+	struct stat st;
 
-	unlinkat(directory, file, 0);
+	if (fstatat(directory, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+		unlinkat(directory, file, 0);
 	free(file);
+}
+
+/* A FIFO's: cVMs that see this directory below their root could hold a lock on it, or on a file in it, for ever, but they
+ * open no FIFO. A descriptor to be closed, or negative errno. */
+static int take_lock(int directory)
+{
+	struct stat st;
+	int ret = mkfifoat(directory, LOCK, 0600) < 0 && errno != EEXIST ? -errno : 0;
+	int fd = ret ? ret : openat(directory, LOCK, O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return ret ? ret : -errno;
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		ret = -EINVAL;
+	else if (flock(fd, LOCK_EX) < 0)
+		ret = -errno;
+	if (ret)
+		close(fd);
+	return ret ? ret : fd;
 }
 
 /* Nobody listens any more: removes it, unless a new pod has taken the name meanwhile. */
 static void remove_dead(int directory, const char *name)
 {
-	if (flock(directory, LOCK_EX) < 0)
+	int lock = take_lock(directory);
+
+	if (lock < 0)
 		return;
 	int fd = try_connect(directory, name);
 	if (fd == -ECONNREFUSED)
 		remove_socket(directory, name);
 	if (fd >= 0)
 		close(fd);
-	flock(directory, LOCK_UN);
+	close(lock);
 }
 
 int control_socket_connect(int directory, const char *name)
@@ -135,12 +160,13 @@ int control_socket_listen(struct control_socket *s, const char *name, bool exact
 	*s = (struct control_socket){.directory = control_directory(true, NULL), .listener = -1};
 	if (s->directory < 0)
 		return s->directory;
-	int ret = flock(s->directory, LOCK_EX) < 0 ? -errno : -EADDRINUSE;
+	int lock = take_lock(s->directory), ret = lock < 0 ? lock : -EADDRINUSE;
 	for (int i = 1; ret == -EADDRINUSE && i <= (exact ? 1 : SAME_NAME_MAX); i++) {
 		snprintf(s->name, sizeof(s->name), i == 1 ? "%.63s" : "%.59s-%d", name, i);
 		ret = claim(s);
 	}
-	flock(s->directory, LOCK_UN);
+	if (lock >= 0)
+		close(lock);
 	if (ret)
 		control_socket_close(s, false);
 	return ret;

@@ -498,14 +498,18 @@ cVMs:
             with open(path, "wb") as f:
                 f.truncate(500 << 20)
             os.utime(path, (1000 + i, 1000 + i))
-        with open(os.path.join(folder, "unrelated"), "w"):
-            pass
+        # Names that are not the cache's, and one that is.
+        others = ["unrelated", "tmp.unrelated", "tmp.1.backup", "tmp.1.2.3", "tmp..1", "tmp.1."]
+        for name in others + ["tmp.77.0", "tmp.77.uses"]:
+            with open(os.path.join(folder, name), "w"):
+                pass
+            os.utime(os.path.join(folder, name), (1000, 1000))
         self.ask(self.settled("prog", b"A" * 4096))
         names = [os.path.basename(p) for p in self.cache_files()]
         self.assertNotIn(f"{0:032x}.code", names)
         self.assertIn(f"{2:032x}.code", names)
-        self.assertIn("unrelated", names)
-        self.assertEqual(len(names), 4)
+        self.assertEqual(set(others) - set(names), set())
+        self.assertEqual(len(names), 3 + len(others))
 
 
 if __name__ == "__main__":

@@ -464,7 +464,7 @@ class Pods(unittest.TestCase):
 
     def test_a_name_nobody_chose_gets_a_number(self):
         self.start_pod(cvm("a", UNTIL_TERM))
-        self.assertEqual(self.run_pod(cvm("a", f"import subprocess; cvm.exit(len(os.listdir({os.path.dirname(self.socket_path())!r})))"))[0], 2)
+        self.assertEqual(self.run_pod(cvm("a", f"import subprocess; cvm.exit(sum(n.endswith('.sock') for n in os.listdir({os.path.dirname(self.socket_path())!r})))"))[0], 2)
         self.start_pod(cvm("a", UNTIL_TERM))
         self.wait(lambda: [p["pod"] for p in json.loads(self.command("ps", "--json"))] == ["pod", "pod-2"])
 
@@ -508,6 +508,8 @@ class Pods(unittest.TestCase):
         self.assertEqual([p["pod"] for p in json.loads(self.command("ps", "--json"))], ["other"])
         self.command("stop", "other")
         self.assertEqual(self.command("ps", "--json"), "[]\n")
+        with open(self.socket_path()) as f:
+            self.assertEqual(f.read(), "precious")
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root, to become another user")
     def test_another_user_is_refused(self):

@@ -78,7 +78,8 @@ class World:
                     raise Failure("left behind: " + open(f"/proc/{pid}/cmdline").read().replace("\0", " "))
             except (ProcessLookupError, FileNotFoundError):
                 pass
-        left = [os.path.join(d, n) for d, _, names in itertools.chain(os.walk(self.tmp), os.walk(self.runtime)) for n in names]
+        left = [os.path.join(d, n) for d, _, names in itertools.chain(os.walk(self.tmp), os.walk(self.runtime)) for n in names
+                if n != ".lock"]  # of the directory of control sockets
         left += [n for n in os.listdir(self.home) if n != ".cache"]
         if left:
             raise Failure(f"left behind: {left}")
