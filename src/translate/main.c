@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "abi/code_image.h"
+#include "abi/slot.h"
 #include "helper.h"
 #include "translate.h"
 
@@ -30,7 +33,7 @@ uint8_t *read_file(int fd, size_t *size)
 	uint8_t *bytes;
 	size_t have = 0, want;
 
-	if (fstat(fd, &st) != 0)
+	if (syscall(SYS_fstat, fd, &st) != 0) /* C libraries' may be newfstatat, and struct stat is the kernel's */
 		return NULL;
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0) {
 		errno = EINVAL;
@@ -116,7 +119,8 @@ static int translate_fds(char **argv)
 	    !parse(argv[2], INT64_MAX, &in.offset) || !parse(argv[3], TRANSLATE_SIZE_MAX, &in.size) ||
 	    !parse(argv[4], 1, &stubs))
 		return fail("arguments", "IN_FD OUT_FD OFFSET SIZE STUBS must be numbers in their ranges");
-	sandbox_limits();
+	/* whatever the file makes of us: its text, and stubs that are no more */
+	sandbox_limits(CODE_IMAGE_HEADER_SIZE + 2 * ((in.size + CVM_PAGE_SIZE - 1) & ~(CVM_PAGE_SIZE - 1)));
 	if (sandbox_enter() != 0)
 		return fail("seccomp", strerror(errno));
 	in.stubs = stubs;
@@ -136,7 +140,7 @@ int main(int argc, char **argv)
 	if (argc >= 3 && strcmp(argv[1], "--stats") == 0) {
 		int status = 0;
 
-		sandbox_limits();
+		sandbox_limits(RLIM_INFINITY);
 		for (int i = 2; i < argc; i++)
 			status |= stats_print(argv[i]);
 		return status;

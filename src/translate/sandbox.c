@@ -17,12 +17,13 @@
 #define MEMORY_MAX (6ull << 30) /* address space: file, text and bit sets of the largest file */
 #define CPU_SECONDS_MAX 60
 
-void sandbox_limits(void)
+void sandbox_limits(uint64_t file_max)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody waits for an image any more */
 	/* failing to lower a limit is no reason to stop */
 	(void)setrlimit(RLIMIT_AS, &(struct rlimit){ MEMORY_MAX, MEMORY_MAX });
 	(void)setrlimit(RLIMIT_CPU, &(struct rlimit){ CPU_SECONDS_MAX, CPU_SECONDS_MAX });
+	(void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){ file_max, file_max });
 	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 }
 
@@ -40,15 +41,13 @@ int sandbox_enter(void)
 		ALLOW(SYS_write),
 		ALLOW(SYS_pwrite64),
 		ALLOW(SYS_writev), /* musl's stderr */
-		ALLOW(SYS_fstat),
-		ALLOW(SYS_newfstatat),
+		ALLOW(SYS_fstat), /* not newfstatat, which takes paths */
 		ALLOW(SYS_ftruncate),
 		ALLOW(SYS_brk),
 		ALLOW(SYS_mmap),
 		ALLOW(SYS_mremap),
 		ALLOW(SYS_munmap),
 		ALLOW(SYS_madvise),
-		ALLOW(SYS_getrandom), /* glibc's malloc */
 		ALLOW(SYS_futex),
 		ALLOW(SYS_getrandom), /* malloc's first call */
 		ALLOW(SYS_exit),
