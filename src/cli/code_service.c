@@ -16,6 +16,7 @@
 
 #include "abi/channel.h"
 #include "abi/code_image.h"
+#include "abi/slot.h"
 #include "cli/clock.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
@@ -55,6 +56,25 @@ static void close_channel(struct code_service *service, uint32_t i)
 	service->channel[i] = -1;
 }
 
+/* Its share is what the monitor would grant (image_add). Beyond that nothing is made, loaded or kept on disk, where it would be
+ * nobody's: not counted, and there for as long as the cVM likes. */
+static bool affords(const struct code_service *service, uint32_t i, uint64_t bytes)
+{
+	const struct code_share *share = &service->share[i];
+
+	return service->unlimited || (share->images < CODE_IMAGES_EACH && share->bytes <= share->memory && bytes <= share->memory - share->bytes);
+}
+
+/* Code and stubs; what an entry of the cache has behind them is less than a page. */
+static uint64_t image_bytes(int image)
+{
+	struct stat st;
+
+	return fstat(image, &st) < 0 || st.st_size < (off_t)CODE_IMAGE_HEADER_SIZE
+		       ? 0
+		       : ((uint64_t)st.st_size - CODE_IMAGE_HEADER_SIZE) & ~(CVM_PAGE_SIZE - 1);
+}
+
 /* With image >= 0 the descriptor goes along; it stays the caller's. */
 static void reply(struct code_service *service, uint32_t i, int status, int image, const char *reason)
 {
@@ -92,6 +112,20 @@ static void reply_error(struct code_service *service, uint32_t i, int status, co
 
 	snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-status));
 	reply(service, i, status, -1, reason);
+}
+
+static bool reply_image(struct code_service *service, uint32_t i, int image)
+{
+	uint64_t bytes = image_bytes(image);
+
+	if (!affords(service, i, bytes)) {
+		reply_error(service, i, -ENOMEM, "the cVM's share of code images");
+		return false;
+	}
+	service->share[i].images++;
+	service->share[i].bytes += bytes;
+	reply(service, i, 0, image, "");
+	return true;
 }
 
 /* Descriptors that came with a message: the first one, the others are closed. -1 if there is none. */
@@ -184,8 +218,10 @@ static void translate(struct code_service *service, uint32_t i, int source, cons
 		return;
 	}
 	/* What translating takes is for the cVM that asked; its own limit, the translator's, may be lower. */
-	struct rlimit memory = {TRANSLATE_MEMORY_MIN + 4 * service->memory[i], TRANSLATE_MEMORY_MIN + 4 * service->memory[i]};
-	prlimit(pid, RLIMIT_AS, &memory, NULL);
+	uint64_t most = TRANSLATE_MEMORY_MIN + 4 * service->share[i].memory;
+	prlimit(pid, RLIMIT_AS, &(struct rlimit){most, most}, NULL);
+	if (service->share[i].nice > getpriority(PRIO_PROCESS, 0))
+		setpriority(PRIO_PROCESS, (id_t)pid, service->share[i].nice);
 	job->pid = pid;
 	job->deadline_ms = clock_ms() + TRANSLATE_TIMEOUT_MS;
 }
@@ -209,6 +245,12 @@ static void handle_request(struct code_service *service, uint32_t i, int source,
 		close_job(job);
 		return;
 	}
+	if (!affords(service, i, request->size)) {
+		reply_error(service, i, -ENOMEM, "the cVM's share of code images");
+		job->source = source;
+		close_job(job);
+		return;
+	}
 	bool settled = translator_known(service) &&
 		       cache_key_make(&job->source_stat, request->offset, request->size, request->stubs,
 				      &service->translator_stat, &job->key);
@@ -217,8 +259,8 @@ static void handle_request(struct code_service *service, uint32_t i, int source,
 		image = cache_load(&service->cache, &job->key);
 	if (image >= 0) {
 		prefetch_used(&service->prefetch, &job->key);
-		reply(service, i, 0, image, "");
-		service->loaded++;
+		if (reply_image(service, i, image))
+			service->loaded++;
 		job->source = source;
 		job->image = image;
 		close_job(job);
@@ -291,11 +333,11 @@ bool code_service_reaped(struct code_service *service, pid_t pid, int status)
 	struct code_job *job = &service->job[i];
 	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	/* Before the reply: whoever still touches pages of the file can make the monitor's sealing fail (EBUSY). */
-	if (done)
+	if (done && affords(service, i, image_bytes(job->image)))
 		store(service, job);
 	if (service->channel[i] >= 0 && done) {
-		reply(service, i, 0, job->image, "");
-		service->translated++;
+		if (reply_image(service, i, job->image))
+			service->translated++;
 	} else if (service->channel[i] >= 0) {
 		char reason[REASON_MAX];
 

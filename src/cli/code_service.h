@@ -15,6 +15,8 @@
 #include "cli/cache.h"
 #include "cli/prefetch.h"
 
+#define CODE_IMAGES_EACH 315 /* that the monitor keeps for a cVM: its share of CODE_IMAGES_MAX */
+
 struct code_job {
 	pid_t pid; /* of the translator; 0: no job */
 	int source, image, output; /* descriptors: the file, the memory file to fill, what the translator says */
@@ -33,7 +35,13 @@ struct code_service {
 	uint32_t channels;
 	int channel[LAUNCH_CVMS_MAX]; /* -1 once the monitor has closed it */
 	uint32_t request[LAUNCH_CVMS_MAX]; /* number of the one to be answered */
-	uint64_t memory[LAUNCH_CVMS_MAX]; /* limit of the cVM; set before the first request */
+	struct code_share {
+		uint64_t memory; /* limit of the cVM, which holds for its images too */
+		int nice;	 /* of its translators */
+		uint32_t images; /* that it got, in all its lives */
+		uint64_t bytes;	 /* of these */
+	} share[LAUNCH_CVMS_MAX]; /* memory and nice are set before the first request */
+	bool unlimited;
 	struct code_job job[LAUNCH_CVMS_MAX];
 	bool verbose, cache_warned;
 	struct stat translator_stat;

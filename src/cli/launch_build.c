@@ -20,6 +20,7 @@
 #include "abi/boot.h"
 #include "cli/boot_build.h"
 #include "cli/cache.h"
+#include "cli/code_service.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
 
@@ -27,7 +28,6 @@
  * its log, its root, its volumes and its output. */
 #define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (4 + CONFIG_VOLUMES_MAX))
 _Static_assert(LAUNCH_IMAGES_MAX > LAUNCH_CVMS_MAX, "the libOS, and an image for each bare cVM");
-#define CODE_IMAGES_EACH 315 /* memory files the monitor keeps for a cVM: its share of CODE_IMAGES_MAX */
 
 static bool g_stdio_closed[3];
 
@@ -333,7 +333,7 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	l->memory_max = cvm->memory;
 	l->threads_max = cvm->threads;
 	l->handles_max = cvm->handles;
-	l->nice = allowed_nice(cvm);
+	l->nice = plan->nice[i] = allowed_nice(cvm);
 	l->flags = (cvm->after.count ? LAUNCH_CVM_DEFERRED : 0) | (cvm->isolate_libos ? LAUNCH_CVM_ISOLATED : 0);
 	l->caps_max = cvm->caps;
 	l->grants = cvm->grants;

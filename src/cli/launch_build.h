@@ -18,6 +18,7 @@ struct launch_plan {
 	int code_channel[LAUNCH_CVMS_MAX];
 	int log[LAUNCH_CVMS_MAX];    /* the command's ends of BOOT_HANDLE_LOG */
 	int output[LAUNCH_CVMS_MAX]; /* read ends of the cVMs' standard output and error, or -1 */
+	int nice[LAUNCH_CVMS_MAX];   /* from the cpu weights */
 	/* What the monitor inherits, launch_fd among them: descriptors above 2, all close-on-exec here, owned. */
 	int *inherit;
 	size_t inherited;

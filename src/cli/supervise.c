@@ -356,8 +356,10 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	}
 	char *programs = list_programs(config);
 	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, programs, &forwarded, options->verbose);
+	s.code.unlimited = options->insecure & LAUNCH_INSECURE_NO_LIMITS;
 	for (uint32_t i = 0; i < config->cvms; i++)
-		s.code.memory[i] = options->insecure & LAUNCH_INSECURE_NO_LIMITS ? CONFIG_MEMORY_MAX : config->cvm[i]->memory;
+		s.code.share[i] = (struct code_share){
+			.memory = s.code.unlimited ? CONFIG_MEMORY_MAX : config->cvm[i]->memory, .nice = plan->nice[i]};
 	free(programs);
 	pod_init(&s.pod, config, &s.link);
 	logs_init(&s.logs, plan->output, config->cvms);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The command beside a monitor (a fake one): what it hands over, prints, passes on and answers, and how it ends."""
+import json
 import os
 import re
 import signal
@@ -462,6 +463,47 @@ cVMs:
         status, out, _ = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "pod.yaml")
         self.assertEqual(status, 0)
         self.assertIn("F", out.splitlines()[0], "the fast one, asked last, answers first")
+
+    def test_share_of_code_images(self):
+        """Of memory, of the number, and of the disk: what the monitor would refuse is neither made nor kept."""
+        paths = [self.settled(f"large{i}", bytes([65 + i]) * (8 << 20)) for i in range(3)]
+        code = f"print([cvm.request(p, 0, 8 << 20)[0] for p in {paths}], flush=True); cvm.exit(0)"
+        self.assertEqual(self.box.python(code, "--memory", "24M")[1], "[0, 0, -12]\n")
+        self.assertEqual(len(self.cache_files()), 2)
+        self.assertEqual(self.box.python(code, "--memory", "24M", "--insecure-no-limits")[1], "[0, 0, 0]\n")
+        self.assertEqual(len(self.cache_files()), 3)
+        path = self.settled("small", b"A" * 4096)
+        code = f"said = [cvm.request({path!r})[0] for i in range(400)]; print(said.count(0), said.count(-12), flush=True); cvm.exit(0)"
+        self.assertEqual(self.box.python(code)[1], "315 85\n")
+        self.assertEqual(self.box.python(code, "--insecure-no-limits")[1], "400 0\n")
+
+    def test_images_nobody_takes_count(self):
+        """Replies to lives that have ended: they lie in the socket, with their memory."""
+        path = self.settled("large", b"A" * (8 << 20))
+        code = f"life()\nif cvm.life == 1:\n    pass"
+        self.box.file("pod.yaml", "cVMs:\n  - {name: a, memory: 24M, restart: on-failure:5, restart_delay: 1ms, args: [fake, " + json.dumps(
+            f"cvm.ask({path!r}, 0, 8 << 20); end = time.monotonic() + {PATIENCE}\n"
+            "while cvm.life < 6 and not select.select([cvm.code], [], [], 0)[0] and time.monotonic() < end: time.sleep(0.002)\n"
+            "if cvm.life == 6: print([cvm.answer()[0] for i in range(6)], flush=True)\n"
+            "cvm.exit(cvm.life < 6)") + "]}\n")
+        status, out, err = self.box.run("run", "--insecure-no-pkeys", "-q", "-y", "pod.yaml")
+        self.assertEqual((status, out), (0, "[0, 0, -12, -12, -12, -12]\n"), err)
+
+    def test_translators_have_the_weight_of_their_cvm(self):
+        go = os.path.join(self.box.bin, "go")
+        code = ("import threading; t = threading.Thread(target=lambda: cvm.request({!r})); t.start()\n"
+                "def of(pid):\n"
+                "    words = open(f'/proc/{{pid}}/stat').read().rsplit(')', 1)[1].split()\n"
+                "    return [int(words[1]) == os.getppid() and pid != os.getpid(), int(words[16])]\n"
+                "def nice():\n"
+                "    return [n for pid in os.listdir('/proc') if pid.isdigit() and os.path.exists(f'/proc/{{pid}}/stat') for ours, n in [of(int(pid))] if ours]\n"
+                "end = time.monotonic() + {}\n"
+                "while nice() != [{}] and time.monotonic() < end: time.sleep(0.002)\n"
+                "print(nice(), flush=True); open({!r}, 'w'); t.join(); cvm.exit(0)")
+        for weight, nice in (("1", 19), ("100", 0)):
+            path = self.settled(f"slow{nice}", b"SLOW")
+            self.assertEqual(self.box.python(code.format(path, PATIENCE, nice, go), "--cpu-weight", weight)[1], f"[{nice}]\n")
+            os.unlink(go)
 
     def test_translator_ends_with_the_run(self):
         path = self.settled("hang", b"HANG")

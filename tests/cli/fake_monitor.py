@@ -95,7 +95,7 @@ class Cvm:
     def live(self, life):
         self.monitor.local.life = life
         exec(self.args[1], {"cvm": self, "monitor": self.monitor, "os": os, "time": time, "signal": signal, "struct": struct,
-                            "socket": socket})
+                            "socket": socket, "select": select})
 
     def kill(self):
         """Its thread goes on, but nobody hears of it any more."""
@@ -138,16 +138,18 @@ class Cvm:
             time.sleep(0.002)
         return self.signals.pop(0) if self.signals else None
 
-    def request(self, path, offset=0, size=4096, stubs=1, fds=None):
-        """The reply: (status, reason, image bytes or None)."""
+    def ask(self, path, offset=0, size=4096, stubs=1, fds=None):
         fd = os.open(path, os.O_RDONLY) if fds is None else -1
         payload = struct.pack("=QQII", offset, size, stubs, 0)
         control = array.array("i", [fd] if fds is None else fds)
         self.code.sendmsg([MESSAGE.pack(CODE_REQUEST, self.index, len(payload), 0) + payload],
                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, control)] if len(control) else [])
-        data, ancillary, _, _ = self.code.recvmsg(65536, socket.CMSG_SPACE(4))
         if fd >= 0:
             os.close(fd)
+
+    def answer(self):
+        """The reply: (status, reason, image bytes or None)."""
+        data, ancillary, _, _ = self.code.recvmsg(65536, socket.CMSG_SPACE(4))
         kind, cvm, size, _ = MESSAGE.unpack_from(data)
         assert kind == CODE_REPLY and cvm == self.index and size == len(data) - MESSAGE.size
         image = None
@@ -160,6 +162,10 @@ class Cvm:
             image = image[:4096 + sum(struct.unpack_from("=QQ", image, 16))]  # behind it an entry has what the cache knows of it
             os.close(image_fd)
         return struct.unpack_from("=i", data, MESSAGE.size)[0], data[MESSAGE.size + 4:].decode(), image
+
+    def request(self, *arguments, **more):
+        self.ask(*arguments, **more)
+        return self.answer()
 
 
 class Monitor:
