@@ -343,6 +343,11 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	sigaddset(&waited, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &waited, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* In the background of a terminal one cVM that reads it, or sets it, would stop them all: it gets an error instead. */
+	if (config->cvms > 1) {
+		signal(SIGTTIN, SIG_IGN);
+		signal(SIGTTOU, SIG_IGN);
+	}
 	s.signal_fd = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s.signal_fd < 0) {
 		message_error("cannot wait for signals: %s%s", strerror(errno), limits_remedy(errno));

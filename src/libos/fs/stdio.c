@@ -141,12 +141,13 @@ const struct file_ops stream_ops = {
 	.release = stream_release,
 };
 
-/* What the command was started without may neither be read nor written: the program has no such descriptor. */
+/* What the command was started without may neither be read nor written: the program has no such descriptor. Asked with no buffers,
+ * for even a read of no bytes from a terminal stops a process in its background. */
 static bool is_closed(int fd)
 {
-	char none;
+	struct iovec none;
 
-	return hostcall(HC_file_read, fd, &none, 0) == -EBADF && hostcall(HC_file_write, fd, &none, 0) == -EBADF;
+	return hostcall(HC_file_readv, fd, &none, 0, -1) == -EBADF && hostcall(HC_file_writev, fd, &none, 0, -1) == -EBADF;
 }
 
 /* A path a host pipe or terminal shows nobody; /proc/self/fd says "stdio:[inode]". */
