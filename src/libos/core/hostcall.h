@@ -43,26 +43,6 @@ static inline long hostcall4(long nr, long a0, long a1, long a2, long a3)
 	return ret;
 }
 
-/* The other way, for call_invoke and its kin: nr | cap << 32. The status; if it is not negative the words are the answer's. Of
- * the registers, vector state included, only rsp survives. */
-static inline long hostcall_words(uint64_t nr_and_cap, uint64_t word[6])
-{
-	register uint64_t w2 __asm__("r8") = word[2], w3 __asm__("r9") = word[3], w4 __asm__("r10") = word[4];
-	register uint64_t nr __asm__("r11") = nr_and_cap, w5 __asm__("r12") = word[5], second __asm__("r13");
-	uint64_t w0 = word[0], w1 = word[1];
-	long status;
-
-	__asm__ volatile("push %%rbp\n\t"
-			 "call *%%gs:%c[gate]\n\t"
-			 "pop %%rbp"
-			 : "+D"(w0), "+S"(w1), "+r"(w2), "+r"(w3), "+r"(w4), "+r"(w5), "+r"(nr), "=r"(second), "=b"(status)
-			 : [gate] "i"(VCPU_GATE)
-			 : "rax", "rcx", "rdx", "r14", "r15", "cc", "memory");
-	if (status >= 0)
-		word[0] = w5, word[1] = second, word[2] = w2, word[3] = w3, word[4] = w4, word[5] = nr;
-	return status;
-}
-
 /* In thread/entry.S; same arguments. hostcall_last jumps to the gate: for the end of a function whose caller shall get the
  * result without another return, which is mispredicted behind a visit to the host's kernel. */
 long hostcall_last(long nr, long a0, long a1, long a2, long a3);

@@ -9,6 +9,7 @@
  */
 #include "served/served.h"
 #include "abi/boot.h"
+#include "abi/call_gate.h"
 #include "abi/capability.h"
 #include "abi/served.h"
 #include "abi/slot.h"
@@ -75,7 +76,7 @@ static long call_once(uint32_t cap, struct call_message *m)
 
 	memset((char *)t->xsave_area + XSAVE_LEGACY_SIZE, 0, XSAVE_HEADER_SIZE);
 	(void)!vector_save(t->xsave_area, vectors_in_use() & g_start->xsave_mask); /* the libOS's own memory */
-	status = hostcall_words(HC_call_invoke_msg, word);
+	status = gate_words(HC_call_invoke_msg, word);
 	vector_load(t->xsave_area, g_start->xsave_mask);
 	return status;
 }
