@@ -12,6 +12,12 @@ static inline const struct libos_boot *boot_info(void)
 	return (const struct libos_boot *)g_start->boot;
 }
 
+/* Are there handles to keep beyond their use, to save calls of the host (fs/kept.c, fs/spare.c)? */
+static inline bool boot_handles_to_spare(void)
+{
+	return boot_info()->handles_max >= 256;
+}
+
 /* A string by its offset. The command wrote it, so this only guards against an offset outside. */
 static inline const char *boot_string(uint32_t offset)
 {

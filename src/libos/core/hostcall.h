@@ -43,6 +43,12 @@ static inline long hostcall4(long nr, long a0, long a1, long a2, long a3)
 	return ret;
 }
 
+static inline void handle_close(long handle)
+{
+	if (handle >= 0)
+		(void)hostcall4(HC_file_close, handle, 0, 0, 0);
+}
+
 /* In thread/entry.S; same arguments. hostcall_last jumps to the gate: for the end of a function whose caller shall get the
  * result without another return, which is mispredicted behind a visit to the host's kernel. */
 long hostcall_last(long nr, long a0, long a1, long a2, long a3);

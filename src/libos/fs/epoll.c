@@ -417,8 +417,7 @@ static void epoll_release(struct file *f)
 			remove_item(&ep->by_fd[fd], false);
 	mutex_unlock(&ep->items_lock);
 	mutex_unlock(&g_epolls);
-	if (ep->eventfd >= 0)
-		(void)hostcall(HC_file_close, ep->eventfd);
+	handle_close(ep->eventfd);
 	(void)hostcall(HC_file_close, ep->host);
 	kfree(ep->by_fd);
 	kfree(ep);

@@ -4,12 +4,12 @@
  * directory is opened when it is asked about for the second time and at most CACHE_MS old, as names are.
  */
 #include "fs/kept.h"
+#include "core/boot.h"
 #include "core/hostcall.h"
 #include "fs/spare.h"
 
 #define KEPT 8u
 #define KEPT_PATH 256u
-#define HANDLES_MIN 256u /* of a cVM with fewer handles none are spent on this */
 
 struct kept {
 	char path[KEPT_PATH];
@@ -23,12 +23,6 @@ struct kept {
 static struct mutex g_lock; /* everything below */
 static struct kept g_kept[KEPT];
 static uint64_t g_uses;
-static bool g_enabled;
-
-void kept_init(uint32_t handles_max)
-{
-	g_enabled = handles_max >= HANDLES_MIN;
-}
 
 /* The handle leaves the table: to be closed by the caller, without the lock. */
 static int take_handle(struct kept *k)
@@ -37,12 +31,6 @@ static int take_handle(struct kept *k)
 
 	k->handle = -1;
 	return handle;
-}
-
-static void close_handle(int handle)
-{
-	if (handle >= 0)
-		hostcall(HC_file_close, handle);
 }
 
 static struct kept *find(int root, const char *path, size_t size)
@@ -79,7 +67,7 @@ static struct kept *kept_get(int root, const char *path, size_t size)
 	int old = -1;
 	bool open = false;
 
-	if (!g_enabled || !size || size > KEPT_PATH)
+	if (!boot_handles_to_spare() || !size || size > KEPT_PATH)
 		return NULL;
 	uint64_t now = cache_now_ms();
 	mutex_lock(&g_lock);
@@ -98,7 +86,7 @@ static struct kept *kept_get(int root, const char *path, size_t size)
 		k->used = ++g_uses;
 	}
 	mutex_unlock(&g_lock);
-	close_handle(old);
+	handle_close(old);
 	if (!open)
 		return k;
 	long h = hostcall(HC_file_open, root, path, size, O_PATH | O_DIRECTORY, 0);
@@ -128,7 +116,7 @@ bool kept_drop(void)
 		mutex_lock(&g_lock);
 		int handle = k->users || !k->size ? -1 : take_handle(k);
 		mutex_unlock(&g_lock);
-		close_handle(handle);
+		handle_close(handle);
 		any = any || handle >= 0;
 	}
 	return any;

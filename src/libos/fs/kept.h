@@ -4,13 +4,11 @@
 
 #include "fs/inode.h"
 
-/* Not before this anything is kept. */
-void kept_init(uint32_t handles_max);
 /* HC_file_stat and HC_file_open (of what exists) of a path below the directory handle `root`. What another program renames
  * or removes above the last name may be seen CACHE_MS later. */
 nodiscard long kept_stat(int root, const char *path, size_t size, unsigned mask, struct statx *st);
 nodiscard long kept_open(int root, const char *path, size_t size, unsigned flags);
-/* Gives back what nobody uses now; false: there was nothing. */
+/* Gives back what nobody uses now, of spare.c too; false: there was nothing. */
 bool kept_drop(void);
 
 #endif

@@ -9,9 +9,7 @@
 #include "core/log.h"
 #include "fs/capfs.h"
 #include "fs/hostfile.h"
-#include "fs/kept.h"
 #include "fs/memfs.h"
-#include "fs/spare.h"
 
 struct mount *g_mounts[MOUNTS_MAX];
 unsigned g_mount_count;
@@ -48,8 +46,7 @@ static bool listed_as_directory(int handle, const char *parent, const char *name
 				break;
 		}
 	}
-	if (h >= 0)
-		hostcall(HC_file_close, h);
+	handle_close(h);
 	pathbuf_put(buf);
 	return dir;
 }
@@ -206,8 +203,6 @@ int vfs_init(const struct libos_boot *boot)
 		return -ENOMEM;
 	current()->fds = p->files->first;
 	owner_init();
-	kept_init((uint32_t)boot->handles_max);
-	spare_init((uint32_t)boot->handles_max);
 	if (boot->tmpfs_max)
 		mem_set_limit(boot->tmpfs_max);
 	capfs_grants(boot_string(boot->grant), boot->grants);

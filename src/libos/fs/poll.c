@@ -313,7 +313,6 @@ long poll_set_wait(struct poll_entry *set, unsigned count, int64_t timeout)
 		ret = poll_hosts_now(&s);
 	if (s.locals)
 		remove_waiters(&s);
-	if (s.host_epoll >= 0)
-		(void)hostcall(HC_file_close, s.host_epoll);
+	handle_close(s.host_epoll);
 	return ret < 0 ? ret : s.ready;
 }

@@ -5,13 +5,13 @@
  * not kept. Trusts nothing for longer than one such question.
  */
 #include "fs/spare.h"
+#include "core/boot.h"
 #include "core/hostcall.h"
 #include "fs/hostfile.h"
 #include <linux/magic.h>
 
 #define SPARES 8u
 #define SPARE_SIZE (1u << 20) /* of a file at most, for the host keeps a removed one until the handle goes */
-#define HANDLES_MIN 256u      /* of a cVM with fewer handles none are spent on this */
 #define PLAIN_FLAGS (O_CLOEXEC | O_LARGEFILE | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) /* which change nothing when a file is only read */
 
 struct spare {
@@ -26,12 +26,6 @@ struct spare {
 static struct mutex g_lock; /* everything below */
 static struct spare g_spare[SPARES];
 static uint64_t g_uses;
-static bool g_enabled;
-
-void spare_init(uint32_t handles_max)
-{
-	g_enabled = handles_max >= HANDLES_MIN;
-}
 
 static bool same_file(const struct statx *a, const struct statx *b)
 {
@@ -57,15 +51,9 @@ static int take_out(struct spare *s)
 	return handle;
 }
 
-static void close_handle(int handle)
-{
-	if (handle >= 0)
-		hostcall(HC_file_close, handle);
-}
-
 bool spare_waits(const struct dentry *d, int flags)
 {
-	if (!g_enabled || (flags & ~PLAIN_FLAGS))
+	if (!boot_handles_to_spare() || (flags & ~PLAIN_FLAGS))
 		return false;
 	mutex_lock(&g_lock);
 	const struct spare *s = find(d);
@@ -87,7 +75,7 @@ int spare_take(const struct dentry *d, const struct statx *now)
 		old = s->lent ? -1 : take_out(s);
 	}
 	mutex_unlock(&g_lock);
-	close_handle(old);
+	handle_close(old);
 	return handle;
 }
 
@@ -171,7 +159,7 @@ bool spare_keep(struct file *f)
 		mutex_unlock(&g_lock);
 		return plain;
 	}
-	if (!g_enabled || !plain || !d || (d->mount->type != BOOT_MOUNT_HOST && d->mount->type != BOOT_MOUNT_OVERLAY))
+	if (!boot_handles_to_spare() || !plain || !d || (d->mount->type != BOOT_MOUNT_HOST && d->mount->type != BOOT_MOUNT_OVERLAY))
 		return false;
 	mutex_lock(&g_lock);
 	struct spare *s = find(d);
@@ -181,7 +169,7 @@ bool spare_keep(struct file *f)
 	else
 		old = note(d);
 	mutex_unlock(&g_lock);
-	close_handle(old);
+	handle_close(old);
 	return again && keep(d, hostfile_handle(f));
 }
 
@@ -193,7 +181,7 @@ bool spare_drop(void)
 		mutex_lock(&g_lock);
 		int handle = s->lent || !s->mount ? -1 : take_out(s);
 		mutex_unlock(&g_lock);
-		close_handle(handle);
+		handle_close(handle);
 		any = any || handle >= 0;
 	}
 	return any;

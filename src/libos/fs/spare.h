@@ -6,7 +6,6 @@
 
 #define SPARE_MASK (STATX_BASIC_STATS)
 
-void spare_init(uint32_t handles_max);
 /* May an open of d with these flags be spared? Then ask the host what the name is now (SPARE_MASK), and take the handle:
  * the file that gets it is marked HF_SPARE; give it back if there will be none. -1: it is another file now. */
 bool spare_waits(const struct dentry *d, int flags);

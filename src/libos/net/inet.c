@@ -115,8 +115,7 @@ static void inet_release(struct file *f)
 {
 	struct inet_socket *s = f->data;
 
-	if (s->handle >= 0)
-		(void)hostcall(HC_file_close, s->handle);
+	handle_close(s->handle);
 	kfree(s);
 }
 
@@ -147,8 +146,7 @@ static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 		f = file_alloc(&g_inet_file_ops, O_RDWR | flags, s);
 	}
 	if (!f) {
-		if (handle >= 0)
-			(void)hostcall(HC_file_close, handle);
+		handle_close(handle);
 		kfree(s);
 	}
 	return f;

@@ -48,10 +48,8 @@ void loop_free(struct loop *l)
 		loop_leave(l);
 		(void)hostcall(HC_cap_close, l->cap);
 	}
-	if (l->both >= 0)
-		(void)hostcall(HC_file_close, l->both);
-	if (l->signal >= 0)
-		(void)hostcall(HC_file_close, l->signal);
+	handle_close(l->both);
+	handle_close(l->signal);
 	kfree(l);
 }
 

@@ -369,8 +369,7 @@ void thread_exit(int status)
 		tell_joiners(t);
 	}
 	trace_thread_gone(t);
-	if (t->wake_eventfd >= 0)
-		hostcall(HC_file_close, t->wake_eventfd);
+	handle_close(t->wake_eventfd);
 	mutex_lock(&g_stacks_lock);
 	list_append(&g_leaving, &t->link);
 	mutex_unlock(&g_stacks_lock);
