@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/fields.h"
 #include "config/ram.h"
 #include "config/share.h"
 #include "config/value.h"
@@ -111,10 +110,7 @@ static void finish_name(struct config_cvm *cvm, uint32_t index)
 	const char *base = slash ? slash + 1 : cvm->program;
 	struct config_error ignored = {0};
 
-	for (const struct config_field *f = g_config_fields; f->set; f++)
-		if (f->key && strcmp(f->key, "name") == 0 && f->set(cvm, base, &ignored) == 0)
-			return;
-	cvm->name = xasprintf("cvm%u", index);
+	cvm->name = value_name(base, &ignored) ? xasprintf("cvm%u", index) : xstrdup(base);
 }
 
 static int finish_program(struct config_cvm *cvm, struct config_error *error)
@@ -140,14 +136,12 @@ static int check_mounts(struct config_cvm *cvm, struct config_error *error)
 		for (uint32_t j = 0; j < i; j++)
 			if (strcmp(guest, cvm->volume[j].guest) == 0)
 				return config_fail(error, "two volumes are mounted on %.200s (remove one)", guest);
-		for (size_t j = 0; j < cvm->tmpfs.count; j++)
-			if (strcmp(guest, cvm->tmpfs.item[j]) == 0)
-				return config_fail(error, "a volume and a tmpfs are mounted on %.200s (remove one)", guest);
+		if (strlist_has(&cvm->tmpfs, guest))
+			return config_fail(error, "a volume and a tmpfs are mounted on %.200s (remove one)", guest);
 	}
 	for (size_t i = 0; i < cvm->tmpfs.count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(cvm->tmpfs.item[i], cvm->tmpfs.item[j]) == 0)
-				return config_fail(error, "two tmpfs are mounted on %.200s (remove one)", cvm->tmpfs.item[i]);
+		if (strlist_find(&cvm->tmpfs, cvm->tmpfs.item[i]) < i)
+			return config_fail(error, "two tmpfs are mounted on %.200s (remove one)", cvm->tmpfs.item[i]);
 	return 0;
 }
 
@@ -260,10 +254,8 @@ static int finish_served(const struct config *config, struct config_cvm *cvm, st
 	if (server->ready.exit)
 		return config_fail(error, "its system calls go to \"%s\", which is ready when it has ended (leave out its ready: exit)",
 				   server->name);
-	for (size_t i = 0; i < cvm->after.count; i++)
-		if (strcmp(cvm->after.item[i], server->name) == 0)
-			return config_grant_served(config, cvm, server, error);
-	strlist_add(&cvm->after, server->name);
+	if (!strlist_has(&cvm->after, server->name))
+		strlist_add(&cvm->after, server->name);
 	return config_grant_served(config, cvm, server, error);
 }
 

@@ -16,15 +16,20 @@ extern char **environ;
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-static int set_name(struct config_cvm *cvm, const char *value, struct config_error *error)
+static int set_name_of(char **name, const char *value, struct config_error *error)
 {
 	int ret = value_name(value, error);
 
 	if (ret)
 		return ret;
-	free(cvm->name);
-	cvm->name = xstrdup(value);
+	free(*name);
+	*name = xstrdup(value);
 	return 0;
+}
+
+static int set_name(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return set_name_of(&cvm->name, value, error);
 }
 
 static int set_root(struct config_cvm *cvm, const char *value, struct config_error *error)
@@ -280,13 +285,7 @@ static int set_isolate_libos(struct config_cvm *cvm, const char *value, struct c
 
 static int set_syscalls_to(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
-	int ret = value_name(value, error);
-
-	if (ret)
-		return ret;
-	free(cvm->syscalls_to);
-	cvm->syscalls_to = xstrdup(value);
-	return 0;
+	return set_name_of(&cvm->syscalls_to, value, error);
 }
 
 static int set_syscalls_timeout(struct config_cvm *cvm, const char *value, struct config_error *error)
@@ -307,9 +306,8 @@ static int add_after(struct config_cvm *cvm, const char *value, struct config_er
 
 	if (ret)
 		return ret;
-	for (size_t i = 0; i < cvm->after.count; i++)
-		if (strcmp(cvm->after.item[i], value) == 0)
-			return config_fail(error, "\"%.100s\" is given twice (once is enough)", value);
+	if (strlist_has(&cvm->after, value))
+		return config_fail(error, "\"%.100s\" is given twice (once is enough)", value);
 	strlist_add(&cvm->after, value);
 	return 0;
 }

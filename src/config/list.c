@@ -68,6 +68,20 @@ void strlist_add(struct strlist *list, const char *text)
 	strlist_insert(list, list->count, text);
 }
 
+size_t strlist_find(const struct strlist *list, const char *text)
+{
+	size_t at = 0;
+
+	while (at < list->count && strcmp(list->item[at], text) != 0)
+		at++;
+	return at;
+}
+
+bool strlist_has(const struct strlist *list, const char *text)
+{
+	return strlist_find(list, text) < list->count;
+}
+
 void strlist_free(struct strlist *list)
 {
 	for (size_t i = 0; i < list->count; i++)

@@ -5,6 +5,7 @@
 #ifndef CONFIG_LIST_H
 #define CONFIG_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct strlist {
@@ -14,6 +15,8 @@ struct strlist {
 
 void strlist_add(struct strlist *list, const char *text);
 void strlist_insert(struct strlist *list, size_t index, const char *text);
+size_t strlist_find(const struct strlist *list, const char *text); /* its first place, or list->count */
+bool strlist_has(const struct strlist *list, const char *text);
 void strlist_free(struct strlist *list);
 
 /* malloc and friends that never return a null pointer. */
