@@ -3,7 +3,7 @@
  *
  * The caller sets the place ("pod.yaml:7: cVMs[0].memory", "--memory") before it hands the object to whatever parses
  * the value there; the parser that finds something wrong calls config_fail once and returns its negative result.
- * The text may quote hostile bytes: print it through cli/escape.h only.
+ * The text may quote hostile bytes: print it through cli/message.h only.
  */
 #ifndef CONFIG_ERROR_H
 #define CONFIG_ERROR_H

@@ -29,7 +29,7 @@ struct mem_inode {
 	bool mapped;	       /* it was: the object reaches to the end of the file, or mappings would fault there */
 	uint64_t memobj_size;  /* bytes, page-aligned; what lies behind it up to `size` is a hole */
 	char *text;	       /* symlink: target; memfd: name */
-	void *fifo;	       /* FIFO: fs/pipe.c's */
+	void *fifo;	       /* FIFO: ipc/pipe.c's */
 	/* character device: opens it */
 	struct file *(*open_device)(struct mem_inode *inode, int flags, int *error);
 	const struct file_ops *device_ops;

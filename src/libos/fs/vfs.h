@@ -65,7 +65,7 @@ nodiscard struct inode *vfs_socket_lookup(const char *path, int *error); /* -ENO
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode); /* NULL is fine */
 
-/* FIFOs: fs/pipe.c implements it if it can; `*slot` is a word of the inode, NULL at first, that keeps the pipe while it
+/* FIFOs: ipc/pipe.c implements it if it can; `*slot` is a word of the inode, NULL at first, that keeps the pipe while it
  * is open (under *lock). The default (weak) answers -ENXIO. */
 nodiscard struct file *fifo_open(void **slot, struct mutex *lock, int flags, int *error);
 
