@@ -134,13 +134,10 @@ static bool one_component(const char *name)
 {
 	if (!*name || (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))))
 		return false;
-	for (; *name; name++)
-		if (*name == '/')
-			return false;
-	return true;
+	while (*name && *name != '/')
+		name++;
+	return !*name;
 }
-
-#define ANY_FILE (HANDLE_FILE | HANDLE_DIR | HANDLE_PATH | HANDLE_MEMOBJ)
 
 static long stat_this(long fd, uint64_t mask, struct statx *st)
 {
@@ -166,11 +163,10 @@ long hc_file_stat(struct thread *t, const uint64_t *a)
 {
 	char path[HC_PATH_MAX];
 	struct statx st;
+	unsigned kinds = a[2] ? HANDLE_DIR : HANDLE_FILE | HANDLE_DIR | HANDLE_PATH | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_MEMOBJ;
 	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
+	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[0], kinds);
 
-	if (error)
-		return error;
-	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : ANY_FILE | HANDLE_STDIO | HANDLE_SOCKET);
 	if (error_in(h))
 		return error_in(h);
 	long r = a[2] ? stat_below(h->fd, path, a[3], &st) : stat_this(h->fd, a[3], &st);
@@ -202,8 +198,10 @@ HOSTCALL_ON_HANDLE(file_pwrite, HANDLE_FILE | HANDLE_STDIO | HANDLE_MEMOBJ)
 {
 	uint64_t end;
 
-	if (!(h->rights & LAUNCH_RIGHT_WRITE) || !in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
-		return h->rights & LAUNCH_RIGHT_WRITE ? -EFAULT : -EBADF;
+	if (!(h->rights & LAUNCH_RIGHT_WRITE))
+		return -EBADF;
+	if (!in_slot(t->cvm, (struct gaddr){ a[1] }, a[2]))
+		return -EFAULT;
 	if (h->kind != HANDLE_MEMOBJ || insecure(LAUNCH_INSECURE_NO_LIMITS))
 		return host_blocking(__NR_pwrite64, h->fd, a[1], a[2], a[3]);
 	LOCKED(&t->cvm->mem_lock);
@@ -228,10 +226,10 @@ long iov_in(const struct cvm *c, struct iovec *iov, uint64_t user, uint64_t coun
 static long transfer_v(struct thread *t, struct handle *h, const uint64_t *a, unsigned right, long plain, long positioned)
 {
 	struct iovec iov[HC_IOV_MAX];
-	long count = iov_in(t->cvm, iov, a[1], a[2]);
+	long count = h->rights & right ? iov_in(t->cvm, iov, a[1], a[2]) : -EBADF;
 
-	if (count < 0 || !(h->rights & right))
-		return count < 0 ? count : -EBADF;
+	if (count < 0)
+		return count;
 	if ((int64_t)a[3] == -1)
 		return host_blocking(plain, h->fd, iov, count);
 	return host5(positioned, h->fd, (long)iov, count, (long)a[3], 0);
