@@ -313,7 +313,7 @@ static long wait_for_change(uint64_t caps, uint32_t seen, uint64_t us, uint32_t 
 	return 0;
 }
 
-/* Calls until the server answers with anything but "again later". *late: it did, and the verdict is in m. */
+/* Calls until the server answers with anything but "again later": 0, and the answer is in m; or what the program gets. */
 static long call_until_answered(uint64_t caps, struct request *q, struct call_message *m)
 {
 	uint32_t seen = 0;
@@ -339,9 +339,11 @@ static long call_until_answered(uint64_t caps, struct request *q, struct call_me
 
 static long install(uint64_t id, uint32_t life, bool cloexec)
 {
-	struct file *f = id < SERVED_FD ? served_file((uint32_t)id, life) : NULL;
+	if (id >= SERVED_FD)
+		return -EIO;
+	struct file *f = served_file((uint32_t)id, life);
 
-	return f ? fd_install(f, 0, cloexec) : id < SERVED_FD ? -ENOMEM : -EIO;
+	return f ? fd_install(f, 0, cloexec) : -ENOMEM;
 }
 
 static long install_pair(const struct request *q, const struct call_message *m, uint32_t life)
