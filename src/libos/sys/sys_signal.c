@@ -14,6 +14,12 @@ static bool signal_valid(int sig)
 	return sig > 0 && sig <= SIGNAL_COUNT;
 }
 
+/* 0 only asks whether there is somebody. */
+static bool signal_sendable(int sig)
+{
+	return !sig || signal_valid(sig);
+}
+
 long sys_rt_sigaction(struct regs *r)
 {
 	struct process *p = current()->process;
@@ -157,6 +163,11 @@ static void info_of_caller(siginfo_t *info, int sig, int code)
 	info->si_uid = current()->process->uid;
 }
 
+static long send_to_process(int sig, siginfo_t *info)
+{
+	return sig ? signal_send_process(current()->process, sig, info) : 0;
+}
+
 /* The process may be named by its pid, its group (0, -pgid) or everybody (-1): the caller is all there is. */
 long sys_kill(struct regs *r)
 {
@@ -164,7 +175,7 @@ long sys_kill(struct regs *r)
 	int pid = (int)r->rdi, sig = (int)r->rsi;
 	siginfo_t info;
 
-	if (sig < 0 || sig > SIGNAL_COUNT)
+	if (!signal_sendable(sig))
 		return -EINVAL;
 	if (pid == -1 || (pid > 0 && pid != p->pid) || (pid < 0 && -pid != p->pgid)) {
 		struct thread *t;
@@ -176,17 +187,15 @@ long sys_kill(struct regs *r)
 		if (!t)
 			return -ESRCH;
 	}
-	if (!sig)
-		return 0;
 	info_of_caller(&info, sig, SI_USER);
-	return signal_send_process(p, sig, &info);
+	return send_to_process(sig, &info);
 }
 
 static long send_to_thread(int32_t tgid, int32_t tid, int sig, siginfo_t *info)
 {
 	struct process *p = current()->process;
 
-	if (tid <= 0 || tgid == 0 || tgid < -1 || sig < 0 || sig > SIGNAL_COUNT)
+	if (tid <= 0 || tgid == 0 || tgid < -1 || !signal_sendable(sig))
 		return -EINVAL;
 	if (tgid != -1 && tgid != p->pid)
 		return -ESRCH;
@@ -213,18 +222,17 @@ long sys_tgkill(struct regs *r)
 
 long sys_rt_sigqueueinfo(struct regs *r)
 {
-	struct process *p = current()->process;
 	int sig = (int)r->rsi;
 	siginfo_t info;
 
 	if (get_user(info, (void *)r->rdx))
 		return -EFAULT;
 	info.si_signo = sig;
-	if (sig < 0 || sig > SIGNAL_COUNT)
+	if (!signal_sendable(sig))
 		return -EINVAL;
-	if ((int)r->rdi != p->pid)
+	if ((int)r->rdi != current()->process->pid)
 		return -ESRCH;
-	return sig ? signal_send_process(p, sig, &info) : 0;
+	return send_to_process(sig, &info);
 }
 
 long sys_rt_tgsigqueueinfo(struct regs *r)
@@ -263,11 +271,11 @@ long sys_pidfd_send_signal(struct regs *r)
 	info_of_caller(&info, sig, flags == PIDFD_SIGNAL_THREAD ? SI_TKILL : SI_USER);
 	if (r->rdx && get_user(info, (void *)r->rdx))
 		return -EFAULT;
-	if (info.si_signo != sig || sig < 0 || sig > SIGNAL_COUNT)
+	if (info.si_signo != sig || !signal_sendable(sig))
 		return -EINVAL;
 	if (flags == PIDFD_SIGNAL_THREAD)
 		return signal_send_tid(p, p->pid, sig, &info);
-	return sig ? signal_send_process(p, sig, &info) : 0;
+	return send_to_process(sig, &info);
 }
 
 static int set_altstack(struct thread_signals *s, const stack_t *new)
