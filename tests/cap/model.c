@@ -50,6 +50,14 @@ static uint64_t random_below(uint64_t n)
 	return (g_random >> 33) % n;
 }
 
+/* Ends the agents too, which would serve for ever, and the pod with them. */
+static _Noreturn void give_up(void)
+{
+	for (int i = 0; i < AGENTS; i++)
+		(void)WHEN_SERVED(g_call[i], cp_call(g_call[i], (uint64_t[CP_CALL_WORDS]){ MODEL_END }));
+	exit(1);
+}
+
 /* What the agent answers; *sum as well. */
 static long ask(int agent, enum model_op op, const uint64_t *a, uint64_t *sum)
 {
@@ -61,7 +69,7 @@ static long ask(int agent, enum model_op op, const uint64_t *a, uint64_t *sum)
 			 a[3], r ? r : (long)w[0]);
 	if (r) {
 		printf("seed %lu: the call of agent %d fails: %d\n", g_seed, agent, r);
-		exit(1);
+		give_up();
 	}
 	if (sum)
 		*sum = w[1];
@@ -75,7 +83,7 @@ static void must(long got, long wanted)
 	printf("seed %lu: %ld, but the model says %ld\n", g_seed, got, wanted);
 	for (int i = 0; i < g_logged; i++)
 		printf("  %s\n", g_log[i]);
-	exit(1);
+	give_up();
 }
 
 static int add(struct cap c)
