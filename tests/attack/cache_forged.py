@@ -7,45 +7,32 @@ Control: --insecure-no-scan: forged code with forbidden bytes runs
 """
 import os
 import re
-import shutil
 import struct
 import subprocess
 import sys
 
-INTRAVISOR, SCRATCH = os.environ["INTRAVISOR"], os.environ["SCRATCH"]
-OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "").split()
-CACHE = os.path.join(SCRATCH, "cache/intravisor")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import CACHE, SCRATCH, cached, check, empty_cache, run  # noqa: E402
+
 PAGE, TRAILER = 4096, 8 * 3 + 80 + 8
 PADDING = bytes.fromhex("c3662e0f1f840000000000")  # a return, and a nop up to the next function
 FORBIDDEN = {"WRPKRU": b"\x0f\x01\xef", "XRSTOR": b"\x0f\xae\x2f", "WRGSBASE": b"\xf3\x0f\xae\xdf", "XRSTORS": b"\x0f\xc7\x1f"}
 
 
-def run(*arguments, options=()):
-    command = [INTRAVISOR, "run", "-q", *OPTIONS, *options, *arguments]
-    ran = subprocess.run(command, env=dict(os.environ, XDG_CACHE_HOME=os.path.join(SCRATCH, "cache")), stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-    return ran.returncode, ran.stdout.decode(errors="replace")
-
-
-def check(condition, what, ran=None):
-    if not condition:
-        sys.exit(f"BREACH: {what}\n{ran or ''}")
-
-
 def ordinary(*options):
-    return run("--", "/bin/echo", "ordinary", options=options)
+    return run(*options, "--", "/bin/echo", "ordinary")
 
 
-def entries():
-    return sorted(n for n in os.listdir(CACHE) if n.endswith(".code"))
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
 
 
 def fill():
-    shutil.rmtree(CACHE, ignore_errors=True)
-    os.makedirs(CACHE, mode=0o700)
+    empty_cache()
     ran = ordinary()
-    check(ran == (0, "ordinary\n") and len(entries()) >= 2, "an ordinary run does not fill the cache", ran)
-    return {n: open(os.path.join(CACHE, n), "rb").read() for n in entries()}
+    check(ran == (0, "ordinary\n") and len(cached()) >= 2, "an ordinary run does not fill the cache", ran)
+    return {os.path.basename(path): read(path) for path in cached()}
 
 
 def write(name, content):
@@ -134,7 +121,7 @@ def make_room(path):
 
 def granted():
     home = os.path.join(SCRATCH, "cache")
-    for volume in (CACHE, home, SCRATCH, "/", os.path.join(CACHE, entries()[0])):
+    for volume in (CACHE, home, SCRATCH, "/", cached()[0]):
         status, text = run("-v", f"{volume}:/given", "--", "/bin/echo", "ordinary")
         check(status != 0 and "code cache" in text and "ordinary" not in text, f"{volume} was granted", text)
     ran = run("-v", f"{CACHE}:/given:ro", "--", "/bin/echo", "ordinary")

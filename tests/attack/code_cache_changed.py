@@ -8,26 +8,19 @@ Control: an ordinary private mapping of the same file shows what is written to i
 """
 import mmap
 import os
-import shutil
 import subprocess
 import sys
 
-INTRAVISOR, SCRATCH = os.environ["INTRAVISOR"], os.environ["SCRATCH"]
-OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "").split()
-CACHE = os.path.join(SCRATCH, "cache/intravisor")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import COMMAND, ENV, cached, check, empty_cache  # noqa: E402
+
 PAGE = 4096
 TRAP = b"\xcc" * PAGE
 
 
-def check(condition, what, ran=None):
-    if not condition:
-        sys.exit(f"BREACH: {what}\n{ran or ''}")
-
-
 def start():
     """A program that goes on when its input ends; returns when it runs."""
-    process = subprocess.Popen([INTRAVISOR, "run", "-q", *OPTIONS, "--", "/usr/bin/sort"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, env=dict(os.environ, XDG_CACHE_HOME=os.path.join(SCRATCH, "cache")))
+    process = subprocess.Popen([*COMMAND, "--", "/usr/bin/sort"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV)
     process.stdin.write(b"b\na\n" * 100_000)  # more than a pipe holds: once it is written the program reads
     process.stdin.flush()
     return process
@@ -42,12 +35,10 @@ RIGHT = (0, b"a\n" * 100_000 + b"b\n" * 100_000)
 
 
 def fill():
-    shutil.rmtree(CACHE, ignore_errors=True)
-    os.makedirs(CACHE, mode=0o700)
+    empty_cache()
     check(end(start()) == RIGHT, "an ordinary run fails")
-    files = [os.path.join(CACHE, n) for n in sorted(os.listdir(CACHE)) if n.endswith(".code")]
-    check(len(files) >= 2, "an ordinary run does not fill the cache")
-    return files
+    check(len(cached()) >= 2, "an ordinary run does not fill the cache")
+    return cached()
 
 
 def leased(path):

@@ -6,12 +6,10 @@ Expect: the copies are none of its business: every seal of the other succeeds
 Control: the same program alone seals its pages; and moving memory does work meanwhile
 """
 import os
-import subprocess
 import sys
 
-INTRAVISOR, SCRATCH = os.environ["INTRAVISOR"], os.environ["SCRATCH"]
-OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "").split()
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import SCRATCH, check, pod, raw_program  # noqa: E402
 
 PROGRAM = r"""
 #define main unused_main
@@ -57,31 +55,16 @@ int main(int argc, char **argv)
 """
 
 
-def check(condition, what, ran=None):
-    if not condition:
-        sys.exit(f"BREACH: {what}\n{ran or ''}")
-
-
-def pod(*kinds):
-    path = os.path.join(SCRATCH, "pod.yaml")
-    with open(path, "w") as f:
-        f.write("cVMs:\n")
-        for kind in kinds:
-            f.write(f"  - {{name: {kind}, program: [{SCRATCH}/copies, {kind}], volumes: ['{SCRATCH}/files:/files'], memory: 512M}}\n")
-    ran = subprocess.run([INTRAVISOR, "run", "-q", *OPTIONS, "-y", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, timeout=300, env=dict(os.environ, XDG_CACHE_HOME=os.path.join(SCRATCH, "cache")))
-    return ran.stdout.decode(errors="replace")
+def cvms(program, *kinds):
+    return pod("cVMs:\n" + "".join(f"  - {{name: {kind}, program: [{program}, {kind}], volumes: ['{SCRATCH}/files:/files'], memory: 512M}}\n"
+                                  for kind in kinds))
 
 
 def main():
-    source = os.path.join(SCRATCH, "copies.c")
+    program = raw_program("copies", PROGRAM)
     os.makedirs(os.path.join(SCRATCH, "files"))
-    with open(source, "w") as f:
-        f.write(PROGRAM)
-    subprocess.run(["gcc", "-O1", "-w", "-fcf-protection=none", "-Wl,-z,now", "-I", os.path.join(ROOT, "src"), "-I",
-                    os.path.join(ROOT, "tests/attack"), source, "-o", SCRATCH + "/copies"], check=True)
-    check("seals 300 0" in pod("alone"), "the control seals nothing")
-    said = pod("move", "seal")
+    check("seals 300 0" in cvms(program, "alone"), "the control seals nothing")
+    said = cvms(program, "move", "seal")
     check("seals 300 0" in said, "a copy lay where another cVM moved memory", said)
     check("moves many 0" in said, "the other cVM did not move memory meanwhile", said)
     print("REFUSED: copies lie at a place of their own")

@@ -6,12 +6,11 @@ Expect: the reply is nobody's; the other file's code is its own
 Control: the same program, which does not end before the reply, gets the code of either file
 """
 import os
-import subprocess
 import sys
 
-INTRAVISOR, SCRATCH = os.environ["INTRAVISOR"], os.environ["SCRATCH"]
-OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "").split()
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import SCRATCH, check, pod, raw_program  # noqa: E402
+
 SIZE = 8 << 20  # takes the translator a while
 
 # Two files of the same size. The first life asks for "mine", another thread of it for "theirs"; then it ends. The next looks
@@ -75,11 +74,6 @@ static MAYBE void attack(void) { }
 """
 
 
-def check(condition, what, ran=None):
-    if not condition:
-        sys.exit(f"BREACH: {what}\n{ran or ''}")
-
-
 def code(path, value):
     """int f(void) { return value; } and many system calls, at which translators work."""
     body = b"\xb8" + value.to_bytes(4, "little") + b"\xc3"
@@ -88,16 +82,9 @@ def code(path, value):
         f.truncate(SIZE)
 
 
-def pod(volume, cvms):
-    path = os.path.join(SCRATCH, "pod.yaml")
-    with open(path, "w") as f:
-        f.write("cVMs:\n")
-        for name, arguments, more in cvms:
-            f.write(f"  - {{name: {name}, program: [{', '.join([SCRATCH + '/mixed', *arguments])}], volumes: ['{volume}:/files'], "
-                    f"memory: 512M{more}}}\n")
-    ran = subprocess.run([INTRAVISOR, "run", "-q", *OPTIONS, "-y", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, timeout=300, env=dict(os.environ, XDG_CACHE_HOME=os.path.join(SCRATCH, "cache")))
-    return ran.stdout.decode(errors="replace")
+def cvms(program, volume, *described):
+    return pod("cVMs:\n" + "".join(f"  - {{name: {name}, program: [{', '.join([program, *arguments])}], volumes: ['{volume}:/files'], "
+                                  f"memory: 512M{more}}}\n" for name, arguments, more in described))
 
 
 def files(n):
@@ -109,15 +96,11 @@ def files(n):
 
 
 def main():
-    source = os.path.join(SCRATCH, "mixed.c")
-    with open(source, "w") as f:
-        f.write(PROGRAM.replace("SIZE", str(SIZE)))
-    subprocess.run(["gcc", "-O1", "-w", "-fcf-protection=none", "-Wl,-z,now", "-I", os.path.join(ROOT, "src"), "-I",
-                    os.path.join(ROOT, "tests/attack"), source, "-o", SCRATCH + "/mixed"], check=True)
-    said = pod(files(0), [("looks", ["look", "both"], "")])
+    program = raw_program("mixed", PROGRAM.replace("SIZE", str(SIZE)))
+    said = cvms(program, files(0), ("looks", ["look", "both"], ""))
     check("theirs 2000" in said and "mine 1000" in said, "the control cannot execute the files", said)
     for n in range(1, 4):
-        said = pod(files(n), [("ends", [], ", ready: {exit: 0}"), ("looks", ["look"], ", after: [ends]")])
+        said = cvms(program, files(n), ("ends", [], ", ready: {exit: 0}"), ("looks", ["look"], ", after: [ends]"))
         check(f"theirs {2000 + n}" in said, "a file's code is another's", said)
     print("REFUSED: a reply goes to who asked for it")
 

@@ -7,11 +7,12 @@ Control: --insecure-no-limits
 """
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
-INTRAVISOR, OPTIONS = os.environ["INTRAVISOR"], os.environ.get("INTRAVISOR_OPTIONS", "").split()
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import SCRATCH, check, run  # noqa: E402
+
 LIMIT_MIB, CONNECTION_KIB, LIVES = 32, 256, 4
 POD = f"""
 cVMs:
@@ -41,26 +42,22 @@ last if !@s or $s[-1] != $s; } print "made ", scalar(@s), "\n"; exit 1;
 
 
 def held(options):
-    with tempfile.TemporaryDirectory() as where:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as where:
         for name, text in ("pod.yaml", POD.replace("WHERE", where)), ("keeper.pl", KEEPER), ("bomb.pl", BOMB):
             with open(os.path.join(where, name), "w", encoding="ascii") as f:
                 f.write(text)
-        ran = subprocess.run([INTRAVISOR, "run", "-q", *OPTIONS, *options, "-y", f"{where}/pod.yaml"], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
-    found = re.search(r"^held (\d+)$", ran.stdout, re.M)
-    if not found:
-        sys.exit(f"no count: status {ran.returncode}\n{ran.stdout}")
-    return int(found[1]), ran.stdout
+        status, output = run(*options, "-y", f"{where}/pod.yaml", env=os.environ)
+    found = re.search(r"^held (\d+)$", output, re.M)
+    check(found, f"no count: status {status}", output)
+    return int(found[1]), output
 
 
 def main():
     most = LIMIT_MIB * 1024 // CONNECTION_KIB
     count, output = held([])
-    if not 0 < count <= most:
-        sys.exit(f"BREACH: {count} connections of {CONNECTION_KIB} KiB, {most} are the limit\n{output}")
+    check(0 < count <= most, f"{count} connections of {CONNECTION_KIB} KiB, {most} are the limit", output)
     control, output = held(["--insecure-no-limits"])
-    if control <= most:
-        sys.exit(f"the control holds {control} only\n{output}")
+    check(control > most, f"the control holds {control} only", output)
     print(f"REFUSED: {count} held of {most} at most; {control} without limits")
 
 

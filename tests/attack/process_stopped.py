@@ -11,15 +11,17 @@ import subprocess
 import sys
 import time
 
-INTRAVISOR, OPTIONS = os.environ["INTRAVISOR"], os.environ.get("INTRAVISOR_OPTIONS", "").split()
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import COMMAND, check  # noqa: E402
+
 PROGRAM = ("import select, threading, time\n"
            "t = [threading.Thread(target=f) for f in (lambda: time.sleep(4), lambda: select.select([], [], [], 4), lambda: threading.Event().wait(4))]\n"
            "[x.start() for x in t]\nprint('waiting', flush=True)\n[x.join() for x in t]\nprint('done', flush=True)\n")
 
 
 def main():
-    command = [INTRAVISOR, "run", "-q", *OPTIONS, "--", "python3.11", "-c", PROGRAM]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    with subprocess.Popen([*COMMAND, "--", "python3.11", "-c", PROGRAM], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as run:
         first = run.stdout.readline()
         children = subprocess.run(["/usr/bin/pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
         monitors = [int(c) for c in children if "/intravisor-monitor" in os.readlink(f"/proc/{c}/exe")]
@@ -35,8 +37,8 @@ def main():
         except ProcessLookupError:  # so slow that the program was done before
             pass
         rest = run.stdout.read()
-    if (first, rest, run.returncode, len(monitors), stops > 0) != ("waiting\n", "done\n", 0, 1, True):
-        sys.exit(f"BREACH: status {run.returncode}, {len(monitors)} monitors, {stops} stops\n{first}{rest}")
+    check((first, rest, run.returncode, len(monitors), stops > 0) == ("waiting\n", "done\n", 0, 1, True),
+          f"status {run.returncode}, {len(monitors)} monitors, {stops} stops", first + rest)
     print("REFUSED: the cVM went on")
 
 
