@@ -24,7 +24,7 @@ sys.path[:0] = [os.path.dirname(FOLDER), FOLDER]
 import harness  # noqa: E402
 import storm_guest  # noqa: E402
 from harness import BUILD, ENV, INTRAVISOR, ROOT, Fail, Started, compile_c, expect, free_port, listening, read, run, scratch, yaml_command  # noqa: E402
-from soak import monitor_of, usage  # noqa: E402
+from soak import compare, monitor_of, run_all, usage  # noqa: E402
 
 CHANNELS = ["call", "capability", "stream", "file", "tcp", "unix", "revoke", "evil"]  # storm.h
 ALL, EVIL = (1 << 7) - 1, 1 << 7
@@ -260,18 +260,13 @@ class Storm:
         return {**usage(self.monitor), **tables, "wrong": lines[:-1], "command": {k: v for k, v in usage(self.process.process.pid).items() if k != "memory"}}
 
 
-def compare(first, last):
+def compare_rests(first, last):
     """A leak at every kill, or at many, is far more than what a libOS keeps of the files and connections it came across. Threads that
     were there once leave memory and split mappings: the most there ever were decide."""
-    def at_most(what, a, b, noise):
-        expect(b <= a + noise, f"{what} grew from {a} to {b}\nfirst {first}\nlast  {last}")
-    for key, noise in (("mappings", 4 * 200), ("memory", 12 << 20), ("threads", 4), ("descriptors", 16), ("files", 0), ("exports", 0), ("listeners", 0), ("streams", 0)):
-        at_most(key, first[key], last[key], noise)
-    for key in ("descriptors", "threads", "mappings"):
-        at_most(f"the command's {key}", first["command"][key], last["command"][key], 2)
+    compare("the monitor", first, last, mappings=4 * 200, memory=12 << 20, threads=4, descriptors=16, files=0, exports=0, listeners=0, streams=0)
+    compare("the command", first["command"], last["command"], descriptors=2, threads=2, mappings=2)
     for name, cvm in first["cvms"].items():
-        for key, noise in (("caps", 4), ("handles", 8)):
-            at_most(f"{name}'s {key}", cvm[key], last["cvms"][name][key], noise)
+        compare(name, cvm, last["cvms"][name], caps=4, handles=8)
 
 
 def needs_root():
@@ -298,7 +293,7 @@ def storm(seconds, seed, warm=8):
                 first = s.rest()
                 s.blow(seconds)
                 last = s.rest()
-                compare(first, last)
+                compare_rests(first, last)
                 expect("WRONG" not in native.output(), native.output())
                 outside.ended = True
                 counts, restarts = s.counts(), {name: c["restarts"] for name, c in pod.cvms().items() if c["restarts"]}
@@ -313,8 +308,8 @@ def storm(seconds, seed, warm=8):
 
 
 def control():
-    needs_root()
     """With one byte of every message another, every channel must say so; streams that are not closed must be seen."""
+    needs_root()
     pod = Pod(1, corrupt=True)
     with running(pod) as process:
         outside = Outside(pod)
@@ -331,17 +326,10 @@ def control():
 
 
 def main(arguments):
-    os.makedirs(harness.OUT, exist_ok=True)
     seconds = int(arguments[0]) if arguments else 600
     seed = int(arguments[1]) if len(arguments) > 1 else random.SystemRandom().randrange(1, 1 << 31)
     print(f"storm: seed {seed}, {seconds} s", flush=True)
-    for name, test in (("storm_control", control), ("storm", storm(seconds, seed))):
-        try:
-            print(f"soak/{name}: {test()}", flush=True)
-        except (Fail, harness.Skip) as failure:
-            print(f"FAIL soak/{name}: {failure}")
-            return 1
-    return 0
+    return run_all(storm_control=control, storm=storm(seconds, seed))
 
 
 if __name__ == "__main__":
