@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import harness
-from harness import (BUILD, INTRAVISOR, OUT, ROOT, Fail, Skip, Started, Test, compile_c, cvm, cvm_command, expect, expect_same,
+from harness import (BUILD, INTRAVISOR, OUT, ROOT, Fail, Started, Test, compile_c, cvm, cvm_command, expect, expect_same,
                      free_port, listening, run, scratch, yaml_command)
 
 PROGRAMS = os.path.join(ROOT, "tests/e2e/programs")

@@ -11,7 +11,6 @@ The comment that opens a file may hold:
 import os
 import shlex
 
-import harness
 from harness import ROOT, Test, compile_c, cvm, directives, expect, expect_same, run, scratch
 
 FOLDER = os.path.join(ROOT, "tests/guest")

@@ -2,7 +2,6 @@
 """The command beside a monitor (a fake one): what it hands over, prints, passes on and answers, and how it ends."""
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
