@@ -15,7 +15,6 @@
 
 #define CVMS 3
 #define MEMORY_SIZE (4u << 20) /* of each cVM, at memory_of() */
-#define KICK_SIGNAL_ 16
 
 int gates_start(void);		  /* the arena, and the calling thread as the supervisor */
 _Noreturn void drive(struct thread *t); /* hammer.c: random hostcalls until the thread ends */

@@ -227,16 +227,3 @@ uint32_t fd_limit(void)
 {
 	return (uint32_t)MIN(process_limit(current()->process, RLIMIT_NOFILE), (uint64_t)FD_LIMIT_MAX);
 }
-
-void fd_close_all(void)
-{
-	for (int fd = fd_end() - 1; fd >= 0; fd--)
-		(void)!fd_close(fd);
-}
-
-void fd_close_on_exec(void)
-{
-	for (int fd = fd_end() - 1; fd >= 0; fd--)
-		if (fd_get_cloexec(fd) == 1)
-			(void)!fd_close(fd);
-}

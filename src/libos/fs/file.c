@@ -132,13 +132,6 @@ ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset)
 	return (ssize_t)done;
 }
 
-ssize_t file_pwrite(struct file *f, const void *buf, size_t size, off_t offset)
-{
-	struct iovec iov = { (void *)(uintptr_t)buf, size };
-
-	return f->ops->write ? f->ops->write(f, &iov, 1, &offset) : -EINVAL;
-}
-
 int file_stat(struct file *f, struct statx *st)
 {
 	memset(st, 0, sizeof *st);

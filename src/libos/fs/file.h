@@ -92,8 +92,6 @@ int fd_end(void);
 
 /* RLIMIT_NOFILE's soft limit of the calling process: descriptors are below it. At most FD_LIMIT_MAX. */
 uint32_t fd_limit(void);
-void fd_close_all(void); /* at the end of a process: every descriptor */
-void fd_close_on_exec(void);
 
 /* Copies and checks a program's iovec array: count, or -EFAULT/-EINVAL. `out` has room for `max` (<= 1024). */
 nodiscard int iovec_from_user(struct iovec *out, const void *user, unsigned long count, unsigned max);

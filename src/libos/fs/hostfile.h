@@ -6,11 +6,10 @@
 #include "fs/inode.h"
 
 #define HF_STREAM 1u	 /* a standard stream: its offset is the host's, shared with the outside */
-#define HF_DIRECTORY 2u
-#define HF_LOCKED 4u	 /* carries record locks (fs/locks.c) */
-#define HF_STUBS_DONE 8u /* directory: the made-up mount points have been listed */
-#define HF_SPARE 16u	 /* its handle belongs to fs/spare.c */
-#define HF_CHANGED 32u	 /* the host's open file is not as it was opened: locks, flags */
+#define HF_LOCKED 2u	 /* carries record locks (fs/locks.c) */
+#define HF_STUBS_DONE 4u /* directory: the made-up mount points have been listed */
+#define HF_SPARE 8u	 /* its handle belongs to fs/spare.c */
+#define HF_CHANGED 16u	 /* the host's open file is not as it was opened: locks, flags */
 
 static inline int hostfile_handle(const struct file *f)
 {

@@ -271,11 +271,6 @@ struct file *open_how(int dirfd, const char *path, int flags, int mode, unsigned
 	return open_existing(dirfd, path, flags, walk_flags, error);
 }
 
-struct file *vfs_openat(int dirfd, const char *path, int flags, int mode, int *error)
-{
-	return open_how(dirfd, path, flags, mode, 0, error);
-}
-
 struct file *vfs_open(const char *path, int flags, int mode, int *error)
 {
 	return open_how(AT_FDCWD, path, flags, mode, 0, error);

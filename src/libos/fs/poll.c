@@ -27,21 +27,6 @@ static uint32_t local_events(struct file *f)
 	return f->ops->waitq ? 0 : POLL_ALWAYS;
 }
 
-uint32_t file_poll_now(struct file *f)
-{
-	int handle = f->ops->waitq ? -1 : host_handle(f);
-	struct pollfd p = { .fd = handle, .events = (short)~POLLNVAL };
-	uint32_t events = 0;
-
-	if (handle < 0)
-		return local_events(f);
-	if (f->ops->poll)
-		events = f->ops->poll(f);
-	if (hostcall(HC_poll, &p, 1, 0) == 1)
-		events |= (uint32_t)(uint16_t)p.revents;
-	return events;
-}
-
 struct poll_state {
 	struct poll_entry *set;
 	unsigned count;

@@ -9,8 +9,6 @@
 #include "fs/file.h"
 #include <linux/eventpoll.h>
 
-/* Readiness of any file now (host-backed ones by a zero-timeout hostcall poll). */
-uint32_t file_poll_now(struct file *f);
 /* Called by file_put when the last reference goes: removes the file from every epoll. */
 void epoll_forget_file(struct file *f);
 

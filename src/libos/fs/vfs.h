@@ -41,12 +41,10 @@ nodiscard struct fdtable *fdtable_create(void);
 
 /* open(2) without a descriptor: one reference, or NULL with *error negative. Follows symlinks unless O_NOFOLLOW. */
 nodiscard struct file *vfs_open(const char *path, int flags, int mode, int *error);
-nodiscard struct file *vfs_openat(int dirfd, const char *path, int flags, int mode, int *error);
 /* May the program be executed: regular, an x bit. 0 or -EACCES. */
 nodiscard int vfs_check_executable(struct file *f);
-/* pread/pwrite with a buffer of the libOS: bytes (short at end of file) or negative errno. */
+/* pread with a buffer of the libOS: bytes (short at end of file) or negative errno. */
 nodiscard ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset);
-nodiscard ssize_t file_pwrite(struct file *f, const void *buf, size_t size, off_t offset);
 /* statx of any open file (objects without an ops->stat get a plausible anonymous inode). */
 nodiscard int file_stat(struct file *f, struct statx *st);
 

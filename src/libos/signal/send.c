@@ -309,17 +309,6 @@ bool signal_dequeue(sigmask_t set, siginfo_t *info)
 	return sig != 0;
 }
 
-bool signal_pending(void)
-{
-	struct thread *t = current();
-
-	if (!work_pending())
-		return false;
-	signal_send_noted();
-	return t->process->exiting || t->process->signals.stopped ||
-	       ((t->signals.pending.set | t->process->signals.pending.set) & ~t->signals.blocked);
-}
-
 /* Process signals that t no longer takes go to a thread that does. Both locks held. */
 static void retarget(struct process *p, struct thread *t, sigmask_t set)
 {

@@ -62,8 +62,6 @@ int signal_send_process(struct process *p, int sig, const siginfo_t *info);
 int signal_send_thread(struct thread *t, int sig, const siginfo_t *info);
 /* A synchronous fault of the calling thread: cannot be blocked or ignored. */
 void signal_force(struct thread *t, const siginfo_t *info);
-/* Does the calling thread have a deliverable signal (or is it exiting)? */
-bool signal_pending(void);
 /* The calling thread's wait uses `mask` until the next return to the program (sigsuspend, ppoll ...). */
 void signal_set_temporary_mask(sigmask_t mask);
 /* signalfd: take one pending signal of `set` off the calling thread's or process's queue. False if none. */

@@ -42,7 +42,6 @@
 #define ERESTART_FIRST 512 /* ERESTARTSYS ... */
 #define ERESTART_LAST 516  /* ... ERESTART_RESTARTBLOCK */
 
-#define RFLAGS_CF 0x1
 #define RFLAGS_TF 0x100
 #define RFLAGS_IF 0x200
 #define RFLAGS_DF 0x400
