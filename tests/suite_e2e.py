@@ -522,6 +522,21 @@ def stats():
     return None
 
 
+def read_over_without_the_host():
+    """A file that is read over and over is copied out of a mapping; of file systems where that is not the same, it is read."""
+    where = scratch("read-over")
+    kind = run(["/usr/bin/stat", "-f", "-c", "%T", where]).text().strip()
+    with open(f"{where}/f", "wb") as f:
+        f.write(os.urandom(1 << 16))
+    script = f"open F, '<', '{where}/f'; for (1..50000) {{ sysseek F, $_ % 15 * 4096, 0; sysread F, $x, 4096 }} print unpack '%32C*', $x"
+    native, ours = run(["/usr/bin/perl", "-e", script]), cvm(["/usr/bin/perl", "-e", script], ["--stats", "-v", f"{where}:{where}:ro"])
+    expect(ours.status == 0 and ours.text() == native.text(), "read something else", ours)
+    head, row = ours.errors().splitlines()[-2:]
+    calls = int(dict(zip(head.split(), row.split()))["hostcalls"])
+    mapped = kind in ("ext2/ext3", "btrfs", "f2fs", "tmpfs")
+    expect((calls < 10000) == mapped, f"{calls} hostcalls on {kind}", ours)
+
+
 def crash_report():
     """A fault is reported with signal, address and symbol; only that cVM ends."""
     where = scratch("crash")
@@ -617,7 +632,7 @@ FUNCTIONS = [
     (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
     (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),
-    (trace, None, None), (stats, None, None), (crash_report, None, "too"),
+    (trace, None, None), (stats, None, None), (read_over_without_the_host, None, None), (crash_report, None, "too"),
     (leaves_nothing_behind, None, None), (ordinary_user, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
 ]
 

@@ -14,6 +14,7 @@
 #define SLOT_LIBOS_TEXT 0x00100000ull /* libOS code, at most 16 MiB */
 #define SLOT_LIBOS_DATA 0x01100000ull /* libOS data, bss, then boot information (struct libos_boot) */
 #define SLOT_LIBOS_HEAP 0x10000000ull /* kernel heap and kernel stacks of the libOS (shared when fork comes) */
+#define SLOT_LIBOS_FILES 0x100000000ull /* 4 GiB: files that the libOS has mapped for itself (fs/mapped.c) */
 #define SLOT_LIBOS_END 0x140000000ull /* 5 GiB: end of what belongs to the libOS */
 
 /*

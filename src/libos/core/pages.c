@@ -16,7 +16,7 @@
 #define STEP_PAGES_MAX 2048u	   /* largest step; each commit is a mapping of the host, so they grow with the heap */
 #define KEEP_PAGES 1024u	   /* committed free pages kept for reuse: 4 MiB */
 #define BINS 40u		   /* 1..31 pages exactly, then powers of two */
-#define HEAP_PAGES ((uint32_t)((SLOT_LIBOS_END - SLOT_LIBOS_HEAP) / PAGE_SIZE))
+#define HEAP_PAGES ((uint32_t)((SLOT_LIBOS_FILES - SLOT_LIBOS_HEAP) / PAGE_SIZE))
 #define RECORD_PAGES ((uint32_t)(HEAP_PAGES * sizeof(struct page) / PAGE_SIZE + 1))
 
 static struct mutex g_lock;

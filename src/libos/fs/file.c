@@ -7,6 +7,7 @@
 #include "core/uaccess.h"
 #include "fs/inotify.h"
 #include "fs/hostfile.h"
+#include "fs/mapped.h"
 #include "fs/memfs.h"
 #include "fs/poll.h"
 #include "thread/isolated.h"
@@ -51,6 +52,9 @@ struct file *file_alloc(const struct file_ops *ops, uint32_t flags, void *data)
 	f->data = data;
 	f->dentry = NULL;
 	f->kind = 0;
+	f->mapped = NULL;
+	f->patience = MAPPED_PATIENCE;
+	f->weighed = false;
 	list_init(&f->epolls);
 	f->epolls_lock.word = 0;
 	__atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);

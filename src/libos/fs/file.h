@@ -57,6 +57,9 @@ struct file {
 	void *data;		/* the kind's own */
 	struct dentry *dentry;	/* for files with a path: owned reference; NULL otherwise (fs/vfs.h) */
 	uint32_t kind;		/* private to `ops`: bits of a host file (fs/hostfile.h) */
+	struct mapped *mapped;	/* fs/mapped.h: a host file that is read over and over; atomic */
+	int64_t patience;	/* bytes to be read before it is looked at for that; atomic */
+	bool weighed;		/* and has been once */
 	struct list epolls;	/* epoll items watching this file (fs/poll.c), epolls_lock */
 	struct mutex epolls_lock;
 };

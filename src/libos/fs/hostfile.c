@@ -7,6 +7,7 @@
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
 #include "fs/kept.h"
+#include "fs/mapped.h"
 #include "fs/spare.h"
 
 static uint32_t g_host_uid, g_host_gid; /* never change after owner_init */
@@ -85,7 +86,9 @@ static ssize_t hostfile_read(struct file *f, const struct iovec *iov, unsigned c
 
 	if (unlikely(*pos < 0) && (n = learn_position(f, pos)) < 0)
 		return n;
-	n = transfer(HC_file_pread, HC_file_readv, f, iov, count, *pos);
+	n = count == 1 ? mapped_read(f, iov->iov_base, iov->iov_len, *pos) : -1;
+	if (n < 0)
+		n = transfer(HC_file_pread, HC_file_readv, f, iov, count, *pos);
 	if (likely(n > 0))
 		*pos += n;
 	return n;
@@ -225,6 +228,7 @@ static void hostfile_release(struct file *f)
 {
 	if (f->kind & HF_LOCKED)
 		hostlock_forget(f);
+	mapped_release(f);
 	if (!spare_keep(f))
 		hostcall(HC_file_close, hostfile_handle(f));
 }
