@@ -25,6 +25,7 @@
 #define TRANSLATE_TIMEOUT_MS 120000
 #define TRANSLATE_MEMORY_MIN (256ull << 20)
 #define PREFETCH_KEEP_MS 5000
+#define STORE_MAX (CACHE_SIZE_MAX / 2) /* for one cVM in one run: meanwhile everybody waits, and nobody trims */
 #define REASON_MAX 512
 
 void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
@@ -305,14 +306,16 @@ static void read_reason(const struct code_job *job, int status, char reason[REAS
 }
 
 /* The file must not have changed while it was read, or the entry would be filed under the wrong key. */
-static void store(struct code_service *service, const struct code_job *job)
+static void store(struct code_service *service, struct code_share *share, const struct code_job *job)
 {
+	uint64_t bytes = image_bytes(job->image);
 	struct stat now;
 
-	if (!job->cacheable || fstat(job->source, &now) < 0 || now.st_size != job->source_stat.st_size ||
+	if (!job->cacheable || bytes > STORE_MAX - share->stored || fstat(job->source, &now) < 0 || now.st_size != job->source_stat.st_size ||
 	    memcmp(&now.st_mtim, &job->source_stat.st_mtim, sizeof(now.st_mtim)) != 0 ||
 	    memcmp(&now.st_ctim, &job->source_stat.st_ctim, sizeof(now.st_ctim)) != 0)
 		return;
+	share->stored += bytes;
 	int ret = cache_store(&service->cache, &job->key, job->image);
 	if (ret == 0)
 		prefetch_used(&service->prefetch, &job->key);
@@ -334,7 +337,7 @@ bool code_service_reaped(struct code_service *service, pid_t pid, int status)
 	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	/* Before the reply: whoever still touches pages of the file can make the monitor's sealing fail (EBUSY). */
 	if (done && affords(service, i, image_bytes(job->image)))
-		store(service, job);
+		store(service, &service->share[i], job);
 	if (service->channel[i] >= 0 && done) {
 		if (reply_image(service, i, job->image))
 			service->translated++;

@@ -40,6 +40,7 @@ struct code_service {
 		int nice;	 /* of its translators */
 		uint32_t images; /* that it got, in all its lives */
 		uint64_t bytes;	 /* of these */
+		uint64_t stored; /* bytes of these that were added to the cache */
 	} share[LAUNCH_CVMS_MAX]; /* memory and nice are set before the first request */
 	bool unlimited;
 	struct code_job job[LAUNCH_CVMS_MAX];

@@ -476,6 +476,16 @@ cVMs:
         self.assertEqual(self.box.python(code)[1], "315 85\n")
         self.assertEqual(self.box.python(code, "--insecure-no-limits")[1], "400 0\n")
 
+    def test_share_of_the_cache(self):
+        """The disk waits for nobody who writes more than half of what is kept."""
+        path = self.settled("sparse", b"SPARSE" + bytes(4090))
+        os.truncate(path, 600 << 20)
+        time.sleep(0.05)
+        self.assertEqual(self.ask(path, 0, 600 << 20), f"0  ({1 << 24}, b'SPAR', b'\\x00')")
+        self.assertEqual(self.cache_files(), [])
+        self.assertEqual(self.ask(path, 0, 1 << 20), f"0  ({4096 + (1 << 20)}, b'SPAR', b'\\x00')")
+        self.assertEqual(len(self.cache_files()), 1)
+
     def test_images_nobody_takes_count(self):
         """Replies to lives that have ended: they lie in the socket, with their memory."""
         path = self.settled("large", b"A" * (8 << 20))

@@ -24,8 +24,11 @@ while text.startswith(b"SLOW") and not os.path.exists(os.path.join(os.path.dirna
     time.sleep(0.002)
 if text.startswith(b"HANG"):
     time.sleep(1000)
+if text.startswith(b"SPARSE"):
+    text, stubs = text[:4096], 0
+    os.truncate(image, 4096 + size)
 text += bytes(-len(text) % 4096)
-header = struct.pack("=QIIQQIIII64x256s", 0x31474d4943445643, 2, 0, len(text), 4096 * stubs, 1, 1, 0, 0, b"")
+header = struct.pack("=QIIQQIIII64x256s", 0x31474d4943445643, 2, 0, max(len(text), os.fstat(image).st_size - 4096), 4096 * stubs, 1, 1, 0, 0, b"")
 os.write(image, header.ljust(4096, b"\\0") + text + b"s" * 4096 * stubs)
 """
 
