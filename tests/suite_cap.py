@@ -1,6 +1,7 @@
 """Capabilities from inside: pods of tests/cap/*.yaml, whose programs are tests/cap/*.c linked with libcvm.
 
 In a YAML file {bin} is the folder of the programs. Every cVM that is there to the end prints "NAME: ok"."""
+import json
 import os
 import re
 import sys
@@ -74,12 +75,61 @@ def served_lost():
         started.wait()
 
 
+def slow():
+    """A copy hangs in a file system that does not answer: who revokes waits for it, and can be killed; all others go on."""
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        raise harness.Skip("needs root and /dev/fuse: makes a file system that does not answer")
+    where = scratch("cap-slow-files")
+    slow, shared = os.path.join(where, "slow"), os.path.join(where, "shared")
+    os.makedirs(slow)
+    os.makedirs(shared)
+
+    def is_there(name):
+        return lambda: os.path.exists(os.path.join(shared, name))
+
+    def tell(name):
+        with open(os.path.join(shared, name), "w", encoding="ascii"):
+            pass
+
+    def states(name):
+        listed = json.loads(run([INTRAVISOR, "ps", "--json", name]).text())
+        return {cvm["name"]: cvm["state"] for pod in listed for cvm in pod["cvms"]}
+
+    with Started(["/usr/bin/python3", os.path.join(ROOT, "tests/slow_files.py"), slow, shared]) as files:
+        try:
+            files.wait_for(lambda: os.path.ismount(slow))
+            name = f"slow-{os.getpid()}"
+            with Started([INTRAVISOR, "run", *INSECURE, "--name", name, "-y", pod_file("slow", [("where", where)])]) as started:
+                started.wait_for(is_there("served"))
+                expect(run([INTRAVISOR, "kill", "-s", "KILL", f"{name}/maker"]).status == 0, "the maker cannot be killed")
+                tell("end")
+                started.wait_for(lambda: "other: ok" in started.output())
+                started.wait_for(lambda: states(name)["other"] not in ("running", "starting"))
+                expect("read: ok" not in started.output(), "the copy did not hang")
+                tell("answer")
+                started.wait()
+                expect(sorted(started.output().splitlines())[-2:] == ["other: ok", "read: ok"], "what ends when: " + started.output())
+        finally:
+            tell("answer")
+            run(["umount", "-l", slow])
+
+
+def gone():
+    """Callers that ended while their threads were elsewhere leave no thread less for others."""
+    with Started([INTRAVISOR, "run", *INSECURE, "-y", pod_file("gone", [("where", scratch("cap-gone-files"))])]) as started:
+        started.wait_for(lambda: "third: ok" in started.output())
+        started.process.terminate()
+        started.wait()
+        expect(set(started.output().splitlines()) >= {"serve: ok", "call: ok", "third: ok"}, "threads are missing: " + started.output())
+
+
 def prepare():
-    for source in ("api", "peer", "dier", "model", "agent", "serves", "serviced"):
+    for source in ("api", "peer", "dier", "model", "agent", "serves", "serviced", "slow", "gone"):
         program(source)
 
 
 def tests():
     return [Test("cap/api", api), Test("cap/api_natively", api_natively), Test("cap/model", model),
             Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated="true"), vm="too"),
-            Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost)]
+            Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost),
+            Test("cap/slow", slow), Test("cap/gone", gone)]

@@ -41,7 +41,7 @@ static uint64_t where_set(struct thread *context, enum thread_where where)
  * looks at `dying`, which cvm_end sets before it looks who is where: so the order of this store matters. */
 static void become(struct thread *t, struct thread *context)
 {
-	t->as = context;
+	__atomic_store_n(&t->as, context, __ATOMIC_RELEASE); /* context_kick looks */
 	__atomic_store_n(&t->cvm, context->home, __ATOMIC_SEQ_CST);
 	vcpu_show(t->vcpu, context);
 }
@@ -85,31 +85,31 @@ static void deadline_update(struct thread *t)
 			earliest = t->frames[i].deadline;
 	__atomic_store_n(&t->expired, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->deadline, earliest, __ATOMIC_SEQ_CST);
-	if (earliest && !__atomic_exchange_n(&g_arena->deadlines, 1, __ATOMIC_SEQ_CST)) {
+	if (earliest && !__atomic_exchange_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST)) {
 		uint64_t one = 1;
 		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
 	}
 }
 
-/* Supervisor: kicks threads whose time is up. True while any call has a deadline. */
+/* Supervisor: kicks threads whose time is up. True: to be called again. */
 bool call_deadlines(void)
 {
 	uint64_t now = clock_ns(1);
 
-	if (!__atomic_exchange_n(&g_arena->deadlines, 0, __ATOMIC_SEQ_CST))
+	if (!__atomic_exchange_n(&g_arena->tick, 0, __ATOMIC_SEQ_CST))
 		return false;
 	LOCKED(&g_arena->thread_lock);
 	for_each_thread(t) {
 		uint64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_SEQ_CST);
 		if (!deadline)
 			continue;
-		__atomic_store_n(&g_arena->deadlines, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
 		if (now >= deadline) {
 			__atomic_add_fetch(&t->expired, 1, __ATOMIC_RELAXED);
 			thread_kick(t);
 		}
 	}
-	return __atomic_load_n(&g_arena->deadlines, __ATOMIC_SEQ_CST);
+	return true;
 }
 
 /* An idle serving thread of the export: its bit, or -1. */
@@ -136,12 +136,12 @@ static void wake(struct thread *server, uint32_t why)
 	host(__NR_futex, &server->wake, FUTEX_WAKE, 1);
 }
 
-/* Capabilities that were passed and not fetched. cap_lock held. */
+/* Capabilities that were passed and not fetched: nobody uses them for longer than it takes to hear that. cap_lock held. */
 static void drop_passed(struct thread *context)
 {
 	for (uint32_t i = 0; i < context->passed; i++)
-		if (cap_number(context->pass[i])->kind != CAP_NONE)
-			cap_drop(cap_number(context->pass[i]));
+		while (cap_number(context->pass[i])->kind != CAP_NONE && !cap_drop(cap_number(context->pass[i])))
+			host(__NR_sched_yield);
 	context->passed = 0;
 }
 
@@ -476,7 +476,7 @@ void call_expired(struct thread *t)
 	heir->depth = t->depth - (i + 1);
 	for (uint32_t n = 0; n < heir->depth; n++)
 		heir->frames[n] = t->frames[i + 1 + n];
-	heir->as = executing;
+	__atomic_store_n(&heir->as, executing, __ATOMIC_RELEASE);
 	__atomic_store_n(&executing->executor, heir, __ATOMIC_RELEASE);
 	t->depth = i + 1;
 	wake(heir, WAKE_RESUME);

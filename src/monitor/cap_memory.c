@@ -92,7 +92,7 @@ int cap_map_at(struct thread *t, struct cap *k, uint64_t addr, uint64_t size, ui
 	}
 	if (!r) {
 		k->map_addr = addr;
-		k->map_size = total;
+		__atomic_store_n(&k->map_size, total, __ATOMIC_RELEASE);
 		c->cap_maps++;
 	}
 	if (use >= 0 && use != fd)
@@ -117,16 +117,19 @@ HOSTCALL_ON_CAP(cap_map, CAP_MEMORY, CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? C
 	return cap_map_at(t, k, a[1], size, (uint32_t)a[3], o->memory.fd, at);
 }
 
-void cap_unmap(struct cap *k)
+bool cap_unmap(struct cap *k)
 {
 	struct cvm *c = holder_of(k);
 
-	LOCKED(&c->mem_lock);
-	if (!k->map_size)
-		return;
+	if (!LOAD(k->map_size))
+		return true;
+	if (!lock_try(&c->mem_lock))
+		return false;
 	memory_unmap(c, k->map_addr, k->map_size);
-	k->map_size = 0;
-	c->cap_maps--;
+	c->cap_maps -= k->map_size != 0; /* forgotten meanwhile */
+	__atomic_store_n(&k->map_size, 0, __ATOMIC_RELEASE);
+	lock_give(&c->mem_lock);
+	return true;
 }
 
 bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget)
@@ -140,7 +143,7 @@ bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget)
 			continue;
 		found = true;
 		if (forget && addr <= k->map_addr && end <= addr + size) {
-			k->map_size = 0;
+			__atomic_store_n(&k->map_size, 0, __ATOMIC_RELEASE);
 			c->cap_maps--;
 		}
 	}

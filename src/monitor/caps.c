@@ -35,7 +35,7 @@ static inline int judge(const struct cap *k, uint64_t handle, unsigned kind, uns
 {
 	if (!is_handle_of(k, handle) || k->kind == CAP_NONE || (kind && kind != k->kind && k->kind != CAP_REVOKED))
 		return -EBADF;
-	if (k->kind == CAP_REVOKED)
+	if (k->kind == CAP_REVOKED || LOAD(k->pins) & CAP_DEAD)
 		return -EKEYREVOKED;
 	return ((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? -EACCES : 0;
 }
@@ -141,12 +141,10 @@ void object_put(uint32_t object)
 	o->name[0] = 0;
 }
 
-/* Afterwards nobody uses the entry, nor can begin to. */
-static void cap_silence(struct cap *k)
+/* From now on nobody can begin to use the entry. True: nor does anybody. */
+static bool cap_silence(struct cap *k)
 {
-	__atomic_or_fetch(&k->pins, CAP_DEAD, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&k->pins, __ATOMIC_ACQUIRE) != CAP_DEAD)
-		host(__NR_sched_yield);
+	return __atomic_or_fetch(&k->pins, CAP_DEAD, __ATOMIC_SEQ_CST) == CAP_DEAD;
 }
 
 /* New first child of its parent; NULL: it has none. */
@@ -166,11 +164,12 @@ struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent)
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? CAPS_MAX : MIN(c->config->caps_max, CAPS_MAX);
 	uint32_t at = c->cap_hint ? c->cap_hint : 1;
 
+	if (parent && LOAD(parent->pins) & CAP_DEAD)
+		return error_pointer(-ENOENT);
 	for (uint32_t n = 1; c->caps < max && n < CAPS_MAX; n++, at = at % (CAPS_MAX - 1) + 1) {
 		struct cap *k = cap_number(c->index * CAPS_MAX + at);
-		if (k->kind != CAP_NONE)
+		if (k->kind != CAP_NONE || !cap_silence(k))
 			continue;
-		cap_silence(k);
 		k->generation = k->generation % GENERATION_MAX + 1;
 		CAP_COPY(k, like);
 		k->child = 0;
@@ -195,14 +194,14 @@ static void tree_unlink(struct cap *k)
 		cap_number(k->next)->previous = k->previous;
 }
 
-/* Ends one entry without children. `forget`: its holder closes it; otherwise it stays as CAP_REVOKED. */
-static void cap_kill(struct cap *k, bool forget)
+/* Ends one entry without children, unless somebody still uses it. `forget`: its holder closes it; otherwise it stays as CAP_REVOKED. */
+static bool cap_kill(struct cap *k, bool forget)
 {
 	struct object *o = &g_arena->object[k->object];
 	struct cvm *c = holder_of(k);
 
-	cap_silence(k);
-	cap_unmap(k);
+	if (!cap_silence(k) || !cap_unmap(k))
+		return false;
 	if (k->kind == CAP_STREAM)
 		stream_end_closed(o, k->end);
 	else if (k->kind == CAP_EXPORT)
@@ -224,35 +223,57 @@ static void cap_kill(struct cap *k, bool forget)
 		c->cap_hint = MIN(c->cap_hint, number_of(k) % CAPS_MAX);
 	}
 	cap_raise(number_of(k));
+	return true;
 }
 
-static void cap_kill_below(struct cap *top)
+/* All below `top` is dead from now on, and so nothing more is derived from it. */
+static void cap_condemn(struct cap *top)
 {
-	while (top->child) {
-		struct cap *k = cap_number(top->child);
-		while (k->child)
-			k = cap_number(k->child);
-		cap_kill(k, false);
+	for (uint32_t number = top->child; number;) {
+		struct cap *k = cap_number(number);
+		cap_silence(k);
+		for (number = k->child; !number && k != top; k = cap_number(k->parent))
+			number = k->next;
 	}
 }
 
-void cap_drop(struct cap *k)
+/* Ends what is below `top` and dead; in front of that may lie what was derived since. False: one of it is still used. */
+static bool cap_kill_below(struct cap *top)
+{
+	for (uint32_t number = top->child; number;) {
+		struct cap *k = cap_number(number);
+		number = k->next;
+		if (!(LOAD(k->pins) & CAP_DEAD))
+			continue;
+		while (k->child)
+			k = cap_number(k->child);
+		if (!cap_kill(k, false))
+			return false;
+		number = top->child; /* what was passed through a stream that ended may have stood here too */
+	}
+	return true;
+}
+
+bool cap_drop(struct cap *k)
 {
 	struct cap *parent = k->parent ? cap_number(k->parent) : NULL;
 
+	cap_silence(k);
 	if (!parent && (!k->object || g_arena->object[k->object].root)) /* the maker's */
-		cap_kill_below(k);
+		cap_condemn(k);
+	if (!cap_kill_below(k))
+		return false;
 	while (k->child) { /* to the parent; what comes from the launch description has none */
 		struct cap *child = cap_number(k->child);
 		tree_unlink(child);
 		tree_link(child, parent);
 	}
-	cap_kill(k, true);
+	return cap_kill(k, true);
 }
 
 /* No thread of the cVM runs any more, and nothing else of it counts as memory. What others still hold counts as its own, until
  * they close it: a cVM that starts again does not get its limit anew. */
-void cap_close_all(struct cvm *c)
+bool cap_close_all(struct cvm *c)
 {
 	uint64_t held = 0;
 
@@ -260,12 +281,15 @@ void cap_close_all(struct cvm *c)
 	for (uint32_t i = 1; i < CAPS_MAX && c->caps; i++)
 		if (cap_number(c->index * CAPS_MAX + i)->kind != CAP_NONE)
 			cap_drop(cap_number(c->index * CAPS_MAX + i));
+	if (c->caps)
+		return false;
 	/* Only if there are any: merely to look at the table takes memory for all of it. */
 	for (uint32_t i = 1; i < OBJECTS_MAX + STREAMS_MAX && (c->objects || c->streams); i++)
 		if (g_arena->object[i].kind != CAP_NONE && g_arena->object[i].payer == c)
 			held += ALIGN_UP(g_arena->object[i].size, CVM_PAGE_SIZE);
 	__atomic_store_n(&c->memory_now, held, __ATOMIC_RELAXED);
 	c->cap_hint = 0; /* others may still raise events: its next life looks once too often */
+	return true;
 }
 
 struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to)
@@ -457,20 +481,35 @@ HOSTCALL_ON_CAP_LOCKED(cap_seal, 0, 0)
 	return cap_handle(cap_new(t->cvm, &like, k));
 }
 
+/* Without the lock for a moment. False: the cVM ends, which takes care of the rest. */
+static bool wait_without_lock(struct thread *t)
+{
+	int64_t moment[2] = { 0, 50000 };
+
+	lock_give(&g_arena->cap_lock);
+	host(__NR_futex, &t->wake, FUTEX_WAIT, LOAD(t->wake), moment);
+	lock_take(&g_arena->cap_lock);
+	return !LOAD(t->cvm->dying);
+}
+
 HOSTCALL_ON_CAP_LOCKED(cap_revoke, 0, 0)
 {
-	if (!insecure(LAUNCH_INSECURE_NO_REVOKE))
-		cap_kill_below(k);
+	if (insecure(LAUNCH_INSECURE_NO_REVOKE))
+		return 0;
+	cap_condemn(k);
+	while (is_handle_of(k, a[0]) && !cap_kill_below(k) && wait_without_lock(t))
+		;
 	return 0;
 }
 
 long hc_cap_close(struct thread *t, const uint64_t *a)
 {
 	LOCKED(&g_arena->cap_lock);
-	int error = error_in(cap_find(t->cvm, a[0], 0, 0));
-	if (error && error != -EKEYREVOKED)
-		return error;
-	cap_drop(entry(t->cvm, a[0]));
+	do {
+		int error = error_in(cap_find(t->cvm, a[0], 0, 0));
+		if (error && error != -EKEYREVOKED)
+			return error;
+	} while (!cap_drop(entry(t->cvm, a[0])) && wait_without_lock(t));
 	return 0;
 }
 

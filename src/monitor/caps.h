@@ -3,8 +3,9 @@
  *
  * Every cVM has CAPS_MAX entries of its own in one table, so an entry's number says who holds it. g_arena->cap_lock guards
  * the tree, names and allocation. Operations that move data do not take it: they *pin* the entry (cap_get .. cap_put).
- * Revocation marks an entry dead and waits, with the lock, until no pin is left: afterwards no copy is under way. Hence
- * the rule: who holds a pin never takes the lock, and never sleeps but for a ring's lock.
+ * Revocation marks all below an entry as dead, then ends them from the leaves, each once no pin is left: afterwards no copy is
+ * under way. It waits without the lock, for a copy may touch a page of a file that is long in coming.
+ * Hence the rule: who holds a pin never takes the lock, and never sleeps but for a ring's lock.
  */
 #ifndef MONITOR_CAPS_H
 #define MONITOR_CAPS_H
@@ -105,21 +106,21 @@ long cap_handle(const struct cap *k); /* or the error that it is */
 uint32_t cap_state(const struct cap *k, uint32_t seen);
 void cap_changed(uint32_t object);
 void object_raise(struct object *o);
-void cap_close_all(struct cvm *c);
+bool cap_close_all(struct cvm *c); /* false: to be tried again */
 /* With cap_lock held. */
 struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms);
 /* `like` gives kind, perms, end, sealed, object, base and length: nobody may see an entry half made. */
 struct cap *cap_new(struct cvm *c, const struct cap *like, struct cap *parent);
 struct cap *cap_pass(struct cvm *from, uint64_t handle, struct cvm *to); /* derived; needs CAP_GRANT */
 long cap_fetch(uint32_t number); /* what was passed: its handle from now on */
-void cap_drop(struct cap *k); /* as its holder's cap_close */
+bool cap_drop(struct cap *k); /* as its holder's cap_close; false: to be tried again, it or one below is still used */
 nodiscard long object_new(unsigned kind, struct cvm *payer, uint64_t size); /* number; with a reference, to be put */
 void object_put(uint32_t object);
 
 /* cap_memory.c, stream.c, call.c: the ends of objects, with cap_lock held */
 int cap_memory_create(uint32_t object, int fd); /* takes the descriptor; -1: makes one */
 void cap_memory_free(uint32_t object);
-void cap_unmap(struct cap *k);
+bool cap_unmap(struct cap *k); /* false: try again, its holder has the lock */
 int cap_map_at(struct thread *t, struct cap *k, uint64_t addr, uint64_t size, uint32_t prot, int fd, uint64_t offset);
 bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget); /* holder's mem_lock held */
 void stream_end_closed(struct object *s, unsigned end);

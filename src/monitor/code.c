@@ -239,15 +239,12 @@ static int snapshot(const struct cvm *c, uint64_t copy, uint64_t addr, uint64_t 
 	return r ?: user_in(c, (void *)copy, (struct gaddr){ addr }, size) ?: (int)host(__NR_mprotect, copy, size, PROT_READ);
 }
 
-long hc_mem_seal_code(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_PAGES(mem_seal_code, false)
 {
-	struct cvm *c = t->cvm;
 	uint64_t copy = object_address(0) + c->index * SEAL_MAX;
-	int r = a[1] > SEAL_MAX ? -EINVAL : memory_check(c, a[0], a[1], false);
 
-	if (r)
-		return r;
-	LOCKED(&c->mem_lock);
+	if (a[1] > SEAL_MAX)
+		return -EINVAL;
 	/* Counted pages only: the copy takes their place in the accounts. */
 	if (pages_change(c, c->counted, a[0], a[1], PAGES_COUNT) != a[1] / CVM_PAGE_SIZE && !insecure(LAUNCH_INSECURE_NO_SLOT_CHECK))
 		return -EACCES;

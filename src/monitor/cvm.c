@@ -58,7 +58,7 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 }
 
 /* Each handle gets a descriptor of its own: two cVMs may be granted the same (standard streams are), and one that closes
- * its handle must not close, and so free for reuse, the other's. */
+ * its handle must not close, and so free for reuse, the other's. A directory is opened anew, for its position and locks. */
 static int grant_handles(struct cvm *c)
 {
 	static const uint16_t kinds[] = { [LAUNCH_HANDLE_STDIO] = HANDLE_STDIO, [LAUNCH_HANDLE_DIR] = HANDLE_DIR,
@@ -66,7 +66,7 @@ static int grant_handles(struct cvm *c)
 
 	for (uint32_t i = 0; i < c->config->handles; i++) {
 		const struct launch_handle *h = &c->config->handle[i];
-		long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3);
+		long fd = h->kind == LAUNCH_HANDLE_DIR ? reopen(h->fd, O_RDONLY | O_DIRECTORY) : host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3);
 		long number = fd < 0 ? fd : handle_add(c, (int)fd, kinds[h->kind], h->rights);
 		if (number != (long)i)
 			return number < 0 ? (int)number : -EINVAL;
@@ -87,11 +87,9 @@ int cvm_create(uint32_t index)
 	c->start_ns = clock_ns(1);
 	if (host(__NR_getrandom, c->cookie, sizeof c->cookie, 0) != sizeof c->cookie)
 		return -EAGAIN;
+	c->state = CVM_RUNNING; /* to be taken apart if it has no thread */
 	int r = domain_create(c) ?: grant_handles(c) ?: load_image(c, &start);
-	if (r)
-		return r;
-	c->state = CVM_RUNNING;
-	long id = thread_create(c, &start, true); /* with the start information in rdi; see thread_setup */
+	long id = r ?: thread_create(c, &start, true); /* with the start information in rdi; see thread_setup */
 	return id < 0 ? (int)id : 0;
 }
 
@@ -122,7 +120,10 @@ void cvm_destroy(struct cvm *c)
 		host(__NR_sched_yield);
 	exit.stats = thread_stats(c);
 	handle_close_all(c);
-	cap_close_all(c);
+	if (!cap_close_all(c)) {
+		__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
 	memory_release_all(c);
 	domain_destroy(c);
 	memset(c->cookie, 0, sizeof c->cookie);

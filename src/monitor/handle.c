@@ -104,10 +104,9 @@ void handle_drop(struct handle *h)
 
 int handle_close(struct cvm *c, uint64_t number)
 {
-	if (number >= HANDLES_MAX)
-		return -EBADF;
-	struct handle *h = &c->handle[number];
-	if (!handle_hold(h))
+	struct handle *h = &c->handle[number % HANDLES_MAX];
+
+	if (number >= HANDLES_MAX || !handle_hold(h))
 		return -EBADF;
 	if (__atomic_exchange_n(&h->closing, 1, __ATOMIC_ACQ_REL)) {
 		handle_drop(h); /* another thread closes it right now */

@@ -94,6 +94,14 @@ static long open_existing(int dir, const char *path, uint64_t flags, bool no_sym
 	return r;
 }
 
+/* The handle of (handle, path, size), and the path below it; without one, of these kinds itself. */
+static struct handle *handle_and_path(struct thread *t, const uint64_t *a, char path[HC_PATH_MAX], unsigned itself)
+{
+	int error = user_path(t->cvm, path, HC_PATH_MAX, (struct gaddr){ a[1] }, a[2]);
+
+	return error ? error_pointer(error) : handle_get(t, a[0], a[2] ? HANDLE_DIR : itself);
+}
+
 long hc_file_open(struct thread *t, const uint64_t *a)
 {
 	char path[HC_PATH_MAX];
@@ -101,13 +109,10 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 	bool no_symlinks = a[3] & HC_OPEN_NO_SYMLINKS;
 	uint64_t mode = a[4] & 01777; /* no set-user-id files for the host */
 	unsigned kind = HANDLE_FILE;
-	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
+	struct handle *dir PINNED = handle_and_path(t, a, path, HANDLE_DIR);
 
-	if (error || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
-		return error ? error : -EINVAL;
-	struct handle *dir PINNED = handle_get(t, a[0], HANDLE_DIR);
-	if (error_in(dir))
-		return error_in(dir);
+	if (error_in(dir) || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
+		return error_in(dir) ?: -EINVAL;
 	unsigned rights = dir->rights;
 	long fd = -EROFS;
 	if (flags & O_PATH)
@@ -163,9 +168,7 @@ long hc_file_stat(struct thread *t, const uint64_t *a)
 {
 	char path[HC_PATH_MAX];
 	struct statx st;
-	unsigned kinds = a[2] ? HANDLE_DIR : HANDLE_FILE | HANDLE_DIR | HANDLE_PATH | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_MEMOBJ;
-	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
-	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[0], kinds);
+	struct handle *h PINNED = handle_and_path(t, a, path, HANDLE_FILE | HANDLE_DIR | HANDLE_PATH | HANDLE_STDIO | HANDLE_SOCKET | HANDLE_MEMOBJ);
 
 	if (error_in(h))
 		return error_in(h);
@@ -176,13 +179,10 @@ long hc_file_stat(struct thread *t, const uint64_t *a)
 long hc_file_readlink(struct thread *t, const uint64_t *a)
 {
 	char path[HC_PATH_MAX];
-	int error = user_path(t->cvm, path, sizeof path, (struct gaddr){ a[1] }, a[2]);
+	struct handle *h PINNED = handle_and_path(t, a, path, HANDLE_PATH);
 
-	if (error || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
-		return error ? error : -EFAULT;
-	struct handle *h PINNED = handle_get(t, a[0], a[2] ? HANDLE_DIR : HANDLE_PATH);
-	if (error_in(h))
-		return error_in(h);
+	if (error_in(h) || !in_slot(t->cvm, (struct gaddr){ a[3] }, a[4]))
+		return error_in(h) ?: -EFAULT;
 	if (!a[2] || one_component(path))
 		return host(__NR_readlinkat, h->fd, path, a[3], a[4]);
 	long fd = open_below(h->fd, path, O_PATH | O_NOFOLLOW, 0, false);

@@ -146,9 +146,8 @@ static int address_out(const struct cvm *c, const uint8_t *bytes, uint32_t size,
 {
 	uint32_t room;
 
-	if (user_in(c, &room, (struct gaddr){ user_size }, sizeof room))
-		return -EFAULT;
-	if (user_out(c, (struct gaddr){ user }, bytes, MIN(MIN(room, size), 128u)))
+	if (user_in(c, &room, (struct gaddr){ user_size }, sizeof room) ||
+	    user_out(c, (struct gaddr){ user }, bytes, MIN(MIN(room, size), 128u)))
 		return -EFAULT;
 	return user_out(c, (struct gaddr){ user_size }, &size, sizeof size);
 }

@@ -22,6 +22,9 @@ HOSTCALL_TABLE(X)
 	HOSTCALL_ON(name, struct handle, h, struct handle *h PINNED = handle_get(t, a[0], kinds))
 #define HOSTCALL_ON_CAP(name, kind, perms)                                                                            \
 	HOSTCALL_ON(name, struct cap, k, struct cap *k PINNED_CAP = cap_get(t, a[0], kind, perms))
+/* All pages of (address, size), with the cVM's mem_lock; `release`: see memory_check. */
+#define HOSTCALL_ON_PAGES(name, release)                                                                              \
+	HOSTCALL_ON(name, struct cvm, c, struct cvm *c = pages_of(t, a, release); LOCKED(&t->cvm->mem_lock))
 #define HOSTCALL_ON_CAP_LOCKED(name, kind, perms)                                                                     \
 	HOSTCALL_ON(name, struct cap, k, LOCKED(&g_arena->cap_lock); struct cap *k = cap_find(t->cvm, a[0], kind, perms))
 

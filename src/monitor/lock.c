@@ -4,11 +4,16 @@
 #include "host/syscall.h"
 #include "monitor/monitor.h"
 
-void lock_take(struct lock *l)
+bool lock_try(struct lock *l)
 {
 	uint32_t expected = 0;
 
-	if (__atomic_compare_exchange_n(&l->word, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	return __atomic_compare_exchange_n(&l->word, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void lock_take(struct lock *l)
+{
+	if (lock_try(l))
 		return;
 	while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE))
 		host(__NR_futex, &l->word, FUTEX_WAIT, 2, 0);

@@ -175,13 +175,6 @@ static void deliver_signal(struct cvm *c, int32_t signal)
 			return context_kick(t);
 }
 
-static void end_all(void)
-{
-	for (uint32_t i = 0; i < g_arena->launch.cvms; i++)
-		if (g_arena->cvm[i].state == CVM_RUNNING)
-			cvm_end(&g_arena->cvm[i], SIGKILL, true);
-}
-
 /* A restart that fails leaves the others alone. */
 static void start_cvm(uint32_t index, bool restart)
 {
@@ -192,7 +185,6 @@ static void start_cvm(uint32_t index, bool restart)
 	if (!restart)
 		host_die(index, "cannot be created", &why);
 	event_report(CHANNEL_REPORT, index, "cannot be created", &why);
-	cvm_destroy(&g_arena->cvm[index]);
 }
 
 /* One message of the command; false when it is gone. */
@@ -226,24 +218,21 @@ static bool serve_command(void)
 	return true;
 }
 
-/* Takes apart what has lost its last thread; the number of cVMs still alive. */
+/* Takes apart what has lost its last thread; the number of cVMs still alive, or not apart yet. */
 static uint32_t reap(void)
 {
 	uint32_t alive = 0;
 
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
 		struct cvm *c = &g_arena->cvm[i];
-		if (c->state != CVM_RUNNING)
-			continue;
-		if (LOAD(c->threads) == 0)
+		if (c->state == CVM_RUNNING && !LOAD(c->threads))
 			cvm_destroy(c);
-		else
-			alive++;
+		alive += c->state == CVM_RUNNING;
 	}
 	return alive;
 }
 
-#define DEADLINE_TICK_MS 2
+#define TICK_MS 2
 
 static void supervise(void)
 {
@@ -251,13 +240,15 @@ static void supervise(void)
 		struct pollfd fds[2] = { { .fd = g_arena->wake_fd, .events = POLLIN },
 					 { .fd = g_arena->launch.event_channel, .events = POLLIN } };
 		uint64_t count;
-		host(__NR_poll, fds, 2, call_deadlines() ? DEADLINE_TICK_MS : -1);
+		host(__NR_poll, fds, 2, call_deadlines() ? TICK_MS : -1);
 		if (fds[0].revents)
 			host(__NR_read, g_arena->wake_fd, &count, sizeof count);
-		if (fds[1].revents && !serve_command()) {
-			end_all();
-			g_arena->launch.event_channel = -1;
-		}
+		if (!fds[1].revents || serve_command())
+			continue;
+		g_arena->launch.event_channel = -1; /* the command is gone, so all end */
+		for (uint32_t i = 0; i < g_arena->launch.cvms; i++)
+			if (g_arena->cvm[i].state == CVM_RUNNING)
+				cvm_end(&g_arena->cvm[i], SIGKILL, true);
 	}
 }
 

@@ -10,8 +10,8 @@
 #include "monitor/hostcalls.h"
 
 #define PROT_RW (PROT_READ | PROT_WRITE)
-/* Linux's default limit is 65530; thread blocks of the monitor need 4 each, a change that runs now 4 a thread. */
-#define MAPPINGS_SHARED 46000u
+/* Linux's default limit is 65530; thread blocks of the monitor need 4 each, a change that runs now 4 a thread, objects 2 each. */
+#define MAPPINGS_SHARED 36000u
 
 uint64_t pages_change(const struct cvm *c, uint64_t *bitmap, uint64_t addr, uint64_t size, enum pages_change change)
 {
@@ -90,6 +90,13 @@ int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release)
 		}
 	}
 	return c->mappings < share || insecure(LAUNCH_INSECURE_NO_LIMITS) ? 0 : -ENOMEM;
+}
+
+struct cvm *pages_of(struct thread *t, const uint64_t *a, bool release)
+{
+	int r = memory_check(t->cvm, a[0], a[1], release);
+
+	return r ? error_pointer(r) : t->cvm;
 }
 
 static int check_prot(uint64_t prot)
@@ -179,23 +186,16 @@ void memory_release_all(struct cvm *c)
 }
 
 /* Common to new mappings: (addr, size, prot, HC_MEM_SHARED or 0). */
-static int check_mapping(struct cvm *c, const uint64_t *a)
+static int check_mapping(const uint64_t *a)
 {
-	int r = memory_check(c, a[0], a[1], false);
-
-	return r ? r : a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL : check_prot(a[2]);
+	return a[3] & ~(uint64_t)HC_MEM_SHARED ? -EINVAL : check_prot(a[2]);
 }
 
-long hc_mem_commit(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_PAGES(mem_commit, false)
 {
-	struct cvm *c = t->cvm;
 	uint32_t flags = MAP_ANONYMOUS | (a[3] & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE);
-	int r = check_mapping(c, a);
 
-	if (r)
-		return r;
-	LOCKED(&c->mem_lock);
-	return memory_map(c, a[0], a[1], a[2], flags, -1, 0);
+	return check_mapping(a) ?: memory_map(c, a[0], a[1], a[2], flags, -1, 0);
 }
 
 long hc_mem_low_window(struct thread *t, const uint64_t *a)
@@ -207,31 +207,19 @@ long hc_mem_low_window(struct thread *t, const uint64_t *a)
 	return none == t->cvm ? 0 : -EBUSY;
 }
 
-long hc_mem_release(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_PAGES(mem_release, true)
 {
-	struct cvm *c = t->cvm;
-	int r = memory_check(c, a[0], a[1], true);
-
-	if (r)
-		return r;
-	LOCKED(&c->mem_lock);
 	cap_mapped(c, a[0], a[1], true);
 	return memory_unmap(c, a[0], a[1]);
 }
 
-long hc_mem_protect(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_PAGES(mem_protect, false)
 {
-	struct cvm *c = t->cvm;
-	int r = memory_check(c, a[0], a[1], false);
+	int r = check_prot(a[2]) ?: all_mapped(c, a[0], a[1]) ? 0 : -ENOMEM;
 
-	if (r || (r = check_prot(a[2])))
-		return r;
-	LOCKED(&c->mem_lock);
-	if (!all_mapped(c, a[0], a[1]))
-		return -ENOMEM;
-	if (a[2] & PROT_WRITE && (r = count_pages(c, a[0], a[1]))) /* private file pages may now be copied */
-		return r;
-	r = domain_assign(c, a[0], a[1], (int)a[2]); /* may end half-way */
+	if (!r && a[2] & PROT_WRITE) /* private file pages may now be copied */
+		r = count_pages(c, a[0], a[1]);
+	r = r ?: domain_assign(c, a[0], a[1], (int)a[2]); /* may end half-way */
 	if (!r)
 		pages_change(c, c->exec, a[0], a[1], PAGES_CLEAR);
 	return r;
@@ -242,16 +230,14 @@ static bool mapping_allowed(const struct handle *h, uint64_t prot, bool shared)
 	return h->rights & LAUNCH_RIGHT_READ && (!shared || !(prot & PROT_WRITE) || h->rights & LAUNCH_RIGHT_WRITE);
 }
 
-long hc_mem_map_file(struct thread *t, const uint64_t *a)
+HOSTCALL_ON_PAGES(mem_map_file, false)
 {
-	struct cvm *c = t->cvm;
 	bool shared = a[3] & HC_MEM_SHARED;
-	int error = check_mapping(c, a);
+	int error = check_mapping(a);
 	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[4], HANDLE_FILE | HANDLE_MEMOBJ);
 
 	if (error_in(h) || !mapping_allowed(h, a[2], shared))
 		return error_in(h) ?: -EACCES;
-	LOCKED(&c->mem_lock);
 	return memory_map(c, a[0], a[1], a[2], shared ? MAP_SHARED : MAP_PRIVATE, h->fd, a[5]);
 }
 

@@ -20,7 +20,7 @@
 #include "base/bits.h"
 #include "monitor/x86_64/offsets.h"
 
-#define THREADS_MAX (LAUNCH_THREADS_MAX + 1u) /* and the supervisor */
+#define THREADS_MAX (2 * LAUNCH_THREADS_MAX + 1u) /* with a caller that is gone in each, and the supervisor */
 #define CVMS_MAX LAUNCH_CVMS_MAX
 #define HANDLES_MAX 16384u
 #define CODE_IMAGES_MAX 4096u
@@ -37,6 +37,7 @@ struct lock {
 	uint32_t word;
 };
 void lock_take(struct lock *l);
+bool lock_try(struct lock *l);
 void lock_give(struct lock *l);
 
 static inline void lock_give_at_end(struct lock **l)
@@ -218,7 +219,7 @@ struct arena {
 	struct cvm *low_owner; /* of the low window, or NULL; atomic */
 	struct lock cap_lock;
 	uint64_t cap_types;	/* sealing types given out */
-	uint32_t deadlines;	/* atomic: some call has a deadline */
+	uint32_t tick;		/* atomic: the supervisor is to look again: a deadline, or a cVM not taken apart yet */
 	int32_t rings_fd;	/* memfd of all rings */
 	uint64_t rings;
 	struct object *object;	/* [OBJECTS_MAX + STREAMS_MAX] */
@@ -314,6 +315,7 @@ void memory_release_all(struct cvm *c);
 /* May mem_* change these pages? -EINVAL: no whole pages; -EFAULT: of the libOS's text and data, or outside the slot and the low
  * window; -ENOMEM: no mappings left, but some more for a release. */
 nodiscard int memory_check(struct cvm *c, uint64_t addr, uint64_t size, bool release);
+nodiscard struct cvm *pages_of(struct thread *t, const uint64_t *a, bool release); /* whose pages (a[0], a[1]) are, or the error */
 /* With mem_lock held: a shared or private mapping of a file, and inaccessible again. */
 void memory_replace(struct cvm *c, uint64_t addr, uint64_t size); /* before something else is mapped there */
 int memory_reserve(uint64_t addr, uint64_t size); /* addresses for nothing, into which the kernel maps nothing */
@@ -348,7 +350,7 @@ bool call_deadlines(void);
 
 /* cvm.c */
 nodiscard int cvm_create(uint32_t index);
-void cvm_destroy(struct cvm *c);
+void cvm_destroy(struct cvm *c); /* or not yet, if others still use what was derived from its capabilities */
 void cvm_stats_send(struct cvm *c);
 
 /* trap.c */

@@ -34,8 +34,8 @@ void stream_end_closed(struct object *s, unsigned end)
 	__atomic_store_n(&s->stream.holder[end], 0, __ATOMIC_RELEASE);
 	for (uint32_t i = in->passed; i; __atomic_store_n(&in->passed, --i, __ATOMIC_RELEASE)) {
 		struct cap *k = cap_number(in->pass[i - 1]);
-		if (k->kind != CAP_NONE) /* its holder, who knew no handle yet, has none to close */
-			cap_drop(k);
+		while (k->kind != CAP_NONE && !cap_drop(k)) /* its holder, who knew no handle yet, has none to close */
+			host(__NR_sched_yield);
 	}
 	__atomic_store_n(&in->reset, LOAD(in->head) != LOAD(in->tail), __ATOMIC_RELEASE);
 	__atomic_store_n(&in->dead, 1, __ATOMIC_RELEASE);

@@ -237,12 +237,13 @@ long hc_thread_exit(struct thread *t, const uint64_t *a)
 /* The thread that a cVM knows by this context: itself, and whoever executes in its place. */
 void context_kick(struct thread *t)
 {
-	/* The signal may find its thread in another context by then. Once more than needed is no harm. */
+	/* A thread that is elsewhere looks when it comes back: see kick_again. One kick more than needed is no harm. */
 	__atomic_store_n(&t->missed, 1, __ATOMIC_SEQ_CST);
 	struct thread *executor = __atomic_load_n(&t->executor, __ATOMIC_SEQ_CST);
 	if (executor)
 		thread_kick(executor);
-	thread_kick(t);
+	if (LOAD(t->as) == t)
+		thread_kick(t);
 }
 
 long hc_thread_kick(struct thread *t, const uint64_t *a)

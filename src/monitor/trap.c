@@ -114,26 +114,21 @@ static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, con
 void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t)
 {
 	struct sigcontext *sc = &uc->uc_mcontext;
+	bool inside = t->state == THREAD_IN_MONITOR;
 
-	if (t->state == THREAD_IN_MONITOR) {
-		bool entering = between(sc->rip, cvm_enter_label, enter_tail);
-		if (sig != KICK_SIGNAL || !entering) {
-			trap_in_monitor(sig, info, sc, t);
-			return;
-		}
-		if (t->as->upcall_active) {
-			t->as->kick_deferred = true;
-			return;
-		}
-		/* A new thread about to enter: registers are cvm_enter's arguments. */
+	if (inside && (sig != KICK_SIGNAL || !between(sc->rip, cvm_enter_label, enter_tail))) {
+		trap_in_monitor(sig, info, sc, t);
+		return;
+	}
+	if (sig == KICK_SIGNAL && t->as->upcall_active && !LOAD(t->cvm->dying) && LOAD(t->expired) < DEADLINE_GRACE) {
+		t->as->kick_deferred = true;
+		return;
+	}
+	if (inside) { /* about to enter: registers are cvm_enter's arguments */
 		t->trap = (struct upcall_frame){ .rdi = sc->rcx, .rip = sc->rip == (uint64_t)cvm_enter_label ? sc->rsi : sc->r9,
 						 .cs = 0x33, .rflags = RFLAGS_CLEAN, .rsp = sc->rdx, .ss = 0x2b };
 		t->trap_pop = false;
 	} else {
-		if (sig == KICK_SIGNAL && t->as->upcall_active && !LOAD(t->cvm->dying) && LOAD(t->expired) < DEADLINE_GRACE) {
-			t->as->kick_deferred = true;
-			return;
-		}
 		save_context(&t->trap, sc);
 		leave_gate_window(t);
 	}

@@ -24,16 +24,12 @@ bool futex_word(const struct cvm *c, uint64_t addr)
 
 int user_in(const struct cvm *c, void *dst, struct gaddr src, uint64_t size)
 {
-	if (!in_slot(c, src, size))
-		return -EFAULT;
-	return (int)user_copy(dst, (const void *)src.v, size);
+	return in_slot(c, src, size) ? (int)user_copy(dst, (const void *)src.v, size) : -EFAULT;
 }
 
 int user_out(const struct cvm *c, struct gaddr dst, const void *src, uint64_t size)
 {
-	if (!in_slot(c, dst, size))
-		return -EFAULT;
-	return (int)user_copy((void *)dst.v, src, size);
+	return in_slot(c, dst, size) ? (int)user_copy((void *)dst.v, src, size) : -EFAULT;
 }
 
 int user_path(const struct cvm *c, char *dst, uint64_t dst_size, struct gaddr src, uint64_t size)

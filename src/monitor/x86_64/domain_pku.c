@@ -26,13 +26,6 @@ extern uint8_t gate_wrpkru_in[], gate_wrpkru_out[], enter_wrpkru[], call_wrpkru[
 static int32_t g_public_key;
 static uint32_t g_pkru_offset; /* of PKRU in a standard-format XSAVE area; 0 without keys */
 
-static int cpu_has_pkeys(void)
-{
-	unsigned a, b, c, d;
-
-	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 4)); /* OSPKE */
-}
-
 const char *domain_init(uint32_t flags)
 {
 	unsigned a, b, c, d;
@@ -49,7 +42,7 @@ const char *domain_init(uint32_t flags)
 	g_arena->xsave_mask = a & 0xe7; /* x87, SSE, AVX, AVX-512: what a signal frame holds; never PKRU */
 	if (flags & LAUNCH_INSECURE_NO_PKEYS)
 		return NULL;
-	if (!cpu_has_pkeys())
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(c & 1u << 4) /* OSPKE */)
 		return "this CPU or kernel has no memory protection keys (CPUID OSPKE is clear): use a machine with PKU";
 	__cpuid_count(0xd, 9, a, b, c, d);
 	g_pkru_offset = b;
