@@ -180,6 +180,8 @@ struct walk {
 nodiscard int path_walk(struct walk *w, struct dentry *base, const char *path, unsigned flags);
 /* Same with a descriptor or AT_FDCWD. With WALK_EMPTY and "" the file itself: w->file is set if it has no path. */
 nodiscard int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags);
+/* Same with a program's path. */
+nodiscard int path_walk_user(struct walk *w, int dirfd, const char *user, unsigned flags);
 void walk_done(struct walk *w);
 /* Continue a WALK_PARENT walk through the symlink `link` (a child of w->dentry). */
 nodiscard int walk_follow_last(struct walk *w, struct dentry *link);

@@ -350,6 +350,18 @@ int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags)
 	return err;
 }
 
+int path_walk_user(struct walk *w, int dirfd, const char *user, unsigned flags)
+{
+	char *path = NULL;
+	int err = path_from_user(user, &path);
+
+	if (err)
+		return err;
+	err = path_walk_at(w, dirfd, path, flags);
+	pathbuf_put(path);
+	return err;
+}
+
 int walk_follow_last(struct walk *w, struct dentry *link)
 {
 	const char *rest = "";

@@ -12,13 +12,8 @@
 static int attr_path(int dirfd, const char *user_path, unsigned walk_flags, const struct attr *a)
 {
 	struct walk w;
-	char *path;
-	int err = path_from_user(user_path, &path);
+	int err = path_walk_user(&w, dirfd, user_path, walk_flags);
 
-	if (err)
-		return err;
-	err = path_walk_at(&w, dirfd, path, walk_flags);
-	pathbuf_put(path);
 	if (err)
 		return err;
 	if (!w.dentry)
@@ -263,16 +258,11 @@ long sys_truncate(struct regs *r)
 {
 	struct attr a = { .valid = ATTR_SIZE, .size = arg(r, 1) };
 	struct walk w;
-	char *path;
 	int err;
 
 	if (a.size < 0)
 		return -EINVAL;
-	err = path_from_user((const char *)arg(r, 0), &path);
-	if (err)
-		return err;
-	err = path_walk(&w, NULL, path, WALK_FOLLOW);
-	pathbuf_put(path);
+	err = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW);
 	if (err)
 		return err;
 	if (!w.dentry || !is_regular(w.dentry->inode))

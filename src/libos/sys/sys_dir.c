@@ -111,13 +111,8 @@ static int check_new(struct walk *w, bool directory)
 static long make(int dirfd, const char *user_path, uint32_t mode, const char *target)
 {
 	struct walk w;
-	char *path;
-	int err = path_from_user(user_path, &path);
+	int err = path_walk_user(&w, dirfd, user_path, WALK_PARENT);
 
-	if (err)
-		return err;
-	err = path_walk_at(&w, dirfd, path, WALK_PARENT);
-	pathbuf_put(path);
 	if (err)
 		return err;
 	err = check_new(&w, S_ISDIR(mode));
@@ -203,19 +198,6 @@ long sys_symlinkat(struct regs *r)
 	return do_symlink((const char *)arg(r, 0), (int)arg(r, 1), (const char *)arg(r, 2));
 }
 
-/* A walk to the directory of a program's path. */
-static int walk_parent(struct walk *w, int dirfd, const char *user_path)
-{
-	char *path;
-	int err = path_from_user(user_path, &path);
-
-	if (err)
-		return err;
-	err = path_walk_at(w, dirfd, path, WALK_PARENT);
-	pathbuf_put(path);
-	return err;
-}
-
 static int check_remove(const struct walk *w, bool directory)
 {
 	if (w->last == LAST_DOTDOT)
@@ -262,7 +244,7 @@ static long do_unlink(int dirfd, const char *user_path, bool directory)
 	struct statx st;
 	struct walk w;
 	bool last;
-	int err = walk_parent(&w, dirfd, user_path);
+	int err = path_walk_user(&w, dirfd, user_path, WALK_PARENT);
 
 	if (err)
 		return err;
@@ -363,10 +345,10 @@ static long do_rename(int from_fd, const char *from_path, int to_fd, const char 
 	if ((flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
 	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	err = walk_parent(&from, from_fd, from_path);
+	err = path_walk_user(&from, from_fd, from_path, WALK_PARENT);
 	if (err)
 		return err;
-	err = walk_parent(&to, to_fd, to_path);
+	err = path_walk_user(&to, to_fd, to_path, WALK_PARENT);
 	if (!err) {
 		err = check_rename(&from, &to, flags);
 		if (!err)
@@ -397,19 +379,14 @@ static long do_link(int from_fd, const char *user_from, int to_fd, const char *u
 {
 	unsigned walk_flags = (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 	struct walk from, to;
-	char *path;
 	int err;
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	err = path_from_user(user_from, &path);
+	err = path_walk_user(&from, from_fd, user_from, walk_flags);
 	if (err)
 		return err;
-	err = path_walk_at(&from, from_fd, path, walk_flags);
-	pathbuf_put(path);
-	if (err)
-		return err;
-	err = walk_parent(&to, to_fd, user_to);
+	err = path_walk_user(&to, to_fd, user_to, WALK_PARENT);
 	if (!err) {
 		err = check_new(&to, false);
 		if (!err && (!from.dentry || from.dentry->mount != to.dentry->mount))
@@ -455,13 +432,8 @@ static void set_cwd(struct dentry *d)
 long sys_chdir(struct regs *r)
 {
 	struct walk w;
-	char *path;
-	int err = path_from_user((const char *)arg(r, 0), &path);
+	int err = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW | WALK_DIRECTORY);
 
-	if (err)
-		return err;
-	err = path_walk(&w, NULL, path, WALK_FOLLOW | WALK_DIRECTORY);
-	pathbuf_put(path);
 	if (err)
 		return err;
 	set_cwd(dentry_get(w.dentry));

@@ -40,25 +40,20 @@ long sys_inotify_add_watch(struct regs *r)
 	uint32_t mask = (uint32_t)arg(r, 2);
 	struct file *f = fd_get((int)arg(r, 0));
 	struct walk w;
-	char *path;
 	long ret;
 
 	if (!f)
 		return -EBADF;
 	ret = !(mask & IN_ALL_EVENTS) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE) ? -EINVAL : 0;
 	if (!ret)
-		ret = path_from_user((const char *)arg(r, 1), &path);
-	if (ret)
-		goto out;
-	ret = path_walk(&w, NULL, path, (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0));
-	pathbuf_put(path);
-	if (ret)
-		goto out;
-	ret = w.dentry ? check_place(w.dentry) : -EINVAL;
-	if (!ret)
-		ret = inotify_add(f, w.dentry, mask);
-	walk_done(&w);
-out:
+		ret = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 1),
+				     (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0));
+	if (!ret) {
+		ret = w.dentry ? check_place(w.dentry) : -EINVAL;
+		if (!ret)
+			ret = inotify_add(f, w.dentry, mask);
+		walk_done(&w);
+	}
 	file_put(f);
 	return ret;
 }

@@ -50,6 +50,16 @@ static int stat_fd(int fd, struct statx *st)
 	return err;
 }
 
+static int walk_stat(struct walk *w, struct statx *st)
+{
+	if (w->file)
+		return file_stat(w->file, st);
+	if (!w->st.stx_mask)
+		return dentry_getattr(w->dentry, st);
+	*st = w->st;
+	return 0;
+}
+
 static int stat_walk(int dirfd, const char *path, unsigned walk_flags, struct statx *st)
 {
 	struct walk w;
@@ -57,12 +67,7 @@ static int stat_walk(int dirfd, const char *path, unsigned walk_flags, struct st
 
 	if (err)
 		return err;
-	if (w.file)
-		err = file_stat(w.file, st);
-	else if (w.st.stx_mask)
-		*st = w.st;
-	else
-		err = dentry_getattr(w.dentry, st);
+	err = walk_stat(&w, st);
 	walk_done(&w);
 	return err;
 }
@@ -151,24 +156,14 @@ static long do_access(int dirfd, const char *user_path, int mode, int flags)
 	unsigned walk_flags = (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 	struct statx st;
 	struct walk w;
-	char *path;
 	int err;
 
 	if ((mode & ~(R_OK | W_OK | X_OK)) || (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
 		return -EINVAL;
-	err = path_from_user(user_path, &path);
+	err = path_walk_user(&w, dirfd, user_path, walk_flags);
 	if (err)
 		return err;
-	err = path_walk_at(&w, dirfd, path, walk_flags);
-	pathbuf_put(path);
-	if (err)
-		return err;
-	if (w.file)
-		err = file_stat(w.file, &st);
-	else if (w.st.stx_mask)
-		st = w.st;
-	else
-		err = dentry_getattr(w.dentry, &st);
+	err = walk_stat(&w, &st);
 	if (!err)
 		err = check_access(&w, &st, mode);
 	walk_done(&w);
@@ -247,13 +242,8 @@ static long statfs_to_user(struct dentry *d, struct statfs *user)
 long sys_statfs(struct regs *r)
 {
 	struct walk w;
-	char *path;
-	long ret = path_from_user((const char *)arg(r, 0), &path);
+	long ret = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW);
 
-	if (ret)
-		return ret;
-	ret = path_walk(&w, NULL, path, WALK_FOLLOW);
-	pathbuf_put(path);
 	if (ret)
 		return ret;
 	ret = statfs_to_user(w.dentry, (struct statfs *)arg(r, 1));
