@@ -4,6 +4,7 @@
 #include "core/uaccess.h"
 #include "fs/epoll.h"
 #include "sys/syscalls.h"
+#include "sys/wait_args.h"
 
 #define EVENTS_MAX ((int)(INT32_MAX / sizeof(struct epoll_event)))
 
@@ -72,20 +73,6 @@ static int64_t ms_timeout(long ms)
 	return (int)ms < 0 ? -1 : (int64_t)(int)ms * 1000000;
 }
 
-static int temporary_mask(const void *user, size_t size)
-{
-	sigmask_t mask;
-
-	if (!user)
-		return 0;
-	if (size != sizeof(mask))
-		return -EINVAL;
-	if (copy_from_user(&mask, user, sizeof(mask)))
-		return -EFAULT;
-	signal_set_temporary_mask(mask);
-	return 0;
-}
-
 long sys_epoll_wait(struct regs *r)
 {
 	return wait_on(r, ms_timeout(arg(r, 3)));
@@ -93,25 +80,17 @@ long sys_epoll_wait(struct regs *r)
 
 long sys_epoll_pwait(struct regs *r)
 {
-	int err = temporary_mask((const void *)arg(r, 4), (size_t)arg(r, 5));
+	int err = wait_mask((const void *)arg(r, 4), (size_t)arg(r, 5));
 
 	return err ? err : wait_on(r, ms_timeout(arg(r, 3)));
 }
 
 long sys_epoll_pwait2(struct regs *r)
 {
-	const void *user_timeout = (const void *)arg(r, 3);
-	int64_t timeout = -1;
-	struct timespec ts;
-	int err;
+	int64_t timeout;
+	int err = wait_timeout((const struct timespec *)arg(r, 3), &timeout);
 
-	if (user_timeout) {
-		if (copy_from_user(&ts, user_timeout, sizeof(ts)))
-			return -EFAULT;
-		if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC_PER_SEC)
-			return -EINVAL;
-		timeout = MIN(ts.tv_sec, (int64_t)1 << 32) * NSEC_PER_SEC + ts.tv_nsec;
-	}
-	err = temporary_mask((const void *)arg(r, 4), (size_t)arg(r, 5));
+	if (!err)
+		err = wait_mask((const void *)arg(r, 4), (size_t)arg(r, 5));
 	return err ? err : wait_on(r, timeout);
 }

@@ -6,6 +6,7 @@
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "sys/syscalls.h"
+#include "sys/wait_args.h"
 #include "thread/clock.h"
 #include "thread/entry.h"
 #include "thread/futex.h"
@@ -18,20 +19,10 @@ static long do_wait(struct regs *r, int op, bool absolute)
 	int clock = !absolute || !(op & FUTEX_CLOCK_REALTIME) ? CLOCK_MONOTONIC : CLOCK_REALTIME;
 	uint32_t *word = (uint32_t *)r->rdi;
 	int64_t deadline = -1;
-	struct timespec ts;
-	long ret;
+	long ret = r->r10 ? wait_deadline((const struct timespec *)r->r10, clock, absolute, &deadline) : 0;
 
-	if (r->r10) {
-		if (get_user(ts, (void *)r->r10))
-			return -EFAULT;
-		if (!timespec_valid(&ts))
-			return -EINVAL;
-		deadline = timespec_to_ns(&ts);
-		if (t->restarting)
-			deadline = t->restart_deadline;
-		else if (!absolute && __builtin_add_overflow(deadline, clock_now(clock), &deadline))
-			deadline = INT64_MAX;
-	}
+	if (ret)
+		return ret;
 	ret = futex_wait_until(word, (uint32_t)r->rdx, clock, deadline);
 	if (ret != -EINTR)
 		return ret;

@@ -6,6 +6,7 @@
 #include "core/uaccess.h"
 #include "sys/net_get.h"
 #include "sys/syscalls.h"
+#include "sys/wait_args.h"
 #include "thread/isolated.h"
 
 #include <linux/time.h>
@@ -174,22 +175,7 @@ long sys_sendmmsg(struct regs *r)
 	return done ? (long)done : ret;
 }
 
-/* recvmmsg's odd timeout: it is looked at only after each message (BUGS in the manual). */
-static int deadline_from_user(const struct timespec *user, int64_t *deadline)
-{
-	struct timespec ts;
-
-	*deadline = -1;
-	if (!user)
-		return 0;
-	if (copy_from_user(&ts, user, sizeof(ts)))
-		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC_PER_SEC)
-		return -EINVAL;
-	*deadline = clock_now(CLOCK_MONOTONIC) + MIN(ts.tv_sec, (int64_t)1 << 32) * NSEC_PER_SEC + ts.tv_nsec;
-	return 0;
-}
-
+/* The odd timeout is looked at only after each message (BUGS in the manual). */
 long sys_recvmmsg(struct regs *r)
 {
 	struct user_mmsghdr *v = (struct user_mmsghdr *)arg(r, 1);
@@ -198,12 +184,14 @@ long sys_recvmmsg(struct regs *r)
 	int64_t deadline;
 	struct socket *s;
 	struct file *f;
-	long ret = deadline_from_user((const struct timespec *)arg(r, 4), &deadline);
+	long ret = wait_timeout((const struct timespec *)arg(r, 4), &deadline);
 
 	if (!ret)
 		ret = socket_get((int)arg(r, 0), &f, &s);
 	if (ret)
 		return ret;
+	if (deadline >= 0)
+		deadline += clock_now(CLOCK_MONOTONIC);
 	while (done < count) {
 		ret = recv_one(f, s, &v[done].hdr, each);
 		if (ret >= 0 && put_user((uint32_t)ret, &v[done].len))

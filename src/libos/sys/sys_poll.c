@@ -5,6 +5,7 @@
 #include "core/uaccess.h"
 #include "fs/poll_set.h"
 #include "sys/syscalls.h"
+#include "sys/wait_args.h"
 #include "thread/isolated.h"
 
 #include <asm/poll.h>
@@ -13,41 +14,6 @@
 #define SELECT_IN ((uint32_t)(EPOLLRDNORM | EPOLLRDBAND | EPOLLIN | EPOLLHUP | EPOLLERR))
 #define SELECT_OUT ((uint32_t)(EPOLLWRBAND | EPOLLWRNORM | EPOLLOUT | EPOLLERR))
 #define SELECT_EXCEPT ((uint32_t)EPOLLPRI)
-
-/* Nanoseconds of a checked timespec, capped; -EINVAL. */
-static int timespec_ns(const struct timespec *ts, int64_t *ns)
-{
-	if (ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= NSEC_PER_SEC)
-		return -EINVAL;
-	*ns = ts->tv_sec > INT64_MAX / NSEC_PER_SEC / 2 ? INT64_MAX / 2 : ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
-	return 0;
-}
-
-static int timeout_from_user(const struct timespec *user, int64_t *ns)
-{
-	struct timespec ts;
-
-	*ns = -1;
-	if (!user)
-		return 0;
-	if (copy_from_user(&ts, user, sizeof(ts)))
-		return -EFAULT;
-	return timespec_ns(&ts, ns);
-}
-
-static int temporary_mask(const void *user, size_t size)
-{
-	sigmask_t mask;
-
-	if (!user)
-		return 0;
-	if (size != sizeof(mask))
-		return -EINVAL;
-	if (copy_from_user(&mask, user, sizeof(mask)))
-		return -EFAULT;
-	signal_set_temporary_mask(mask);
-	return 0;
-}
 
 static struct poll_entry *set_alloc(struct poll_entry *small, unsigned count)
 {
@@ -143,11 +109,11 @@ long sys_ppoll(struct regs *r)
 {
 	struct timespec *user_timeout = (struct timespec *)arg(r, 2);
 	int64_t timeout, deadline = 0;
-	int err = timeout_from_user(user_timeout, &timeout);
+	int err = wait_timeout(user_timeout, &timeout);
 	long ret;
 
 	if (!err)
-		err = temporary_mask((const void *)arg(r, 3), (size_t)arg(r, 4));
+		err = wait_mask((const void *)arg(r, 3), (size_t)arg(r, 4));
 	if (err)
 		return err;
 	if (timeout > 0)
@@ -305,13 +271,13 @@ long sys_pselect6(struct regs *r)
 		size_t size;
 	} sig = { NULL, 0 };
 	int64_t timeout, deadline = 0;
-	int err = timeout_from_user(user_timeout, &timeout);
+	int err = wait_timeout(user_timeout, &timeout);
 	long ret;
 
 	if (!err && arg(r, 5) && (copy_from_user(&sig, (const void *)arg(r, 5), sizeof(sig)) || !in_program(sig.mask)))
 		err = -EFAULT;
 	if (!err)
-		err = temporary_mask(sig.mask, sig.size);
+		err = wait_mask(sig.mask, sig.size);
 	if (err)
 		return err;
 	if (timeout > 0)

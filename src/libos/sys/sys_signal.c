@@ -4,6 +4,7 @@
 #include "ipc/eventfd.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
+#include "sys/wait_args.h"
 #include "thread/clock.h"
 #include "thread/entry.h"
 
@@ -130,7 +131,6 @@ long sys_rt_sigtimedwait(struct regs *r)
 {
 	sigmask_t set;
 	siginfo_t info;
-	struct timespec ts;
 	int64_t deadline = -1;
 	long sig;
 
@@ -138,16 +138,9 @@ long sys_rt_sigtimedwait(struct regs *r)
 		return -EINVAL;
 	if (get_user(set, (void *)r->rdi))
 		return -EFAULT;
-	if (r->rdx) {
-		if (get_user(ts, (void *)r->rdx))
-			return -EFAULT;
-		if (!timespec_valid(&ts))
-			return -EINVAL;
-		if (__builtin_add_overflow(timespec_to_ns(&ts), clock_now(CLOCK_MONOTONIC), &deadline))
-			deadline = INT64_MAX;
-		if (current()->restarting)
-			deadline = current()->restart_deadline;
-	}
+	sig = r->rdx ? wait_deadline((const struct timespec *)r->rdx, CLOCK_MONOTONIC, false, &deadline) : 0;
+	if (sig)
+		return sig;
 	sig = wait_for_set(current(), set, deadline, &info);
 	if (sig > 0 && r->rsi && put_user(info, (siginfo_t *)r->rsi))
 		return -EFAULT;

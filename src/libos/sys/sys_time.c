@@ -3,6 +3,7 @@
 #include "core/uaccess.h"
 #include "core/waitq.h"
 #include "sys/syscalls.h"
+#include "sys/wait_args.h"
 #include "thread/clock.h"
 #include "thread/entry.h"
 
@@ -101,20 +102,10 @@ static long sleep_until(int clock, int64_t deadline, bool absolute, void *remain
 
 static long do_nanosleep(int clock, bool absolute, const void *request, void *remaining)
 {
-	struct thread *t = current();
-	struct timespec ts;
 	int64_t deadline;
+	int err = wait_deadline(request, clock, absolute, &deadline);
 
-	if (get_user(ts, request))
-		return -EFAULT;
-	if (!timespec_valid(&ts))
-		return -EINVAL;
-	deadline = timespec_to_ns(&ts);
-	if (t->restarting)
-		deadline = t->restart_deadline;
-	else if (!absolute && __builtin_add_overflow(deadline, clock_now(clock), &deadline))
-		deadline = INT64_MAX;
-	return sleep_until(clock, deadline, absolute, remaining);
+	return err ? err : sleep_until(clock, deadline, absolute, remaining);
 }
 
 long sys_nanosleep(struct regs *r)

@@ -1,0 +1,14 @@
+/* Arguments that the system calls which wait have in common: times, and the mask while they wait. */
+#ifndef LIBOS_WAIT_ARGS_H
+#define LIBOS_WAIT_ARGS_H
+
+#include "core/types.h"
+
+/* A timeout in ns, of no more than centuries; -1 for NULL. */
+nodiscard int wait_timeout(const struct timespec *user, int64_t *ns);
+/* The time at which to stop waiting, also when the call is restarted; INT64_MAX for what lies beyond. */
+nodiscard int wait_deadline(const struct timespec *user, int clock, bool absolute, int64_t *deadline);
+/* Sets the mask of ppoll(2) and its like, if there is one. */
+nodiscard int wait_mask(const void *user, size_t size);
+
+#endif
