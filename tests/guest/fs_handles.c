@@ -15,12 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define T(call)                                                                        \
-	do {                                                                           \
-		errno = 0;                                                             \
-		long ret_ = (long)(call);                                              \
-		printf("%s -> %s\n", #call, ret_ < 0 ? strerror(errno) : "ok");        \
-	} while (0)
+#include "say.h"
 
 static long fchmodat2(int dirfd, const char *path, mode_t mode, int flags)
 {

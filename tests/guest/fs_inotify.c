@@ -18,12 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define T(call)                                                                        \
-	do {                                                                           \
-		errno = 0;                                                             \
-		long ret_ = (long)(call);                                              \
-		printf("%s -> %s\n", #call, ret_ < 0 ? strerror(errno) : "ok");        \
-	} while (0)
+#include "say.h"
 
 static int g_fd;
 

@@ -14,16 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int failures;
-
-#define CHECK(what)                                                              \
-	do {                                                                     \
-		errno = 0;                                                       \
-		if (!(what)) {                                                   \
-			printf("line %d: %s (%s)\n", __LINE__, #what, strerror(errno)); \
-			failures++;                                              \
-		}                                                                \
-	} while (0)
+#include "say.h"
 
 static int exists(const char *path)
 {
@@ -145,6 +136,6 @@ int main(void)
 	files();
 	removal();
 	directories();
-	printf(failures ? "%d failures\n" : "ok\n", failures);
-	return failures != 0;
+	printf(g_failures ? "%d failures\n" : "ok\n", g_failures);
+	return g_failures != 0;
 }

@@ -13,16 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int failures;
-
-#define CHECK(what)                                                              \
-	do {                                                                     \
-		errno = 0;                                                       \
-		if (!(what)) {                                                   \
-			printf("line %d: %s (%s)\n", __LINE__, #what, strerror(errno)); \
-			failures++;                                              \
-		}                                                                \
-	} while (0)
+#include "say.h"
 
 static char text[1 << 20];
 
@@ -140,6 +131,6 @@ int main(int argc, char **argv)
 	descriptors();
 	machine();
 	devices();
-	printf(failures ? "%d failures\n" : "ok\n", failures);
-	return failures != 0;
+	printf(g_failures ? "%d failures\n" : "ok\n", g_failures);
+	return g_failures != 0;
 }

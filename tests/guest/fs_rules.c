@@ -16,17 +16,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "say.h"
+
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
 #endif
-
-#define T(call)                                                                        \
-	do {                                                                           \
-		errno = 0;                                                             \
-		long ret_ = (long)(call);                                              \
-		printf("%s -> %s\n", #call, ret_ < 0 ? strerror(errno) : "ok");        \
-	} while (0)
 
 static int opened(const char *path, int flags)
 {

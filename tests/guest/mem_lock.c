@@ -10,13 +10,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "say.h"
+
 #define PAGE 4096ul
-#define T(call)                                                                        \
-	do {                                                                           \
-		errno = 0;                                                             \
-		long ret_ = (long)(call);                                              \
-		printf("%s -> %s\n", #call, ret_ < 0 ? strerror(errno) : "ok");        \
-	} while (0)
 
 static void locked(void)
 {
