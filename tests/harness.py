@@ -120,6 +120,16 @@ def cvm_command(arguments, options=(), insecure=None):
     return [INTRAVISOR, "run", *(INSECURE if insecure is None else insecure), *map(str, options), "--", *map(str, arguments)]
 
 
+def isolated(text):
+    """A pod's YAML, with the program of every cVM apart from its libOS."""
+    def add(part):
+        if "runtime: bare" in part or "isolate_libos:" in part:
+            return part
+        return re.sub(r"^  - (\{?)(.*)", lambda m: f"  - {m[1]}isolate_libos: true" + (f", {m[2]}" if m[1] else f"\n    {m[2]}"), part, count=1)
+    head, cvms = re.split(r"^(?=cVMs:\n)", text, maxsplit=1, flags=re.M)
+    return head + "".join(add(part) if part.startswith("  - ") else part for part in re.split(r"^(?=  - )", cvms, flags=re.M))
+
+
 def cvm(arguments, options=(), insecure=None, **how):
     return run(cvm_command(arguments, ["-e", "LC_ALL=C", *options], insecure), **how)
 

@@ -10,6 +10,7 @@ from harness import INSECURE, INTRAVISOR, ROOT, Skip, Test, expect, run, scratch
 
 FOLDER = os.path.join(ROOT, "examples")
 IN_VM_TOO = ("hello", "two-pure", "cp_file", "nested")  # also where there are keys, emulated and slow
+ISOLATED = ("cp_file", "cp_stream", "hello", "python-service", "served", "sqlite-compartment")  # also with every libOS apart
 
 
 def commands(readme):
@@ -21,13 +22,24 @@ def commands(readme):
                 yield shlex.split(command)[1:], output.splitlines()
 
 
-def example(name):
+def apart(path):
+    """The pod with every libOS apart from its program, in a file of its own."""
+    folder, name = os.path.split(os.path.join(ROOT, path))
+    where = os.path.join(scratch("-".join(["example", os.path.basename(folder), name])), name)
+    text = harness.read(os.path.join(folder, name)).replace("../../build/", f"{ROOT}/build/").replace('".:', f'"{folder}:')
+    with open(where, "w") as f:
+        f.write(harness.isolated(text))
+    return where
+
+
+def example(name, isolated=False):
     def test():
         readme = harness.read(os.path.join(FOLDER, name, "README.md"))
         said = list(commands(readme))
         expect(said, f"examples/{name}/README.md has no `$ intravisor run -y`")
         for arguments, wanted in said:
-            ran = run([INTRAVISOR, arguments[0], *INSECURE, *arguments[1:]], cwd=ROOT)
+            pod = apart(arguments[2]) if isolated else arguments[2]
+            ran = run([INTRAVISOR, "run", *INSECURE, "-y", pod, *arguments[3:]], cwd=ROOT)
             got = ran.text().splitlines()
             if "either order" in readme:
                 got, wanted = sorted(got), sorted(wanted)
@@ -84,4 +96,5 @@ def installed():
 def tests():
     names = sorted(n for n in os.listdir(FOLDER) if n != "multi-tier" and os.path.exists(os.path.join(FOLDER, n, "README.md")))
     return [Test(f"examples/{n}", example(n), vm="too" if n in IN_VM_TOO else None) for n in names] + [
+        Test(f"examples/{n}.isolated", example(n, isolated=True), vm="too" if n in IN_VM_TOO else None) for n in ISOLATED] + [
         Test("examples/multi-tier", service), Test("examples/installed_sdk", installed)]

@@ -19,6 +19,9 @@
  *	-EMFILE		the cVM's quota of capabilities (4096 at most) is used up
  *	-ENOSYS		the program does not run in a cVM
  *
+ * In a cVM with isolate_libos each function is a system call more, and what is not the program's own memory and capabilities does
+ * not exist for it: not even what its libOS holds for it, such as its sockets.
+ *
  * Threads: every function may be called by any number of threads at once, unless it says otherwise. None is
  * async-signal-safe. After fork the child has no capabilities.
  */

@@ -37,6 +37,18 @@ struct boot_mount {
 #define BOOT_CVM_VERSION 1ul
 #define BOOT_EVENTS_DEVICE "/dev/cvm"
 
+/*
+ * With isolate_libos the program may make no hostcalls. Then another entry of the vector has the number of a system call
+ * by which its libOS makes those of capabilities for it: (number of the hostcall, up to five arguments as it takes them).
+ * What it gives is what they give, as if others' capabilities were not there, and -EPERM for other hostcalls.
+ * Words are passed in memory, where nobody takes them for addresses:
+ *	stream_connect (cap, const uint64_t *word)
+ *	call_invoke, call_serve (cap, uint64_t words[CALL_WORDS]): as the answer or request they are in the same place
+ * call_invoke, call_invoke_msg and call_serve leave nothing in vector and x87 registers.
+ */
+#define BOOT_AT_CVM_SYSCALL 0x43564eul
+#define BOOT_SYSCALL_CAPABILITY 0x43564d
+
 /* The command's end of this handle is its log of the cVM. One write is one message: a BOOT_LOG_* byte, then text of one or
  * more lines, of which the command takes BOOT_LOG_MAX bytes. It limits the rate and escapes. The handle does not block. */
 #define BOOT_HANDLE_LOG 3u

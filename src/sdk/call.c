@@ -5,7 +5,15 @@
 #include "cvm/call.h"
 #include "sdk/sdk.h"
 
+_Static_assert(SDK_GATE == 1, "gate.S");
 _Static_assert(CP_CALL_WORDS == CALL_WORDS && CP_CALL_CAPS == CAP_PASS_MAX, "shapes");
+
+long sdk_words_without_gate(uint64_t nr_and_cap, uint64_t word[CALL_WORDS])
+{
+	uint32_t nr = (uint32_t)nr_and_cap;
+
+	return nr == HC_call_invoke_msg ? gate(nr, word[0], word[1]) : gate(nr, nr_and_cap >> 32, word);
+}
 
 int cp_call_open(const char *name, unsigned perms)
 {

@@ -125,9 +125,6 @@ int cp_file_map(int file, size_t size, int prot, uint64_t offset, void **address
 int cp_file_unmap(void *address, size_t size)
 {
 	size_t pages = (size + CVM_PAGE_SIZE - 1) & ~(size_t)(CVM_PAGE_SIZE - 1);
-	long r = gate(HC_mem_release, address, pages);
 
-	if (r == 0)
-		platform_unreserve(address, pages);
-	return (int)r;
+	return platform_unmap(address, pages);
 }

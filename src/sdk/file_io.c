@@ -28,7 +28,7 @@ static struct cp_file_io *next_io(void)
 		sdk_lock_give(&g_io.lock);
 		if (io)
 			return io;
-		gate(HC_futex_wait, &g_io.sequence, sequence, -1);
+		platform_futex_wait(&g_io.sequence, sequence);
 	}
 }
 
@@ -42,7 +42,7 @@ static void work(void *argument)
 				       : cp_file_pread(io->file, io->buffer, io->size, io->offset);
 		/* From here on it is the submitter's; the address may still be woken. */
 		__atomic_store_n(&io->done, 1, __ATOMIC_RELEASE);
-		gate(HC_futex_wake, &io->done, 1 << 30);
+		platform_futex_wake(&io->done, 1 << 30);
 		sdk_io_done();
 	}
 }
@@ -65,7 +65,7 @@ int cp_file_submit(struct cp_file_io *io)
 	}
 	sdk_lock_give(&g_io.lock);
 	if (!r)
-		gate(HC_futex_wake, &g_io.sequence, 1);
+		platform_futex_wake(&g_io.sequence, 1);
 	return r;
 }
 
@@ -77,6 +77,6 @@ int cp_file_done(const struct cp_file_io *io)
 ssize_t cp_file_finish(struct cp_file_io *io)
 {
 	while (!cp_file_done(io))
-		gate(HC_futex_wait, &io->done, 0, -1);
+		platform_futex_wait(&io->done, 0);
 	return io->result;
 }

@@ -1,21 +1,21 @@
 /*
- * The SDK's way through the monitor's gate (abi/hostcall.h) as a C function. It gives -ENOSYS where there is no monitor:
- * g_sdk_present is 0 there. It runs with the caller's rights and protects nothing.
+ * The SDK's way through the monitor's gate (abi/hostcall.h) as a C function. Where the program may not use the gate, or there is no
+ * monitor, the platform does something else. It runs with the caller's rights and protects nothing.
  */
 #include "abi/vcpu.h"
 
-#define ENOSYS 38
+#define SDK_GATE 1 /* asserted in call.c */
 
 	.text
 
 /* long sdk_gate(nr, a0, a1, a2, a3, a4, a5) */
 	.balign 16
 	.globl sdk_gate
-	.hidden sdk_gate, g_sdk_present
+	.hidden sdk_gate, g_sdk_present, platform_without_gate
 	.type sdk_gate, @function
 sdk_gate:
-	cmpl	$0, g_sdk_present(%rip)
-	je	1f
+	cmpl	$SDK_GATE, g_sdk_present(%rip)
+	jne	platform_without_gate /* same arguments */
 	push	%r12
 	mov	16(%rsp), %r12
 	mov	%rdi, %r11
@@ -26,8 +26,6 @@ sdk_gate:
 	mov	%rcx, %r8
 	call	*%gs:VCPU_GATE
 	pop	%r12
-	ret
-1:	mov	$-ENOSYS, %rax
 	ret
 	.size sdk_gate, . - sdk_gate
 

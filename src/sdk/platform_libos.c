@@ -1,12 +1,15 @@
 /*
  * libcvm's platform where a libOS is: threads, memory and descriptors are those of the C library. Of the C library only
- * what glibc and musl share is used. A program elsewhere finds no CP_AT_CVM in its auxiliary vector.
+ * what glibc and musl share is used. A program elsewhere finds no CP_AT_CVM in its auxiliary vector; one that is apart from its
+ * libOS (isolate_libos) finds BOOT_AT_CVM_SYSCALL besides.
  */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +25,34 @@ const bool platform_interrupts = true;
 
 __attribute__((constructor(101))) static void detect(void)
 {
-	g_sdk_present = getauxval(CP_AT_CVM) != 0;
+	if (getauxval(CP_AT_CVM))
+		g_sdk_present = getauxval(BOOT_AT_CVM_SYSCALL) == BOOT_SYSCALL_CAPABILITY ? SDK_LIBOS : SDK_GATE;
+}
+
+/* Vector registers are the caller's to save, as in any function. */
+long platform_without_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+	register long r10 __asm__("r10") = a2, r8 __asm__("r8") = a3, r9 __asm__("r9") = a4;
+	long ret;
+
+	(void)a5;
+	if (g_sdk_present == SDK_NONE)
+		return -ENOSYS;
+	__asm__ volatile("mov %[number], %%eax\n\tsyscall"
+			 : "=a"(ret)
+			 : [number] "i"(BOOT_SYSCALL_CAPABILITY), "D"(nr), "S"(a0), "d"(a1), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "cc", "memory" VECTORS_TOO);
+	return ret;
+}
+
+void platform_futex_wait(const uint32_t *word, uint32_t value)
+{
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+void platform_futex_wake(const uint32_t *word, int count)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
 static void *run(void *argument)
@@ -72,6 +102,14 @@ void *platform_reserve(size_t size)
 void platform_unreserve(void *at, size_t size)
 {
 	munmap(at, size);
+}
+
+/* An isolated libOS knows what it has mapped there. */
+int platform_unmap(void *at, size_t size)
+{
+	long r = g_sdk_present == SDK_LIBOS ? 0 : gate(HC_mem_release, at, size);
+
+	return r ? (int)r : munmap(at, size) ? -errno : 0;
 }
 
 int platform_event_new(void)

@@ -19,8 +19,11 @@
 
 #define ERRNO_EKEYREVOKED 128
 
+/* How hostcalls are made; SDK_NONE: there is no monitor. */
+enum sdk_present { SDK_NONE = 0, SDK_GATE = 1, SDK_LIBOS = 2 /* by the libOS, which the program is apart from (abi/boot.h) */ };
+extern __attribute__((visibility("hidden"))) int g_sdk_present;
+
 /* gate.S */
-extern __attribute__((visibility("hidden"))) int g_sdk_present; /* 1: there is a monitor */
 long sdk_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 
 #define SDK_ARG_(x) ((long)(x))
@@ -29,10 +32,14 @@ long sdk_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 /* gate(HC_cap_close, cap): missing arguments are 0 */
 #define gate(...) SDK_GATE_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
+/* The same without the gate, where SDK_GATE is not. -ENOSYS: there is no other way. */
+__attribute__((visibility("hidden"))) long platform_without_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+long sdk_words_without_gate(uint64_t nr_and_cap, uint64_t word[CALL_WORDS]);
+
 /* See abi/call_gate.h. */
 static inline long sdk_gate_words(uint64_t nr_and_cap, uint64_t word[CALL_WORDS])
 {
-	return g_sdk_present ? gate_words(nr_and_cap, word) : -ENOSYS;
+	return g_sdk_present == SDK_GATE ? gate_words(nr_and_cap, word) : sdk_words_without_gate(nr_and_cap, word);
 }
 
 /* A mutex: 0 free, 1 held, 2 held and waited for. */
@@ -62,6 +69,10 @@ void *platform_pages(size_t size); /* zeroed, or NULL */
 void platform_pages_free(void *pages, size_t size);
 void *platform_reserve(size_t size); /* addresses without memory, page-aligned, or NULL */
 void platform_unreserve(void *at, size_t size);
+int platform_unmap(void *at, size_t size); /* what was mapped into a reservation, and that: 0, or negative errno */
+/* As futex(2); a wait may end early. */
+void platform_futex_wait(const uint32_t *word, uint32_t value);
+void platform_futex_wake(const uint32_t *word, int count);
 /* An event that can be polled: a descriptor, or negative errno. */
 int platform_event_new(void);
 void platform_event_set(int fd);

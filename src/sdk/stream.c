@@ -37,7 +37,7 @@ int cp_connect_open(const char *name, unsigned perms)
 
 int cp_connect_with(int connect, uint64_t word)
 {
-	return (int)gate(HC_stream_connect, connect, word);
+	return (int)gate(HC_stream_connect, connect, g_sdk_present == SDK_LIBOS ? (uint64_t)&word : word);
 }
 
 int cp_connect(const char *name, uint64_t word)
@@ -180,11 +180,7 @@ int cp_stream_release(int stream, size_t size)
 
 int cp_stream_unmap(const void *ring)
 {
-	long r = gate(HC_mem_release, ring, 2 * CP_STREAM_RING);
-
-	if (!r)
-		platform_unreserve((void *)(uintptr_t)ring, 2 * CP_STREAM_RING);
-	return (int)r;
+	return platform_unmap((void *)(uintptr_t)ring, 2 * CP_STREAM_RING);
 }
 
 int cp_batch_flush(struct cp_batch *b)

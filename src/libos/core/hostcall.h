@@ -52,6 +52,7 @@ static inline void handle_close(long handle)
 /* In thread/entry.S; same arguments. hostcall_last jumps to the gate: for the end of a function whose caller shall get the
  * result without another return, which is mispredicted behind a visit to the host's kernel. */
 long hostcall_last(long nr, long a0, long a1, long a2, long a3);
+long gate_words_blocking(uint64_t nr_and_cap, uint64_t word[6]);
 long hostcall_blocking6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 /* sys/trace.c: with --trace, says first that the system call is unfinished if it is going to wait. */
 long hostcall_traced6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);

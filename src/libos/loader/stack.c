@@ -10,6 +10,7 @@
 #include "mm/mm.h"
 #include "served/served.h"
 #include "thread/clock.h"
+#include "thread/isolated.h"
 #include "thread/thread.h"
 
 #include <linux/auxvec.h>
@@ -145,6 +146,8 @@ static void fill_auxv(struct auxv *a, const struct stack_request *rq, uint64_t r
 	aux(a, AT_EXECFN, execfn);
 	aux(a, AT_PLATFORM, platform);
 	aux(a, BOOT_AT_CVM, BOOT_CVM_VERSION);
+	if (isolated() && !g_served) /* what a server answers must not be reached past it */
+		aux(a, BOOT_AT_CVM_SYSCALL, BOOT_SYSCALL_CAPABILITY);
 	aux(a, AT_NULL, 0);
 }
 

@@ -249,6 +249,43 @@ long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, o
 	return ret;
 }
 
+/* The part [start, end) of a reservation, cut out of it; NULL if no reservation has it all. Takes up to two spares. */
+static struct vma *take_reserved(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *v = vma_find(mm, start);
+
+	if (!v || v->start > start || v->end < end || v->file || v->prot || v->flags & ~VMA_LOCKED)
+		return NULL;
+	if (v->start < start)
+		v = vma_split(mm, v, start);
+	if (v->end > end)
+		vma_split(mm, v, end);
+	return v;
+}
+
+long mm_map_capability(long hostcall_, const uint64_t *args, uint64_t addr, uint64_t size)
+{
+	struct mm *mm = mm_current();
+	struct vma *v;
+	long ret;
+
+	if ((addr | size) & (PAGE_SIZE - 1) || !size || size > SLOT_SIZE)
+		return -EINVAL;
+	mutex_lock(&mm->lock);
+	ret = vma_reserve(mm, 2);
+	v = ret ? NULL : take_reserved(mm, addr, addr + size);
+	if (v) {
+		ret = hostcall(hostcall_, args[0], args[1], args[2], args[3], args[4]);
+		if (!ret)
+			v->flags |= VMA_BACKED | VMA_SHARED;
+		vma_merge(mm, v);
+	} else if (!ret) {
+		ret = -EINVAL;
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
 int unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *v = vma_find(mm, start);

@@ -32,6 +32,10 @@ nodiscard int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector);
 nodiscard long mm_place_image(uint64_t span, uint64_t align);
 nodiscard long mm_map_stack(uint64_t size);
 
+/* Maps shared memory of a capability into a reservation of the program (PROT_NONE, private) by this hostcall with five arguments,
+ * of which (addr, size) are some. 0 or negative errno; -EINVAL: there is none that has all of it. mm_unmap undoes it. */
+nodiscard long mm_map_capability(long hostcall, const uint64_t *args, uint64_t addr, uint64_t size);
+
 /* Where the first stack's parts are, for /proc/self/cmdline, environ and auxv. Written by the loader. */
 struct mm_args {
 	uint64_t arg_start, arg_end, env_start, env_end;

@@ -77,9 +77,11 @@ static void leave_window(struct thread *t, struct upcall_frame *f)
 	if (f->rip == gate_address() && on_kernel_stack(t, f->rsp)) {
 		uint64_t back = *(uint64_t *)f->rsp;
 
-		if (back == (uint64_t)blocking_end || back == (uint64_t)call_exit_end || back == (uint64_t)program_leave_end) {
+		if (back == (uint64_t)blocking_end || back == (uint64_t)words_end || back == (uint64_t)call_exit_end ||
+		    back == (uint64_t)program_leave_end) {
 			f->rsp += 8;
 			f->rip = back == (uint64_t)blocking_end	 ? (uint64_t)blocking_begin :
+				 back == (uint64_t)words_end	 ? (uint64_t)words_begin :
 				 back == (uint64_t)call_exit_end ? (uint64_t)call_exit_begin :
 								   (uint64_t)slow_exit_begin;
 		}
@@ -89,6 +91,8 @@ static void leave_window(struct thread *t, struct upcall_frame *f)
 		f->rip = (uint64_t)slow_exit_begin;
 	} else if (between(f->rip, blocking_begin, blocking_end)) {
 		f->rip = (uint64_t)blocking_begin;
+	} else if (between(f->rip, words_begin, words_end)) {
+		f->rip = (uint64_t)words_begin;
 	} else if (between(f->rip, fast_exit_begin, fast_exit_jump)) {
 		f->rip = (uint64_t)fast_exit_begin;
 	} else if (between(f->rip, slow_exit_begin, slow_exit_iret)) {

@@ -140,5 +140,10 @@ static const char *const g_names[NAME_COUNT] = {
 
 const char *trace_syscall_name(uint64_t nr)
 {
-	return nr < NAME_COUNT && g_names[nr] ? g_names[nr] : "?";
+	switch (nr) {
+#define SYS_CASE(name, args) case __NR_##name: return #name;
+		SYSCALLS_PRIVATE(SYS_CASE)
+#undef SYS_CASE
+	default: return nr < NAME_COUNT && g_names[nr] ? g_names[nr] : "?";
+	}
 }

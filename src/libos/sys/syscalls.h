@@ -3,7 +3,7 @@
  * that stands in the table without a handler, is ENOSYS.
  *
  * SYS(name, args): args is one letter an argument: d int, u unsigned, x hex/flags, p pointer, s string, b buffer
- * (length is the next argument), r buffer that the result fills, f descriptor, m prot, o open flags, t timespec, a sockaddr, - nothing.
+ * (length is the next argument), r buffer that the result fills, f descriptor, h hostcall, m prot, o open flags, t timespec, a sockaddr, - nothing.
  * A handler is `long sys_NAME(struct regs *r)`; arguments by arg(r, n).
  */
 #ifndef LIBOS_SYSCALLS_H
@@ -30,7 +30,7 @@ static inline long arg(const struct regs *r, int n)
 /* Each family's list is in its own file, so that a family is added in one place:
  *   sys/table_fs.h (files, directories, descriptors), sys/table_poll.h (poll, select, epoll, eventfd, timerfd,
  *   signalfd, pipe), sys/table_net.h (sockets), sys/table_mm.h (memory), sys/table_thread.h (threads, futex, signals,
- *   time, process, identity, limits, system information). */
+ *   time, process, identity, limits, system information); and what Linux does not have in sys/table_private.h. */
 #define SYSCALL_TABLE(SYS) \
 	SYSCALLS_FS(SYS)   \
 	SYSCALLS_POLL(SYS) \
@@ -42,10 +42,12 @@ static inline long arg(const struct regs *r, int n)
 #include "sys/table_mm.h"
 #include "sys/table_net.h"
 #include "sys/table_poll.h"
+#include "sys/table_private.h"
 #include "sys/table_thread.h"
 
 #define SYS_DECLARE(name, args) long sys_##name(struct regs *r);
 SYSCALL_TABLE(SYS_DECLARE)
+SYSCALLS_PRIVATE(SYS_DECLARE)
 #undef SYS_DECLARE
 
 #endif

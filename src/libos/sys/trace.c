@@ -152,6 +152,20 @@ static void put_time(struct line *l, const void *user)
 		put(l, "{%ld, %ld}", (long)ts.tv_sec, (long)ts.tv_nsec);
 }
 
+static void put_hostcall(struct line *l, uint64_t number)
+{
+	static const char *const names[] = {
+#define X(name, arguments) #name,
+		HOSTCALL_TABLE(X)
+#undef X
+	};
+
+	if (number < ARRAY_SIZE(names))
+		put(l, "%s", names[number]);
+	else
+		put(l, "%lu", number);
+}
+
 static void put_argument(struct line *l, char kind, const struct regs *r, int i, long ret)
 {
 	long value = arg(r, i);
@@ -168,6 +182,7 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 	case 's': put_string(l, (void *)value); break;
 	case 'b': put_buffer(l, (void *)value, arg(r, i + 1)); break;
 	case 'r': put_buffer(l, (void *)value, MIN(ret, arg(r, i + 1))); break;
+	case 'h': put_hostcall(l, (uint64_t)value); break;
 	case 'm': put_protection(l, (uint32_t)value); break;
 	case 'o': put_open_flags(l, (uint32_t)value); break;
 	case 't': put_time(l, (void *)value); break;
@@ -182,7 +197,12 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 
 const char *trace_syscall_args(uint64_t nr)
 {
-	return nr < ARRAY_SIZE(g_args) ? g_args[nr] : NULL;
+	switch (nr) {
+#define SYS_CASE(name, args) case __NR_##name: return args;
+		SYSCALLS_PRIVATE(SYS_CASE)
+#undef SYS_CASE
+	default: return nr < ARRAY_SIZE(g_args) ? g_args[nr] : NULL;
+	}
 }
 
 static const char *kinds_of(const struct regs *r)

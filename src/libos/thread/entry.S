@@ -250,6 +250,54 @@ blocking_end:
 	ret
 
 /*
+ * long gate_words_blocking(nr_and_cap, uint64_t word[6]): gate_words of abi/call_gate.h, as hostcall_blocking6 with the
+ * window [words_begin, words_end). C calling convention. The thread may come back long after, on another host thread.
+ */
+	.balign 16
+	.globl gate_words_blocking, words_begin, words_end
+	.hidden gate_words_blocking, words_begin, words_end
+	.type gate_words_blocking, @function
+gate_words_blocking:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	push	%rsi
+	mov	%rdi, %r11
+	mov	40(%rsi), %r12
+	mov	32(%rsi), %r10
+	mov	24(%rsi), %r9
+	mov	16(%rsi), %r8
+	mov	(%rsi), %rdi
+	mov	8(%rsi), %rsi
+words_begin:
+	mov	%gs:VCPU_LIBOS_THREAD, %rax
+	cmpl	$0, THREAD_WORK(%rax)
+	mov	$-EINTR, %rbx
+	jne	words_end
+	call	*%gs:VCPU_GATE
+words_end:
+	pop	%rsi
+	mov	%rbx, %rax
+	test	%rax, %rax
+	js	1f
+	mov	%r12, (%rsi)
+	mov	%r13, 8(%rsi)
+	mov	%r8, 16(%rsi)
+	mov	%r9, 24(%rsi)
+	mov	%r10, 32(%rsi)
+	mov	%r11, 40(%rsi)
+1:	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+
+/*
  * int vector_save(void *area, uint64_t mask): XSAVE in the standard format to program memory, 64-aligned, header zeroed
  * before. 0, or -EFAULT: a fault at vector_save_insn continues at vector_save_fixup. Clobbers rdx.
  */

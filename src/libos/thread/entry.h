@@ -10,7 +10,7 @@
 /* Places in entry.S and core/uaccess.S; never called from C. */
 extern char syscall_entry[], syscall_entry_switched[], fast_exit_begin[], fast_exit_jump[];
 extern char slow_exit_begin[], slow_exit_iret[], upcall_entry[], thread_entry[];
-extern char blocking_begin[], blocking_end[], vector_save_insn[], vector_save_fixup[];
+extern char blocking_begin[], blocking_end[], words_begin[], words_end[], vector_save_insn[], vector_save_fixup[];
 extern char uaccess_start[], uaccess_end[], uaccess_fixup[];
 
 /* Like ERESTARTNOHAND, for calls with a relative timeout: sets thread->restart_deadline, and when called again with

@@ -23,6 +23,18 @@ syscall_handler *const g_handlers[SYSCALL_COUNT] __attribute__((visibility("hidd
 
 uint64_t g_fast_limit = SYSCALL_COUNT;
 
+static syscall_handler *handler_of(uint64_t nr)
+{
+	if (likely(nr < SYSCALL_COUNT))
+		return g_handlers[nr];
+	switch (nr) {
+#define SYS_CASE(name, args) case __NR_##name: return sys_##name;
+		SYSCALLS_PRIVATE(SYS_CASE)
+#undef SYS_CASE
+	default: return NULL;
+	}
+}
+
 static uint64_t g_unknown_said[SYSCALL_COUNT / 64];
 
 static void say_unknown(uint64_t nr)
@@ -42,7 +54,7 @@ static void say_unknown(uint64_t nr)
 static long dispatch_slow(struct regs *r, uint32_t flags)
 {
 	uint64_t nr = r->orig_rax;
-	syscall_handler *handler = nr < SYSCALL_COUNT ? g_handlers[nr] : NULL;
+	syscall_handler *handler = handler_of(nr);
 	long ret;
 
 	if (unlikely(g_served) && served_syscall(r, &ret)) {

@@ -57,6 +57,15 @@ void platform_unreserve(void *at, size_t size)
 	sdk_lock_give(&g_memory.lock);
 }
 
+int platform_unmap(void *at, size_t size)
+{
+	long r = gate(HC_mem_release, at, size);
+
+	if (!r)
+		platform_unreserve(at, size);
+	return (int)r;
+}
+
 void *cvm_alloc(size_t size)
 {
 	void *at = platform_reserve(size);

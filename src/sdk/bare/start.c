@@ -12,13 +12,20 @@ _Static_assert(HC_thread_upcall_done == 13, "start.S");
 #define MAIN_STACK_SIZE (256ull << 10)
 #define LOG_SIZE 200
 
-int g_sdk_present = 1;
+int g_sdk_present = SDK_GATE;
 struct cvm_start g_bare_start;
 uint64_t g_bare_keep_signals, g_bare_signals;
 
 /* bare.ld */
 extern const Elf64_Rela g_rela_start[] __attribute__((visibility("hidden")));
 extern const Elf64_Rela g_rela_end[] __attribute__((visibility("hidden")));
+
+/* Bare cVMs always have the gate. */
+long platform_without_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+	(void)nr, (void)a0, (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
+	return -ENOSYS;
+}
 
 void cvm_exit(int status)
 {

@@ -50,6 +50,16 @@ int cvm_futex_wake(uint32_t *word, int count)
 	return (int)gate(HC_futex_wake, word, count);
 }
 
+void platform_futex_wait(const uint32_t *word, uint32_t value)
+{
+	gate(HC_futex_wait, word, value, -1);
+}
+
+void platform_futex_wake(const uint32_t *word, int count)
+{
+	gate(HC_futex_wake, word, count);
+}
+
 void cvm_sleep_ns(uint64_t nanoseconds)
 {
 	uint64_t end = cvm_clock_ns() + nanoseconds, now;
