@@ -31,13 +31,19 @@ def sharing(bench):
         "-O2", "-I", os.path.join(harness.ROOT, "include"), "-Wl,--whole-archive", sdk, "-Wl,--no-whole-archive"])
     folder = os.path.dirname(program)
     where = os.path.join(bench.scratch("bench-sharing"), "pod.yaml")
-    cvms = [{"name": role, "program": program, "args": [role], "volumes": [f"{folder}:{folder}:ro"],
-             key: [{"call": "bench/null"}, {"stream": "bench/stream"}]} for role, key in (("server", "provides"), ("client", "uses"))]
-    with open(where, "w") as f:
-        json.dump({"cVMs": cvms}, f)
-    ours, native = [], []
+    apart = os.path.join(bench.scratch("bench-sharing-apart"), "pod.yaml")
+
+    def write(path, server, client, isolated):
+        cvms = [{"name": role, "program": program, "args": [role], "volumes": [f"{folder}:{folder}:ro"], "isolate_libos": isolated,
+                 key: [{"call": "bench/null"}, {"stream": "bench/stream"}]} for role, key in ((server, "provides"), (client, "uses"))]
+        with open(path, "w") as f:
+            json.dump({"cVMs": cvms}, f)
+    write(where, "server", "client", False)
+    write(apart, "callee", "caller", True)
+    ours, native, isolated = [], [], []
     for _ in range(3 if bench.QUICK else 5):  # turn and turn about
         ours.append(parse(bench.output(harness.yaml_command(where), timeout=300).text()))
+        isolated.append(parse(bench.output(harness.yaml_command(apart), timeout=300).text())[1]["cp_call_null_cycles"])
         native.append(parse(bench.output([program, "native"], timeout=300).text()))
     runs = len(ours)
     (mine, own), (other, rival) = medians(ours), medians(native)
@@ -67,6 +73,8 @@ def sharing(bench):
     else:
         yield bench.entry("cp_call_null_cycles", "cycles", own["cp_call_null_cycles"], runs=runs, bound="12 x wrpkru_cycles",
                           reason="without the four WRPKRU: " + bench.NO_KEYS)
+    yield bench.entry("cp_call_null_isolated_cycles", "cycles", statistics.median(isolated), "without isolate_libos",
+                      own["cp_call_null_cycles"], runs=runs)
     yield bench.entry("cp_call_null_ns", "ns", own["cp_call_null_ns"], "pipe round trip", rival["pipe_roundtrip_ns"], runs=runs, bound=1 / 30)
 
 

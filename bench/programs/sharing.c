@@ -1,6 +1,7 @@
 /*
  * How fast bytes and calls get from one protection domain to another. Roles: "server" and "client" are two cVMs (bench/sharing.py
- * has the pod); "native" does the same with what Linux has between two processes. Prints lines
+ * has the pod), and so are "callee" and "caller", with calls only; "native" does the same with what Linux has between two
+ * processes. Prints lines
  *	WHAT SIZE bytes-per-second p50 p99 p999 (nanoseconds of one operation)
  *	WHAT value
  * A sender's time is that of one operation, until everything has been handed over; throughput counts whole rounds.
@@ -143,14 +144,14 @@ static void *receive(void *argument)
 	return NULL;
 }
 
-static void server(void)
+static void server(int streams)
 {
 	struct cp_server *server;
 	pthread_t thread;
 	int listener = cp_listen("bench/stream", 8);
 
 	must(cp_server_start("bench/null", 1, null_call, NULL, &server), 0, "serve");
-	for (int i = 0; i < 4; i++) { /* bytes, messages, pings, the end */
+	for (int i = 0; i < streams; i++) { /* bytes, messages, pings, the end */
 		int stream = cp_accept(listener, CP_FOREVER);
 		pthread_create(&thread, NULL, receive, (void *)(long)stream);
 		pthread_join(thread, NULL);
@@ -189,11 +190,30 @@ static void ping(const char *what, int out, int in)
 	printf("%s %lu\n", what, sample[PINGS / 2] / 2);
 }
 
-static void client(void)
+/* Then the servers' end. */
+static void calls(void)
 {
 	uint64_t word[CP_CALL_WORDS] = { 0 }, start;
+	int call;
+
+	while ((call = cp_call_open("bench/null", CP_USE)) == -ENOENT)
+		usleep(1000);
+	must(cp_call_ready(call, CP_FOREVER), 0, "ready");
+	for (int i = 0; i < CALLS / 10; i++)
+		must(cp_call(call, word), 0, "call");
+	uint64_t cycles = __rdtsc();
+	start = now();
+	for (int i = 0; i < CALLS; i++)
+		must(cp_call(call, word), 0, "call");
+	printf("cp_call_null_cycles %.1f\ncp_call_null_ns %.1f\n", (double)(__rdtsc() - cycles) / CALLS, (double)(now() - start) / CALLS);
+	cp_close(connect_to(3));
+}
+
+static void client(void)
+{
+	uint64_t start;
 	char buffer[4096], message[MESSAGE] = { 0 };
-	int call, file = cp_file_create(NULL, LARGEST), stream = connect_to(0);
+	int file = cp_file_create(NULL, LARGEST), stream = connect_to(0);
 
 	for (unsigned i = 0; i < sizeof g_sizes / sizeof g_sizes[0]; i++) {
 		measure("cp_file_read", g_sizes[i], do_file_read, file);
@@ -214,17 +234,7 @@ static void client(void)
 	stream = connect_to(1);
 	ping("cp_stream_wake_ns", stream, -1);
 	cp_close(stream);
-	while ((call = cp_call_open("bench/null", CP_USE)) == -ENOENT)
-		usleep(1000);
-	must(cp_call_ready(call, CP_FOREVER), 0, "ready");
-	for (int i = 0; i < CALLS / 10; i++)
-		must(cp_call(call, word), 0, "call");
-	uint64_t cycles = __rdtsc();
-	start = now();
-	for (int i = 0; i < CALLS; i++)
-		must(cp_call(call, word), 0, "call");
-	printf("cp_call_null_cycles %.1f\ncp_call_null_ns %.1f\n", (double)(__rdtsc() - cycles) / CALLS, (double)(now() - start) / CALLS);
-	cp_close(connect_to(3));
+	calls();
 }
 
 /* ---- two processes ---- */
@@ -308,6 +318,15 @@ int main(int argc, char **argv)
 	g_to = mmap(NULL, LARGEST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(g_from, 1, LARGEST);
 	memset(g_to, 2, LARGEST);
-	strcmp(role, "server") ? strcmp(role, "client") ? native() : client() : server();
+	if (!strcmp(role, "server"))
+		server(4);
+	else if (!strcmp(role, "client"))
+		client();
+	else if (!strcmp(role, "callee"))
+		server(1);
+	else if (!strcmp(role, "caller"))
+		calls();
+	else
+		native();
 	return 0;
 }
