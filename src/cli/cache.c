@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "abi/code_image.h"
+#include "cli/host_path.h"
 #include "cli/memfile.h"
 #include "cli/private_dir.h"
 #include "config/list.h"
@@ -94,14 +95,6 @@ static char *cache_path(void)
 	return home && home[0] == '/' ? xasprintf("%s/.cache/intravisor", home) : NULL;
 }
 
-/* Is `inner` the path `outer` or below it? Both are canonical. */
-static bool path_below(const char *inner, const char *outer)
-{
-	size_t size = strcmp(outer, "/") ? strlen(outer) : 0;
-
-	return strncmp(inner, outer, size) == 0 && (inner[size] == '/' || !inner[size]);
-}
-
 bool cache_reached_from(const char *path)
 {
 	char *volume = realpath(path, NULL), *wanted = cache_path(), *cache = NULL;
@@ -113,7 +106,7 @@ bool cache_reached_from(const char *path)
 		exists = false;
 	}
 	if (volume && cache)
-		reached = path_below(cache, volume) || (exists && path_below(volume, cache));
+		reached = host_path_below(cache, volume) || (exists && host_path_below(volume, cache));
 	free(volume);
 	free(wanted);
 	free(cache);

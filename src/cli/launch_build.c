@@ -21,6 +21,7 @@
 #include "cli/boot_build.h"
 #include "cli/cache.h"
 #include "cli/code_service.h"
+#include "cli/host_path.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
 
@@ -77,21 +78,34 @@ static struct launch_handle stdio_handle(int fd)
 	return (struct launch_handle){.kind = LAUNCH_HANDLE_STDIO, .rights = rights, .fd = fd};
 }
 
-static int open_root(struct launch_plan *plan, const struct config_cvm *cvm, struct launch_handle *handle,
+/* A descriptor, or an error that names the path and the remedy. */
+static int open_host(const struct config *config, const char *what, const char *path, int flags, const char *remedy,
 		     struct config_error *error)
 {
-	int fd = open(cvm->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *writable;
+	int fd = host_path_open(config, path, flags, &writable);
 
-	if (fd < 0) {
-		config_place(error, "%s", cvm->root_place ? cvm->root_place : cvm->place);
-		return config_fail(error, "cannot open the root directory %.200s: %s (name an existing directory)", cvm->root,
-				   strerror(errno));
-	}
+	if (writable)
+		return config_fail(error, "a link on the way to %s%.200s leads out of %.200s, to which a cVM may write (name the place that is "
+				   "meant)", what, path, writable);
+	if (fd < 0)
+		return config_fail(error, "cannot open %s%.200s%s: %s (%s)", what, path, *what ? "" : " on the host", strerror(-fd), remedy);
+	return fd;
+}
+
+static int open_root(struct launch_plan *plan, const struct config *config, const struct config_cvm *cvm, struct launch_handle *handle,
+		     struct config_error *error)
+{
+	config_place(error, "%s", cvm->root_place ? cvm->root_place : cvm->place);
+	int fd = open_host(config, "the root directory ", cvm->root, O_RDONLY | O_DIRECTORY, "name an existing directory", error);
+
+	if (fd < 0)
+		return fd;
 	*handle = (struct launch_handle){.kind = LAUNCH_HANDLE_DIR, .rights = LAUNCH_RIGHT_READ, .fd = inherit(plan, fd)};
 	return 0;
 }
 
-static int open_volume(struct launch_plan *plan, const struct config_volume *volume, bool *is_file,
+static int open_volume(struct launch_plan *plan, const struct config *config, const struct config_volume *volume, bool *is_file,
 		       struct launch_handle *handle, struct config_error *error)
 {
 	struct stat st, opened;
@@ -109,11 +123,10 @@ static int open_volume(struct launch_plan *plan, const struct config_volume *vol
 				   "(grant it :ro, grant less, or set XDG_CACHE_HOME to another place)", volume->host);
 	/* Opening a FIFO or device that took the place meanwhile does not block. */
 	int flags = *is_file ? (volume->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY : O_RDONLY | O_DIRECTORY;
-	int fd = open(volume->host, flags | O_CLOEXEC);
+	int fd = open_host(config, "", volume->host, flags,
+			   *is_file && !volume->read_only ? "change its permissions or grant it :ro" : "change its permissions", error);
 	if (fd < 0)
-		return config_fail(error, "cannot open %.200s on the host: %s%s", volume->host, strerror(errno),
-				   *is_file && !volume->read_only ? " (change its permissions or grant it :ro)"
-								  : " (change its permissions)");
+		return fd;
 	inherit(plan, fd);
 	if (fstat(fd, &opened) < 0 || opened.st_dev != st.st_dev || opened.st_ino != st.st_ino)
 		return config_fail(error, "%.200s was replaced while it was opened (try again)", volume->host);
@@ -241,15 +254,15 @@ static int copy_file(int from, int to, uint64_t max, struct config_error *error)
 }
 
 /* The host's file into the memory file; its size is that of the content unless it was given. */
-static int fill_file(const struct config_file *file, int fd, uint64_t *size, struct config_error *error)
+static int fill_file(const struct config *config, const struct config_file *file, int fd, uint64_t *size, struct config_error *error)
 {
 	struct stat st;
 
 	if (!file->host)
 		return file->data ? memfile_write(fd, file->data, strlen(file->data)) : 0;
-	int host = open(file->host, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int host = open_host(config, "", file->host, O_RDONLY | O_NONBLOCK | O_NOCTTY, "create it first", error);
 	if (host < 0)
-		return config_fail(error, "cannot open %.200s on the host: %s (create it first)", file->host, strerror(errno));
+		return host;
 	int ret = 0;
 	if (fstat(host, &st) < 0 || !S_ISREG(st.st_mode))
 		ret = config_fail(error, "%.200s is not a regular file (only these can be read)", file->host);
@@ -264,7 +277,7 @@ static int fill_file(const struct config_file *file, int fd, uint64_t *size, str
 }
 
 /* Nobody changes the size of a CP_File afterwards. */
-static int add_file(struct description *d, const struct config_file *file, struct launch_plan *plan,
+static int add_file(struct description *d, const struct config *config, const struct config_file *file, struct launch_plan *plan,
 		    struct config_error *error)
 {
 	struct launch *l = description_head(d);
@@ -277,7 +290,7 @@ static int add_file(struct description *d, const struct config_file *file, struc
 	f->fd = inherit(plan, fd);
 	f->size = file->size ? file->size : file->data ? strlen(file->data) : 0;
 	memcpy(f->name, file->name, strlen(file->name));
-	int ret = fill_file(file, fd, &f->size, error);
+	int ret = fill_file(config, file, fd, &f->size, error);
 	if (ret == 0 && (ftruncate(fd, (off_t)f->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
 		ret = -errno;
 	if (ret && !error->failed)
@@ -323,9 +336,9 @@ static int capture_output(struct launch_plan *plan, uint32_t i, struct launch_cv
 	return 0;
 }
 
-static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t i, bool capture, struct launch_plan *plan,
-		   struct config_error *error)
+static int add_cvm(struct description *d, const struct config *config, uint32_t i, struct launch_plan *plan, struct config_error *error)
 {
+	const struct config_cvm *cvm = config->cvm[i];
 	bool is_file[CONFIG_VOLUMES_MAX] = {0};
 	struct launch_cvm *l = description_cvm(d, i);
 
@@ -342,11 +355,11 @@ static int add_cvm(struct description *d, const struct config_cvm *cvm, uint32_t
 	memcpy(l->net_rule, cvm->net_rule, cvm->net_rules * sizeof(cvm->net_rule[0]));
 	for (int fd = 0; fd < 3; fd++)
 		l->handle[fd] = stdio_handle(fd);
-	int ret = cvm->bare ? 0 : open_root(plan, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
+	int ret = cvm->bare ? 0 : open_root(plan, config, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
 	for (uint32_t v = 0; ret == 0 && v < cvm->volumes; v++)
-		ret = open_volume(plan, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
+		ret = open_volume(plan, config, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
 	l->handles = cvm->bare ? BOOT_HANDLE_ROOT : BOOT_HANDLE_VOLUMES + cvm->volumes;
-	if (ret == 0 && capture)
+	if (ret == 0 && config->capture)
 		ret = capture_output(plan, i, l);
 	l->handle[BOOT_HANDLE_LOG] = (struct launch_handle){.kind = LAUNCH_HANDLE_STDIO, .rights = LAUNCH_RIGHT_WRITE};
 	if (ret == 0)
@@ -471,9 +484,9 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		append_to_files();
 	int ret = make_channel(plan, 0, &plan->event_channel, &event_channel);
 	for (uint32_t i = 0; ret == 0 && i < config->files; i++)
-		ret = add_file(&d, &config->file[i], plan, error);
+		ret = add_file(&d, config, &config->file[i], plan, error);
 	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++) {
-		ret = add_cvm(&d, config->cvm[i], i, config->capture, plan, error);
+		ret = add_cvm(&d, config, i, plan, error);
 		if (ret == 0 && config->cvm[i]->bare)
 			ret = add_bare_image(&d, config, i, plan, error);
 	}

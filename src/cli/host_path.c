@@ -1,0 +1,104 @@
+/*
+ * Opening places on the host: see host_path.h. Called by launch_build.c and cache.c. What lies below granted directories is hostile
+ * and may change meanwhile.
+ */
+#include "cli/host_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "config/list.h"
+
+bool host_path_below(const char *inner, const char *outer)
+{
+	size_t size = strcmp(outer, "/") ? strlen(outer) : 0;
+
+	return strncmp(inner, outer, size) == 0 && (inner[size] == '/' || !inner[size]);
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Does `rest` lead from `real`, which is or lies below `outer`, to what is open, without leaving `outer`? */
+static bool found_inside(const char *outer, const char *real, const char *rest, int opened)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	char *whole = xasprintf("./%s/%s", real + (strcmp(outer, "/") ? strlen(outer) : 0), rest);
+	int directory = open(outer, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = directory < 0 ? -1 : (int)syscall(SYS_openat2, directory, whole, &how, sizeof(how));
+	bool same = fd >= 0 && same_file(fd, opened);
+
+	if (fd >= 0)
+		close(fd);
+	if (directory >= 0)
+		close(directory);
+	free(whole);
+	return same;
+}
+
+/* The path is followed up to where it comes into `outer`; from there on it must stay. */
+static bool stays_inside(const char *outer, const char *path, int opened)
+{
+	char *copy = xstrdup(path);
+	bool stays = true;
+
+	for (char *end = strchr(copy + 1, '/'); end; end = strchr(end + 1, '/')) {
+		*end = '\0';
+		char *real = realpath(copy, NULL);
+		const char *rest = path + (end - copy) + strspn(path + (end - copy), "/");
+		bool inside = real && *rest && host_path_below(real, outer) && strncmp(rest, "../", 3) != 0 && strcmp(rest, "..") != 0;
+
+		if (inside)
+			stays = found_inside(outer, real, rest, opened);
+		free(real);
+		if (inside)
+			break;
+		*end = '/';
+	}
+	free(copy);
+	return stays;
+}
+
+static char *absolute(const char *path)
+{
+	char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+	char *whole = here ? xasprintf("%s/%s", here, path) : xstrdup(path);
+
+	free(here);
+	return whole;
+}
+
+int host_path_open(const struct config *config, const char *path, int flags, const char **writable)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+	char *whole = absolute(path);
+
+	*writable = NULL;
+	if (fd < 0)
+		fd = -errno;
+	for (uint32_t i = 0; fd >= 0 && i < config->cvms; i++) {
+		for (uint32_t v = 0; fd >= 0 && v < config->cvm[i]->volumes; v++) {
+			const struct config_volume *volume = &config->cvm[i]->volume[v];
+			char *outer = volume->read_only ? NULL : realpath(volume->host, NULL);
+
+			if (outer && !stays_inside(outer, whole, fd)) {
+				close(fd);
+				fd = -EXDEV;
+				*writable = volume->host;
+			}
+			free(outer);
+		}
+	}
+	free(whole);
+	return fd;
+}
