@@ -16,7 +16,8 @@
 #include "abi/boot.h"
 #include "abi/launch.h"
 
-#define GROWTH 65536u
+#define CHANGES 4
+#define GROWTH (CHANGES * 65536u)
 
 static uint64_t g_random;
 
@@ -53,7 +54,7 @@ static size_t place(size_t size)
 
 static size_t mutate(uint8_t *bytes, size_t size)
 {
-	for (unsigned changes = 1 + next() % 4; changes; changes--) {
+	for (unsigned changes = 1 + next() % CHANGES; changes; changes--) {
 		size_t at = place(size);
 		uint64_t value = odd_value();
 
@@ -65,7 +66,7 @@ static size_t mutate(uint8_t *bytes, size_t size)
 		case 4: memmove(bytes + at, bytes + next() % size, size - at < 64 ? size - at : 64); break;
 		default:
 			if (next() % 4 == 0)
-				size = next() % 2 ? next() % size + 1 : size + next() % (GROWTH - 64);
+				size = next() % 2 ? next() % size + 1 : size + next() % (GROWTH / CHANGES - 64);
 		}
 	}
 	return size;
