@@ -42,6 +42,7 @@ def limit_of(timeout):
 
 INSECURE = [] if HAVE_KEYS else ["--insecure-no-pkeys"]
 MONITOR = os.path.join(BUILD, "intravisor-monitor" if HAVE_KEYS else "intravisor-monitor-no-pkeys")  # that runs then
+GROUP = {"start_new_session": True}  # what is started can be ended with all of its own
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C",
        "TERM": "dumb"}
 
@@ -92,7 +93,7 @@ def run(command, stdin=None, timeout=120, cwd=None, env=None):
     started = time.monotonic()
     with tempfile.TemporaryFile(dir=TEMPORARY) as out, tempfile.TemporaryFile(dir=TEMPORARY) as err:
         process = subprocess.Popen(command, stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL,
-                                   stdout=out, stderr=err, cwd=cwd, env=ENV if env is None else env, start_new_session=True)
+                                   stdout=out, stderr=err, cwd=cwd, env=ENV if env is None else env, **GROUP)
         late = False
         try:
             process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=limit)
@@ -108,7 +109,7 @@ def run(command, stdin=None, timeout=120, cwd=None, env=None):
 
 
 def end_group(process):
-    """Ends a process started here and all of its session."""
+    """Ends a process started here and all of its group."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -164,7 +165,7 @@ class Started:
         self.command = [str(c) for c in command]
         self.log = tempfile.NamedTemporaryFile(dir=TEMPORARY, prefix="log.")
         self.process = subprocess.Popen(self.command, stdin=stdin or subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=cwd,
-                                        env=ENV if env is None else env, start_new_session=True)
+                                        env=ENV if env is None else env, **GROUP)
 
     def __enter__(self):
         return self
