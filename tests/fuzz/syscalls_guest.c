@@ -362,7 +362,7 @@ static void do_names(void)
 		result(renameat(from, one, to, two));
 		break;
 	case 7: {
-		unsigned flags = (unsigned)ONE_OF(1, g_on_tmpfs ? 1 : 2, 3, 8); /* exchange there: see CAVEATS.md */
+		unsigned flags = (unsigned)ONE_OF(1, 2, 3, 8);
 		say("renameat2 %s %s %u", shown(one), shown(two), flags);
 		result(renameat2(from, one, to, two, flags));
 		break;

@@ -197,6 +197,87 @@ static void renaming(void)
 	T(rename("full", "d"));
 }
 
+/* Two names change places: slashes ask for directories at both, and what is in use keeps its own name. */
+static void exchanging(const char *top)
+{
+	char cwd[PATH_MAX], text[4];
+	int fd;
+
+	put("xa", "a");
+	T(symlink("xa", "xl"));
+	T(mkdir("xd", 0755));
+	T(mkdir("xd/in", 0755));
+	put("xd/in/f", "deep");
+	T(mkdir("xe", 0700));
+	T(renameat2(AT_FDCWD, "xa", AT_FDCWD, "xl/", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xa/", AT_FDCWD, "xl", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xd/", AT_FDCWD, "xa/", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xa", AT_FDCWD, "none/", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xd/in", AT_FDCWD, "xd", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xd", AT_FDCWD, "xd/in", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xd", AT_FDCWD, "xd/none", RENAME_EXCHANGE));
+	T(renameat2(AT_FDCWD, "xd", AT_FDCWD, "xd/in", RENAME_NOREPLACE));
+	T(renameat2(AT_FDCWD, "xd", AT_FDCWD, "xd/none", RENAME_NOREPLACE));
+	T(renameat2(AT_FDCWD, "xa", AT_FDCWD, "xd/", RENAME_EXCHANGE));
+	show("xa/in/f");
+	show("xd");
+	T(renameat2(AT_FDCWD, "xa/", AT_FDCWD, "xe/", RENAME_EXCHANGE));
+	list("xa");
+	list("xe");
+	T(chdir("xe/in"));
+	fd = open("f", O_RDWR);
+	T(renameat2(AT_FDCWD, "../../xe", AT_FDCWD, "../../xl", RENAME_EXCHANGE));
+	printf("cwd %s\n", getcwd(cwd, sizeof cwd) ? cwd + strlen(top) : strerror(errno));
+	T(renameat2(AT_FDCWD, "f", AT_FDCWD, "../../xd", RENAME_EXCHANGE));
+	T(pwrite(fd, "1", 1, 0));
+	T(chdir(top));
+	show("xl/in/f");
+	T(read(fd, text, sizeof text));
+	printf("%.4s\n", text);
+	close(fd);
+	T(unlink("xl/in/f"));
+	T(rmdir("xl/in"));
+	T(rmdir("xl"));
+	T(rmdir("xa"));
+	T(unlink("xe"));
+	T(unlink("xd"));
+}
+
+/* A working directory that was removed, before and after there is another one of its name. */
+static void nowhere(const char *top)
+{
+	char name[300];
+
+	memset(name, 'n', sizeof name);
+	name[299] = 0;
+	T(mkdir("z", 0755));
+	T(mkdir("z/gone", 0755));
+	T(chdir("z/gone"));
+	T(truncate(name, 3));
+	T(rmdir("../gone"));
+	for (int i = 0; i < 2; i++) {
+		T(getcwd(name, 100) ? 0 : -1);
+		memset(name, 'n', sizeof name - 1);
+		T(truncate(name, 3));
+		T(opened(name, O_WRONLY | O_CREAT));
+		T(mkdir(name, 0755));
+		T(opened("new", O_RDONLY));
+		T(opened("new", O_WRONLY | O_CREAT));
+		T(mkdir("new", 0755));
+		T(symlink("new", "other"));
+		T(link("..", "other"));
+		T(unlink("new"));
+		T(rename("../../f", "new"));
+		T(chdir("."));
+		T(opened("../../f", O_RDONLY));
+		T(mkdir("../gone", 0755));
+	}
+	T(chdir(top));
+	list("z/gone");
+	T(rmdir("z/gone"));
+	T(rmdir("z"));
+}
+
 static void removing(void)
 {
 	T(rmdir("f"));
@@ -321,6 +402,8 @@ int main(int argc, char **argv)
 		opening();
 		links();
 		renaming();
+		exchanging(top);
+		nowhere(top);
 		removing();
 		attributes();
 		directories(top);

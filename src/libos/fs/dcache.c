@@ -292,6 +292,37 @@ int d_move(struct dentry *d, struct dentry *to, const char *name, size_t size)
 	return err;
 }
 
+static void swap_names(struct dentry *a, struct dentry *b)
+{
+	struct dentry old = *a;
+
+	memcpy(a->inline_name, b->inline_name, sizeof a->inline_name);
+	memcpy(b->inline_name, old.inline_name, sizeof b->inline_name);
+	a->name = b->name == b->inline_name ? a->inline_name : b->name;
+	b->name = old.name == a->inline_name ? b->inline_name : old.name;
+	a->name_size = b->name_size;
+	b->name_size = old.name_size;
+	a->hash = b->hash;
+	b->hash = old.hash;
+}
+
+void d_exchange(struct dentry *a, struct dentry *b)
+{
+	struct dentry *both[] = { a, b }, *parent = a->parent;
+
+	hash_remove(a);
+	hash_remove(b);
+	swap_names(a, b);
+	a->parent = b->parent; /* with its reference */
+	b->parent = parent;
+	for (unsigned i = 0; i < 2; i++) {
+		list_remove(&both[i]->siblings);
+		both[i]->cookie = g_next_cookie++;
+		list_append(&both[i]->parent->children, &both[i]->siblings);
+		hash_insert(both[i]);
+	}
+}
+
 /* May the cache answer for d, or must the file system be asked? Tree lock held. */
 static bool d_fresh(const struct dentry *d, enum lookup_trust trust)
 {
@@ -366,9 +397,12 @@ int d_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trus
 
 	if (!is_dir(dir->inode))
 		return -ENOTDIR;
-	if (size > NAME_LENGTH_MAX)
-		return -ENAMETOOLONG;
 	tree_lock();
+	if ((dir->flags & D_DEAD) || size > NAME_LENGTH_MAX) {
+		err = dir->flags & D_DEAD ? -ENOENT : -ENAMETOOLONG;
+		tree_unlock();
+		return err;
+	}
 	d = d_find(dir, name, size);
 	if (d && d_fresh(d, trust)) {
 		d_get(d);

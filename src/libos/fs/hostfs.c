@@ -23,7 +23,7 @@ static bool put_front(char **at, char *buf, const char *text, size_t size)
 ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf)
 {
 	char *at = buf + PATH_SIZE - 1;
-	bool fits = true;
+	bool fits = true, gone = false;
 	size_t size;
 
 	*at = 0;
@@ -31,11 +31,14 @@ ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *bu
 		fits = put_front(&at, buf, name, name_size);
 	tree_lock();
 	for (; fits && d->parent; d = d->parent) {
+		gone |= (d->flags & D_DEAD) && is_dir(d->inode);
 		if (*at)
 			fits = put_front(&at, buf, "/", 1);
 		fits = fits && put_front(&at, buf, d->name, d->name_size);
 	}
 	tree_unlock();
+	if (gone) /* what has its name now is another one */
+		return -ENOENT;
 	if (!fits)
 		return -ENAMETOOLONG;
 	if (!*at)
@@ -280,25 +283,31 @@ static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool
 	return (int)err;
 }
 
+/* Tree lock held. */
+static void move_name(struct dentry *d, struct dentry *to, const char *name, size_t size)
+{
+	d_get(d);
+	if (d_move(d, to, name, size))
+		d_kill(d);
+	d_put(d);
+}
+
 static void moved(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
 		  size_t to_size, unsigned flags)
 {
-	struct dentry *d;
+	struct dentry *d, *other;
 
-	if (flags & RENAME_EXCHANGE) {
-		forget_name(dir, name, size);
+	if (!(flags & RENAME_EXCHANGE))
 		forget_name(to, to_name, to_size);
-		return;
-	}
-	forget_name(to, to_name, to_size);
 	tree_lock();
 	d = d_find(dir, name, size);
-	if (d) {
-		d_get(d);
-		if (d_move(d, to, to_name, to_size))
-			d_kill(d);
-		d_put(d);
-	}
+	other = d_find(to, to_name, to_size);
+	if (d && other)
+		d_exchange(d, other);
+	else if (d)
+		move_name(d, to, to_name, to_size);
+	else if (other)
+		move_name(other, dir, name, size);
 	tree_unlock();
 }
 

@@ -127,6 +127,7 @@ nodiscard struct dentry *d_add(struct dentry *dir, const char *name, size_t size
 void d_kill(struct dentry *d); /* out of the tree; pinned ones lose that reference (the caller needs its own) */
 void d_pin(struct dentry *d);
 nodiscard int d_move(struct dentry *d, struct dentry *to, const char *name, size_t size);
+void d_exchange(struct dentry *a, struct dentry *b); /* each takes the other's place; neither is above the other */
 void d_get(struct dentry *d);
 void d_put(struct dentry *d);
 /* A dentry outside any directory: the root of a mount, or an unnamed file. Consumes the inode's reference. */

@@ -366,17 +366,15 @@ static int do_rename(struct dentry *dir, struct dentry *s, struct dentry *to, st
 
 static int do_exchange(struct dentry *dir, struct dentry *s, struct dentry *to, struct dentry *t)
 {
-	struct inode *inode = s->inode;
+	uint32_t differ = (s->flags ^ t->flags) & D_COVERS; /* which is a matter of the name */
 
-	/* Children hang on the dentries: swapping inodes would leave them behind, so only leaves and like kinds. */
-	if (!list_empty(&s->children) || !list_empty(&t->children))
-		return -EXDEV;
 	d_pin(s);
 	d_pin(t);
-	s->inode = t->inode;
-	t->inode = inode;
-	touch_dir(dir, is_dir(s->inode) - is_dir(t->inode));
-	touch_dir(to, is_dir(t->inode) - is_dir(s->inode));
+	d_exchange(s, t);
+	s->flags ^= differ;
+	t->flags ^= differ;
+	touch_dir(dir, is_dir(t->inode) - is_dir(s->inode));
+	touch_dir(to, is_dir(s->inode) - is_dir(t->inode));
 	mem_touch(mem_inode(s->inode), false);
 	mem_touch(mem_inode(t->inode), false);
 	return 0;
@@ -394,7 +392,7 @@ static int memfs_rename(struct dentry *dir, const char *name, size_t size, struc
 	if (!err)
 		err = consult(to, to_name, to_size, &t);
 	tree_lock();
-	if (!err && !(flags & RENAME_NOREPLACE) && s->inode && is_dir(s->inode) && is_inside(to, s))
+	if (!err && !flags && s->inode && is_dir(s->inode) && is_inside(to, s))
 		err = -EINVAL;
 	tree_unlock();
 	if (!err && t && t->inode && is_dir(t->inode) && s->inode && is_dir(s->inode) && s != t &&

@@ -234,7 +234,7 @@ static int keep_last(struct walk *w, const char *name, size_t size, const char *
 	if (!is_dir(w->dentry->inode))
 		return -ENOTDIR;
 	if (size > NAME_LENGTH_MAX)
-		return -ENAMETOOLONG;
+		return w->dentry->flags & D_DEAD ? -ENOENT : -ENAMETOOLONG;
 	w->last = LAST_NAME;
 	if (size == 1 && name[0] == '.')
 		w->last = LAST_DOT;

@@ -93,6 +93,8 @@ static int check_new(struct walk *w, bool directory)
 
 	if (w->last != LAST_NAME)
 		return -EEXIST;
+	if (w->dentry->flags & D_DEAD)
+		return -ENOENT;
 	err = d_lookup(w->dentry, w->name, w->name_size, LOOKUP_FRESH, &d, &st);
 	if (err && err != -ENOENT)
 		return err;
@@ -285,13 +287,44 @@ long sys_unlinkat(struct regs *r)
 	return do_unlink((int)arg(r, 0), (const char *)arg(r, 1), arg(r, 2) & AT_REMOVEDIR);
 }
 
-/* Trailing slashes ask for a directory as the source. */
-static int check_rename(struct walk *from, struct walk *to, unsigned flags)
+/* What a walk's last component names: *mode is 0 if there is nothing. */
+static int last_mode(const struct walk *w, uint32_t *mode)
 {
 	struct dentry *d;
 	struct statx st;
-	int err;
+	int err = d_lookup(w->dentry, w->name, w->name_size, LOOKUP_FRESH, &d, &st);
 
+	*mode = 0;
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (d->inode)
+		*mode = d->inode->mode;
+	dentry_put(d);
+	return 0;
+}
+
+/* Slashes behind a name ask for a directory; behind the target's for one as the source, unless both change places. */
+static int check_slashes(const struct walk *from, const struct walk *to, unsigned flags)
+{
+	bool exchange = flags & RENAME_EXCHANGE;
+	uint32_t source, target;
+	int err = last_mode(from, &source);
+
+	if (!err)
+		err = last_mode(to, &target);
+	if (err)
+		return err;
+	if (!source || (exchange && !target))
+		return -ENOENT;
+	if (target && (flags & RENAME_NOREPLACE))
+		return -EEXIST;
+	if (to->trailing_slash && !S_ISDIR(exchange ? target : source))
+		return -ENOTDIR;
+	return from->trailing_slash && !S_ISDIR(source) ? -ENOTDIR : 0;
+}
+
+static int check_rename(struct walk *from, struct walk *to, unsigned flags)
+{
 	if (from->dentry->mount != to->dentry->mount || from->dentry->inode->ops != to->dentry->inode->ops)
 		return -EXDEV;
 	if (from->last != LAST_NAME || to->last != LAST_NAME)
@@ -300,20 +333,7 @@ static int check_rename(struct walk *from, struct walk *to, unsigned flags)
 		return -EROFS;
 	if (!from->dentry->inode->ops->rename)
 		return -EPERM;
-	if (!from->trailing_slash && (!to->trailing_slash || (flags & RENAME_EXCHANGE)))
-		return 0;
-	err = d_lookup(from->dentry, from->name, from->name_size, LOOKUP_FRESH, &d, &st);
-	if (err)
-		return err;
-	bool missing = !d->inode, directory = !missing && is_dir(d->inode);
-	dentry_put(d);
-	if (missing || directory)
-		return missing ? -ENOENT : 0;
-	if (!(flags & RENAME_NOREPLACE) || d_lookup(to->dentry, to->name, to->name_size, LOOKUP_FRESH, &d, &st))
-		return -ENOTDIR;
-	err = d->inode ? -EEXIST : -ENOTDIR;
-	dentry_put(d);
-	return err;
+	return from->trailing_slash || to->trailing_slash ? check_slashes(from, to, flags) : 0;
 }
 
 static int rename_found(struct walk *from, struct walk *to, unsigned flags)
