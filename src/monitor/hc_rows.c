@@ -144,7 +144,7 @@ ON(file_write,        NOT_MEMOBJ,                  WRITE,     BLOCKS(write),    
 ON(file_pread,        STORED,                      READ,      BLOCKS(pread64),       BUFFER, ANY, ANY)
 ON(file_seek,         STORED | HANDLE_DIR,         NO_RIGHT,  PROMPT(lseek),         ANY, ANY)
 ON(file_getdents,     HANDLE_DIR,                  READ,      PROMPT(getdents64),    BUFFER, ANY)
-ON(file_lock,         HANDLE_FILE,                 NO_RIGHT,  BLOCKS(fcntl),         ONE_OF(7ull << F_OFD_GETLK), PLACE(32))
+ON(file_lock,         HANDLE_FILE | HANDLE_DIR,    NO_RIGHT,  BLOCKS(fcntl),         ONE_OF(7ull << F_OFD_GETLK), PLACE(32))
 ON(file_flock,        HANDLE_FILE | HANDLE_DIR,    NO_RIGHT,  BLOCKS(flock),         ANY)
 /* Standard streams are shared with the outside: O_NONBLOCK on them is the libOS's business. */
 ON(file_setfl,        NOT_MEMOBJ & ~HANDLE_STDIO, NO_RIGHT, PROMPT(fcntl),        FIXED(F_SETFL), FLAGS(O_NONBLOCK | O_APPEND, EINVAL))

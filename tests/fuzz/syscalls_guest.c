@@ -501,9 +501,10 @@ static void do_locks(void)
 	struct flock lock = { .l_type = (short)ONE_OF(F_RDLCK, F_WRLCK, F_UNLCK, 9), .l_whence = (short)ONE_OF(SEEK_SET, SEEK_CUR, SEEK_END), .l_start = (long)below(100),
 			      .l_len = (long)below(50) };
 	int n = fd();
+	struct stat st;
 
-	if (kept(n))
-		return;
+	if (kept(n) || (lock.l_whence != SEEK_SET && fstat(n, &st) == 0 && S_ISDIR(st.st_mode)))
+		return; /* directories: as above */
 	if (rarely(3)) {
 		long operation = ONE_OF(LOCK_SH, LOCK_EX, LOCK_UN, 0) | LOCK_NB;
 		say("flock %d %ld", n, operation);

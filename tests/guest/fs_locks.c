@@ -83,6 +83,25 @@ static void run(void)
 	close(c);
 }
 
+/* Directories are only open for reading, so their record locks exclude nobody; but they can be asked for. */
+static void directories(void)
+{
+	int a = open(".", O_RDONLY | O_DIRECTORY), b = open(".", O_RDONLY | O_DIRECTORY);
+
+	lock("directory read", a, F_SETLK, F_RDLCK, 0, 10);
+	lock("directory write", a, F_SETLK, F_WRLCK, 0, 10);
+	lock("directory asks for its own", b, F_GETLK, F_WRLCK, 0, 5);
+	lock("directory OFD asks", b, F_OFD_GETLK, F_WRLCK, 3, 20);
+	close(dup(b));
+	lock("directory OFD asks after a close", b, F_OFD_GETLK, F_WRLCK, 3, 20);
+	lock("directory OFD read", a, F_OFD_SETLK, F_RDLCK, 20, 5);
+	close(dup(a));
+	lock("directory OFD asks for that", b, F_OFD_GETLK, F_WRLCK, 3, 0);
+	close(a);
+	lock("directory OFD asks when that is closed", b, F_OFD_GETLK, F_WRLCK, 3, 0);
+	close(b);
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -93,6 +112,7 @@ int main(int argc, char **argv)
 			return 1;
 		printf("-- %d\n", i);
 		run();
+		directories();
 		unlink("file");
 		rmdir(top);
 	}

@@ -247,6 +247,8 @@ static void exchanging(const char *top)
 static void nowhere(const char *top)
 {
 	char name[300];
+	struct stat st;
+	int dir;
 
 	memset(name, 'n', sizeof name);
 	name[299] = 0;
@@ -269,8 +271,23 @@ static void nowhere(const char *top)
 		T(unlink("new"));
 		T(rename("../../f", "new"));
 		T(chdir("."));
+		T(stat(".", &st));
+		printf("%o links %d\n", st.st_mode, (int)st.st_nlink);
+		T(chmod(".", i ? 0500 : 0700));
+		T(opened(".", O_RDONLY | O_DIRECTORY));
+		T(opened(".", O_RDWR));
+		T(truncate(".", 0));
+		dir = open("../gone", O_RDONLY | O_DIRECTORY);
+		list(".");
 		T(opened("../../f", O_RDONLY));
 		T(mkdir("../gone", 0755));
+		T(chdir("../gone"));
+		T(rmdir("../gone"));
+		T(mkdir("../gone", 0755));
+		T(mkdir("../other", 0711));
+		T(rename("../other", "../gone"));
+		T(faccessat(dir, "..", F_OK, 0));
+		close(dir);
 	}
 	T(chdir(top));
 	list("z/gone");

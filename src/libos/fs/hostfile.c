@@ -310,7 +310,9 @@ const struct file_ops hostdir_ops = {
 	.stat = hostfile_stat,
 	.sync = hostfile_sync,
 	.getdents = hostdir_getdents,
+	.lock = hostlock_fcntl,
 	.flock = hostfile_flock,
+	.on_close = hostlock_on_close,
 	.release = hostfile_release,
 };
 

@@ -1,12 +1,18 @@
 /*
  * Host directories as file systems: every operation is one or a few hostcalls with a path relative to the mount's
  * directory handle. Nothing of a file is kept but its type, inode number and age (fs/inode.h), for the directory is
- * shared with the host and other cVMs. Rights and confinement are the monitor's and the host kernel's.
+ * shared with the host and other cVMs; only a directory that is removed while in use keeps a handle, having no path any
+ * more. Rights and confinement are the monitor's and the host kernel's.
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/hostfile.h"
 #include "fs/spare.h"
+
+struct host_inode {
+	struct inode base;
+	int removed; /* a directory that this cVM removed while it was in use: its handle; -1 */
+};
 
 static const struct inode_ops hostfs_ops;
 
@@ -50,11 +56,24 @@ ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *bu
 
 static struct inode *hostfs_inode(struct mount *m, const struct statx *st)
 {
-	struct inode *inode = kmalloc(sizeof *inode);
+	struct host_inode *inode = kmalloc(sizeof *inode);
 
-	if (inode)
-		inode_init(inode, &hostfs_ops, m, st->stx_mode, st->stx_ino);
-	return inode;
+	if (!inode)
+		return NULL;
+	inode_init(&inode->base, &hostfs_ops, m, st->stx_mode, st->stx_ino);
+	inode->removed = -1;
+	return &inode->base;
+}
+
+static struct host_inode *host_inode(struct inode *inode)
+{
+	return (struct host_inode *)inode;
+}
+
+/* The handle of d if it has no path any more, or -1. */
+static int removed_dir(const struct dentry *d)
+{
+	return d->flags & D_DEAD ? host_inode(d->inode)->removed : -1;
 }
 
 static int hostfs_lookup(struct dentry *dir, const char *name, size_t size, struct inode **out, struct statx *st)
@@ -89,6 +108,7 @@ static void hostfs_refresh(struct inode *inode, struct inode *fresh)
 
 static int hostfs_getattr(struct dentry *d, struct statx *st)
 {
+	int removed = removed_dir(d);
 	char *path;
 	ssize_t n;
 	long err;
@@ -96,8 +116,8 @@ static int hostfs_getattr(struct dentry *d, struct statx *st)
 	path = pathbuf_get();
 	if (!path)
 		return -ENOMEM;
-	n = d->parent ? host_path(d, NULL, 0, path) : 0;
-	err = n < 0 ? n : hostcall(HC_file_stat, d->mount->handle, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
+	n = d->parent && removed < 0 ? host_path(d, NULL, 0, path) : 0;
+	err = n < 0 ? n : hostcall(HC_file_stat, removed < 0 ? d->mount->handle : removed, path, n, STATX_BASIC_STATS | STATX_BTIME, st);
 	pathbuf_put(path);
 	if (!err)
 		owner_from_host(st);
@@ -122,6 +142,14 @@ static ssize_t hostfs_readlink(struct dentry *d, char *buf, size_t size)
 	return n;
 }
 
+static struct file *open_removed(struct dentry *d, int flags, int *error)
+{
+	long h = hostcall(HC_file_open, removed_dir(d), ".", 1, O_RDONLY | O_DIRECTORY, 0);
+
+	*error = (int)h;
+	return h < 0 ? NULL : hostfile_wrap((int)h, &hostdir_ops, flags, d, error);
+}
+
 static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 {
 	struct file *f = NULL;
@@ -137,6 +165,8 @@ static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 		*error = (int)h;
 		return h < 0 ? NULL : hostfile_wrap((int)h, &hostfile_ops, flags & ~O_APPEND, d, error);
 	}
+	if (removed_dir(d) >= 0)
+		return open_removed(d, flags, error);
 	path = pathbuf_get();
 	*error = -ENOMEM;
 	if (!path)
@@ -267,17 +297,76 @@ static bool is_mount_point(struct dentry *dir, const char *name, size_t size)
 	return is;
 }
 
+/* A handle on d for changes of its metadata. */
+static long open_path(struct dentry *d, int flags)
+{
+	char *path;
+	ssize_t n;
+
+	if (d->mount->type == BOOT_MOUNT_HOST_FILE)
+		return hostcall(HC_file_dup, d->mount->handle);
+	if (removed_dir(d) >= 0)
+		return hostcall(HC_file_open, removed_dir(d), ".", 1, flags, 0);
+	path = pathbuf_get();
+	if (!path)
+		return -ENOMEM;
+	n = host_path(d, NULL, 0, path);
+	if (n >= 0)
+		n = hostcall(HC_file_open, d->mount->handle, path, n, flags | O_NOFOLLOW, 0);
+	pathbuf_put(path);
+	return n;
+}
+
+/* Before the name of a directory goes: if it is somebody's working directory, or open, one reference to it and a handle.
+ * Else *handle is -1. */
+static struct dentry *keep_used(struct dentry *dir, const char *name, size_t size, long *handle)
+{
+	struct dentry *d;
+
+	*handle = -1;
+	tree_lock();
+	d = d_find(dir, name, size);
+	if (d && d->refs && d->inode && is_dir(d->inode) && d->inode->ops == &hostfs_ops)
+		d_get(d);
+	else
+		d = NULL;
+	tree_unlock();
+	if (d)
+		*handle = open_path(d, O_PATH | O_DIRECTORY);
+	return d;
+}
+
+/* The name went, or did not: consumes what keep_used gave. */
+static void used_went(struct dentry *d, long handle, bool went)
+{
+	if (!d)
+		return;
+	tree_lock();
+	if (went && handle >= 0 && host_inode(d->inode)->removed < 0) {
+		host_inode(d->inode)->removed = (int)handle;
+		handle = -1;
+	}
+	d_put(d);
+	tree_unlock();
+	if (handle >= 0)
+		hostcall(HC_file_close, handle);
+}
+
 static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
 {
-	long h, err;
+	struct dentry *used = NULL;
+	long h, err, kept = -1;
 
 	if (is_mount_point(dir, name, size))
 		return -EBUSY;
 	h = open_dir(dir);
 	if (h < 0)
 		return (int)h;
+	if (directory)
+		used = keep_used(dir, name, size, &kept);
 	err = hostcall(HC_dir_unlink, h, name, size, directory ? AT_REMOVEDIR : 0);
 	close_dir(dir, h);
+	used_went(used, kept, !err);
 	if (!err || err == -ENOENT)
 		forget_name(dir, name, size);
 	return (int)err;
@@ -314,7 +403,8 @@ static void moved(struct dentry *dir, const char *name, size_t size, struct dent
 static int hostfs_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
 			 size_t to_size, unsigned flags)
 {
-	long from_handle, to_handle, err;
+	struct dentry *used = NULL;
+	long from_handle, to_handle, err, kept = -1;
 
 	if (is_mount_point(dir, name, size) || is_mount_point(to, to_name, to_size))
 		return -EBUSY;
@@ -323,33 +413,19 @@ static int hostfs_rename(struct dentry *dir, const char *name, size_t size, stru
 		return (int)from_handle;
 	to_handle = dir == to ? from_handle : open_dir(to);
 	err = to_handle;
+	if (!(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
+		used = keep_used(to, to_name, to_size, &kept);
 	if (to_handle >= 0)
 		err = hostcall(HC_dir_rename, from_handle, name, size, to_handle, to_name,
 			       to_size | (uint64_t)flags << 32);
 	if (to_handle != from_handle)
 		close_dir(to, to_handle);
 	close_dir(dir, from_handle);
-	if (!err && !(dir == to && size == to_size && memcmp(name, to_name, size) == 0))
+	bool same = dir == to && size == to_size && memcmp(name, to_name, size) == 0;
+	used_went(used, kept, !err && !same);
+	if (!err && !same)
 		moved(dir, name, size, to, to_name, to_size, flags);
 	return (int)err;
-}
-
-/* A handle on d for changes of its metadata. */
-static long open_path(struct dentry *d, int flags)
-{
-	char *path;
-	ssize_t n;
-
-	if (d->mount->type == BOOT_MOUNT_HOST_FILE)
-		return hostcall(HC_file_dup, d->mount->handle);
-	path = pathbuf_get();
-	if (!path)
-		return -ENOMEM;
-	n = host_path(d, NULL, 0, path);
-	if (n >= 0)
-		n = hostcall(HC_file_open, d->mount->handle, path, n, flags | O_NOFOLLOW, 0);
-	pathbuf_put(path);
-	return n;
 }
 
 static struct file *hostfs_open_path(struct dentry *d, int flags, int *error)
@@ -423,6 +499,8 @@ static int hostfs_statfs(struct dentry *d, struct statfs *st)
 
 static void hostfs_release(struct inode *inode)
 {
+	if (host_inode(inode)->removed >= 0)
+		hostcall(HC_file_close, host_inode(inode)->removed);
 	kfree(inode);
 }
 

@@ -261,11 +261,17 @@ static int set_held(const struct held *want, bool unlock, bool wait)
 	return err;
 }
 
+/* Directories keep something else in `data`, and their inodes have names. */
+static const void *object_of(const struct file *f)
+{
+	return f->ops == &memdir_ops ? f->dentry->inode : f->data;
+}
+
 int memlock_fcntl(struct file *f, int cmd, void *flock)
 {
 	bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
 	struct flock *lk = flock;
-	struct held want = { .object = f->data, .owner = ofd ? (void *)f : (void *)current()->process };
+	struct held want = { .object = object_of(f), .owner = ofd ? (void *)f : (void *)current()->process };
 	struct held *other;
 	int err = make_absolute(f, lk);
 
@@ -290,12 +296,6 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 		return -EBADF;
 	f->kind |= HF_LOCKED;
 	return set_held(&want, lk->l_type == F_UNLCK, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
-}
-
-/* Directories keep something else in `data`, and their inodes have names. */
-static const void *object_of(const struct file *f)
-{
-	return f->ops == &memdir_ops ? f->dentry->inode : f->data;
 }
 
 int memlock_flock(struct file *f, int operation)
@@ -341,9 +341,9 @@ void hostlock_on_close(struct file *f)
 	uint64_t dev, ino;
 	struct carrier *c;
 
-	if (f->ops != &hostfile_ops) {
+	if (f->ops != &hostfile_ops && f->ops != &hostdir_ops) {
 		if (!list_empty(&g_held))
-			forget_held(f->data, current()->process);
+			forget_held(object_of(f), current()->process);
 		return;
 	}
 	if (list_empty(&g_carriers) || !identify(f, &dev, &ino))

@@ -265,7 +265,9 @@ const struct file_ops memdir_ops = {
 	.stat = memdir_stat,
 	.sync = memdir_sync,
 	.getdents = memdir_getdents,
+	.lock = memlock_fcntl,
 	.flock = memlock_flock,
+	.on_close = hostlock_on_close,
 	.release = memdir_release,
 };
 
