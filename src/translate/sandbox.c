@@ -3,6 +3,7 @@
  * Called by main.c; nothing here is relied on by the monitor, which scans what comes out.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -11,14 +12,27 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "helper.h"
 
 #define MEMORY_MAX (6ull << 30) /* address space: file, text and bit sets of the largest file */
 #define CPU_SECONDS_MAX 60
 
+/* Without memory the kernel ends us, not the monitor with all cVMs, which may well be larger. */
+static void be_first_victim(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "1000", 4);
+	close(fd);
+}
+
 void sandbox_limits(uint64_t file_max)
 {
+	be_first_victim();
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody waits for an image any more */
 	/* failing to lower a limit is no reason to stop */
 	(void)setrlimit(RLIMIT_AS, &(struct rlimit){ MEMORY_MAX, MEMORY_MAX });
