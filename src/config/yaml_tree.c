@@ -101,6 +101,8 @@ static int add_child(struct reader *r, struct yaml_node *node, yaml_event_t *eve
 			return ret;
 		config_place(r->error, "%s:%u", r->path, key->line);
 		ret = key->kind == YAML_SCALAR ? 0 : config_fail(r->error, "a key must be a word, not a list or a map");
+		if (ret == 0 && node->count == YAML_KEYS_MAX)
+			ret = config_fail(r->error, "too many keys (at most %u; env can be a list)", YAML_KEYS_MAX);
 		for (size_t i = 0; ret == 0 && i < node->count; i++)
 			if (strcmp(node->key[i]->text, key->text) == 0)
 				ret = config_fail(r->error, "the key \"%.64s\" is given twice (first in line %u)", key->text,

@@ -11,6 +11,7 @@
 
 #define YAML_FILE_MAX (1u << 20)
 #define YAML_DEPTH_MAX 8u
+#define YAML_KEYS_MAX 1024u /* of one map: each is compared with all before */
 
 enum yaml_kind { YAML_SCALAR = 1, YAML_LIST, YAML_MAP };
 

@@ -316,6 +316,7 @@ YAML = [
     ("a: !!str 1\n", "pod.yaml:1: tags (tag:yaml.org,2002:str) are not supported (leave it out)"),
     ("a: " + "[" * 5000, "pod.yaml:1: nested too deeply (at most 8 levels)"),
     ("a: " + "{b: " * 20, "pod.yaml:1: nested too deeply"),
+    ("".join(f"{i:x}:\n" for i in range(150000)), "pod.yaml:1025: too many keys (at most 1024; env can be a list)"),
     ("cVMs:\n\t- name: a", "pod.yaml:2: not valid YAML: "),
     ("cVMs: [", "not valid YAML: "),
     ("cVMs: 'open", "not valid YAML: "),
