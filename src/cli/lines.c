@@ -40,8 +40,12 @@ void lines_end(struct lines *lines)
 
 void lines_poll(const struct lines *lines, struct pollfd *entries)
 {
+	bool room = message_room();
+
 	for (uint32_t i = 0; i < lines->pod->config->cvms; i++)
-		entries[i] = (struct pollfd){.fd = lines->of[i].socket, .events = POLLIN};
+		entries[i] = (struct pollfd){.fd = room ? lines->of[i].socket : -1, .events = POLLIN};
+	if (!room)
+		message_poll(&entries[LAUNCH_CVMS_MAX]);
 }
 
 /* Token bucket: one second's worth of bytes. */
@@ -91,13 +95,13 @@ static bool read_message(struct lines *lines, uint32_t i)
 void lines_drain(struct lines *lines, uint32_t i, bool ended)
 {
 	/* Nobody writes for a cVM that has ended, and the kernel keeps only so many. */
-	for (uint32_t n = 0; (ended || n < MESSAGES_MAX) && read_message(lines, i); n++)
+	for (uint32_t n = 0; (ended || (n < MESSAGES_MAX && message_room())) && read_message(lines, i); n++)
 		;
 }
 
 void lines_handle(struct lines *lines, const struct pollfd *entries)
 {
 	for (uint32_t i = 0; i < lines->pod->config->cvms; i++)
-		if (entries[i].revents)
+		if (entries[i].revents && message_room())
 			lines_drain(lines, i, false);
 }

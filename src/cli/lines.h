@@ -1,6 +1,7 @@
 /*
  * What cVMs' libOSes say: --trace, warnings, crash reports. Each cVM has a socket of its own for that (BOOT_HANDLE_LOG), so
  * nobody speaks for another, and who floods it is the only one who must wait. Here the rate is limited and lines are printed.
+ * While standard error takes nothing, they stay in the sockets.
  */
 #ifndef CLI_LINES_H
 #define CLI_LINES_H
@@ -25,7 +26,9 @@ struct lines {
 void lines_init(struct lines *lines, const int *sockets, bool unlimited, struct pod *pod, struct logs *logs);
 void lines_end(struct lines *lines);
 
-/* One entry for each cVM. */
+#define LINES_POLL_MAX (LAUNCH_CVMS_MAX + 1)
+
+/* One entry for each cVM, and the last for standard error. */
 void lines_poll(const struct lines *lines, struct pollfd *entries);
 void lines_handle(struct lines *lines, const struct pollfd *entries);
 

@@ -5,14 +5,21 @@
 #include "cli/message.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#define WAIT_MAX_S 10
 
 static bool g_quiet;
 static int g_fd = STDERR_FILENO;
+static bool g_hurried, g_stuck; /* the last write took too long */
+static volatile sig_atomic_t g_late;
 
 struct output {
 	int fd; /* -1: nowhere */
@@ -20,14 +27,63 @@ struct output {
 	char bytes[8192];
 };
 
+static void on_alarm(int signal)
+{
+	(void)signal;
+	g_late = true;
+}
+
+void message_hurry(void)
+{
+	struct sigaction action = {.sa_handler = on_alarm}; /* not restarting */
+	sigset_t alarm;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	g_hurried = sigaction(SIGALRM, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &alarm, NULL) == 0;
+}
+
+void message_poll(struct pollfd *entry)
+{
+	*entry = (struct pollfd){.fd = g_fd, .events = POLLOUT};
+}
+
+bool message_room(void)
+{
+	struct pollfd entry;
+
+	message_poll(&entry);
+	return entry.fd < 0 || poll(&entry, 1, 0) != 0;
+}
+
+/* O_NONBLOCK is not ours to set, it would be everybody's. A signal that comes before the write is followed by another. */
+static ssize_t write_in_time(int fd, const char *bytes, size_t size)
+{
+	static const struct itimerval limit = {{.tv_sec = 1}, {.tv_sec = WAIT_MAX_S}}, none;
+	ssize_t n;
+
+	if (!g_hurried)
+		return write(fd, bytes, size);
+	if (g_stuck && !message_room())
+		return 0;
+	g_late = false;
+	setitimer(ITIMER_REAL, &limit, NULL);
+	do
+		n = write(fd, bytes, size);
+	while (n < 0 && errno == EINTR && !g_late);
+	setitimer(ITIMER_REAL, &none, NULL);
+	g_stuck = g_late;
+	return n;
+}
+
 /* A reader that went away is no reason to stop: the program's status still counts. */
 static void flush(struct output *o)
 {
 	size_t done = 0;
 
 	while (o->fd >= 0 && done < o->used) {
-		ssize_t n = write(o->fd, o->bytes + done, o->used - done);
-		if (n < 0 && errno == EINTR)
+		ssize_t n = write_in_time(o->fd, o->bytes + done, o->used - done);
+		if (n < 0 && errno == EINTR && !g_late)
 			continue;
 		if (n <= 0)
 			break;

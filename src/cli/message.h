@@ -7,6 +7,7 @@
 #ifndef CLI_MESSAGE_H
 #define CLI_MESSAGE_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,12 @@
 
 /* Messages go there instead of standard error; -1: nowhere. */
 void message_output(int fd);
+
+/* From now on nothing waits for the reader of messages for ever: what it does not take in some seconds, or what comes while it goes on
+ * taking nothing, is lost. message_room tells whether it takes something now. */
+void message_hurry(void);
+bool message_room(void);
+void message_poll(struct pollfd *entry); /* has an event when there is room */
 
 /* Hostile text as it is, escaped, newlines kept. */
 void message_text(int fd, const char *text, size_t size);

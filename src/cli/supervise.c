@@ -204,7 +204,7 @@ static int next_timeout(struct supervisor *s)
 #define POLL_CODE 2
 #define POLL_LOGS (POLL_CODE + LAUNCH_CVMS_MAX)
 #define POLL_LINES (POLL_LOGS + LAUNCH_CVMS_MAX)
-#define POLL_CONTROL (POLL_LINES + LAUNCH_CVMS_MAX)
+#define POLL_CONTROL (POLL_LINES + LINES_POLL_MAX)
 #define POLL_COUNT (POLL_CONTROL + CONTROL_POLL_MAX)
 _Static_assert(POLL_COUNT <= LIMITS_FILES, "poll refuses more entries than there may be open files");
 
@@ -343,6 +343,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	sigaddset(&waited, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &waited, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	message_hurry();
 	/* In the background of a terminal one cVM that reads it, or sets it, would stop them all: it gets an error instead. */
 	if (config->cvms > 1) {
 		signal(SIGTTIN, SIG_IGN);
