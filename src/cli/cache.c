@@ -203,14 +203,14 @@ static bool leasable(int entry)
 	return fcntl(entry, F_SETLEASE, F_RDLCK) == 0 && fcntl(entry, F_SETLEASE, F_UNLCK) == 0;
 }
 
-/* The entry's file itself, or copied to a memory file; looks closely if the entry was not `used_lately`. */
-static int load_image(int entry, const struct cache_trailer *trailer, bool used_lately)
+/* The entry's file itself, or copied to a memory file of at most `copy_max` bytes; looks closely if the entry was not `used_lately`. */
+static int load_image(int entry, const struct cache_trailer *trailer, bool used_lately, uint64_t copy_max)
 {
 	if (!used_lately && !image_undamaged(entry, trailer))
 		return -ENOENT;
 	if (leasable(entry))
 		return fcntl(entry, F_DUPFD_CLOEXEC, 0);
-	int fd = memfile_create("intravisor-code");
+	int fd = trailer->image_size > copy_max ? -EFBIG : memfile_create("intravisor-code");
 
 	if (fd < 0)
 		return fd;
@@ -224,7 +224,7 @@ static int load_image(int entry, const struct cache_trailer *trailer, bool used_
 }
 
 /* For any key if `wanted` is a null pointer. */
-static int load(const struct cache *cache, const char *name, const struct cache_key *wanted, struct cache_key *found)
+static int load(const struct cache *cache, const char *name, const struct cache_key *wanted, uint64_t copy_max, struct cache_key *found)
 {
 	struct cache_trailer trailer;
 	struct stat st;
@@ -237,7 +237,7 @@ static int load(const struct cache *cache, const char *name, const struct cache_
 	    (!wanted || memcmp(&trailer.key, wanted, sizeof(*wanted)) == 0)) {
 		bool used_lately = time(NULL) - st.st_mtim.tv_sec <= CACHE_TOUCH_SECONDS;
 
-		ret = load_image(fd, &trailer, used_lately);
+		ret = load_image(fd, &trailer, used_lately, copy_max);
 		if (ret >= 0 && !used_lately)
 			futimens(fd, NULL);
 		*found = trailer.key;
@@ -254,12 +254,12 @@ int cache_load(const struct cache *cache, const struct cache_key *key)
 	if (cache->directory < 0)
 		return -ENOENT;
 	cache_entry_name(key, name);
-	return load(cache, name, key, &found);
+	return load(cache, name, key, UINT64_MAX, &found);
 }
 
-int cache_load_named(const struct cache *cache, const char *name, struct cache_key *key)
+int cache_load_named(const struct cache *cache, const char *name, uint64_t copy_max, struct cache_key *key)
 {
-	return load(cache, name, NULL, key);
+	return load(cache, name, NULL, copy_max, key);
 }
 
 void cache_list_write(const struct cache *cache, const char *name, const char *text, size_t size)

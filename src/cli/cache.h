@@ -48,8 +48,9 @@ bool cache_key_make(const struct stat *file, uint64_t offset, uint64_t size, boo
 /* A file with the code image: the entry itself if the monitor can map it, else a memory file. Or -ENOENT, or another negative errno. */
 __attribute__((warn_unused_result)) int cache_load(const struct cache *cache, const struct cache_key *key);
 
-/* The same for the entry with that name, whatever its key is. */
-__attribute__((warn_unused_result)) int cache_load_named(const struct cache *cache, const char *name, struct cache_key *key);
+/* The same for the entry with that name, whatever its key is; -EFBIG if it would be a memory file of more than that many bytes. */
+__attribute__((warn_unused_result)) int cache_load_named(const struct cache *cache, const char *name, uint64_t copy_max,
+							  struct cache_key *key);
 void cache_entry_name(const struct cache_key *key, char name[CACHE_NAME_SIZE]);
 
 /* A small text beside the entries, for the prefetch: its name, and writing it, which may fail without a word. */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool contains(char (*names)[CACHE_NAME_SIZE], uint32_t count, const char *name)
@@ -24,6 +25,7 @@ void prefetch_begin(struct prefetch *prefetch, const struct cache *cache, const 
 
 	prefetch->cache = cache;
 	prefetch->known_count = prefetch->used_count = prefetch->ready_count = prefetch->next = 0;
+	prefetch->bytes_left = PREFETCH_BYTES_MAX;
 	cache_list_name(programs, prefetch->list);
 	int fd = cache->directory < 0 ? -1 : openat(cache->directory, prefetch->list, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
@@ -48,14 +50,19 @@ bool prefetch_pending(const struct prefetch *prefetch)
 
 bool prefetch_step(struct prefetch *prefetch)
 {
+	struct stat st;
+
 	while (prefetch_pending(prefetch)) {
 		const char *name = prefetch->known[prefetch->next++];
 
 		if (contains(prefetch->used, prefetch->used_count, name))
 			continue;
-		int image = cache_load_named(prefetch->cache, name, &prefetch->ready[prefetch->ready_count].key);
+		int image = cache_load_named(prefetch->cache, name, prefetch->bytes_left, &prefetch->ready[prefetch->ready_count].key);
 		if (image < 0)
 			continue;
+		/* The entry itself, which has a name, takes no memory. */
+		if (fstat(image, &st) == 0 && st.st_nlink == 0)
+			prefetch->bytes_left -= (uint64_t)st.st_size < prefetch->bytes_left ? (uint64_t)st.st_size : prefetch->bytes_left;
 		prefetch->ready[prefetch->ready_count++].image = image;
 		return true;
 	}

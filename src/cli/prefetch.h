@@ -9,6 +9,7 @@
 #include "cli/cache.h"
 
 #define PREFETCH_MAX 32
+#define PREFETCH_BYTES_MAX (64ull << 20) /* of memory, whatever a cVM of the last run asked for */
 
 struct prefetch {
 	const struct cache *cache;
@@ -20,6 +21,7 @@ struct prefetch {
 		int image; /* memory file; -1: taken */
 	} ready[PREFETCH_MAX];
 	uint32_t ready_count;
+	uint64_t bytes_left;
 };
 
 /* `programs` says what runs. */

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -410,6 +411,22 @@ cVMs:
         with open(path, "r+b") as f:
             f.write(b"C" * 4096)
         self.assertEqual(self.box.python(one + "cvm.exit(0)")[1], "0  (12288, b'CCCC', b's')\n")
+
+    @unittest.skipUnless(os.path.isdir("/dev/shm"), "needs a file system whose files the monitor does not map itself")
+    def test_prefetch_takes_little_memory(self):
+        """What a cVM of one run asked for does not fill the memory of the next."""
+        large, small = self.settled("large", b"SPARSE" + bytes(4090)), self.settled("small", b"A" * 4096)
+        os.truncate(large, 65 << 20)
+        time.sleep(0.05)
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as cache:
+            env = dict(self.box.env, XDG_CACHE_HOME=cache)
+            ask = f"cvm.request({large!r}, 0, 65 << 20); cvm.request({small!r}); cvm.exit(0)"
+            self.assertEqual(self.box.python(ask, env=env)[0], 0)
+            self.assertEqual(sum(n.endswith(".code") for n in os.listdir(f"{cache}/intravisor")), 2)
+            code = (f"end = time.monotonic() + {PATIENCE}\nwhile not monitor.held() and time.monotonic() < end: time.sleep(0.002)\n"
+                    "fds = [f'/proc/{os.getppid()}/fd/{n}' for n in os.listdir(f'/proc/{os.getppid()}/fd')]\n"
+                    "print([os.stat(fd).st_size for fd in fds if 'intravisor-code' in os.readlink(fd)], flush=True); cvm.exit(0)")
+            self.assertEqual(self.box.python(code, env=env)[1], "[12288]\n")
 
     def test_changed_file_is_not_taken_from_the_cache(self):
         path = self.settled("prog", b"A" * 4096)
