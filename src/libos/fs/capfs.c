@@ -397,10 +397,6 @@ static const struct inode_ops capfs_ops = {
 
 int capfs_mount(struct mount *m, struct dentry **out)
 {
-	struct inode *inode = inode_new(m, "", S_IFDIR | 0555);
-
-	*out = inode ? d_alloc_root(m, inode) : NULL;
-	if (inode && !*out)
-		inode_put(inode);
+	*out = d_alloc_root(m, inode_new(m, "", S_IFDIR | 0555));
 	return *out ? 0 : -ENOMEM;
 }

@@ -157,10 +157,12 @@ static struct dentry *d_alloc(struct mount *m, const char *name, size_t size)
 
 struct dentry *d_alloc_root(struct mount *m, struct inode *inode)
 {
-	struct dentry *d = d_alloc(m, "", 0);
+	struct dentry *d = inode ? d_alloc(m, "", 0) : NULL;
 
 	if (d)
 		d->inode = inode;
+	else if (inode)
+		inode_put(inode);
 	return d;
 }
 

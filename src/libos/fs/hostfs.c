@@ -524,19 +524,11 @@ static const struct inode_ops hostfs_ops = {
 
 int hostfs_mount(struct mount *m, struct dentry **out)
 {
-	struct inode *inode;
 	struct statx st;
-	long err;
+	long err = hostcall(HC_file_stat, m->handle, 0, 0, STATX_BASIC_STATS, &st);
 
-	err = hostcall(HC_file_stat, m->handle, 0, 0, STATX_BASIC_STATS, &st);
 	if (err)
 		return (int)err;
-	inode = hostfs_inode(m, &st);
-	if (!inode)
-		return -ENOMEM;
-	*out = d_alloc_root(m, inode);
-	if (*out)
-		return 0;
-	inode_put(inode);
-	return -ENOMEM;
+	*out = d_alloc_root(m, hostfs_inode(m, &st));
+	return *out ? 0 : -ENOMEM;
 }

@@ -130,7 +130,8 @@ nodiscard int d_move(struct dentry *d, struct dentry *to, const char *name, size
 void d_exchange(struct dentry *a, struct dentry *b); /* each takes the other's place; neither is above the other */
 void d_get(struct dentry *d);
 void d_put(struct dentry *d);
-/* A dentry outside any directory: the root of a mount, or an unnamed file. Consumes the inode's reference. */
+/* A dentry outside any directory: the root of a mount, or an unnamed file. Consumes the inode's reference, also on failure;
+ * without an inode it is NULL. */
 nodiscard struct dentry *d_alloc_root(struct mount *m, struct inode *inode);
 enum lookup_trust {
 	LOOKUP_FRESH,  /* the result of a path: host volumes are asked */

@@ -199,10 +199,8 @@ static struct file *memfs_create(struct dentry *dir, const char *name, size_t si
 	} else {
 		inode->nlink = 0;
 		d = d_alloc_root(dir->mount, &inode->base);
-		if (!d) {
-			inode_put(&inode->base);
+		if (!d)
 			return NULL;
-		}
 		d->flags |= D_DEAD;
 	}
 	f = memfile_open(inode, d, flags & ~O_TRUNC, error);
@@ -520,8 +518,5 @@ int memfs_mount(struct mount *m, uint32_t mode, struct dentry **out)
 	if (!inode)
 		return -ENOMEM;
 	*out = d_alloc_root(m, &inode->base);
-	if (*out)
-		return 0;
-	inode_put(&inode->base);
-	return -ENOMEM;
+	return *out ? 0 : -ENOMEM;
 }

@@ -341,13 +341,6 @@ static const struct inode_ops procfs_ops = { PROC_OPS, .follow = proc_follow };
 
 int procfs_mount(struct mount *m, struct dentry **out)
 {
-	struct inode *inode = proc_inode_new(m, &proc_root, 0, -1);
-
-	if (!inode)
-		return -ENOMEM;
-	*out = d_alloc_root(m, inode);
-	if (*out)
-		return 0;
-	inode_put(inode);
-	return -ENOMEM;
+	*out = d_alloc_root(m, proc_inode_new(m, &proc_root, 0, -1));
+	return *out ? 0 : -ENOMEM;
 }
