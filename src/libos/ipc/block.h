@@ -19,5 +19,7 @@ ssize_t broken_pipe(void);
 uint64_t anon_inode(void);
 /* file_ops.stat of objects without any inode: /proc/self/fd shows them as anon_inode:[name]. */
 int anon_stat(struct file *f, struct statx *st);
+/* For file_ops.stat of pipes and sockets, which have a type and a number. 0. */
+int numbered_stat(struct statx *st, uint32_t mode, uint64_t inode);
 
 #endif

@@ -224,16 +224,7 @@ static long pipe_ioctl(struct file *f, unsigned long request, void *user_arg)
 
 static int pipe_stat(struct file *f, struct statx *st)
 {
-	struct pipe *p = f->data;
-
-	st->stx_mask = STATX_BASIC_STATS;
-	st->stx_mode = S_IFIFO | 0600;
-	st->stx_nlink = 1;
-	st->stx_blksize = 4096;
-	st->stx_ino = p->inode;
-	st->stx_uid = current()->process->euid;
-	st->stx_gid = current()->process->egid;
-	return 0;
+	return numbered_stat(st, S_IFIFO | 0600, ((struct pipe *)f->data)->inode);
 }
 
 static void pipe_release(struct file *f)

@@ -90,16 +90,7 @@ static int inet_handle(struct file *f)
 
 static int inet_stat(struct file *f, struct statx *st)
 {
-	struct inet_socket *s = f->data;
-
-	st->stx_mask = STATX_BASIC_STATS;
-	st->stx_mode = S_IFSOCK | 0777;
-	st->stx_nlink = 1;
-	st->stx_blksize = 4096;
-	st->stx_ino = s->inode;
-	st->stx_uid = current()->process->euid;
-	st->stx_gid = current()->process->egid;
-	return 0;
+	return numbered_stat(st, S_IFSOCK | 0777, ((struct inet_socket *)f->data)->inode);
 }
 
 static int inet_set_flags(struct file *f, uint32_t flags)

@@ -442,14 +442,7 @@ static long loop_ioctl(struct file *f, unsigned long request, void *user_arg)
 
 static int loop_stat(struct file *f, struct statx *st)
 {
-	st->stx_mask = STATX_BASIC_STATS;
-	st->stx_mode = S_IFSOCK | 0777;
-	st->stx_nlink = 1;
-	st->stx_blksize = 4096;
-	st->stx_ino = loop_of(f)->inode;
-	st->stx_uid = current()->process->euid;
-	st->stx_gid = current()->process->egid;
-	return 0;
+	return numbered_stat(st, S_IFSOCK | 0777, loop_of(f)->inode);
 }
 
 static void loop_release(struct file *f)

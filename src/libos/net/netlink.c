@@ -302,11 +302,7 @@ static struct waitq *netlink_waitq(struct file *f)
 
 static int netlink_stat(struct file *f, struct statx *st)
 {
-	st->stx_mask = STATX_BASIC_STATS;
-	st->stx_mode = S_IFSOCK | 0777;
-	st->stx_nlink = 1;
-	st->stx_ino = ((struct netlink_sock *)f->data)->inode;
-	return 0;
+	return numbered_stat(st, S_IFSOCK | 0777, ((struct netlink_sock *)f->data)->inode);
 }
 
 static void netlink_release(struct file *f)

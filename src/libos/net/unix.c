@@ -613,16 +613,7 @@ static long unix_ioctl(struct file *f, unsigned long request, void *user_arg)
 
 static int unix_stat(struct file *f, struct statx *st)
 {
-	struct unix_sock *s = unix_of(f);
-
-	st->stx_mask = STATX_BASIC_STATS;
-	st->stx_mode = S_IFSOCK | 0777;
-	st->stx_nlink = 1;
-	st->stx_blksize = 4096;
-	st->stx_ino = s->inode;
-	st->stx_uid = current()->process->euid;
-	st->stx_gid = current()->process->egid;
-	return 0;
+	return numbered_stat(st, S_IFSOCK | 0777, unix_of(f)->inode);
 }
 
 const struct file_ops g_unix_file_ops = {
