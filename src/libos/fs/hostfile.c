@@ -46,6 +46,19 @@ uint32_t owner_to_host(uint32_t id, bool group)
 	return id == boot->uid ? g_host_uid : id;
 }
 
+long host_set_mode_times(long handle, const struct attr *a)
+{
+	static const struct timespec omit = { 0, UTIME_OMIT };
+	struct timespec times[2] = { a->valid & ATTR_ATIME ? a->times[0] : omit, a->valid & ATTR_MTIME ? a->times[1] : omit };
+	long err = 0;
+
+	if (a->valid & ATTR_MODE)
+		err = hostcall(HC_file_chmod, handle, a->mode & 07777);
+	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME)))
+		err = hostcall(HC_file_utimes, handle, times);
+	return err;
+}
+
 static long transfer(long nr_one, long nr_vector, struct file *f, const struct iovec *iov, unsigned count, off_t offset)
 {
 	long done = 0, n;

@@ -470,7 +470,6 @@ static int change_owner(struct dentry *d, const struct attr *a, long handle)
 
 static int hostfs_setattr(struct dentry *d, const struct attr *a)
 {
-	static const struct timespec omit = { 0, UTIME_OMIT };
 	long h, err = 0;
 
 	h = open_path(d, a->valid & ATTR_SIZE ? O_WRONLY : O_PATH);
@@ -480,14 +479,8 @@ static int hostfs_setattr(struct dentry *d, const struct attr *a)
 		err = hostcall(HC_file_truncate, h, a->size);
 	if (!err && (a->valid & (ATTR_UID | ATTR_GID)))
 		err = change_owner(d, a, h);
-	if (!err && (a->valid & ATTR_MODE))
-		err = hostcall(HC_file_chmod, h, a->mode & 07777);
-	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {
-		struct timespec times[2] = { a->valid & ATTR_ATIME ? a->times[0] : omit,
-					     a->valid & ATTR_MTIME ? a->times[1] : omit };
-
-		err = hostcall(HC_file_utimes, h, times);
-	}
+	if (!err)
+		err = host_set_mode_times(h, a);
 	hostcall(HC_file_close, h);
 	return (int)err;
 }

@@ -29,21 +29,14 @@ static int attr_path(int dirfd, const char *user_path, unsigned walk_flags, cons
 /* On an open host file its own handle is the right object even if the name is gone. */
 static int attr_host(struct file *f, const struct attr *a)
 {
-	static const struct timespec omit = { 0, UTIME_OMIT };
 	int h = hostfile_handle(f);
 	long err = 0;
 
 	if (a->valid & (ATTR_UID | ATTR_GID))
 		err = hostcall(HC_file_chown, h, a->valid & ATTR_UID ? (long)owner_to_host(a->uid, false) : -1,
 			       a->valid & ATTR_GID ? (long)owner_to_host(a->gid, true) : -1);
-	if (!err && (a->valid & ATTR_MODE))
-		err = hostcall(HC_file_chmod, h, a->mode & 07777);
-	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {
-		struct timespec times[2] = { a->valid & ATTR_ATIME ? a->times[0] : omit,
-					     a->valid & ATTR_MTIME ? a->times[1] : omit };
-
-		err = hostcall(HC_file_utimes, h, times);
-	}
+	if (!err)
+		err = host_set_mode_times(h, a);
 	return (int)err;
 }
 
