@@ -196,18 +196,7 @@ static off_t cap_length(struct file *f)
 
 static off_t cap_seek(struct file *f, off_t offset, int whence)
 {
-	off_t length = whence == SEEK_END ? cap_length(f) : 0;
-
-	if (whence == SEEK_CUR)
-		offset += f->pos;
-	else if (whence == SEEK_END && length >= 0)
-		offset += length;
-	else if (whence != SEEK_SET)
-		return length < 0 ? length : -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	f->pos = offset;
-	return offset;
+	return file_seek_within(f, offset, whence, whence == SEEK_END ? cap_length(f) : 0);
 }
 
 static int cap_stat(struct file *f, struct statx *st)

@@ -136,6 +136,18 @@ ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset)
 	return (ssize_t)done;
 }
 
+off_t file_seek_within(struct file *f, off_t offset, int whence, off_t end)
+{
+	off_t base = whence == SEEK_CUR ? f->pos : whence == SEEK_END ? end : 0;
+
+	if (whence == SEEK_END && end < 0)
+		return end;
+	if ((whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END) || __builtin_add_overflow(base, offset, &offset) || offset < 0)
+		return -EINVAL;
+	f->pos = offset;
+	return offset;
+}
+
 int file_stat(struct file *f, struct statx *st)
 {
 	memset(st, 0, sizeof *st);

@@ -221,15 +221,9 @@ static void drop_snapshot(struct file *f)
 
 static off_t memdir_seek(struct file *f, off_t offset, int whence)
 {
-	if (whence == SEEK_CUR)
-		offset += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
+	offset = file_seek_within(f, offset, whence, -EINVAL);
 	if (offset == 0)
 		drop_snapshot(f);
-	f->pos = offset;
 	return offset;
 }
 

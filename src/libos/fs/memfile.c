@@ -63,33 +63,16 @@ static ssize_t memfile_write(struct file *f, const struct iovec *iov, unsigned c
 static off_t memfile_seek(struct file *f, off_t offset, int whence)
 {
 	struct mem_inode *inode = inode_of(f);
-	off_t base = 0;
 
-	switch (whence) {
-	case SEEK_SET:
-		break;
-	case SEEK_CUR:
-		base = f->pos;
-		break;
-	case SEEK_END:
-		base = inode->size;
-		break;
-	case SEEK_DATA:
-	case SEEK_HOLE:
+	if (whence == SEEK_DATA || whence == SEEK_HOLE) {
 		mutex_lock(&inode->lock);
-		base = mem_seek_data(inode, offset, whence == SEEK_HOLE);
+		offset = mem_seek_data(inode, offset, whence == SEEK_HOLE);
 		mutex_unlock(&inode->lock);
-		if (base < 0)
-			return base;
-		offset = 0;
-		break;
-	default:
-		return -EINVAL;
+		if (offset < 0)
+			return offset;
+		whence = SEEK_SET;
 	}
-	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
-		return -EINVAL;
-	f->pos = offset;
-	return offset;
+	return file_seek_within(f, offset, whence, inode->size);
 }
 
 static int memfile_map_handle(struct file *f, int prot, int flags, off_t *offset, size_t size)

@@ -83,14 +83,7 @@ static ssize_t procfile_write(struct file *f, const struct iovec *iov, unsigned 
 
 static off_t procfile_seek(struct file *f, off_t offset, int whence)
 {
-	if (whence == SEEK_CUR)
-		offset += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (offset < 0)
-		return -EINVAL;
-	f->pos = offset;
-	return offset;
+	return file_seek_within(f, offset, whence, -EINVAL);
 }
 
 static int procfile_stat(struct file *f, struct statx *st)

@@ -45,6 +45,8 @@ nodiscard struct file *vfs_open(const char *path, int flags, int mode, int *erro
 nodiscard int vfs_check_executable(struct file *f);
 /* pread with a buffer of the libOS: bytes (short at end of file) or negative errno. */
 nodiscard ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset);
+/* file_ops.seek for files whose end is at `end`; or an error that SEEK_END gives. */
+off_t file_seek_within(struct file *f, off_t offset, int whence, off_t end);
 /* statx of any open file (objects without an ops->stat get a plausible anonymous inode). */
 nodiscard int file_stat(struct file *f, struct statx *st);
 
