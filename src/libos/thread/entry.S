@@ -18,6 +18,26 @@
 
 	.text
 
+/* Every register of the struct regs at rsp, which is left at the five words that iretq takes. */
+	.macro	load_regs
+	mov	REGS_R15(%rsp), %r15
+	mov	REGS_R14(%rsp), %r14
+	mov	REGS_R13(%rsp), %r13
+	mov	REGS_R12(%rsp), %r12
+	mov	REGS_RBP(%rsp), %rbp
+	mov	REGS_RBX(%rsp), %rbx
+	mov	REGS_R11(%rsp), %r11
+	mov	REGS_R10(%rsp), %r10
+	mov	REGS_R9(%rsp), %r9
+	mov	REGS_R8(%rsp), %r8
+	mov	REGS_RAX(%rsp), %rax
+	mov	REGS_RCX(%rsp), %rcx
+	mov	REGS_RDX(%rsp), %rdx
+	mov	REGS_RSI(%rsp), %rsi
+	mov	REGS_RDI(%rsp), %rdi
+	lea	REGS_RIP(%rsp), %rsp
+	.endm
+
 /*
  * A `syscall` instruction of the program. In: rcx where to go on, rax number, all else as at the instruction; program's
  * stack. Out: by a jump to rcx, rax the result; r11 and flags clobbered, all other registers kept, DF and AC clear.
@@ -128,22 +148,7 @@ slow_exit_begin: /* from here to slow_exit_iret: an upcall continues at slow_exi
 	jne	slow_exit
 	cmpq	$0, g_libos_size(%rip)
 	jne	program_leave
-	mov	REGS_R15(%rsp), %r15
-	mov	REGS_R14(%rsp), %r14
-	mov	REGS_R13(%rsp), %r13
-	mov	REGS_R12(%rsp), %r12
-	mov	REGS_RBP(%rsp), %rbp
-	mov	REGS_RBX(%rsp), %rbx
-	mov	REGS_R11(%rsp), %r11
-	mov	REGS_R10(%rsp), %r10
-	mov	REGS_R9(%rsp), %r9
-	mov	REGS_R8(%rsp), %r8
-	mov	REGS_RAX(%rsp), %rax
-	mov	REGS_RCX(%rsp), %rcx
-	mov	REGS_RDX(%rsp), %rdx
-	mov	REGS_RSI(%rsp), %rsi
-	mov	REGS_RDI(%rsp), %rdi
-	lea	REGS_RIP(%rsp), %rsp
+	load_regs
 slow_exit_iret: /* here: the program's context, its last five words at rsp */
 	iretq
 
@@ -167,22 +172,7 @@ upcall_entry:
 	jmp	slow_exit
 1:	mov	$HOSTCALL_THREAD_UPCALL_DONE, %r11d
 	call	*%gs:VCPU_GATE
-	mov	REGS_R15(%rsp), %r15
-	mov	REGS_R14(%rsp), %r14
-	mov	REGS_R13(%rsp), %r13
-	mov	REGS_R12(%rsp), %r12
-	mov	REGS_RBP(%rsp), %rbp
-	mov	REGS_RBX(%rsp), %rbx
-	mov	REGS_R11(%rsp), %r11
-	mov	REGS_R10(%rsp), %r10
-	mov	REGS_R9(%rsp), %r9
-	mov	REGS_R8(%rsp), %r8
-	mov	REGS_RAX(%rsp), %rax
-	mov	REGS_RCX(%rsp), %rcx
-	mov	REGS_RDX(%rsp), %rdx
-	mov	REGS_RSI(%rsp), %rsi
-	mov	REGS_RDI(%rsp), %rdi
-	lea	REGS_RIP(%rsp), %rsp
+	load_regs
 	iretq
 
 /*
