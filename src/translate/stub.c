@@ -139,12 +139,12 @@ bool code_insns(const struct translator *t, struct code *code, uint32_t from, ui
 			return false;
 		}
 		movable = insn_movable(&insn);
-		if (spaced)
+		if (spaced) {
 			code_bytes(code, "\x90", 1);
-		if (spaced)
 			code_insn_otherwise(code, &insn);
-		else
+		} else {
 			code_insn(code, &insn);
+		}
 		if (movable == MOVABLE_NO)
 			code->failed = true;
 		if (movable == MOVABLE_END)
