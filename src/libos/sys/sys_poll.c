@@ -247,7 +247,7 @@ long sys_select(struct regs *r)
 		if (tv.tv_sec < 0 || tv.tv_usec < 0)
 			return -EINVAL;
 		tv.tv_sec = MIN(tv.tv_sec, (int64_t)1 << 32);
-		timeout = tv.tv_sec * NSEC_PER_SEC + tv.tv_usec * 1000;
+		timeout = tv.tv_sec * NSEC_PER_SEC + MIN(tv.tv_usec, (int64_t)1 << 50) * 1000;
 		if (timeout > 0)
 			deadline = clock_now(CLOCK_MONOTONIC) + timeout;
 	}
