@@ -20,7 +20,6 @@
 
 static struct vcpu_page g_vcpu;
 static uint64_t g_base;
-unsigned long fake_hostcalls;
 
 long fake_hostcall(long nr, long a0, long a1, long a2, long a3, long a4);
 
@@ -66,7 +65,6 @@ long fake_hostcall(long nr, long a0, long a1, long a2, long a3, long a4)
 	int shared = a3 & HC_MEM_SHARED ? MAP_SHARED : MAP_PRIVATE;
 	long ret;
 
-	fake_hostcalls++;
 	if (nr <= HC_mem_sync && nr >= HC_mem_commit && checked(a0, a1))
 		return checked(a0, a1);
 	switch (nr) {

@@ -8,7 +8,6 @@
 uint64_t fake_host_init(void *thread); /* the slot's base */
 _Noreturn void fake_host_fail(const char *file, int line, const char *what);
 bool fake_host_access(uint64_t addr, bool *writable); /* is the byte readable (and writable)? */
-extern unsigned long fake_hostcalls;
 
 #define CHECK(x) ((x) ? (void)0 : fake_host_fail(__FILE__, __LINE__, #x))
 
