@@ -135,7 +135,7 @@ def prepare():
 
 def tests():
     return [Test("cap/api", api()), Test("cap/api_natively", api_natively), Test("cap/model", model(3000)),
-            Test("cap/api_isolated", api(isolated=True), vm="too"), Test("cap/model_isolated", model(500, isolated=True), vm="too"),
+            Test("cap/api_isolated", api(isolated=True), vm="too"), Test("cap/model_isolated", model(500, isolated=True)),
             Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated=True), vm="too"),
             Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost),
             Test("cap/slow", slow), Test("cap/gone", gone)]
