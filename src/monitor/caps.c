@@ -481,15 +481,17 @@ HOSTCALL_ON_CAP_LOCKED(cap_seal, 0, 0)
 	return cap_handle(cap_new(t->cvm, &like, k));
 }
 
-/* Without the lock for a moment. False: the cVM ends, which takes care of the rest. */
-static bool wait_without_lock(struct thread *t)
+/* Without the lock for a moment. Of a cVM that ends nobody comes back: its end takes care of the rest, and who returned to the
+ * program before a kick comes would say that it is done. */
+static void wait_without_lock(struct thread *t)
 {
 	int64_t moment[2] = { 0, 50000 };
 
 	lock_give(&g_arena->cap_lock);
+	if (LOAD(t->cvm->dying))
+		thread_leave(t);
 	host(__NR_futex, &t->wake, FUTEX_WAIT, LOAD(t->wake), moment);
 	lock_take(&g_arena->cap_lock);
-	return !LOAD(t->cvm->dying);
 }
 
 HOSTCALL_ON_CAP_LOCKED(cap_revoke, 0, 0)
@@ -497,20 +499,21 @@ HOSTCALL_ON_CAP_LOCKED(cap_revoke, 0, 0)
 	if (insecure(LAUNCH_INSECURE_NO_REVOKE))
 		return 0;
 	cap_condemn(k);
-	while (is_handle_of(k, a[0]) && !cap_kill_below(k) && wait_without_lock(t))
-		;
+	while (is_handle_of(k, a[0]) && !cap_kill_below(k))
+		wait_without_lock(t);
 	return 0;
 }
 
 long hc_cap_close(struct thread *t, const uint64_t *a)
 {
 	LOCKED(&g_arena->cap_lock);
-	do {
+	for (;; wait_without_lock(t)) {
 		int error = error_in(cap_find(t->cvm, a[0], 0, 0));
 		if (error && error != -EKEYREVOKED)
 			return error;
-	} while (!cap_drop(entry(t->cvm, a[0])) && wait_without_lock(t));
-	return 0;
+		if (cap_drop(entry(t->cvm, a[0])))
+			return 0;
+	}
 }
 
 uint32_t cap_state(const struct cap *k, uint32_t seen)
