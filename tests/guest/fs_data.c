@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -99,8 +100,23 @@ static void appending(void)
 	T(fcntl(b, F_SETFL, O_APPEND));
 	T(write(b, "!", 1));
 	T(lseek(b, 0, SEEK_END));
+	/* what moves the position that an append left */
+	int c = open("app", O_RDWR), left = -1;
+	off_t to = 0;
+
+	T(write(b, "b's own", 7));
+	T(write(a, "the rest", 8));
+	T(ioctl(b, FIONREAD, &left));
+	printf("left %d\n", left);
+	T(write(b, "!", 1));
+	T(write(a, "the rest", 8));
+	T(copy_file_range(b, NULL, c, &to, 100, 0));
+	printf("to %ld at %ld\n", (long)to, (long)lseek(b, 0, SEEK_CUR));
+	T(read(c, buf, 8));
+	printf("%.8s\n", buf);
 	close(a);
 	close(b);
+	close(c);
 }
 
 static void holes(void)

@@ -148,6 +148,11 @@ off_t file_seek_within(struct file *f, off_t offset, int whence, off_t end)
 	return offset;
 }
 
+off_t file_position(struct file *f)
+{
+	return f->pos < 0 ? f->ops->seek(f, 0, SEEK_CUR) : f->pos;
+}
+
 int file_stat(struct file *f, struct statx *st)
 {
 	memset(st, 0, sizeof *st);

@@ -233,7 +233,7 @@ static long hostfile_ioctl(struct file *f, unsigned long request, void *user)
 	err = hostfile_stat(f, &st);
 	if (err)
 		return err;
-	left = (int)((off_t)st.stx_size - MAX(f->pos, 0));
+	left = (int)((off_t)st.stx_size - file_position(f));
 	return copy_to_user(user, &left, sizeof left);
 }
 

@@ -105,7 +105,7 @@ static int make_absolute(struct file *f, struct flock *lk)
 	off_t base = 0;
 
 	if (lk->l_whence == SEEK_CUR)
-		base = f->pos < 0 ? f->ops->seek(f, 0, SEEK_CUR) : f->pos;
+		base = file_position(f);
 	else if (lk->l_whence == SEEK_END)
 		base = f->ops->stat(f, &st) ? 0 : (off_t)st.stx_size;
 	else if (lk->l_whence != SEEK_SET)

@@ -256,7 +256,7 @@ void proc_fdinfo(struct text *t, int tid, int number)
 		return;
 	if (file_stat(f, &st))
 		st.stx_ino = 0;
-	text_put(t, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (long long)MAX(f->pos, 0),
+	text_put(t, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (long long)file_position(f),
 		 f->flags | (fd_get_cloexec(number) == 1 ? O_CLOEXEC : 0), f->dentry ? f->dentry->mount->id : 15,
 		 (unsigned long long)st.stx_ino);
 	file_put(f);

@@ -49,6 +49,7 @@ nodiscard ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offse
 off_t file_seek_within(struct file *f, off_t offset, int whence, off_t end);
 /* statx of any open file (objects without an ops->stat get a plausible anonymous inode). */
 nodiscard int file_stat(struct file *f, struct statx *st);
+off_t file_position(struct file *f); /* f->pos, which an append to a host file leaves unknown until somebody asks */
 
 /* The name under which f was opened, as /proc/self/fd shows it ("/tmp/x", "/tmp/x (deleted)", "pipe:[7]"). Always
  * terminates; returns the length. `f` may be any kind of file. */

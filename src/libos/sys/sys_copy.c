@@ -158,6 +158,8 @@ long sys_copy_file_range(struct regs *r)
 	n = -EINVAL;
 	if (in_pos < 0 || out_pos < 0)
 		goto done;
+	if (!user_in && file_position(in) < 0)
+		goto done;
 	off_t *from = user_in ? &in_pos : &in->pos, *to = user_out ? &out_pos : &out->pos;
 	off_t left = (off_t)in_st.stx_size > *from ? (off_t)in_st.stx_size - *from : 0;
 	count = MIN(count, (size_t)left); /* at the start: the copy itself may make the file longer */
@@ -183,7 +185,6 @@ static ssize_t splice_once(const struct splice *s)
 {
 	bool from_pipe = file_is_pipe(s->in);
 	struct iovec iov = { .iov_len = MIN(s->count, SPLICE_SIZE) };
-	off_t at = from_pipe ? 0 : *s->in_pos;
 	ssize_t n, put;
 
 	if (file_is_pipe(s->out)) {
@@ -202,7 +203,7 @@ static ssize_t splice_once(const struct splice *s)
 		if (from_pipe && put > 0 && !s->keep)
 			pipe_skip(s->in, (size_t)put);
 		else if (!from_pipe && put != n && s->in->ops->seek)
-			*s->in_pos = at + MAX(put, 0);
+			*s->in_pos -= n - MAX(put, 0);
 		n = put;
 	}
 	kfree(iov.iov_base);
