@@ -46,27 +46,33 @@ static bool found_inside(const char *outer, const char *real, const char *rest, 
 	return same;
 }
 
-/* The path is followed up to where it comes into `outer`; from there on it must stay. */
-static bool stays_inside(const char *outer, const char *path, int opened)
+/* The path is followed up to where it comes into one of `places`; from there on it must stay. The number of one that it leaves, or
+ * their count. */
+static size_t place_left(const struct host_places *places, const char *path, int opened)
 {
+	size_t count = places->real.count, left = count;
+	bool *entered = xcalloc(count, sizeof(*entered));
 	char *copy = xstrdup(path);
-	bool stays = true;
 
-	for (char *end = strchr(copy + 1, '/'); end; end = strchr(end + 1, '/')) {
+	for (char *end = strchr(copy + 1, '/'); end && left == count; end = strchr(end + 1, '/')) {
 		*end = '\0';
 		char *real = realpath(copy, NULL);
 		const char *rest = path + (end - copy) + strspn(path + (end - copy), "/");
-		bool inside = real && *rest && host_path_below(real, outer) && strncmp(rest, "../", 3) != 0 && strcmp(rest, "..") != 0;
+		bool into = real && *rest && strncmp(rest, "../", 3) != 0 && strcmp(rest, "..") != 0;
 
-		if (inside)
-			stays = found_inside(outer, real, rest, opened);
+		for (size_t i = 0; into && i < count && left == count; i++) {
+			if (entered[i] || !host_path_below(real, places->real.item[i]))
+				continue;
+			entered[i] = true;
+			if (!found_inside(places->real.item[i], real, rest, opened))
+				left = i;
+		}
 		free(real);
-		if (inside)
-			break;
 		*end = '/';
 	}
 	free(copy);
-	return stays;
+	free(entered);
+	return left;
 }
 
 static char *absolute(const char *path)
@@ -78,27 +84,45 @@ static char *absolute(const char *path)
 	return whole;
 }
 
-int host_path_open(const struct config *config, const char *path, int flags, const char **writable)
+void host_places_init(struct host_places *places, const struct config *config)
 {
-	int fd = open(path, flags | O_CLOEXEC);
-	char *whole = absolute(path);
-
-	*writable = NULL;
-	if (fd < 0)
-		fd = -errno;
-	for (uint32_t i = 0; fd >= 0 && i < config->cvms; i++) {
-		for (uint32_t v = 0; fd >= 0 && v < config->cvm[i]->volumes; v++) {
+	*places = (struct host_places){0};
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		for (uint32_t v = 0; v < config->cvm[i]->volumes; v++) {
 			const struct config_volume *volume = &config->cvm[i]->volume[v];
-			char *outer = volume->read_only ? NULL : realpath(volume->host, NULL);
+			char *real = volume->read_only ? NULL : realpath(volume->host, NULL);
 
-			if (outer && !stays_inside(outer, whole, fd)) {
-				close(fd);
-				fd = -EXDEV;
-				*writable = volume->host;
+			if (real && !strlist_has(&places->real, real)) {
+				strlist_add(&places->real, real);
+				strlist_add(&places->named, volume->host);
 			}
-			free(outer);
+			free(real);
 		}
 	}
+}
+
+void host_places_free(struct host_places *places)
+{
+	strlist_free(&places->real);
+	strlist_free(&places->named);
+}
+
+int host_path_open(const struct host_places *writable, const char *path, int flags, const char **left)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	*left = NULL;
+	if (fd < 0)
+		return -errno;
+	if (!writable->real.count)
+		return fd;
+	char *whole = absolute(path);
+	size_t i = place_left(writable, whole, fd);
+
 	free(whole);
-	return fd;
+	if (i == writable->real.count)
+		return fd;
+	close(fd);
+	*left = writable->named.item[i];
+	return -EXDEV;
 }

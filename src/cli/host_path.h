@@ -8,12 +8,20 @@
 #include <stdbool.h>
 
 #include "config/config.h"
+#include "config/list.h"
 
 /* Is `inner` the path `outer` or below it? Both are canonical. */
 bool host_path_below(const char *inner, const char *outer);
 
-/* Opens it; links may lead out of no directory that any of the cVMs may write to. A descriptor, negative errno, or -EXDEV with the
- * directory in *writable. */
-__attribute__((warn_unused_result)) int host_path_open(const struct config *config, const char *path, int flags, const char **writable);
+/* The directories that some cVM may write to, each once: canonical, and as the configuration names them. */
+struct host_places {
+	struct strlist real, named;
+};
+void host_places_init(struct host_places *places, const struct config *config);
+void host_places_free(struct host_places *places);
+
+/* Opens it; links may lead out of none of `writable`. A descriptor, negative errno, or -EXDEV with the name of that directory in
+ * *left, which is its owner's. */
+__attribute__((warn_unused_result)) int host_path_open(const struct host_places *writable, const char *path, int flags, const char **left);
 
 #endif

@@ -79,25 +79,25 @@ static struct launch_handle stdio_handle(int fd)
 }
 
 /* A descriptor, or an error that names the path and the remedy. */
-static int open_host(const struct config *config, const char *what, const char *path, int flags, const char *remedy,
+static int open_host(const struct host_places *writable, const char *what, const char *path, int flags, const char *remedy,
 		     struct config_error *error)
 {
-	const char *writable;
-	int fd = host_path_open(config, path, flags, &writable);
+	const char *left;
+	int fd = host_path_open(writable, path, flags, &left);
 
-	if (writable)
+	if (left)
 		return config_fail(error, "a link on the way to %s%.200s leads out of %.200s, to which a cVM may write (name the place that is "
-				   "meant)", what, path, writable);
+				   "meant)", what, path, left);
 	if (fd < 0)
 		return config_fail(error, "cannot open %s%.200s%s: %s (%s)", what, path, *what ? "" : " on the host", strerror(-fd), remedy);
 	return fd;
 }
 
-static int open_root(struct launch_plan *plan, const struct config *config, const struct config_cvm *cvm, struct launch_handle *handle,
-		     struct config_error *error)
+static int open_root(struct launch_plan *plan, const struct host_places *writable, const struct config_cvm *cvm,
+		     struct launch_handle *handle, struct config_error *error)
 {
 	config_place(error, "%s", cvm->root_place ? cvm->root_place : cvm->place);
-	int fd = open_host(config, "the root directory ", cvm->root, O_RDONLY | O_DIRECTORY, "name an existing directory", error);
+	int fd = open_host(writable, "the root directory ", cvm->root, O_RDONLY | O_DIRECTORY, "name an existing directory", error);
 
 	if (fd < 0)
 		return fd;
@@ -105,7 +105,7 @@ static int open_root(struct launch_plan *plan, const struct config *config, cons
 	return 0;
 }
 
-static int open_volume(struct launch_plan *plan, const struct config *config, const struct config_volume *volume, bool *is_file,
+static int open_volume(struct launch_plan *plan, const struct host_places *writable, const struct config_volume *volume, bool *is_file,
 		       struct launch_handle *handle, struct config_error *error)
 {
 	struct stat st, opened;
@@ -123,7 +123,7 @@ static int open_volume(struct launch_plan *plan, const struct config *config, co
 				   "(grant it :ro, grant less, or set XDG_CACHE_HOME to another place)", volume->host);
 	/* Opening a FIFO or device that took the place meanwhile does not block. */
 	int flags = *is_file ? (volume->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY : O_RDONLY | O_DIRECTORY;
-	int fd = open_host(config, "", volume->host, flags,
+	int fd = open_host(writable, "", volume->host, flags,
 			   *is_file && !volume->read_only ? "change its permissions or grant it :ro" : "change its permissions", error);
 	if (fd < 0)
 		return fd;
@@ -192,6 +192,7 @@ static int32_t allowed_nice(const struct config_cvm *cvm)
 struct description {
 	char *bytes;
 	size_t size;
+	struct host_places writable; /* what it says of the host is not behind links that cVMs made there */
 };
 
 static struct launch *description_head(struct description *d)
@@ -254,13 +255,13 @@ static int copy_file(int from, int to, uint64_t max, struct config_error *error)
 }
 
 /* The host's file into the memory file; its size is that of the content unless it was given. */
-static int fill_file(const struct config *config, const struct config_file *file, int fd, uint64_t *size, struct config_error *error)
+static int fill_file(const struct host_places *writable, const struct config_file *file, int fd, uint64_t *size, struct config_error *error)
 {
 	struct stat st;
 
 	if (!file->host)
 		return file->data ? memfile_write(fd, file->data, strlen(file->data)) : 0;
-	int host = open_host(config, "", file->host, O_RDONLY | O_NONBLOCK | O_NOCTTY, "create it first", error);
+	int host = open_host(writable, "", file->host, O_RDONLY | O_NONBLOCK | O_NOCTTY, "create it first", error);
 	if (host < 0)
 		return host;
 	int ret = 0;
@@ -277,7 +278,7 @@ static int fill_file(const struct config *config, const struct config_file *file
 }
 
 /* Nobody changes the size of a CP_File afterwards. */
-static int add_file(struct description *d, const struct config *config, const struct config_file *file, struct launch_plan *plan,
+static int add_file(struct description *d, const struct config_file *file, struct launch_plan *plan,
 		    struct config_error *error)
 {
 	struct launch *l = description_head(d);
@@ -290,7 +291,7 @@ static int add_file(struct description *d, const struct config *config, const st
 	f->fd = inherit(plan, fd);
 	f->size = file->size ? file->size : file->data ? strlen(file->data) : 0;
 	memcpy(f->name, file->name, strlen(file->name));
-	int ret = fill_file(config, file, fd, &f->size, error);
+	int ret = fill_file(&d->writable, file, fd, &f->size, error);
 	if (ret == 0 && (ftruncate(fd, (off_t)f->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
 		ret = -errno;
 	if (ret && !error->failed)
@@ -355,9 +356,9 @@ static int add_cvm(struct description *d, const struct config *config, uint32_t 
 	memcpy(l->net_rule, cvm->net_rule, cvm->net_rules * sizeof(cvm->net_rule[0]));
 	for (int fd = 0; fd < 3; fd++)
 		l->handle[fd] = stdio_handle(fd);
-	int ret = cvm->bare ? 0 : open_root(plan, config, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
+	int ret = cvm->bare ? 0 : open_root(plan, &d->writable, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
 	for (uint32_t v = 0; ret == 0 && v < cvm->volumes; v++)
-		ret = open_volume(plan, config, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
+		ret = open_volume(plan, &d->writable, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
 	l->handles = cvm->bare ? BOOT_HANDLE_ROOT : BOOT_HANDLE_VOLUMES + cvm->volumes;
 	if (ret == 0 && config->capture)
 		ret = capture_output(plan, i, l);
@@ -474,6 +475,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	int32_t event_channel = -1;
 
 	d.bytes = xcalloc(1, d.size);
+	host_places_init(&d.writable, config);
 	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	memset(plan->output, -1, sizeof(plan->output));
@@ -484,7 +486,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		append_to_files();
 	int ret = make_channel(plan, 0, &plan->event_channel, &event_channel);
 	for (uint32_t i = 0; ret == 0 && i < config->files; i++)
-		ret = add_file(&d, config, &config->file[i], plan, error);
+		ret = add_file(&d, &config->file[i], plan, error);
 	for (uint32_t i = 0; ret == 0 && i < config->cvms; i++) {
 		ret = add_cvm(&d, config, i, plan, error);
 		if (ret == 0 && config->cvm[i]->bare)
@@ -505,6 +507,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		describe_host(l);
 		ret = write_description(plan, &d);
 	}
+	host_places_free(&d.writable);
 	free(d.bytes);
 	if (ret)
 		launch_close(plan);
