@@ -348,8 +348,7 @@ static void used_went(struct dentry *d, long handle, bool went)
 	}
 	d_put(d);
 	tree_unlock();
-	if (handle >= 0)
-		hostcall(HC_file_close, handle);
+	handle_close(handle);
 }
 
 static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
@@ -492,8 +491,7 @@ static int hostfs_statfs(struct dentry *d, struct statfs *st)
 
 static void hostfs_release(struct inode *inode)
 {
-	if (host_inode(inode)->removed >= 0)
-		hostcall(HC_file_close, host_inode(inode)->removed);
+	handle_close(host_inode(inode)->removed);
 	kfree(inode);
 }
 
