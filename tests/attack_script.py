@@ -17,11 +17,14 @@ def check(condition, what, said=None):
         sys.exit(f"BREACH: {what}\n{said or ''}")
 
 
-def run(*arguments, timeout=120, env=None):
-    """Of the command: its status and what it printed."""
-    ran = subprocess.run([*COMMAND, *arguments], env=env or ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                         timeout=timeout)
+def command(*words, timeout=120, env=None, cwd=None):
+    """The status and what it printed."""
+    ran = subprocess.run(words, env=env or ENV, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
     return ran.returncode, ran.stdout.decode(errors="replace")
+
+
+def run(*arguments, **how):
+    return command(*COMMAND, *arguments, **how)
 
 
 def raw_program(name, text):

@@ -11,9 +11,9 @@ import socket
 import subprocess
 import sys
 
-INTRAVISOR, SCRATCH = os.environ["INTRAVISOR"], os.environ["SCRATCH"]
-OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "").split()
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import COMMAND, SCRATCH, check, command, raw_program  # noqa: E402
+
 PATIENCE = 120  # seconds; only ever reached by a failure
 FOLDER = os.path.join(SCRATCH, "runtime/intravisor")
 ENV = dict(os.environ, XDG_RUNTIME_DIR=os.path.dirname(FOLDER))
@@ -46,18 +46,11 @@ static MAYBE void attack(void) { }
 """
 
 
-def check(condition, what):
-    if not condition:
-        sys.exit(f"BREACH: {what}")
-
-
-def intravisor(*arguments):
+def in_time(*words):
     try:
-        ran = subprocess.run([INTRAVISOR, *arguments], env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+        return command(*words, env=ENV, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        sys.exit(f"BREACH: intravisor {arguments[0]} waits for ever")
-    return ran.returncode, ran.stdout
+        sys.exit(f"BREACH: intravisor {words[1]} waits for ever")
 
 
 def locked(path):
@@ -77,13 +70,8 @@ def main():
         here = os.open(FOLDER, os.O_PATH)
         dead.bind(f"/proc/self/fd/{here}/dead.sock")
         os.close(here)
-    source, program = os.path.join(SCRATCH, "locks.c"), os.path.join(SCRATCH, "locks")
-    with open(source, "w") as f:
-        f.write(PROGRAM)
-    subprocess.run(["gcc", "-O1", "-w", "-Wl,-z,now", "-I", os.path.join(ROOT, "src"), "-I", os.path.join(ROOT, "tests/attack"),
-                    source, "-o", program], check=True)
-    command = [INTRAVISOR, "run", "-q", *OPTIONS, "--name", "attacker", "-v", f"{FOLDER}:/given:ro", "--", program]
-    with subprocess.Popen(command, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    attacker = [*COMMAND, "--name", "attacker", "-v", f"{FOLDER}:/given:ro", "--", raw_program("locks", PROGRAM)]
+    with subprocess.Popen(attacker, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         try:
             said = ""
             while not said.endswith("done\n"):
@@ -92,9 +80,9 @@ def main():
                 said += line
             check('"": flock 0' in said and locked(FOLDER), f"the control does not hold the directory's lock\n{said}")
             check('".lock"' not in said, f"it opened what the command locks\n{said}")
-            ran = intravisor("run", "-q", *OPTIONS, "--name", "other", "--", "/bin/echo", "started")
+            ran = in_time(*COMMAND, "--name", "other", "--", "/bin/echo", "started")
             check(ran == (0, "started\n"), f"another pod does not start: {ran}")
-            status, text = intravisor("ps")
+            status, text = in_time(COMMAND[0], "ps")
             check(status == 0 and "attacker" in text, f"ps: {text}")
             check(not os.path.exists(os.path.join(FOLDER, "dead.sock")), "ps does not clean up")
         finally:

@@ -7,11 +7,11 @@ Control: nobody may write to the directory: links in it are the user's, and lead
 """
 import json
 import os
-import subprocess
 import sys
 
-INTRAVISOR, SCRATCH = os.environ["INTRAVISOR"], os.environ["SCRATCH"]
-OPTIONS = os.environ.get("INTRAVISOR_OPTIONS", "").split()
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from attack_script import SCRATCH, check, run  # noqa: E402
+
 SHARED, OUTSIDE = os.path.join(SCRATCH, "shared"), os.path.join(SCRATCH, "outside")
 SHOW = "open F, '<', '/given/secret' or die qq(nothing\\n); print <F>"
 PUT = "unlink '/data/place'; rename '/data/place', '/data/was'; symlink('{}', '/data/place') or die $!"
@@ -22,14 +22,7 @@ def pod(cvms, head=""):
     with open(path, "w") as f:
         f.write(head + "cVMs:\n" + "".join(f"  - {{name: c{i}, program: /usr/bin/perl, args: [-e, {json.dumps(code)}], {more}}}\n"
                                            for i, (code, more) in enumerate(cvms)))
-    ran = subprocess.run([INTRAVISOR, "run", "-q", *OPTIONS, "-y", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True, timeout=300, env=dict(os.environ, XDG_RUNTIME_DIR=SCRATCH + "/runtime"), cwd=SHARED)
-    return ran.returncode, ran.stdout
-
-
-def check(condition, what):
-    if not condition:
-        sys.exit(f"BREACH: {what}")
+    return run("-y", path, timeout=300, env=dict(os.environ, XDG_RUNTIME_DIR=SCRATCH + "/runtime"), cwd=SHARED)
 
 
 def put_link(target):
