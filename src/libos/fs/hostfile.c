@@ -46,6 +46,13 @@ uint32_t owner_to_host(uint32_t id, bool group)
 	return id == boot->uid ? g_host_uid : id;
 }
 
+uint32_t host_file_system(long handle)
+{
+	struct statfs st;
+
+	return hostcall(HC_file_statfs, handle, &st) ? 0 : (uint32_t)st.f_type;
+}
+
 long host_set_mode_times(long handle, const struct attr *a)
 {
 	static const struct timespec omit = { 0, UTIME_OMIT };

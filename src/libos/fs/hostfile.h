@@ -33,6 +33,7 @@ nodiscard ssize_t host_path(struct dentry *d, const char *name, size_t name_size
 void owner_init(void);
 void owner_from_host(struct statx *st);
 uint32_t owner_to_host(uint32_t id, bool group);
+nodiscard uint32_t host_file_system(long handle); /* by its magic number (linux/magic.h); 0: unknown */
 /* What `a` says of mode and times, of the file behind a handle. */
 nodiscard long host_set_mode_times(long handle, const struct attr *a);
 

@@ -12,7 +12,6 @@
 #include "core/hostcall.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
-#include <asm/statfs.h>
 #include <linux/magic.h>
 #include <linux/mman.h>
 
@@ -55,11 +54,7 @@ ssize_t mapped_copy(struct file *f, struct mapped *m, void *to, size_t size, off
 /* Do reads and mappings show the same at any time, and is a read no more atomic than a copy? */
 static bool coherent(int handle)
 {
-	struct statfs st;
-
-	if (hostcall(HC_file_statfs, handle, &st))
-		return false;
-	switch ((uint32_t)st.f_type) {
+	switch (host_file_system(handle)) {
 	case EXT4_SUPER_MAGIC: case BTRFS_SUPER_MAGIC: case F2FS_SUPER_MAGIC: case TMPFS_MAGIC:
 		return true;
 	default: /* not XFS, whose reads are atomic, nor overlayfs, which changes files under what maps them */

@@ -112,11 +112,7 @@ static int note(const struct dentry *d)
 /* Where a name's attributes tell of every change at once. */
 static bool tells_at_once(int handle)
 {
-	struct statfs st;
-
-	if (hostcall(HC_file_statfs, handle, &st))
-		return false;
-	switch ((uint32_t)st.f_type) {
+	switch (host_file_system(handle)) {
 	case EXT4_SUPER_MAGIC: case XFS_SUPER_MAGIC: case BTRFS_SUPER_MAGIC: case F2FS_SUPER_MAGIC:
 	case TMPFS_MAGIC: case OVERLAYFS_SUPER_MAGIC:
 		return true;
