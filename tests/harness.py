@@ -30,6 +30,7 @@ def read(path):
 IN_VM = bool(os.environ.get("CVM_IN_VM"))
 # The emulated machine's shared root knows no FIFOs, and loses writes of two processes to one file; its /tmp is its own.
 TEMPORARY = "/tmp" if IN_VM else OUT
+SCRATCH = os.path.join(TEMPORARY, "scratch")
 HAVE_KEYS = bool(re.search(r"\bospke\b", read("/proc/cpuinfo")))
 MUST_WORK = os.environ.get("CVM_MUST_WORK") == "1"
 SLOWNESS = 20 if IN_VM else 1  # only ever stretches time limits
@@ -218,7 +219,7 @@ def listening(port):
 
 def scratch(name):
     """An empty directory for one test."""
-    path = os.path.join(TEMPORARY, "scratch", name.replace("/", "_"))
+    path = os.path.join(SCRATCH, name.replace("/", "_"))
     run(["rm", "-rf", path])
     os.makedirs(path)
     return path
@@ -256,6 +257,15 @@ _compile_locks = {}
 _compile_guard = threading.Lock()
 
 
+def make_file(target, command, **how):
+    """Runs command(name), which makes a file of that name; it is the target once it is whole, whoever else makes it meanwhile."""
+    new = f"{target}.{os.getpid()}.{threading.get_ident()}"
+    ran = run(command(new), **how)
+    if ran.status == 0:
+        os.rename(new, target)
+    return ran
+
+
 def compile_c(source, kind="gcc", flags=()):
     """The program built from a C file; built again only when the source or a header is newer."""
     base = os.path.splitext(os.path.relpath(source, ROOT))[0].replace("/", "-")
@@ -268,11 +278,10 @@ def compile_c(source, kind="gcc", flags=()):
             return target
         os.makedirs(os.path.dirname(target), exist_ok=True)
         before, after = BUILDS[kind]
-        ran = run([*before, "-O1", "-g", "-pthread", "-Wall", "-D_GNU_SOURCE", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source,
-                   *after, "-lm"] if kind in ("gcc", "one-segment", "static", "musl") else
-                  [*before, "-O1", "-g", "-Wall", "-D_GNU_SOURCE", "-o", target + ".new", "-I", os.path.join(ROOT, "src"), *flags, source, *after])
+        common, last = (["-pthread"], ["-lm"]) if kind in ("gcc", "one-segment", "static", "musl") else ([], [])
+        ran = make_file(target, lambda new: [*before, "-O1", "-g", *common, "-Wall", "-D_GNU_SOURCE", "-o", new, "-I", os.path.join(ROOT, "src"), *flags,
+                                             source, *after, *last])
         expect(ran.status == 0, "does not compile", ran)
-        os.rename(target + ".new", target)
     return target
 
 

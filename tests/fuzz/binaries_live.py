@@ -25,8 +25,8 @@ def is_program(path):
     return head[:5] == b"\x7fELF\x02" and struct.unpack_from("<HH", head, 16) in ((2, 62), (3, 62))
 
 
-def fuzz_live(seconds, seed):
-    target, source = os.path.join(fuzz.OUT, "translate_run"), os.path.join(fuzz.FOLDER, "translate_run.c")
+def fuzz_live(seconds, seed, where):
+    target, source = os.path.join(where, "translate_run"), os.path.join(fuzz.FOLDER, "translate_run.c")
     ran = run(["gcc", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-Isrc", "-Itests", "-Itests/unit", source, *fuzz.PARTS["translate"](), "-o", target],
               cwd=ROOT, timeout=300)
     expect(ran.status == 0, "tests/fuzz/translate_run.c does not compile", ran)

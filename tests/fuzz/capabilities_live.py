@@ -7,7 +7,7 @@ import re
 import time
 
 import harness
-from harness import ROOT, compile_c, expect, run, scratch
+from harness import ROOT, compile_c, expect, run
 
 SOURCE = os.path.join(ROOT, "tests/fuzz/capabilities_guest.c")
 SECONDS = 5  # of one round
@@ -15,10 +15,10 @@ KINDS = "{file: mine}, {call: mine}, {stream: mine}"
 USES = "{file: mine, access: rw, map: true, grant: true}, {call: mine, grant: true}, {stream: mine, grant: true}, {file: held, access: rw}"
 
 
-def one(seed):
+def one(seed, where):
     program = compile_c(SOURCE)
     folder = os.path.dirname(program)
-    pod = os.path.join(scratch("fuzz-capabilities"), "pod.yaml")
+    pod = os.path.join(where, "pod.yaml")
     with open(pod, "w", encoding="ascii") as f:
         f.write("files: [{name: held, size: 4K}]\ncVMs:\n" + "".join(
             f"  - {{name: wild{i}, program: {program}, args: ['{seed + i}', '{SECONDS}'], volumes: ['{folder}:{folder}:ro'], isolate_libos: true, "
@@ -31,10 +31,10 @@ def one(seed):
     return sum(int(m[1]) for m in said), max(int(m[2]) for m in said)
 
 
-def fuzz_live(seconds, seed):
+def fuzz_live(seconds, seed, where):
     rng, end, rounds, most, steps = random.Random(seed), time.monotonic() + seconds, 0, 0, 0
     while not rounds or time.monotonic() < end:
-        more, kinds = one(rng.randrange(1 << 31))
+        more, kinds = one(rng.randrange(1 << 31), where)
         steps, most, rounds = steps + more, max(most, kinds), rounds + 1
     expect(most >= 15, f"only {most} hostcalls of 25 ever did something")
     return f"{rounds} rounds, {steps} hostcalls"

@@ -5,14 +5,15 @@ usage: fuzz.py [--seed N] [SECONDS] [NAME...]      (60 seconds and all of them b
 
 NAME_fuzz.c are libFuzzer targets, built with clang, AddressSanitizer and UBSan; what they found interesting stays in
 build/fuzz/NAME.corpus, inputs that failed in build/fuzz. NAME_live.py drive a live monitor or a cVM: each has
-fuzz_live(seconds, seed). A failure prints the seed; --seed runs the same again.
+fuzz_live(seconds, seed, where), where is an empty directory. A failure prints the seed; --seed runs the same again. Several
+runs in one checkout do not disturb each other.
 """
 import glob
 import importlib
 import os
 import random
-import shutil
 import sys
+import tempfile
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(FOLDER), FOLDER]
@@ -41,9 +42,8 @@ def build(name):
     parts = PARTS[name]()
     inputs = [source, *(p for p in parts if p.startswith("/")), *glob.glob(os.path.join(ROOT, "src/*/*.h")), *glob.glob(os.path.join(ROOT, "tests/unit/*.h"))]
     if not os.path.exists(target) or os.path.getmtime(target) < max(map(os.path.getmtime, inputs)):
-        ran = run(["clang", *FLAGS, source, *parts, "-o", target + ".new"], cwd=ROOT, timeout=300)
+        ran = harness.make_file(target, lambda new: ["clang", *FLAGS, source, *parts, "-o", new], cwd=ROOT, timeout=300)
         expect(ran.status == 0, f"tests/fuzz/{name}_fuzz.c does not build with clang's libFuzzer", ran)
-        os.rename(target + ".new", target)
     return target
 
 
@@ -88,12 +88,9 @@ def file_bytes(path):
         return f.read()
 
 
-def fuzz_library(name, seconds, seed, fresh):
-    """One libFuzzer target. fresh: from its seeds only, so that the seed alone says what is tried."""
-    target, corpus = build(name), os.path.join(OUT, name + ".corpus")
-    if fresh:
-        corpus += ".fresh"
-        shutil.rmtree(corpus, ignore_errors=True)
+def fuzz_library(name, seconds, seed, corpus):
+    """One libFuzzer target."""
+    target = build(name)
     os.makedirs(corpus, exist_ok=True)
     for i, seed_bytes in enumerate(globals()[name + "_seeds"]()):
         with open(os.path.join(corpus, f"seed-{i}"), "wb") as f:
@@ -107,17 +104,18 @@ def fuzz_library(name, seconds, seed, fresh):
 
 
 def names():
-    """All fuzzers: (name, function(seconds, seed, fresh) -> text)."""
+    """All fuzzers: (name, function(seconds, seed, fresh, where) -> text). fresh: from its seeds only, so that the seed alone says what is tried."""
     live = sorted(os.path.basename(p)[:-len("_live.py")] for p in sources("tests/fuzz/*_live.py"))
-    return {**{n: lambda seconds, seed, fresh, n=n: fuzz_library(n, seconds, seed, fresh) for n in PARTS},
-            **{n: lambda seconds, seed, fresh, n=n: importlib.import_module(n + "_live").fuzz_live(seconds, seed) for n in live}}
+    return {**{n: lambda seconds, seed, fresh, where, n=n: fuzz_library(n, seconds, seed, where if fresh else os.path.join(OUT, n + ".corpus")) for n in PARTS},
+            **{n: lambda seconds, seed, fresh, where, n=n: importlib.import_module(n + "_live").fuzz_live(seconds, seed, where) for n in live}}
 
 
 def fuzz(name, seconds, seed, fresh=False):
-    for folder in (OUT, harness.OUT):
+    for folder in (OUT, harness.SCRATCH):
         os.makedirs(folder, exist_ok=True)
     try:
-        return f"seed {seed}, {names()[name](seconds, seed, fresh)}"
+        with tempfile.TemporaryDirectory(prefix=f"fuzz-{name}.", dir=harness.SCRATCH, ignore_cleanup_errors=True) as where:
+            return f"seed {seed}, {names()[name](seconds, seed, fresh, where)}"
     except Fail as fail:
         raise Fail(f"seed {seed} (again: tests/fuzz/fuzz.py --seed {seed} {seconds} {name})\n{fail}") from None
 

@@ -7,11 +7,12 @@ import os
 import random
 import re
 import subprocess
+import tempfile
 import threading
 import time
 
 import harness
-from harness import ROOT, Fail, compile_c, expect, read, scratch
+from harness import ROOT, Fail, compile_c, expect, read
 
 SOURCE = os.path.join(ROOT, "tests/fuzz/hostcalls_guest.c")
 STEPS = 15000
@@ -141,16 +142,17 @@ def batch(where, seeds, steps):
         pod.end()
 
 
-def fuzz_live(seconds, seed):
+def fuzz_live(seconds, seed, where):
     if os.geteuid() != 0:
         raise harness.Skip("needs root: what the monitor's process uses is hidden from others")
     rng, end = random.Random(seed), time.monotonic() + seconds
-    base, _ = batch(scratch("fuzz-hostcalls-base"), (0, 0), 0)
+    base, _ = batch(f"{where}/base", (0, 0), 0)
     calls = batches = 0
     while time.monotonic() < end:
         seeds = (rng.randrange(1 << 31), rng.randrange(1 << 31))
         try:
-            left, made = batch(scratch("fuzz-hostcalls"), seeds, STEPS)
+            with tempfile.TemporaryDirectory(dir=where, ignore_cleanup_errors=True) as folder:
+                left, made = batch(folder, seeds, STEPS)
         except Fail as fail:
             raise Fail(f"batch {batches}, seeds of the guests {seeds}\n{fail}") from None
         for what in ("descriptors", "threads", "mappings"):

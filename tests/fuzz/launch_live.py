@@ -9,14 +9,13 @@ import time
 
 import fuzz
 import harness
-from harness import BUILD, ROOT, Fail, expect, run, scratch
+from harness import BUILD, ROOT, Fail, expect, run
 
 HELPERS = ("intravisor", "intravisor-translate", "intravisor-libos")
 
 
-def box():
-    """A directory with the command, its helpers and the mutator as its monitor."""
-    where = scratch("fuzz-launch")
+def fill(where):
+    """With the command, its helpers and the mutator as its monitor."""
     for name in HELPERS:
         shutil.copy(os.path.join(BUILD, name), where)
     os.symlink(harness.MONITOR, f"{where}/real")
@@ -26,7 +25,6 @@ def box():
     with open(f"{where}/pod.yaml", "w") as f:
         f.write("capfiles: [{name: board, size: 64K}]\n" if "capfiles" in harness.read(os.path.join(ROOT, "src/config/yaml_config.c")) else "")
         f.write("cVMs:\n" + "".join(f"  - {{name: c{i}, program: /bin/true, memory: 64M, volumes: ['/etc:/x:ro'], bind: ['127.0.0.1:9100'], connect: ['*:80']}}\n" for i in range(2)))
-    return where
 
 
 def one(where, seed):
@@ -40,8 +38,9 @@ def one(where, seed):
     return ran.status
 
 
-def fuzz_live(seconds, seed):
-    rng, end, where = random.Random(seed), time.monotonic() + seconds, box()
+def fuzz_live(seconds, seed, where):
+    rng, end = random.Random(seed), time.monotonic() + seconds
+    fill(where)
     tried = refused = 0
     while time.monotonic() < end:
         change = rng.randrange(1 << 40)

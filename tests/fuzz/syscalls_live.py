@@ -1,13 +1,12 @@
 """The libOS against Linux: the same random system calls (syscalls_guest.c) natively and in a cVM must give the same lines."""
 import os
 import random
-import shutil
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import harness
-from harness import ROOT, Fail, compile_c, cvm, difference, expect, run, scratch
+from harness import ROOT, Fail, compile_c, cvm, difference, expect, run
 
 SOURCE = os.path.join(ROOT, "tests/fuzz/syscalls_guest.c")
 COUNT = 2500
@@ -15,23 +14,20 @@ COUNT = 2500
 TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "volume"), ("m", "volume"), ("s", "volume")]
 
 
-def native(seed, kinds, place):
-    where = tempfile.mkdtemp(dir="/dev/shm") if place == "tmpfs" else scratch(f"fuzz-syscalls-native-{kinds}")
-    try:
-        return run([compile_c(SOURCE), seed, COUNT, kinds, where], cwd="/", timeout=60)
-    finally:
-        shutil.rmtree(where, ignore_errors=True)
+def native(seed, kinds, where):
+    return run([compile_c(SOURCE), seed, COUNT, kinds, where], cwd="/", timeout=60)
 
 
-def inside(seed, kinds, place):
+def inside(seed, kinds, where):
     program = compile_c(SOURCE)
-    where = ["--tmpfs", "/w"] if place == "tmpfs" else ["-v", scratch(f"fuzz-syscalls-{kinds}") + ":/w"]
-    return cvm([program, seed, COUNT, kinds, "/w"], [*where, "-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro", "-q"], timeout=60)
+    return cvm([program, seed, COUNT, kinds, "/w"], [*(["-v", f"{where}:/w"] if where else ["--tmpfs", "/w"]), "-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro", "-q"], timeout=60)
 
 
-def one(seed, kinds, place):
-    with ThreadPoolExecutor(2) as both:
-        a, b = both.submit(native, seed, kinds, place), both.submit(inside, seed, kinds, place)
+def one(seed, kinds, place, folder):
+    memory = place == "tmpfs"
+    with (tempfile.TemporaryDirectory(dir="/dev/shm" if memory else folder, ignore_cleanup_errors=True) as one_folder,
+          tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as other, ThreadPoolExecutor(2) as both):
+        a, b = both.submit(native, seed, kinds, one_folder), both.submit(inside, seed, kinds, None if memory else other)
         a, b = a.result(), b.result()
     expect(a.status == 0, "the program fails natively", a)
     if a.out == b.out and b.status == 0:
@@ -44,9 +40,9 @@ def one(seed, kinds, place):
     raise Fail(f"syscalls_guest {seed} {COUNT} {kinds} on a {place}: exit status {b.status}, {difference(a.out, b.out)}\nbefore it:\n{before}\n{b.errors()[-500:]}")
 
 
-def fuzz_live(seconds, seed):
+def fuzz_live(seconds, seed, where):
     rng, end, rounds = random.Random(seed), time.monotonic() + seconds, 0
     while rounds < len(TURNS) or time.monotonic() < end:
-        one(rng.randrange(1 << 31), *TURNS[rounds % len(TURNS)])
+        one(rng.randrange(1 << 31), *TURNS[rounds % len(TURNS)], where)
         rounds += 1
     return f"{rounds} sequences of {COUNT} calls"
