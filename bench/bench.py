@@ -45,6 +45,7 @@ def output(command, **how):
 
 def ours(command, *options):
     folders = [os.path.join(OUT, "bin"), PROGRAMS]
+    os.makedirs(folders[0], exist_ok=True)
     volumes = [word for f in folders for word in ("-v", f"{f}:{f}:ro")]
     return cvm_command(command, [*volumes, *options])
 

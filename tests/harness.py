@@ -16,7 +16,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
 INTRAVISOR = os.path.join(BUILD, "intravisor")
-OUT = os.path.join(BUILD, "tests")  # everything the tests make
+OUT = os.environ.get("CVM_TESTS_OUT") or os.path.join(BUILD, "tests")  # everything the tests make
 
 
 def read(path):

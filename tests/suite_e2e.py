@@ -614,6 +614,12 @@ def check_command():
         expect(ran.status != 0 and re.search(r"protection key|PKU", ran.text() + ran.errors(), re.I), "does not name what is missing", ran)
 
 
+def make_run():
+    """What `make run` starts, where no test has left anything yet."""
+    ran = run([sys.executable, os.path.join(ROOT, "bench/demo.py"), "--quick"], env=dict(harness.ENV, CVM_TESTS_OUT=scratch("run")), timeout=300)
+    expect(ran.status == 0 and "integrity_check: ok" in ran.text() and "multi-tier, wrk" in ran.text(), "failed", ran)
+
+
 def refuses_without_keys():
     if harness.HAVE_KEYS:
         return "this CPU has protection keys: nothing to refuse"
@@ -633,7 +639,7 @@ FUNCTIONS = [
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
     (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),
     (trace, None, None), (stats, None, None), (read_over_without_the_host, None, None), (crash_report, None, "too"),
-    (leaves_nothing_behind, None, None), (ordinary_user, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
+    (leaves_nothing_behind, None, None), (ordinary_user, None, None), (make_run, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
 ]
 
 
