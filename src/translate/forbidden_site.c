@@ -165,6 +165,23 @@ static bool reencode(struct translator *t, const struct insn *insn)
 	return swap_operands(insn, &text) && change_in_place(t, &p, &text);
 }
 
+/* Behind the window's call, a call through a pointer. One that cannot be read must fault as before the call: it is read first
+ * with the return address taken away, which is written again then. %rax waits just below the program's red zone, where
+ * signals leave alone what is in that of the stub. */
+static void through_pointer(struct code *stub, int64_t pointer, int64_t back)
+{
+	code_bytes(stub, "\x48\x8d\x64\x24\x08", 5); /* lea 8(%rsp),%rsp */
+	code_bytes(stub, "\xff\x35", 2);	       /* push pointer(%rip) */
+	code_relative(stub, pointer);
+	code_bytes(stub, "\x48\x89\x44\x24\x80", 5); /* mov %rax,-128(%rsp) */
+	code_bytes(stub, "\x48\x8d\x05", 3);	       /* lea back(%rip),%rax */
+	code_relative(stub, back);
+	code_bytes(stub, "\x48\x89\x04\x24", 4);     /* mov %rax,(%rsp) */
+	code_bytes(stub, "\x48\x8b\x44\x24\x80", 5); /* mov -128(%rsp),%rax */
+	code_bytes(stub, "\xff\x25", 2);	       /* jmp *pointer(%rip) */
+	code_relative(stub, pointer);
+}
+
 static void build_redirect(struct translator *t, struct translate_patch *p, struct code *text, struct code *stub)
 {
 	struct insn insn;
@@ -176,13 +193,10 @@ static void build_redirect(struct translator *t, struct translate_patch *p, stru
 		code_bytes(text, insn.bytes, insn.size - 4u);
 		code_relative(text, stub->at);
 		code_jump(stub, target);
-	} else { /* call *pointer(%rip): addr32 call of a jmp *pointer(%rip) */
-		int64_t pointer = (int64_t)insn.at + insn.size + insn.z.raw.disp.value;
-
+	} else { /* call *pointer(%rip): addr32 call */
 		code_bytes(text, "\x67\xe8", 2);
 		code_relative(text, stub->at);
-		code_bytes(stub, "\xff\x25", 2);
-		code_relative(stub, pointer);
+		through_pointer(stub, (int64_t)insn.at + insn.size + insn.z.raw.disp.value, p->end);
 	}
 }
 

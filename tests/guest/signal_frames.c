@@ -91,6 +91,28 @@ static void registers(void)
 	       control_after, (int)(flags & 1));
 }
 
+/* Numbers that are, in a cVM, addresses of its libOS: a handler leaves them in argument registers, and rt_sigreturn has no arguments. */
+static void step(int signal, siginfo_t *info, void *context)
+{
+	(void)signal, (void)info;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+static void numbers(void)
+{
+	uint64_t low = ((uint64_t)&g_back & ~((1ul << 36) - 1)) + 0x200000, wrong;
+
+	action(SIGILL, step, 0);
+	__asm__ volatile("mov %[low], %%rdi\n\tlea 1(%[low]), %%rsi\n\tlea 2(%[low]), %%rdx\n\tlea 3(%[low]), %%r10\n\t"
+			 "lea 4(%[low]), %%r8\n\tlea 5(%[low]), %%r9\n\tud2\n\t"
+			 "add %%rsi, %%rdi\n\tadd %%rdx, %%rdi\n\tadd %%r10, %%rdi\n\tadd %%r8, %%rdi\n\tadd %%r9, %%rdi\n\t"
+			 "imul $6, %[low], %[wrong]\n\tsub %%rdi, %[wrong]"
+			 : [wrong] "=&r"(wrong)
+			 : [low] "r"(low)
+			 : "rdi", "rsi", "rdx", "r8", "r9", "r10", "cc", "memory");
+	printf("numbers in argument registers: %ld\n", (long)wrong);
+}
+
 static void report(const char *what, int signal)
 {
 	printf("%s: signal %d code %d\n", what, signal, g_info.si_code);
@@ -228,6 +250,7 @@ static void queues(void)
 int main(void)
 {
 	registers();
+	numbers();
 	faults();
 	alternate();
 	queues();

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define PAGE 4096ul
@@ -86,6 +87,26 @@ static void data_beside(void)
 	p[PAGE]++;
 	printf(" %d, data %x\n", ((function *)p)(), p[PAGE + 102]);
 	munmap(p, 4 * PAGE);
+}
+
+/* The result of rt_sigreturn is the interrupted code's rax, also where it looks like an error that memory of this kind causes. */
+static void step(int signal, siginfo_t *info, void *context)
+{
+	(void)signal, (void)info;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+static void signal_while_sealed(void)
+{
+	uint8_t *p = mmap(NULL, PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	long rax;
+
+	sigaction(SIGILL, &action, NULL);
+	put(p, 3)();
+	__asm__ volatile("ud2" : "=a"(rax) : "a"(-(long)EFAULT) : "memory");
+	printf("rax behind a signal: %ld\n", rax);
+	munmap(p, PAGE);
 }
 
 static sigjmp_buf g_jump;
@@ -206,6 +227,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOFBF, 65536);
 	one_thread();
 	data_beside();
+	signal_while_sealed();
 	faults();
 	threads();
 	nested();

@@ -280,6 +280,30 @@ static const char *check_in_place(const struct walk *w, const struct translate_p
 	return same(&a, &b) && a.size == b.size ? NULL : "other encoding means something else";
 }
 
+/* lea 8(%rsp),%rsp; push pointer; rax saved; lea end,%rax; mov %rax,(%rsp); rax restored: the pointer is read before anything has happened. */
+static const char *check_pointer_read(struct walk *w, const struct translate_patch *p, const struct decoded *call)
+{
+	static const uint8_t taken[] = { 0x48, 0x8d, 0x64, 0x24, 0x08 }, saved[] = { 0x48, 0x89, 0x44, 0x24, 0x80 },
+			     written[] = { 0x48, 0x89, 0x04, 0x24, 0x48, 0x8b, 0x44, 0x24, 0x80 };
+	struct decoded push, lea;
+
+	if (w->end - w->at != 38 || memcmp(w->out->stubs + w->at, taken, sizeof(taken)) != 0)
+		return "return address not taken away";
+	w->at += sizeof(taken);
+	if (!next_in_stub(w, &push) || push.z.mnemonic != ZYDIS_MNEMONIC_PUSH || !same_operand(call, &push, 0))
+		return "other pointer read";
+	if (memcmp(w->out->stubs + w->at, saved, sizeof(saved)) != 0)
+		return "rax not saved";
+	w->at += sizeof(saved);
+	if (!next_in_stub(w, &lea) || lea.z.mnemonic != ZYDIS_MNEMONIC_LEA || lea.op[0].reg.value != ZYDIS_REGISTER_RAX ||
+	    lea.op[1].mem.base != ZYDIS_REGISTER_RIP || lea.at + lea.size + lea.op[1].mem.disp.value != (int64_t)p->end)
+		return "other return address";
+	if (memcmp(w->out->stubs + w->at, written, sizeof(written)) != 0)
+		return "return address not written again";
+	w->at += sizeof(written);
+	return NULL;
+}
+
 static const char *check_redirect(struct walk *w, const struct translate_patch *p)
 {
 	struct decoded a, b, stub;
@@ -288,6 +312,12 @@ static const char *check_redirect(struct walk *w, const struct translate_patch *
 	    !decode(w->out->text, w->out->text_used, p->start, 0, &b) || a.size != b.size ||
 	    a.z.mnemonic != b.z.mnemonic)
 		return "redirected branch is another";
+	if (!a.z.raw.imm[0].is_relative) {
+		const char *wrong = check_pointer_read(w, p, &a);
+
+		if (wrong != NULL)
+			return wrong;
+	}
 	if (branch_target(&b) != (int64_t)SLOT_STUB_DELTA + p->stub || !next_in_stub(w, &stub) ||
 	    stub.z.mnemonic != ZYDIS_MNEMONIC_JMP)
 		return "redirected branch goes astray";

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -420,14 +422,52 @@ static void branch_distances_are_redirected(void **state)
 	free(code);
 }
 
+static sigjmp_buf g_after_fault;
+static volatile greg_t g_rsp_at_fault;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	(void)info;
+	g_rsp_at_fault = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
+	siglongjmp(g_after_fault, signal);
+}
+
+/* A call through a pointer that cannot be read has not pushed a return address when it faults, nor has its replacement. */
+static void fault_alike(const struct subject *s)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO }, old;
+	greg_t rsp[2];
+
+	sigaction(SIGSEGV, &action, &old);
+	for (volatile int translated = 0; translated < 2; translated++) {
+		put(g_window, translated ? s->out.text : s->orig, s->out.text_used);
+		g_rsp_at_fault = 0;
+		if (sigsetjmp(g_after_fault, 1) == 0)
+			((code_fn *)g_window)(0, 0, 0);
+		rsp[translated] = g_rsp_at_fault;
+	}
+	sigaction(SIGSEGV, &old, NULL);
+	assert_int_not_equal(rsp[0], 0);
+	assert_int_equal(rsp[0], rsp[1]);
+}
+
 static void calls_through_pointers_are_redirected(void **state)
 {
-	static const uint8_t code[] = { 0xff, 0x15, 0x0f, 0x01, 0xef, 0x00, 0xc3 };
+	/* push %rax; mov $7,%eax; call *0xef010f(%rip); pop %rdx; ret; lea 5(%rdi,%rax),%eax; ret */
+	static const uint8_t code[] = { 0x50, 0xb8, 7, 0, 0, 0, 0xff, 0x15, 0x0f, 0x01, 0xef, 0x00, 0x5a, 0xc3, 0x8d, 0x44, 0x07, 0x05, 0xc3 };
+	const size_t pointer = 12 + 0xef010f, page = pointer & ~4095ul;
 	struct subject s = subject_make(code, sizeof(code), true);
+	uint8_t pointers[4096];
+	uint64_t callee = (uint64_t)g_window + 14;
 
 	(void)state;
 	only_patch(&s, TRANSLATE_REDIRECTED);
 	assert_int_equal(s.out.forbidden_left, 0);
+	memcpy(pointers + (pointer - page), &callee, sizeof(callee));
+	put(g_window + page, pointers, sizeof(pointers));
+	assert_int_equal(run(&s, 0, 10, 0, 0), 22);
+	assert_int_equal(mprotect(g_window + page, sizeof(pointers), PROT_NONE), 0);
+	fault_alike(&s);
 	subject_free(&s);
 }
 

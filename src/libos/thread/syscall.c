@@ -78,7 +78,8 @@ long syscall_finish(struct regs *r, long ret)
 {
 	struct thread *t = current();
 
-	for (int i = 0; unlikely(ret == -EFAULT) && i < EFAULT_RETRIES && mm_make_writable(); i++)
+	/* not behind rt_sigreturn: the result is the interrupted code's rax */
+	for (int i = 0; unlikely(ret == -EFAULT) && (long)r->orig_rax >= 0 && i < EFAULT_RETRIES && mm_make_writable(); i++)
 		ret = dispatch_slow(r, t->process->boot_flags);
 	/* Codes that must not reach the program, and a mask to put back: thread_return_work sees to them. */
 	if (unlikely(is_restart_code(ret) || t->restore_mask))
@@ -92,7 +93,8 @@ long syscall_dispatch(struct regs *r)
 	uint64_t nr = r->orig_rax;
 
 	t->regs = r;
-	if (unlikely(isolated() && !arguments_in_program(r)))
+	/* rt_sigreturn has no arguments: the registers are what the handler and the interrupted code left there */
+	if (unlikely(isolated() && nr != __NR_rt_sigreturn && !arguments_in_program(r)))
 		return -EFAULT;
 	return syscall_finish(r, likely(nr < g_fast_limit && g_handlers[nr]) ? g_handlers[nr](r) :
 										dispatch_slow(r, t->process->boot_flags));
