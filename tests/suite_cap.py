@@ -61,7 +61,7 @@ def model(seeds, isolated=False):
 
 
 def served_arguments(mode, timeout="60s"):
-    return [("mode", mode), ("timeout", timeout), ("restart", "on-failure:1" if mode == "lost" else "never")]
+    return [("mode", mode), ("timeout", timeout), ("restart", "on-failure:7" if mode == "lost" else "never")]
 
 
 def served(mode, isolated=False, timeout="60s"):
@@ -69,6 +69,14 @@ def served(mode, isolated=False, timeout="60s"):
     def test():
         ran = pod("served", served_arguments(mode, timeout), isolated=isolated)
         expect(ran.status == 0 and sorted(ran.text().splitlines()) == ["program: ok", "server: ok"], "a served call is not as it should", ran)
+    return test
+
+
+def served_pod(name):
+    """Servers that are served, and a program as Debian has it."""
+    def test():
+        ran = pod(name)
+        expect(ran.status == 0 and set(ran.text().splitlines()) == {"program: ok", "server: ok"}, "a served call is not as it should", ran)
     return test
 
 
@@ -137,5 +145,6 @@ def tests():
     return [Test("cap/api", api()), Test("cap/api_natively", api_natively), Test("cap/model", model(3000)),
             Test("cap/api_isolated", api(isolated=True), vm="too"), Test("cap/model_isolated", model(500, isolated=True)),
             Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated=True), vm="too"),
-            Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost),
+            Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost), Test("cap/served_again", served("again")),
+            Test("cap/served_chain", served_pod("served_chain")), Test("cap/served_python", served_pod("served_python")),
             Test("cap/slow", slow), Test("cap/gone", gone)]

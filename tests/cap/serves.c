@@ -1,7 +1,9 @@
-/* Serves the system calls of the cVM argv[1] for serviced.c: argv[2] is "all", "own" (descriptors only of its own) or "stuck". */
+/* Serves the system calls of the cVM argv[1] for serviced.c: argv[2] is "all", "own" (descriptors only of its own), "stuck",
+ * "lost", "python" or "again" (it stops and starts anew many times). */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,7 +20,8 @@ static struct cvm_syscalls *g_server;
 static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER; /* what follows */
 static uint64_t g_offset, g_gate, g_closed;
 static struct cvm_syscall g_kept; /* a call of the program, kept beyond its end */
-static unsigned g_met, g_beginnings;
+static bool g_meets;
+static unsigned g_met, g_beginnings, g_starts;
 
 static int64_t read_text(struct cvm_syscall *call, uint64_t at)
 {
@@ -49,6 +52,10 @@ static int64_t text_call(struct cvm_syscall *call)
 		return cvm_syscall_write(call, call->arg[2], &st, sizeof st);
 	case SYS_lseek:
 		return (int64_t)call->arg[1]; /* whatever it is */
+	case SYS_sendfile:
+		return cvm_syscall_local(call);
+	case CVM_SYSCALL_POLL:
+		return -ENOSYS;
 	default:
 		return -EINVAL;
 	}
@@ -67,11 +74,20 @@ static int64_t gate_call(struct cvm_syscall *call)
 			return cvm_syscall_again(call, CP_FOREVER);
 		g_gate--;
 		return cvm_syscall_write(call, call->arg[1], "g", 1) ? -EFAULT : 1;
+	case SYS_fcntl:
+		return call->arg[1] == F_GETFL ? O_RDWR : -EINVAL;
 	case CVM_SYSCALL_POLL:
 		return g_gate ? POLLIN | POLLOUT : POLLOUT;
 	default:
 		return -EINVAL;
 	}
+}
+
+static void *ends_soon(void *unused)
+{
+	(void)unused;
+	pause_ms(50);
+	_exit(3);
 }
 
 static int64_t by_path(struct cvm_syscall *call, uint64_t address)
@@ -89,6 +105,11 @@ static int64_t by_path(struct cvm_syscall *call, uint64_t address)
 		return cvm_syscall_descriptor(call, GATE, 1);
 	if (!strcmp(path, "/s/die"))
 		_exit(3);
+	if (!strcmp(path, "/s/soon")) {
+		pthread_t thread;
+
+		return pthread_create(&thread, NULL, ends_soon, NULL) ? -EAGAIN : -ENOENT;
+	}
 	if (!strcmp(path, "/s/never")) {
 		pthread_mutex_unlock(&g_lock);
 		for (;;)
@@ -117,9 +138,10 @@ static int64_t handle(struct cvm_syscall *call)
 	switch (call->number) {
 	case SYS_getpid: return PID;
 	case SYS_getpgid: return LARGE;
+	case SYS_getsid: return g_starts;
 	case SYS_getppid: return -EXDEV;
 	case SYS_getuid: return (int64_t)g_closed;
-	case SYS_geteuid: return meet();
+	case SYS_geteuid: return g_meets ? meet() : cvm_syscall_local(call);
 	case SYS_socketpair: return cvm_syscall_pair(call, LEFT, RIGHT, 0);
 	case SYS_open: return by_path(call, call->arg[0]);
 	case SYS_openat: return by_path(call, call->arg[1]);
@@ -151,24 +173,38 @@ static void begin(void *context)
 	g_beginnings++;
 }
 
+static void start(const char *served, const struct cvm_syscalls_options *options)
+{
+	pthread_mutex_lock(&g_lock); /* no call before the server is known */
+	g_starts++;
+	IS(cvm_syscalls_start(served, options, &g_server), 0);
+	pthread_mutex_unlock(&g_lock);
+}
+
 int main(int argc, char **argv)
 {
 	struct cvm_syscalls_options options = { .struct_size = sizeof options, .handler = handler, .begin = begin };
 	const char *mode = argc > 2 ? argv[2] : "all";
+	struct cvm_syscalls *other;
 	char byte;
 	int r;
 
 	cvm_syscall_set_default(&options.set);
+	g_meets = strcmp(mode, "python") != 0;
 	options.only_own = strcmp(mode, "all") != 0;
-	pthread_mutex_lock(&g_lock); /* no call before the server is known */
 	IS(cvm_syscalls_start("nobody", &options, &g_server), -EACCES);
 	IS(cvm_syscalls_start("", &options, &g_server), -EINVAL);
-	IS(cvm_syscalls_start(argv[1], &options, &g_server), 0);
-	pthread_mutex_unlock(&g_lock);
+	start(argv[1], &options);
+	IS(cvm_syscalls_start(argv[1], &options, &other), -EEXIST);
+	while (!strcmp(mode, "again") && g_starts < STARTS) {
+		pause_ms(5);
+		cvm_syscalls_stop(g_server);
+		start(argv[1], &options);
+	}
 	while ((r = cvm_syscalls_wait(g_server)) == -EINTR)
 		;
 	IS(r, 0);
-	IS(g_beginnings, 1);
+	TRUE(g_beginnings >= 1 && g_beginnings <= g_starts);
 	IS(cvm_syscall_read(&g_kept, g_kept.arg[0], &byte, 1), -EFAULT); /* its memory is out of reach */
 	if (!strcmp(mode, "stuck")) {
 		r = check_end("server");

@@ -7,6 +7,7 @@
 #define PID 4242
 #define LARGE (1l << 62)
 #define MET 77
+#define STARTS 30
 #define FAR 0x7ffffff000ull /* an address of nobody's */
 
 #endif

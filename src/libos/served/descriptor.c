@@ -121,8 +121,14 @@ bool served_is_file(const struct file *f)
 	return f->ops == &g_served_file_ops;
 }
 
+void served_wake(void)
+{
+	if (__atomic_load_n(&g_changed.waiters.next, __ATOMIC_ACQUIRE))
+		waitq_wake(&g_changed, 0);
+}
+
 void served_note(uint32_t index)
 {
-	if (g_served && served_is_page(index) && __atomic_load_n(&g_changed.waiters.next, __ATOMIC_ACQUIRE))
-		waitq_wake(&g_changed, 0);
+	if (g_served && served_is_page(index))
+		served_wake();
 }

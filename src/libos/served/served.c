@@ -121,7 +121,8 @@ static const char *why_gone(long status)
 static void lose(uint64_t caps, long status)
 {
 	mutex_lock(&g.lock);
-	if (__atomic_load_n(&g.caps, __ATOMIC_RELAXED) == caps) {
+	bool first = __atomic_load_n(&g.caps, __ATOMIC_RELAXED) == caps;
+	if (first) {
 		__atomic_store_n(&g.caps, 0, __ATOMIC_SEQ_CST);
 		for (uint32_t i = 0; i < g.ranges; i++)
 			(void)hostcall(HC_cap_revoke, g.memory[i]);
@@ -131,6 +132,8 @@ static void lose(uint64_t caps, long status)
 			 why_gone(status));
 	}
 	mutex_unlock(&g.lock);
+	if (first)
+		served_wake(); /* the page's own event may find it closed */
 }
 
 /* What the program gets for a call that the server did not answer. */
@@ -477,6 +480,9 @@ bool served_syscall(struct regs *r, long *result)
 		*result = call_until_answered(caps, &q, &m);
 	if (!*result)
 		served = answer(&q, &m, life, result);
+	/* Another thread found the server gone, or going, and took the program's memory from it. */
+	if (*result == -EFAULT && __atomic_load_n(&g.caps, __ATOMIC_SEQ_CST) != caps)
+		*result = -EIO;
 	for (int i = 0; i < 6; i++)
 		if (q.file[i])
 			file_put(q.file[i]);

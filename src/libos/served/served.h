@@ -34,6 +34,7 @@ void served_note(uint32_t index); /* an event of the capability with this index 
 /* served/descriptor.c. A file that stands for a descriptor of the server's `life`. */
 nodiscard struct file *served_file(uint32_t id, uint32_t life);
 bool served_is_file(const struct file *f);
+void served_wake(void); /* who waits for such files looks again */
 uint32_t served_id(const struct file *f);
 uint32_t served_life(const struct file *f);
 
