@@ -178,6 +178,38 @@ static void vectors(void)
 	printf("wrong results under signals: %g\n", sum);
 }
 
+static volatile sig_atomic_t g_waited;
+
+static void *interrupt_waits(void *main_thread)
+{
+	for (int i = 1; i <= 200; i++) {
+		pthread_kill(*(pthread_t *)main_thread, SIGUSR1);
+		for (int patience = 10000; g_waited + g_count < i; usleep(1000))
+			if (!patience--) {
+				printf("signal %d did not arrive\n", i);
+				exit(1);
+			}
+	}
+	return NULL;
+}
+
+/* A signal that is not blocked interrupts the very sleep that waits for it: it must be taken all the same, there or by its handler. */
+static void waits(void)
+{
+	pthread_t self = pthread_self(), other;
+	sigset_t set;
+
+	g_count = 0;
+	install(SIGUSR1, count, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_create(&other, NULL, interrupt_waits, &self);
+	while (g_waited + g_count < 200)
+		g_waited += sigtimedwait(&set, NULL, &(struct timespec){ 0, 100000000 }) == SIGUSR1;
+	pthread_join(other, NULL);
+	printf("sigtimedwait or the handler took 200: %d\n", g_waited + g_count == 200);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -186,6 +218,7 @@ int main(void)
 	restarts();
 	faults();
 	vectors();
+	waits();
 	printf("kill 0: %d\n", kill(getpid(), 0));
 	signal(SIGTERM, SIG_DFL);
 	raise(SIGTERM);

@@ -114,14 +114,15 @@ long sys_pause(struct regs *r)
 static long wait_for_set(struct thread *t, sigmask_t set, int64_t deadline, siginfo_t *info)
 {
 	struct waiter w;
+	bool taken;
 	int err = 0;
 
 	waiter_init_thread(&w, 0);
 	waitq_add(&t->process->signals.waitq, &w);
-	while (!signal_dequeue(set, info) && !err)
+	while (!(taken = signal_dequeue(set, info)) && !err) /* what interrupts the sleep may be a signal of the set */
 		err = thread_sleep(deadline < 0 ? -1 : MAX(deadline - clock_now(CLOCK_MONOTONIC), 0));
 	waitq_remove(&w);
-	if (!err || signal_dequeue(set, info))
+	if (taken)
 		return info->si_signo;
 	t->restart_deadline = deadline;
 	return err == -ETIMEDOUT ? -EAGAIN : -ERESTART_RESTARTBLOCK;
