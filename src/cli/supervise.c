@@ -30,6 +30,7 @@
 #include "cli/pod.h"
 #include "cli/process.h"
 #include "cli/stats.h"
+#include "cli/terminal.h"
 #include "config/list.h"
 
 #define MONITOR_END_TIMEOUT_MS 10000 /* from the last cVM's end to the monitor's */
@@ -335,6 +336,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 {
 	struct supervisor s = {.config = config, .options = options, .link = {.fd = plan->event_channel}};
 	sigset_t forwarded, waited;
+	struct terminal terminal;
 
 	/* An inherited "ignore" would make the kernel reap children without telling us. */
 	signal(SIGCHLD, SIG_DFL);
@@ -355,6 +357,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 		launch_close(plan);
 		return EXIT_CANNOT_START;
 	}
+	terminal_note(&terminal);
 	if (start(&s, helpers, plan, &forwarded)) {
 		launch_close(plan);
 		close(s.signal_fd);
@@ -372,6 +375,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	lines_init(&s.lines, plan->log, options->insecure & LAUNCH_INSECURE_NO_LIMITS, &s.pod, &s.logs);
 	control_init(&s.control, socket, &s.pod, &s.logs);
 	loop(&s);
+	terminal_restore(&terminal);
 	if (options->verbose)
 		message_note("code segments: %llu from the cache, %llu translated, %llu failed",
 				(unsigned long long)s.code.loaded, (unsigned long long)s.code.translated,
