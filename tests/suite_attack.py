@@ -80,7 +80,7 @@ def libos_symbols():
     with _symbols_lock:
         ran = run(["/usr/bin/nm", os.path.join(harness.BUILD, "intravisor-libos")])
         text = "".join(f"{w[2]} {int(w[0], 16)}\n" for w in map(str.split, ran.text().splitlines()) if len(w) == 3)
-        expect("copy_from_user" in text, "the libOS has no symbol copy_from_user", ran)
+        expect("user_copy" in text, "the libOS has no symbol user_copy", ran)
         with open(path, "w") as f:
             f.write(text)
     return text

@@ -1,21 +1,14 @@
 /* Memory functions for the monitor; see bits.h. */
 #include "base/bits.h"
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
-{
-	void *ret = dst;
-	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
-	return ret;
-}
-
 void *memmove(void *dst, const void *src, size_t n)
 {
 	char *d = dst;
 	const char *s = src;
 
-	if (d <= s || d >= s + n)
-		return memcpy(dst, src, n);
-	while (n--)
+	for (size_t i = 0; d < s && i < n; i++)
+		d[i] = s[i];
+	while (d > s && n--)
 		d[n] = s[n];
 	return dst;
 }

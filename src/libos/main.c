@@ -4,6 +4,7 @@
  * program. Trusts the monitor and the boot information (they can only harm this cVM). Exit statuses are those of
  * container tools: 125 could not start, 126 cannot be executed, 127 not found.
  */
+#include "base/copy.h"
 #include "core/boot.h"
 #include "core/hostcall.h"
 #include "core/kheap.h"
@@ -163,6 +164,7 @@ void libos_start(struct cvm_start *start)
 
 	if (!relocate(start->slot_base))
 		quit(STATUS_START);
+	copy_init();
 	kheap_init(start->slot_base);
 	thread_init(start);
 	if (boot_info()->magic != BOOT_MAGIC) {

@@ -266,6 +266,7 @@ static uint64_t auxv_value(const uint64_t *stack, uint64_t type)
 
 _Noreturn void monitor_main(const uint64_t *stack)
 {
+	copy_init();
 	/* A first vCPU in the monitor's own data, so that host() works before the arena exists. */
 	g_boot_vcpu.monitor_thread = (uint64_t)&g_boot_thread;
 	g_boot_thread.vcpu = &g_boot_vcpu;

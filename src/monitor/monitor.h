@@ -18,6 +18,7 @@
 #include "abi/slot.h"
 #include "abi/vcpu.h"
 #include "base/bits.h"
+#include "base/copy.h"
 #include "monitor/x86_64/offsets.h"
 
 #define THREADS_MAX (2 * LAUNCH_THREADS_MAX + 1u) /* with a caller that is gone in each, and the supervisor */
@@ -372,8 +373,6 @@ int filter_install(const struct cvm *c);
 /* gate.S */
 _Noreturn void cvm_enter(struct thread *t, uint64_t entry, uint64_t stack, uint64_t argument);
 long thread_clone(uint64_t flags, uint64_t stack, uint32_t *child_tid, struct thread *t, uint64_t cookie1);
-long user_copy(void *dst, const void *src, uint64_t size);
-long user_zero(void *dst, uint64_t size);
 void gs_load(int unused, void *vcpu);
 
 #endif

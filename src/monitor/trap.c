@@ -24,7 +24,6 @@ extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_move_re
 extern char cvm_enter_label[] __asm__("cvm_enter"), enter_tail[], enter_tail_end[];
 extern char call_leave_label[] __asm__("call_leave"), call_tail[], call_jump[], call_tail_end[];
 extern char interruptible_begin[], interruptible_end[], interruptible_exit[];
-extern char copy_fault_begin[], copy_fault_end[], copy_fault_exit[], user_copy_label[] __asm__("user_copy");
 void signal_entry(int sig);
 void signal_restorer(void);
 void trap_entry(void);

@@ -31,7 +31,7 @@ static void jump(void *target)
 
 static void attack(void)
 {
-	uint64_t first = monitor_symbol("gate_enter"), last = monitor_symbol("user_copy");
+	uint64_t first = monitor_symbol("gate_enter"), last = monitor_symbol("_start");
 
 	const struct itimerval second = { .it_value = { 1, 0 } }, never = { 0 };
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };

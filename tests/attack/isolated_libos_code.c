@@ -17,8 +17,8 @@ static void call(void *target)
 
 static void attack(void)
 {
-	/* copy_from_user(16, 16, 256): -EFAULT where it is the libOS's own fault */
-	struct outcome o = guarded(call, (void *)libos_symbol("copy_from_user"));
+	/* user_copy(16, 16, 256): -EFAULT where it is the libOS's own fault */
+	struct outcome o = guarded(call, (void *)libos_symbol("user_copy"));
 
 	if (o.signal != SIGSEGV)
 		breach("the libOS's copy routine came back: signal %d", o.signal);

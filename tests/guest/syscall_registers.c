@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define IN_ASSEMBLY __attribute__((visibility("hidden"), used, aligned(64)))
 uint64_t g_in[16] IN_ASSEMBLY, g_out[16] IN_ASSEMBLY;
@@ -53,10 +54,27 @@ static void check(const char *name, long result, int show)
 	printf(" .\n");
 }
 
+/* A register that only AVX-512 has, where the libOS and the monitor copy. */
+static void check_upper(const char *name, long number, long fd, void *buffer, long size)
+{
+	uint8_t before[64], after[64] = { 0 };
+
+	memset(before, 0x5a, sizeof before);
+	if (!__builtin_cpu_supports("avx512vl"))
+		memcpy(after, before, sizeof after);
+	else
+		__asm__ volatile("vmovdqu64 %[before], %%zmm16\n\tsyscall\n\tvmovdqu64 %%zmm16, %[after]"
+				 : [after] "=m"(after), "+a"(number)
+				 : [before] "m"(before), "D"(fd), "S"(buffer), "d"(size)
+				 : "rcx", "r11", "memory", "cc");
+	printf("%s:%s .\n", name, memcmp(before, after, sizeof after) ? " zmm16 changed" : "");
+}
+
 int main(void)
 {
 	struct timespec t = { 0, 20000000 };
-	char buffer[8];
+	char buffer[8], bytes[500] = { 0 };
+	int ends[2];
 
 	for (int i = 0; i < 16; i++) {
 		g_in[i] = 0x1111111111111111u * (unsigned)(i + 1);
@@ -71,5 +89,12 @@ int main(void)
 	check("unknown", call(9999, 1, 2, 3, 4), 1);
 	check("mmap nothing", call(SYS_mmap, 0, 0, 3, 4), 1);
 	check("getpid again", call(SYS_getpid, 1, 2, 3, 4), 0);
+	if (pipe(ends))
+		return 1;
+	check_upper("write", SYS_write, ends[1], bytes, sizeof bytes);
+	check_upper("read", SYS_read, ends[0], bytes, sizeof bytes);
+	check_upper("getcwd", SYS_getcwd, (long)bytes, (void *)sizeof bytes, 0);
+	check_upper("uname", SYS_uname, (long)bytes, NULL, 0);
+	check_upper("write from nowhere", SYS_write, ends[1], (void *)16, 500);
 	return 0;
 }

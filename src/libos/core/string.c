@@ -1,12 +1,11 @@
 /*
- * Memory and string functions (core/types.h). The compiler calls memcpy, memmove, memset and memcmp by itself. They
- * stand on hot paths (pipe data, structures of system calls), so: overlapping word moves for the sizes of structures,
- * `rep movsb`/`rep stosb` from 128 bytes on, where every processor with protection keys does it at full width.
+ * Memory and string functions (core/types.h), but for memcpy (base/x86_64/copy.S). The compiler calls memcpy, memmove, memset
+ * and memcmp by itself. They stand on hot paths (pipe data, structures of system calls), so: overlapping word moves for the
+ * sizes of structures, `rep stosb` from 128 bytes on, where every processor with protection keys does it at full width.
  * Trusts its callers; program addresses go through core/uaccess.S.
  */
 #include "core/types.h"
 
-#undef memcpy
 #undef memmove
 #undef memset
 #undef memcmp
@@ -28,37 +27,18 @@ static inline void store64(void *p, uint64_t v)
 	((struct unaligned64 *)p)->v = v;
 }
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
-{
-	char *d = dst;
-	const char *s = src;
-
-	if (n >= REP_MIN) {
-		__asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
-		return dst;
-	}
-	if (n >= 8) {
-		uint64_t last = load64(s + n - 8);
-		char *end = d + n - 8;
-
-		for (; d < end; d += 8, s += 8)
-			store64(d, load64(s));
-		store64(end, last);
-		return dst;
-	}
-	for (; n; n--)
-		*d++ = *s++;
-	return dst;
-}
-
 void *memmove(void *dst, const void *src, size_t n)
 {
 	char *d = dst;
 	const char *s = src;
 
-	if ((uintptr_t)d - (uintptr_t)s >= n) {
-		/* Upwards is safe: dst is below src or beyond its end. The word loop of memcpy reads ahead, so not that. */
-		__asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
+	if ((uintptr_t)d - (uintptr_t)s >= n && (uintptr_t)s - (uintptr_t)d >= n)
+		return memcpy(dst, src, n);
+	if (d <= s) {
+		for (; n >= 8; n -= 8, d += 8, s += 8)
+			store64(d, load64(s));
+		for (; n; n--)
+			*d++ = *s++;
 		return dst;
 	}
 	d += n;

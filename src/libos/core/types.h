@@ -45,7 +45,7 @@ struct iovec {
 	size_t iov_len;
 };
 
-/* Freestanding memory and string functions (core/string.c); the compiler may call the first four itself. */
+/* Freestanding memory and string functions (core/string.c, base/x86_64/copy.S); the compiler may call the first four itself. */
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);

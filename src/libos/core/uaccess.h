@@ -1,16 +1,25 @@
 /*
  * Access to program memory that may be bad: a fault inside these routines becomes -EFAULT instead of a crash
- * (core/uaccess.S; the upcall code knows their range). Program and libOS share a domain, so this is about correct
+ * (base/x86_64/copy.S, core/uaccess.S; the upcall code knows their range). Program and libOS share a domain, so this is about correct
  * errors, not isolation. A pointer handed on to a hostcall needs none of this: the host kernel answers EFAULT.
  */
 #ifndef LIBOS_UACCESS_H
 #define LIBOS_UACCESS_H
 
+#include "base/copy.h"
 #include "core/types.h"
 
 /* 0 or -EFAULT; on failure a prefix may have been copied. `user` is any address. */
-nodiscard int copy_from_user(void *dst, const void *user, size_t size);
-nodiscard int copy_to_user(void *user, const void *src, size_t size);
+nodiscard static inline int copy_from_user(void *dst, const void *user, size_t size)
+{
+	return (int)user_copy(dst, user, size);
+}
+
+nodiscard static inline int copy_to_user(void *user, const void *src, size_t size)
+{
+	return (int)user_copy(user, src, size);
+}
+
 nodiscard int zero_user(void *user, size_t size);
 /* Length without the NUL, -EFAULT, or -ENAMETOOLONG if there is no NUL in the first `size` bytes. */
 nodiscard ssize_t copy_string_from_user(char *dst, const char *user, size_t size);

@@ -126,6 +126,8 @@ static void libos_interrupted(struct thread *t, struct upcall_frame *f)
 		leave_window(t, f);
 	} else if (f->trap == HC_TRAP_SYSCALL) {
 		f->rax = (uint64_t)-ENOSYS; /* the vDSO's fallback: clock.c has another */
+	} else if (between(f->rip, copy_fault_begin, copy_fault_end)) {
+		f->rip = (uint64_t)copy_fault_exit;
 	} else if (between(f->rip, uaccess_start, uaccess_end)) {
 		f->rip = (uint64_t)uaccess_fixup;
 	} else if (f->rip == (uint64_t)vector_save_insn) {

@@ -5,6 +5,7 @@
 #ifndef LIBOS_ENTRY_H
 #define LIBOS_ENTRY_H
 
+#include "base/copy.h"
 #include "thread/thread.h"
 
 /* Places in entry.S and core/uaccess.S; never called from C. */

@@ -384,27 +384,6 @@ clone_syscall:
 	call thread_main
 	ud2
 
-/*
- * Copies that may fault on cVM memory: copy_fault_begin..copy_fault_end, continued at copy_fault_exit by trap.c.
- * user_copy(dst, src, size): 0 or -EFAULT (-14). user_zero(dst, size) likewise.
- */
-	.globl user_copy, user_zero, copy_fault_begin, copy_fault_end, copy_fault_exit
-user_copy:
-	mov %rdx, %rcx
-copy_fault_begin:
-	rep movsb
-	xor %eax, %eax
-	ret
-user_zero:
-	mov %rsi, %rcx
-	xor %eax, %eax
-	rep stosb
-copy_fault_end:
-	ret
-copy_fault_exit:
-	mov $-14, %rax
-	ret
-
 	.globl _start
 _start:
 	xor %ebp, %ebp

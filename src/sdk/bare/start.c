@@ -5,6 +5,7 @@
 #include <elf.h>
 
 #include "abi/boot.h"
+#include "base/copy.h"
 #include "sdk/bare/bare.h"
 
 _Static_assert(HC_thread_upcall_done == 13, "start.S");
@@ -78,6 +79,7 @@ void bare_start(const struct cvm_start *start)
 		else
 			cvm_exit(125);
 	g_bare_start = *start;
+	copy_init();
 	bare_memory_init();
 	char *stack = cvm_alloc(MAIN_STACK_SIZE), *upcall = cvm_alloc(BARE_UPCALL_SIZE);
 	if (!stack || !upcall || boot()->magic != BOOT_MAGIC)

@@ -1,20 +1,17 @@
-/* The five functions that compilers call without being asked. */
+/* The functions that compilers call without being asked, but for memcpy (base/x86_64/copy.S). */
 #include "sdk/bare/bare.h"
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-	void *at = to;
-
-	__asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
-	return to;
-}
 
 void *memmove(void *to, const void *from, size_t size)
 {
-	if ((uintptr_t)to - (uintptr_t)from >= size)
+	char *d = to;
+	const char *s = from;
+
+	if ((uintptr_t)d - (uintptr_t)s >= size && (uintptr_t)s - (uintptr_t)d >= size)
 		return memcpy(to, from, size);
-	for (char *d = to; size--;)
-		d[size] = ((const char *)from)[size];
+	for (size_t i = 0; d < s && i < size; i++)
+		d[i] = s[i];
+	while (d > s && size--)
+		d[size] = s[size];
 	return to;
 }
 
