@@ -36,7 +36,7 @@ void cap_memory_free(uint32_t object)
 }
 
 /* Copies in either direction until done, faulted or revoked: bytes, or -errno if none. */
-static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
+static inline __attribute__((always_inline)) long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
 {
 	uint64_t user = a[1], offset = a[3], size = a[2], done = 0;
 
@@ -47,15 +47,13 @@ static long copy(struct thread *t, struct cap *k, const uint64_t *a, bool store)
 	}
 	if (!in_slot(t->cvm, (struct gaddr){ user }, size))
 		return -EFAULT;
-	while (done < size) {
+	do {
 		uint64_t n = MIN(size - done, CHUNK);
 		char *there = (char *)(k->base + offset + done), *here = (char *)(user + done);
 		if (store ? user_copy(there, here, n) : user_copy(here, there, n))
 			return done ? (long)done : -EFAULT;
 		done += n;
-		if (__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD)
-			break;
-	}
+	} while (done < size && !(__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD));
 	return (long)done;
 }
 

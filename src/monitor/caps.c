@@ -40,6 +40,13 @@ static inline int judge(const struct cap *k, uint64_t handle, unsigned kind, uns
 	return ((k->sealed && kind) || perms & ~k->perms) && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK) ? -EACCES : 0;
 }
 
+/* Looks again with the lock, for a dead entry may be changing. Apart from cap_get, which so keeps no register on the stack. */
+static __attribute__((noinline)) struct cap *why_not(const struct cap *k, uint64_t handle, unsigned kind, unsigned perms)
+{
+	LOCKED(&g_arena->cap_lock);
+	return error_pointer(judge(k, handle, kind, perms) ?: -EBADF);
+}
+
 struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms)
 {
 	struct cap *k = entry(t->cvm, handle);
@@ -51,13 +58,7 @@ struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned p
 			return k;
 		cap_put(k);
 	}
-	LOCKED(&g_arena->cap_lock); /* a dead entry may be changing */
-	return error_pointer(judge(k, handle, kind, perms) ?: -EBADF);
-}
-
-void cap_put(struct cap *k)
-{
-	__atomic_sub_fetch(&k->pins, 1, __ATOMIC_RELEASE);
+	return why_not(k, handle, kind, perms);
 }
 
 struct cap *cap_find(struct cvm *c, uint64_t handle, unsigned kind, unsigned perms)

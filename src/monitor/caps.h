@@ -94,7 +94,10 @@ static inline struct cvm *holder_of(const struct cap *k)
 
 /* caps.c. cap_get pins an entry of the thread's cVM: kind (0: any) and all of perms; or an error pointer. */
 struct cap *cap_get(struct thread *t, uint64_t handle, unsigned kind, unsigned perms);
-void cap_put(struct cap *k);
+static inline void cap_put(struct cap *k)
+{
+	__atomic_sub_fetch(&k->pins, 1, __ATOMIC_RELEASE);
+}
 static inline void cap_put_at_end(struct cap **k)
 {
 	if (!error_in(*k))

@@ -5,7 +5,6 @@
 #include "cvm/call.h"
 #include "sdk/sdk.h"
 
-_Static_assert(SDK_GATE == 1, "gate.S");
 _Static_assert(CP_CALL_WORDS == CALL_WORDS && CP_CALL_CAPS == CAP_PASS_MAX, "shapes");
 
 long sdk_words_without_gate(uint64_t nr_and_cap, uint64_t word[CALL_WORDS])

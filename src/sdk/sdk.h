@@ -12,10 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "abi/call_gate.h"
 #include "abi/capability.h"
+#include "abi/gate.h"
 #include "abi/hostcall.h"
-#include "abi/vcpu.h"
 
 #define ERRNO_EKEYREVOKED 128
 
@@ -23,20 +22,24 @@
 enum sdk_present { SDK_NONE = 0, SDK_GATE = 1, SDK_LIBOS = 2 /* by the libOS, which the program is apart from (abi/boot.h) */ };
 extern __attribute__((visibility("hidden"))) int g_sdk_present;
 
-/* gate.S */
-long sdk_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
-
-#define SDK_ARG_(x) ((long)(x))
-#define SDK_GATE_(nr, a, b, c, d, e, f, ...) \
-	sdk_gate(nr, SDK_ARG_(a), SDK_ARG_(b), SDK_ARG_(c), SDK_ARG_(d), SDK_ARG_(e), SDK_ARG_(f))
-/* gate(HC_cap_close, cap): missing arguments are 0 */
-#define gate(...) SDK_GATE_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
-
-/* The same without the gate, where SDK_GATE is not. -ENOSYS: there is no other way. */
+/* Without the gate, where SDK_GATE is not. -ENOSYS: there is no other way. */
 __attribute__((visibility("hidden"))) long platform_without_gate(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 long sdk_words_without_gate(uint64_t nr_and_cap, uint64_t word[CALL_WORDS]);
 
-/* See abi/call_gate.h. */
+/* See abi/gate.h. */
+static inline long sdk_gate6(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+	return g_sdk_present == SDK_GATE ? gate6(nr, a0, a1, a2, a3, a4, a5) : platform_without_gate(nr, a0, a1, a2, a3, a4, a5);
+}
+
+static inline long sdk_gate4(long nr, long a0, long a1, long a2, long a3)
+{
+	return g_sdk_present == SDK_GATE ? gate4(nr, a0, a1, a2, a3) : platform_without_gate(nr, a0, a1, a2, a3, 0, 0);
+}
+
+/* gate(HC_cap_close, cap): missing arguments are 0 */
+#define gate(...) GATE_CALL(sdk_gate, __VA_ARGS__)
+
 static inline long sdk_gate_words(uint64_t nr_and_cap, uint64_t word[CALL_WORDS])
 {
 	return g_sdk_present == SDK_GATE ? gate_words(nr_and_cap, word) : sdk_words_without_gate(nr_and_cap, word);

@@ -8,45 +8,17 @@
 #ifndef LIBOS_HOSTCALL_H
 #define LIBOS_HOSTCALL_H
 
+#include "abi/gate.h"
 #include "abi/hostcall.h"
-#include "abi/vcpu.h"
 #include "core/types.h"
 
-static inline long hostcall6(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
-{
-	long ret;
-	register long r8 __asm__("r8") = a2;
-	register long r9 __asm__("r9") = a3;
-	register long r10 __asm__("r10") = a4;
-	register long r11 __asm__("r11") = nr;
-	register long r12 __asm__("r12") = a5;
-
-	__asm__ volatile("call *%%gs:%c[gate]"
-			 : "=a"(ret), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11)
-			 : [gate] "i"(VCPU_GATE), "r"(r12)
-			 : "rcx", "rdx", "cc", "memory");
-	return ret;
-}
-
-/* The same for up to four arguments; the monitor looks at no others. */
-static inline long hostcall4(long nr, long a0, long a1, long a2, long a3)
-{
-	long ret;
-	register long r8 __asm__("r8") = a2;
-	register long r9 __asm__("r9") = a3;
-	register long r11 __asm__("r11") = nr;
-
-	__asm__ volatile("call *%%gs:%c[gate]"
-			 : "=a"(ret), "+D"(a0), "+S"(a1), "+r"(r8), "+r"(r9), "+r"(r11)
-			 : [gate] "i"(VCPU_GATE)
-			 : "rcx", "rdx", "r10", "cc", "memory");
-	return ret;
-}
+/* hostcall(HC_file_read, handle, buf, size): missing arguments are 0 */
+#define hostcall(...) GATE_CALL(gate, __VA_ARGS__)
 
 static inline void handle_close(long handle)
 {
 	if (handle >= 0)
-		(void)hostcall4(HC_file_close, handle, 0, 0, 0);
+		(void)hostcall(HC_file_close, handle);
 }
 
 /* In thread/entry.S; same arguments. hostcall_last jumps to the gate: for the end of a function whose caller shall get the
@@ -58,18 +30,9 @@ long hostcall_blocking6(long nr, long a0, long a1, long a2, long a3, long a4, lo
 long hostcall_traced6(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 extern bool g_tracing;
 
-#define HC_ARG_(x) ((long)(x))
-#define HC_CALL_(f, nr, a, b, c, d, e, g, ...) \
-	f(nr, HC_ARG_(a), HC_ARG_(b), HC_ARG_(c), HC_ARG_(d), HC_ARG_(e), HC_ARG_(g))
-/* hostcall(HC_file_read, handle, buf, size): missing arguments are 0 */
-#define HC_CALL4_(f, nr, a, b, c, d, ...) hostcall4(nr, HC_ARG_(a), HC_ARG_(b), HC_ARG_(c), HC_ARG_(d))
-#define HC_PICK_(nr, a, b, c, d, e, g, pick, ...) pick
-#define hostcall(...)                                                                                                  \
-	HC_PICK_(__VA_ARGS__, HC_CALL_, HC_CALL_, HC_CALL4_, HC_CALL4_, HC_CALL4_, HC_CALL4_, HC_CALL4_)               \
-	(hostcall6, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 /* Two calls, not one through a pointer: this is the servers' hot path. */
 #define hostcall_blocking(nr, ...)                                                                   \
-	(unlikely(g_tracing) ? HC_CALL_(hostcall_traced6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0) :         \
-			       HC_CALL_(hostcall_blocking6, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0))
+	(unlikely(g_tracing) ? GATE_CALL6(hostcall_traced, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0) :         \
+			       GATE_CALL6(hostcall_blocking, nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0))
 
 #endif

@@ -9,7 +9,7 @@
  */
 #include "served/served.h"
 #include "abi/boot.h"
-#include "abi/call_gate.h"
+#include "abi/gate.h"
 #include "abi/capability.h"
 #include "abi/served.h"
 #include "abi/slot.h"

@@ -10,7 +10,7 @@
  * What remains is checked by the monitor as for any cVM: the program has no more than its cVM was granted. Where a server
  * answers the program's system calls (syscalls_to) that would be a way past it, so there is none of this.
  */
-#include "abi/call_gate.h"
+#include "abi/gate.h"
 #include "abi/capability.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"

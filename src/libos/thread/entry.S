@@ -240,7 +240,7 @@ blocking_end:
 	ret
 
 /*
- * long gate_words_blocking(nr_and_cap, uint64_t word[6]): gate_words of abi/call_gate.h, as hostcall_blocking6 with the
+ * long gate_words_blocking(nr_and_cap, uint64_t word[6]): gate_words of abi/gate.h, as hostcall_blocking6 with the
  * window [words_begin, words_end). C calling convention. The thread may come back long after, on another host thread.
  */
 	.balign 16
