@@ -133,7 +133,7 @@ static void offer(struct object *o, unsigned bit)
 static void wake(struct thread *server, uint32_t why)
 {
 	__atomic_or_fetch(&server->wake, why, __ATOMIC_SEQ_CST);
-	host(__NR_futex, &server->wake, FUTEX_WAKE, 1);
+	host(__NR_futex, &server->wake, FUTEX_WAKE_PRIVATE, 1);
 }
 
 /* Capabilities that were passed and not fetched: nobody uses them for longer than it takes to hear that. cap_lock held. */
@@ -411,7 +411,7 @@ static long park(struct thread *t, uint64_t handle)
 			break; /* called out of, and its cVM has ended: who was there finds it gone */
 		} else {
 			/* Lent and wanted at once is rare; then looking again is good enough. */
-			long r = host_blocking(__NR_futex, &t->wake, FUTEX_WAIT, why, wanted ? tick : NULL);
+			long r = host_blocking(__NR_futex, &t->wake, FUTEX_WAIT_PRIVATE, why, wanted ? tick : NULL);
 			wanted = wanted || r == -EINTR || why != __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST);
 			t->kick = 0; /* until it is taken back: see `missed` */
 		}

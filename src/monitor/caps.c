@@ -78,7 +78,7 @@ void cap_raise(uint32_t number)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&k->waiters, __ATOMIC_RELAXED)) {
 		__atomic_add_fetch(&k->sequence, 1, __ATOMIC_RELEASE);
-		host(__NR_futex, &k->sequence, FUTEX_WAKE, 1 << 30);
+		host(__NR_futex, &k->sequence, FUTEX_WAKE_PRIVATE, 1 << 30);
 	}
 	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
 		__atomic_or_fetch(word, bit, __ATOMIC_SEQ_CST);
@@ -90,7 +90,7 @@ void object_raise(struct object *o)
 {
 	__atomic_add_fetch(&o->sequence, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&o->waiters, __ATOMIC_SEQ_CST))
-		host(__NR_futex, &o->sequence, FUTEX_WAKE, 1 << 30);
+		host(__NR_futex, &o->sequence, FUTEX_WAKE_PRIVATE, 1 << 30);
 }
 
 static uint32_t *paid_for(struct cvm *c, unsigned kind)
@@ -491,7 +491,7 @@ static void wait_without_lock(struct thread *t)
 	lock_give(&g_arena->cap_lock);
 	if (LOAD(t->cvm->dying))
 		thread_leave(t);
-	host(__NR_futex, &t->wake, FUTEX_WAIT, LOAD(t->wake), moment);
+	host(__NR_futex, &t->wake, FUTEX_WAIT_PRIVATE, LOAD(t->wake), moment);
 	lock_take(&g_arena->cap_lock);
 }
 
@@ -597,7 +597,7 @@ long hc_cap_wait(struct thread *t, const uint64_t *a)
 		if (!state) {
 			int64_t left = timeout < 0 ? 0 : (int64_t)(end - clock_ns(1)), ts[2] = { left / 1000000000, left % 1000000000 };
 			r = timeout >= 0 && left <= 0 ? -ETIMEDOUT :
-				host_blocking(__NR_futex, word, FUTEX_WAIT, sequence, timeout < 0 ? NULL : ts);
+				host_blocking(__NR_futex, word, FUTEX_WAIT_PRIVATE, sequence, timeout < 0 ? NULL : ts);
 		}
 		__atomic_sub_fetch(waiters, 1, __ATOMIC_RELEASE);
 		if (state || r == -ETIMEDOUT || r == -EINTR)

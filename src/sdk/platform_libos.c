@@ -45,6 +45,11 @@ long platform_without_gate(long nr, long a0, long a1, long a2, long a3, long a4,
 	return ret;
 }
 
+void platform_yield(void)
+{
+	syscall(SYS_sched_yield);
+}
+
 void platform_futex_wait(const uint32_t *word, uint32_t value)
 {
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);

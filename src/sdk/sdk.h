@@ -86,6 +86,7 @@ int platform_doorbell(void);
 /* Which capabilities had an event since the last time: 1. If none had, 0, and from now on the next one rings. */
 int platform_events(uint64_t bits[CAPS_MAX / 64]);
 long platform_poll(struct pollfd *p, unsigned count, int64_t timeout_ns);
+void platform_yield(void);   /* as sched_yield(2) */
 uint64_t platform_now(void); /* CLOCK_MONOTONIC, ns */
 extern const bool platform_interrupts; /* a wait that was kicked returns -EINTR to the program */
 

@@ -9,6 +9,8 @@
 
 #define LOOKS_MIN 20u  /* gate calls before sleeping: about a microsecond */
 #define LOOKS_MAX 640u /* more than waking somebody takes, also in a virtual machine */
+#define LOOKS_AWAKE 8u /* a peer that is at work on another processor has answered by then: this one may stand behind us */
+#define LOOKS_YIELD 160u /* and so may any other thread, again and again */
 #define SHORT_CYCLES 200000u /* a sleep of less than some 70 microseconds */
 
 _Static_assert(CP_STREAM_RING == CAP_STREAM_RING, "ring");
@@ -61,7 +63,10 @@ static long again(int stream, unsigned events, unsigned flags, unsigned *looks)
 	if (flags & CP_DONTWAIT)
 		return -EAGAIN;
 	if (++*looks < most) {
-		__builtin_ia32_pause();
+		if (*looks == LOOKS_AWAKE || *looks % LOOKS_YIELD == 0)
+			platform_yield();
+		else
+			__builtin_ia32_pause();
 		return 0;
 	}
 	uint64_t start = __builtin_ia32_rdtsc();

@@ -50,6 +50,11 @@ int cvm_futex_wake(uint32_t *word, int count)
 	return (int)gate(HC_futex_wake, word, count);
 }
 
+void platform_yield(void)
+{
+	gate(HC_thread_yield);
+}
+
 void platform_futex_wait(const uint32_t *word, uint32_t value)
 {
 	gate(HC_futex_wait, word, value, -1);
