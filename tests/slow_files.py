@@ -1,7 +1,7 @@
 """A file system that answers when it is told to: one file, `page`, of one page (python3-fusepy, libfuse).
 
 usage: slow_files.py MOUNT FOLDER
-Who reads the page makes FOLDER/asked, and waits until FOLDER/answer is there."""
+Who reads the page makes FOLDER/asked, and waits until FOLDER/answer is there; if FOLDER/hang-close is there, who closes it does too."""
 import errno
 import os
 import stat
@@ -15,7 +15,13 @@ PAGE = 4096
 
 class SlowFiles(fusepy.Operations):
     def __init__(self, folder):
-        self.asked, self.answer = (os.path.join(folder, name) for name in ("asked", "answer"))
+        self.asked, self.answer, self.hang_close = (os.path.join(folder, name) for name in ("asked", "answer", "hang-close"))
+
+    def hang(self):
+        with open(self.asked, "w", encoding="ascii"):
+            pass
+        while not os.path.exists(self.answer):
+            time.sleep(0.01)
 
     def getattr(self, path, fh=None):
         if path == "/":
@@ -25,11 +31,13 @@ class SlowFiles(fusepy.Operations):
         raise fusepy.FuseOSError(errno.ENOENT)
 
     def read(self, path, size, offset, fh):
-        with open(self.asked, "w", encoding="ascii"):
-            pass
-        while not os.path.exists(self.answer):
-            time.sleep(0.01)
+        self.hang()
         return bytes(max(min(size, PAGE - offset), 0))
+
+    def flush(self, path, fh):
+        if os.path.exists(self.hang_close):
+            self.hang()
+        return 0
 
 
 if __name__ == "__main__":

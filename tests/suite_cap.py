@@ -1,6 +1,7 @@
 """Capabilities from inside: pods of tests/cap/*.yaml, whose programs are tests/cap/*.c linked with libcvm.
 
 In a YAML file {bin} is the folder of the programs. Every cVM that is there to the end prints "NAME: ok"."""
+import contextlib
 import json
 import os
 import re
@@ -88,43 +89,98 @@ def served_lost():
         started.wait()
 
 
-def slow():
-    """A copy hangs in a file system that does not answer: who revokes waits for it, and can be killed; all others go on."""
-    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
-        raise harness.Skip("needs root and /dev/fuse: makes a file system that does not answer")
-    where = scratch("cap-slow-files")
-    slow, shared = os.path.join(where, "slow"), os.path.join(where, "shared")
-    os.makedirs(slow)
-    os.makedirs(shared)
+class SlowPod:
+    """A pod whose volume {where}/slow is on a file system that answers when it is told to (slow_files.py); told by files in
+    {where}/shared."""
+    def __init__(self, test, pod=None):
+        if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+            raise harness.Skip("needs root and /dev/fuse: makes a file system that does not answer")
+        where = scratch(f"cap-{test}-files")
+        self.name, self.file = f"{test}-{os.getpid()}", pod_file(pod or test, [("where", where)])
+        self.slow, self.shared = os.path.join(where, "slow"), os.path.join(where, "shared")
+        os.makedirs(self.slow)
+        os.makedirs(self.shared)
+        self.ends = contextlib.ExitStack()
 
-    def is_there(name):
-        return lambda: os.path.exists(os.path.join(shared, name))
+    def __enter__(self):
+        with contextlib.ExitStack() as ends:
+            files = ends.enter_context(Started(["/usr/bin/python3", os.path.join(ROOT, "tests/slow_files.py"), self.slow, self.shared]))
+            ends.callback(run, ["umount", "-l", self.slow])
+            files.wait_for(lambda: os.path.ismount(self.slow))
+            self.started = ends.enter_context(Started([INTRAVISOR, "run", *INSECURE, "--name", self.name, "-y", self.file]))
+            ends.callback(self.tell, "answer")
+            self.ends = ends.pop_all()
+        return self
 
-    def tell(name):
-        with open(os.path.join(shared, name), "w", encoding="ascii"):
+    def __exit__(self, *how):
+        return self.ends.__exit__(*how)
+
+    def there(self, name):
+        self.started.wait_for(lambda: os.path.exists(os.path.join(self.shared, name)))
+
+    def tell(self, name):
+        with open(os.path.join(self.shared, name), "w", encoding="ascii"):
             pass
 
-    def states(name):
-        listed = json.loads(run([INTRAVISOR, "ps", "--json", name]).text())
-        return {cvm["name"]: cvm["state"] for pod in listed for cvm in pod["cvms"]}
+    def command(self, what, cvm, *options):
+        ran = run([INTRAVISOR, what, *options, f"{self.name}/{cvm}"])
+        expect(ran.status == 0, f"{what} {cvm}", ran)
 
-    with Started(["/usr/bin/python3", os.path.join(ROOT, "tests/slow_files.py"), slow, shared]) as files:
-        try:
-            files.wait_for(lambda: os.path.ismount(slow))
-            name = f"slow-{os.getpid()}"
-            with Started([INTRAVISOR, "run", *INSECURE, "--name", name, "-y", pod_file("slow", [("where", where)])]) as started:
-                started.wait_for(is_there("served"))
-                expect(run([INTRAVISOR, "kill", "-s", "KILL", f"{name}/maker"]).status == 0, "the maker cannot be killed")
-                tell("end")
-                started.wait_for(lambda: "other: ok" in started.output())
-                started.wait_for(lambda: states(name)["other"] not in ("running", "starting"))
-                expect("read: ok" not in started.output(), "the copy did not hang")
-                tell("answer")
-                started.wait()
-                expect(sorted(started.output().splitlines())[-2:] == ["other: ok", "read: ok"], "what ends when: " + started.output())
-        finally:
-            tell("answer")
-            run(["umount", "-l", slow])
+    def running(self, cvm):
+        listed = json.loads(run([INTRAVISOR, "ps", "--json", self.name]).text())
+        return any(c["name"] == cvm and c["state"] in ("running", "starting") for pod in listed for c in pod["cvms"])
+
+    def ended(self, cvm):
+        self.started.wait_for(lambda: not self.running(cvm))
+
+
+def slow():
+    """A copy hangs in a file system that does not answer: who revokes waits for it, and can be killed; all others go on."""
+    with SlowPod("slow") as pod:
+        pod.there("served")
+        pod.command("kill", "maker", "-s", "KILL")
+        pod.tell("end")
+        pod.started.wait_for(lambda: "other: ok" in pod.started.output())
+        pod.ended("other")
+        expect("read: ok" not in pod.started.output(), "the copy did not hang")
+        pod.tell("answer")
+        pod.started.wait()
+        expect(sorted(pod.started.output().splitlines())[-2:] == ["other: ok", "read: ok"], "what ends when: " + pod.started.output())
+
+
+def others_live(pod):
+    """Another cVM starts and ends."""
+    before = pod.started.output().count("other: ok")
+    pod.command("start", "other")
+    pod.started.wait_for(lambda: pod.started.output().count("other: ok") > before)
+    pod.ended("other")
+
+
+def ending_close():
+    """A close of a cVM that is killed hangs: it ends when that is answered, and others start and end meanwhile."""
+    with SlowPod("ending_close", "ending") as pod:
+        pod.there("holding")
+        pod.tell("hang-close")
+        pod.command("kill", "holder", "-s", "KILL")
+        pod.there("asked")
+        others_live(pod)
+        expect(pod.running("holder"), "the close did not hang")
+        pod.tell("answer")
+        pod.ended("holder")
+
+
+def ending_read():
+    """A cVM is killed while another's thread, called into it, hangs in a read: the same, and the caller hears of it."""
+    with SlowPod("ending_read", "ending") as pod:
+        pod.there("holding")
+        pod.tell("call")
+        pod.there("asked")
+        pod.command("kill", "server", "-s", "KILL")
+        others_live(pod)
+        expect(pod.running("server"), "the read did not hang")
+        pod.tell("answer")
+        pod.ended("server")
+        pod.started.wait_for(lambda: "call: ok" in pod.started.output())
 
 
 def gone():
@@ -137,7 +193,7 @@ def gone():
 
 
 def prepare():
-    for source in ("api", "peer", "dier", "model", "agent", "serves", "serviced", "slow", "gone"):
+    for source in ("api", "peer", "dier", "model", "agent", "serves", "serviced", "slow", "gone", "ending"):
         program(source)
 
 
@@ -147,4 +203,4 @@ def tests():
             Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated=True), vm="too"),
             Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost), Test("cap/served_again", served("again")),
             Test("cap/served_chain", served_pod("served_chain")), Test("cap/served_python", served_pod("served_python")),
-            Test("cap/slow", slow), Test("cap/gone", gone)]
+            Test("cap/slow", slow), Test("cap/ending_close", ending_close), Test("cap/ending_read", ending_read), Test("cap/gone", gone)]

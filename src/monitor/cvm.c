@@ -100,26 +100,14 @@ void cvm_stats_send(struct cvm *c)
 	event_send(CHANNEL_STATS_NOW, c->index, &now, sizeof now);
 }
 
-/* Does any host thread of the cVM still exist? Their blocks' tid words are cleared by the kernel. */
-static bool threads_gone(const struct cvm *c)
-{
-	LOCKED(&g_arena->thread_lock);
-	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
-		struct thread *t = thread_block(i);
-		if (LOAD(t->cvm) == c && __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE))
-			return false;
-	}
-	return true;
-}
-
 void cvm_destroy(struct cvm *c)
 {
 	struct channel_exit exit = { .status = c->exit_status, .signaled = c->exit_signaled };
 
-	while (!threads_gone(c))
+	while (!thread_alone(c)) /* for a moment: those in it have left or are on their way out */
 		host(__NR_sched_yield);
 	exit.stats = thread_stats(c);
-	handle_close_all(c);
+	handle_close_all(c); /* if its last threads were gone elsewhere when it ended */
 	if (!cap_close_all(c)) {
 		__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
 		return;

@@ -125,5 +125,5 @@ void handle_close_all(struct cvm *c)
 			c->handle[i].refs = 1;
 			handle_release(&c->handle[i]);
 		}
-	c->handle_hint = 0;
+	c->handle_hint = c->handle_end = 0;
 }

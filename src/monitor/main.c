@@ -7,7 +7,6 @@
 #include <asm/poll.h>
 #include <asm/signal.h>
 #include <asm/stat.h>
-#include <linux/auxvec.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 
@@ -101,7 +100,7 @@ static void check_executable(uint64_t start, uint64_t end)
 }
 
 /* Every mapping of the process: executable ones are scanned; the vDSO and its data become public. */
-static void survey_mappings(uint64_t vdso)
+static void survey_mappings(void)
 {
 	char name[HC_PATH_MAX];
 	long fd = must(host(__NR_openat, AT_FDCWD, "/proc/self/maps", O_CLOEXEC, 0), "cannot open /proc/self/maps: mount /proc");
@@ -118,8 +117,10 @@ static void survey_mappings(uint64_t vdso)
 			break;
 		if (q.vma_flags & PROCMAP_EXECUTABLE)
 			check_executable(q.vma_start, q.vma_end);
-		bool data = !memcmp(name, "[vvar", 5);
-		if (vdso && (data || q.vma_start == vdso))
+		bool data = !memcmp(name, "[vvar", 5), code = !memcmp(name, "[vdso]", 7);
+		if (code)
+			g_arena->vdso = q.vma_start;
+		if (data || code)
 			must(domain_publish(q.vma_start, q.vma_end - q.vma_start, data ? PROT_READ : PROT_READ | PROT_EXEC),
 			     "cannot give the vDSO its key");
 	}
@@ -128,7 +129,7 @@ static void survey_mappings(uint64_t vdso)
 	g_arena->maps_fd = (int32_t)fd;
 }
 
-static void prepare_process(uint64_t vdso)
+static void prepare_process(void)
 {
 	host(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	host(__NR_prctl, PR_SET_DUMPABLE, 0);
@@ -140,8 +141,7 @@ static void prepare_process(uint64_t vdso)
 	const char *why = domain_init(g_arena->insecure);
 	if (why)
 		fail(why, 0);
-	g_arena->vdso = vdso;
-	survey_mappings(vdso);
+	survey_mappings();
 	must(domain_publish((uint64_t)vcpu_page(0), (uint64_t)THREADS_MAX * VCPU_PAGE_SIZE, PROT_READ | PROT_WRITE),
 	     "cannot give the vCPU pages their key");
 	must(trap_install(), "cannot install signal handlers");
@@ -252,18 +252,6 @@ static void supervise(void)
 	}
 }
 
-static uint64_t auxv_value(const uint64_t *stack, uint64_t type)
-{
-	const uint64_t *p = stack + 1 + stack[0] + 1;
-
-	while (*p++)
-		;
-	for (; p[0] != AT_NULL; p += 2)
-		if (p[0] == type)
-			return p[1];
-	return 0;
-}
-
 _Noreturn void monitor_main(const uint64_t *stack)
 {
 	copy_init();
@@ -273,7 +261,7 @@ _Noreturn void monitor_main(const uint64_t *stack)
 	gs_load(0, &g_boot_vcpu);
 	must(arena_create(), "cannot reserve address space: is RLIMIT_AS set, or vm.overcommit_memory = 2?");
 	read_launch(stack[0] == 2 ? (const char *)stack[2] : "");
-	prepare_process(auxv_value(stack, AT_SYSINFO_EHDR));
+	prepare_process();
 	supervisor_thread();
 	must(caps_init(), "cannot make the CP_Files of the description");
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++)

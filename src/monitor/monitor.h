@@ -334,6 +334,7 @@ nodiscard int code_map(struct cvm *c, struct code_image *image, uint64_t addr);
 nodiscard long thread_create(struct cvm *c, const struct hc_thread *start, bool first); /* vCPU id */
 struct cvm_stats thread_stats(const struct cvm *c); /* with what running threads have used */
 _Noreturn void thread_leave(struct thread *t);
+bool thread_alone(const struct cvm *c); /* nobody else, of whatever cVM, is in it */
 _Noreturn void thread_main(struct thread *t);
 void thread_kick(struct thread *t);
 void vcpu_show(struct vcpu_page *v, const struct thread *context); /* what its program reads there */

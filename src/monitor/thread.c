@@ -158,6 +158,18 @@ static void add_usage(struct cvm_stats *stats, const struct thread *t, uint64_t 
 	stats->faults += LOAD(t->faults);
 }
 
+/* Of a thread that leaves the kernel clears the tid word. */
+bool thread_alone(const struct cvm *c)
+{
+	LOCKED(&g_arena->thread_lock);
+	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
+		struct thread *t = thread_block(i);
+		if (t != current_thread() && LOAD(t->cvm) == c && LOAD(t->tid))
+			return false;
+	}
+	return true;
+}
+
 _Noreturn void thread_leave(struct thread *t)
 {
 	struct cvm *c = t->home;
@@ -166,6 +178,13 @@ _Noreturn void thread_leave(struct thread *t)
 		call_abort(t);
 	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	lock_take(&g_arena->thread_lock);
+	if (c->threads == 1 && WHERE_IS(t) != THREAD_GONE) { /* the last one: a close that takes long holds up nobody else */
+		lock_give(&g_arena->thread_lock);
+		while (!thread_alone(c))
+			host(__NR_sched_yield);
+		handle_close_all(c);
+		lock_take(&g_arena->thread_lock);
+	}
 	t->use = THREAD_LEAVING;
 	if (WHERE_IS(t) != THREAD_GONE) { /* else cvm_end took it off the account, which may be another's now */
 		add_usage(&c->stats, t, cpu);
