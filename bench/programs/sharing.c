@@ -97,6 +97,21 @@ static void do_file_read(int file, size_t size)
 	must(cp_file_pread(file, g_to, size, 0), size, "read");
 }
 
+/* To where it lies one byte behind the source, modulo a page: the worst case of `rep movsb` on some processors. */
+#define BEHIND 4095u
+
+static void do_file_read_behind(int file, size_t size)
+{
+	must(cp_file_pread(file, g_to, size, BEHIND), size, "read");
+}
+
+static void do_memcpy_behind(int handle, size_t size)
+{
+	(void)handle;
+	memcpy(g_to, g_from + BEHIND, size);
+	__asm__ volatile("" : : "r"(g_to) : "memory");
+}
+
 static void do_file_write(int file, size_t size)
 {
 	must(cp_file_pwrite(file, g_from, size, 0), size, "write");
@@ -221,6 +236,8 @@ static void client(void)
 		measure("memcpy_cvm", g_sizes[i], do_memcpy, 0);
 		measure("cp_stream", g_sizes[i], do_stream, stream);
 	}
+	measure("cp_file_read_behind", 65536, do_file_read_behind, file);
+	measure("memcpy_behind", 65536, do_memcpy_behind, 0);
 	cp_close(stream);
 	stream = connect_to(2);
 	struct cp_batch batch = { .stream = stream, .buffer = buffer, .size = sizeof buffer };

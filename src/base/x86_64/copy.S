@@ -7,7 +7,7 @@
  *	copy_init(): once, before any other thread; without, and on processors without AVX-512VL, copies are slower.
  *
  * Not just `rep movsb`: it takes a while before the first byte, and where dst lies 1 to 800 bytes behind src, modulo 4096 and
- * not by a multiple of 32, Zen 3 and 4 take up to 200 times as long (bench/programs/copy.c).
+ * not by a multiple of 32, Zen 3 and 4 take up to 200 times as long (`cp_file_read_64k_behind`).
  * zmm16 is kept, as a program's vector registers are across system calls; not zmm0, for to write the upper part of that slows
  * down the program's SSE code from then on. 32 bytes at a time, as processors store them; 64 would slow down some.
  */
