@@ -2,7 +2,7 @@
  * AF_NETLINK, NETLINK_ROUTE: only what getaddrinfo(3), getifaddrs(3) and if_nameindex(3) ask: dumps of links and
  * addresses, which say that there is a loopback interface and nothing else. Nothing reaches the host. Everything else
  * answers -EOPNOTSUPP in a netlink error message.
- * Who asks for addresses without having asked for links is getaddrinfo with AI_ADDRCONFIG. It would take "loopback only"
+ * Who asks for addresses of all families without having asked for links is getaddrinfo with AI_ADDRCONFIG. It would take "loopback only"
  * for "no network", though granted connections may lead out: it is refused, and then believes in both families.
  */
 #include "core/kheap.h"
@@ -24,7 +24,7 @@
 struct netlink_sock {
 	struct socket socket; /* first */
 	struct mutex lock;
-	uint32_t port;
+	uint32_t port, groups;
 	bool asked_links;
 	uint32_t size;	       /* bytes in answers */
 	uint32_t first;	       /* bytes up to the end of the first datagram */
@@ -163,19 +163,24 @@ static ssize_t netlink_send(struct file *f, struct socket_msg *msg, uint32_t fla
 		return -EFAULT;
 	}
 	mutex_lock(&s->lock);
-	if (NLMSG_OK(h, left) && h->nlmsg_type == RTM_GETADDR && !s->asked_links)
-		ret = -EPERM;
-	else if (NLMSG_OK(h, left))
-		answer(s, h, (const uint8_t *)NLMSG_DATA(h), h->nlmsg_len - (uint32_t)NLMSG_HDRLEN);
+	if (NLMSG_OK(h, left)) {
+		const uint8_t *body = NLMSG_DATA(h);
+		uint32_t size = h->nlmsg_len - (uint32_t)NLMSG_HDRLEN;
+
+		if (h->nlmsg_type == RTM_GETADDR && !s->asked_links && (!size || body[0] == AF_UNSPEC))
+			ret = -EPERM;
+		else
+			answer(s, h, body, size);
+	}
 	mutex_unlock(&s->lock);
 	waitq_wake(&s->wait, EPOLLIN | EPOLLRDNORM);
 	kfree(buf);
 	return ret;
 }
 
-static void address(uint32_t port, struct sockaddr_any *addr)
+static void address(uint32_t port, uint32_t groups, struct sockaddr_any *addr)
 {
-	struct sockaddr_nl nl = { .nl_family = AF_NETLINK, .nl_pid = port };
+	struct sockaddr_nl nl = { .nl_family = AF_NETLINK, .nl_pid = port, .nl_groups = groups };
 
 	memset(addr, 0, sizeof(*addr));
 	memcpy(&addr->storage, &nl, sizeof(nl));
@@ -227,7 +232,7 @@ static ssize_t netlink_recv(struct file *f, struct socket_msg *msg, uint32_t fla
 		struct sockaddr_any addr;
 		uint32_t room = msg->name_size;
 
-		address(0, &addr);
+		address(0, 0, &addr);
 		msg->name_size = addr.size;
 		if (copy_to_user(msg->name, &addr.storage, MIN(room, addr.size)))
 			return -EFAULT;
@@ -258,8 +263,7 @@ static int netlink_bind(struct file *f, const struct sockaddr_any *addr)
 
 	if (addr->size < sizeof(*nl) || nl->nl_family != AF_NETLINK)
 		return -EINVAL;
-	if (nl->nl_groups)
-		return -EPERM; /* nothing is ever announced */
+	s->groups = nl->nl_groups; /* whose announcements never come, as nothing changes */
 	if (nl->nl_pid)
 		s->port = nl->nl_pid;
 	return 0;
@@ -273,7 +277,9 @@ static int netlink_connect(struct file *f, const struct sockaddr_any *addr)
 
 static int netlink_name(struct file *f, bool peer, struct sockaddr_any *addr)
 {
-	address(peer ? 0 : ((struct netlink_sock *)f->data)->port, addr);
+	const struct netlink_sock *s = f->data;
+
+	address(peer ? 0 : s->port, peer ? 0 : s->groups, addr);
 	return 0;
 }
 

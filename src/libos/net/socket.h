@@ -115,6 +115,8 @@ nodiscard struct file *inet_socket(int domain, int type, int protocol, uint32_t 
 nodiscard struct file *unix_socket(int type, int protocol, uint32_t flags, int *error);
 nodiscard int unix_socketpair(int type, int protocol, uint32_t flags, struct file *pair[2]);
 nodiscard struct file *netlink_socket(int type, int protocol, uint32_t flags, int *error);
+/* ioctl(2) on a socket of any family, SIOCGIFNAME to SIOCGIFINDEX: netdevice(7). */
+long interface_ioctl(unsigned long request, void *user);
 extern const struct file_ops g_inet_file_ops, g_unix_file_ops, g_netlink_file_ops;
 
 /* Helpers of sys_net.c and the families. */

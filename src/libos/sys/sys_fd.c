@@ -3,8 +3,10 @@
 #include "fs/memfs.h"
 #undef PIPE_BUF /* of <linux/limits.h> */
 #include "ipc/pipe.h"
+#include "net/socket.h"
 #include "sys/syscalls.h"
 #include <asm/ioctls.h>
+#include <linux/sockios.h>
 
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | FASYNC | O_DIRECT | O_NOATIME)
 
@@ -178,6 +180,8 @@ static long do_ioctl(struct file *f, int fd, unsigned long request, void *user)
 	case FIOASYNC:
 		return 0;
 	default:
+		if (request >= SIOCGIFNAME && request <= SIOCGIFINDEX && socket_of(f))
+			return interface_ioctl(request, user);
 		return f->ops->ioctl ? f->ops->ioctl(f, request, user) : -ENOTTY;
 	}
 }
