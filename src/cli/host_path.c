@@ -1,6 +1,6 @@
 /*
- * Opening places on the host: see host_path.h. Called by launch_build.c and cache.c. What lies below granted directories is hostile
- * and may change meanwhile.
+ * Opening places on the host: see host_path.h. Called by launch_build.c, run.c and cache.c. What lies below granted directories
+ * is hostile and may change meanwhile.
  */
 #include "cli/host_path.h"
 
@@ -105,6 +105,32 @@ void host_places_free(struct host_places *places)
 {
 	strlist_free(&places->real);
 	strlist_free(&places->named);
+}
+
+/* Whoever may write to a directory on the way decides where it leads. */
+const char *host_path_through(const struct host_places *places, const char *path)
+{
+	if (!places->real.count)
+		return NULL;
+	char *whole = absolute(path), *copy = xstrdup(whole);
+	const char *through = NULL;
+
+	for (char *end = copy; *end && !through;) {
+		end += 1 + strcspn(end + 1, "/");
+		const char *rest = whole + (end - copy), separator = *end;
+
+		*end = '\0';
+		rest += strspn(rest, "/");
+		char *real = strncmp(rest, "../", 3) == 0 ? NULL : realpath(copy, NULL);
+		for (size_t i = 0; real && i < places->real.count && !through; i++)
+			if (host_path_below(real, places->real.item[i]))
+				through = places->named.item[i];
+		free(real);
+		*end = separator;
+	}
+	free(copy);
+	free(whole);
+	return through;
 }
 
 int host_path_open(const struct host_places *writable, const char *path, int flags, const char **left)

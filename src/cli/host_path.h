@@ -20,6 +20,9 @@ struct host_places {
 void host_places_init(struct host_places *places, const struct config *config);
 void host_places_free(struct host_places *places);
 
+/* The name of one that the path leads into or through, or a null pointer. */
+const char *host_path_through(const struct host_places *places, const char *path);
+
 /* Opens it; links may lead out of none of `writable`. A descriptor, negative errno, or -EXDEV with the name of that directory in
  * *left, which is its owner's. */
 __attribute__((warn_unused_result)) int host_path_open(const struct host_places *writable, const char *path, int flags, const char **left);
