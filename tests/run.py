@@ -239,6 +239,9 @@ def main(arguments):
             return main_in_vm(arguments.pop(0))
         if word == "--soak":
             hours = float(arguments.pop(0))
+        elif word in ("-h", "--help"):
+            print(__doc__.strip())
+            return 0
         elif word == "--list":
             print("\n".join(f"{t.name}{' [keys]' if t.vm else ''}" for t in collect([])))
             return 0
@@ -252,6 +255,10 @@ def main(arguments):
     report, before = Report(verbose), host_state()
     if hours is None:
         report.add(build())
+    tests = collect([])
+    for word in words:
+        if not any(word in t.name for t in tests):
+            sys.exit(f"run.py: no test has {word} in its name (--list lists them, --help helps)")
     tests = collect(words)
     if hours is not None:
         return soak([t for t in tests if t.vm != "only" or harness.HAVE_KEYS], hours, verbose)

@@ -4,7 +4,7 @@ Lines of the server begin with "s ", of the client with "c "; each end's lines a
 """
 import os
 
-from harness import (ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, read, run,
+from harness import (INSECURE, ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, read, run,
                      scratch, yaml_command)
 
 FOLDER = os.path.join(ROOT, "tests/loopback")
@@ -147,9 +147,14 @@ def three_in_a_row():
 
 
 def nothing_granted():
-    """/cap is there only for those who were granted something."""
+    """/cap is there only for those who were granted something. Who binds or connects all the same is told how it is granted, once."""
     ours = run(cvm_command(["/bin/ls", "/cap"]))
     expect(ours.status == 2 and "No such file" in ours.errors(), "/cap without a grant", ours)
+    ours = run(cvm_command(["/usr/bin/perl", "-MSocket", "-e", """
+        sub ports { my ($call, $type) = @_; for my $port (5001, 5002) { socket S, AF_INET, $type, 0; $call->(pack_sockaddr_in($port, INADDR_LOOPBACK)) and die } }
+        ports sub { bind S, shift }, SOCK_STREAM; ports sub { connect S, shift }, SOCK_DGRAM; ports sub { connect S, shift }, SOCK_STREAM"""]))
+    expect(ours.status == 0 and ours.errors().splitlines()[len(INSECURE):] == [
+        "[perl] bind: port 5001 is not granted (--bind 5001)", "[perl] connect: port 5001 is not granted (--connect ADDRESS:5001)"], "not told", ours)
 
 
 def tests():

@@ -32,7 +32,7 @@
 
 #define NO_PKEYS_REMEDY                                                                                                   \
 	"use an Intel server CPU from Skylake-SP on or an AMD CPU from Zen 3 on, in a VM with the CPU flag pku passed "    \
-	"through; for development without isolation: run --insecure-no-pkeys"
+	"through; for development, `intravisor run --insecure-no-pkeys` runs cVMs without isolation"
 
 static bool have_pkeys(void)
 {
@@ -86,6 +86,7 @@ const char *machine_problem(bool without_pkeys, char *text, size_t size)
 
 struct report {
 	bool failed;
+	bool other; /* something else than protection keys failed */
 };
 
 __attribute__((format(printf, 4, 5))) static void line(struct report *r, const char *mark, const char *what,
@@ -98,8 +99,10 @@ __attribute__((format(printf, 4, 5))) static void line(struct report *r, const c
 	vprintf(format, args);
 	putchar('\n');
 	va_end(args);
-	if (strcmp(mark, "FAIL") == 0)
+	if (strcmp(mark, "FAIL") == 0) {
 		r->failed = true;
+		r->other |= strcmp(what, "protection keys") != 0;
+	}
 }
 
 static void check_cpu(struct report *r)
@@ -231,7 +234,8 @@ int machine_check(void)
 	check_kernel(&r);
 	check_limits(&r);
 	check_files(&r);
-	printf("%s\n", r.failed ? "This machine cannot run cVMs: see the lines marked FAIL."
-				: "This machine can run cVMs.");
+	printf("%s\n", r.other	  ? "This machine cannot run cVMs: see the lines marked FAIL."
+		       : r.failed ? "This machine cannot isolate cVMs: see the line marked FAIL. All else that they need is there."
+				  : "This machine can run cVMs.");
 	return r.failed ? 1 : 0;
 }

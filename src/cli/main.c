@@ -26,7 +26,25 @@ static const char g_usage[] =
 	"  restart [-t TIME] POD/CVM                  stop and start\n"
 	"  check                                      say whether this machine can run cVMs\n"
 	"  cache [--clear]                            show or empty the code cache on disk\n\n"
-	"intravisor run --help lists the options; intravisor --version prints the version.\n";
+	"intravisor run --help lists the options of a run; intravisor --version prints the version.\n";
+
+/* The lines of g_usage that begin with the command; false: there is none. */
+static bool print_usage_of(const char *command)
+{
+	bool found = false;
+
+	for (const char *line = g_usage; *line; line += strcspn(line, "\n") + 1)
+		if (strncmp(line, "  ", 2) == 0 && strncmp(line + 2, command, strlen(command)) == 0 && line[2 + strlen(command)] == ' ') {
+			printf("usage: intravisor %.*s\n", (int)strcspn(line + 2, "\n"), line + 2);
+			found = true;
+		}
+	return found;
+}
+
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
 
 static int command_check(char **arguments)
 {
@@ -54,10 +72,13 @@ static int dispatch(char **argv)
 	}
 	for (size_t i = 0; i < count; i++) {
 		names[i] = commands[i].name;
-		if (strcmp(command, commands[i].name) == 0)
-			return commands[i].function(argv + 2);
+		if (strcmp(command, commands[i].name) != 0)
+			continue;
+		if (argv[2] && is_help(argv[2]) && commands[i].function != command_run && print_usage_of(command))
+			return 0;
+		return commands[i].function(argv + 2);
 	}
-	if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0) {
+	if (is_help(command) || strcmp(command, "help") == 0) {
 		fputs(g_usage, stdout);
 		return 0;
 	}

@@ -13,6 +13,7 @@
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "served/served.h"
+#include "sys/trace.h"
 #include "thread/clock.h"
 #include "thread/entry.h"
 #include "thread/isolated.h"
@@ -134,7 +135,9 @@ static void load_program(struct exec_start *at)
 static void first_thread(void *arg)
 {
 	struct process *p = current()->process;
+	const char *cwd = boot_string(boot_info()->cwd);
 	struct exec_start at;
+	int ret;
 
 	(void)arg;
 	clock_init(g_start->vdso);
@@ -145,6 +148,10 @@ static void first_thread(void *arg)
 	}
 	if (vfs_init(boot_info()) || stdio_init()) {
 		log_crash("the cVM's file system could not be set up");
+		quit(STATUS_START);
+	}
+	if (*cwd && (ret = vfs_enter(cwd))) {
+		log_crash("working directory %s: %s", cwd, errno_text(-ret));
 		quit(STATUS_START);
 	}
 	if (served_init(boot_info()))

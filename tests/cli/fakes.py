@@ -44,8 +44,16 @@ def libos_elf(text=b"\x90" * 5000, data=b"data" * 100, bss=8192, **change):
     return ((header + loads).ljust(text_at, b"\0") + text).ljust(data_at, b"\0") + data
 
 
+def everybody_reaches(path):
+    while os.stat(path).st_mode & 1 and path != "/":
+        path = os.path.dirname(path)
+    return path == "/"
+
+
 def scratch():
-    folder = tempfile.mkdtemp(prefix="cli-", dir=os.environ.get("SCRATCH"))
+    """Where the command can be run as another user too, so not in a checkout below /root."""
+    folder = os.environ.get("SCRATCH")
+    folder = tempfile.mkdtemp(prefix="cli-", dir=folder if folder and everybody_reaches(folder) else None)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -10,6 +10,7 @@
 #include "fs/capfs.h"
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
+#include "sys/trace.h"
 
 struct mount *g_mounts[MOUNTS_MAX];
 unsigned g_mount_count;
@@ -180,7 +181,7 @@ static int add_mount(struct fs_context *fs, uint32_t type, int handle, bool read
 	if (!err)
 		err = attach(m, fs);
 	if (err) {
-		log_text("mount %s: error %d", path, -err);
+		log_text("mount %s: %s", path, errno_text(-err));
 		return err;
 	}
 	g_mounts[g_mount_count++] = m;
@@ -191,7 +192,6 @@ int vfs_init(const struct libos_boot *boot)
 {
 	struct process *p = current()->process;
 	struct fs_context *fs = kzalloc(sizeof *fs);
-	struct walk w;
 	int err = 0;
 
 	if (!fs)
@@ -213,17 +213,39 @@ int vfs_init(const struct libos_boot *boot)
 	}
 	if (!err && !fs->root)
 		err = add_mount(fs, BOOT_MOUNT_TMPFS, -1, false, "/");
+	return err;
+}
+
+int vfs_enter(const char *path)
+{
+	struct fs_context *fs = current()->process->fs;
+	struct walk w;
+	int err = path_walk(&w, NULL, path, WALK_FOLLOW | WALK_DIRECTORY);
+
 	if (err)
 		return err;
-	if (*boot_string(boot->cwd)) {
-		err = path_walk(&w, NULL, boot_string(boot->cwd), WALK_FOLLOW | WALK_DIRECTORY);
-		if (err) {
-			log_crash("working directory %s: error %d", boot_string(boot->cwd), -err);
-			return err;
-		}
-		dentry_put(fs->cwd);
-		fs->cwd = dentry_get(w.dentry);
-		walk_done(&w);
-	}
+	dentry_put(fs->cwd);
+	fs->cwd = dentry_get(w.dentry);
+	walk_done(&w);
 	return 0;
+}
+
+bool vfs_ends_in_memory(const char *path)
+{
+	char *part = pathbuf_get(), *slash;
+	bool memory = false, found = false;
+	struct walk w;
+
+	if (part)
+		format(part, PATH_SIZE, "%s", path);
+	while (part && !found && (slash = strrchr(part, '/')) && slash != part) {
+		*slash = 0;
+		found = !path_walk(&w, NULL, part, WALK_FOLLOW);
+		if (found) {
+			memory = w.dentry && w.dentry->inode->mount->type == BOOT_MOUNT_TMPFS;
+			walk_done(&w);
+		}
+	}
+	pathbuf_put(part);
+	return memory;
 }

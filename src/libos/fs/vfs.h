@@ -31,16 +31,21 @@ struct fs_context {
 	uint32_t refs;
 };
 
-/* Builds the mount table and the calling process's fs_context (current()->process->fs) with the boot information's
- * working directory, and an empty descriptor table (current()->process->files) if it has none. Called once, on the
+/* Builds the mount table and the calling process's fs_context (current()->process->fs) with the working directory /,
+ * and an empty descriptor table (current()->process->files) if it has none. Called once, on the
  * first thread, before stdio_init. 0 or negative errno (reported to the log). */
 nodiscard int vfs_init(const struct libos_boot *boot);
+/* chdir of the first process. */
+nodiscard int vfs_enter(const char *path);
 /* Descriptors 0-2 from host handles 0-2; missing ones stay closed. */
 nodiscard int stdio_init(void);
 nodiscard struct fdtable *fdtable_create(void);
 
 /* open(2) without a descriptor: one reference, or NULL with *error negative. Follows symlinks unless O_NOFOLLOW. */
 nodiscard struct file *vfs_open(const char *path, int flags, int mode, int *error);
+/* Is what exists of the path, to its last directory that does, in the cVM's memory only: a tmpfs, or the empty directory
+ * that stands for a mount of the host? */
+bool vfs_ends_in_memory(const char *path);
 /* May the program be executed: regular, an x bit. 0 or -EACCES. */
 nodiscard int vfs_check_executable(struct file *f);
 /* pread with a buffer of the libOS: bytes (short at end of file) or negative errno. */

@@ -32,12 +32,23 @@ static const char *own(struct exec *e, char *s)
 	return s;
 }
 
+/* What somebody may have overlooked whose file exists on the host. */
+static const char *not_there(const char *path)
+{
+	if (*path != '/')
+		return "; the path starts in the cVM's working directory, which -w sets";
+	if (vfs_ends_in_memory(path))
+		return "; what the host has there, the cVM has if -v grants it";
+	return strchr(path, ' ') ? "; arguments are words of their own" : "";
+}
+
 static struct file *open_executable(struct exec *e, const char *path, int *error)
 {
 	struct file *f = vfs_open(path, O_RDONLY | O_CLOEXEC, 0, error);
 
 	if (!f) {
-		format(e->why, e->why_size, "%s: cannot be opened (%s)", path, errno_text(-*error));
+		format(e->why, e->why_size, "%s: cannot be opened (%s%s)", path, errno_text(-*error),
+		       *error == -ENOENT ? not_there(path) : "");
 		return NULL;
 	}
 	*error = vfs_check_executable(f);

@@ -7,12 +7,15 @@
 #include "net/inet.h"
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "core/log.h"
 #include "core/uaccess.h"
 #include "ipc/block.h"
 #include "net/loop.h"
 
 #include <asm/ioctls.h>
 #include <linux/in.h>
+
+#define PRIVILEGED_PORTS 1024 /* where ip_unprivileged_port_start begins unless it was set */
 
 /* A call that the program's own socket timeout may end is not restarted after a signal (signal(7)). */
 static bool again(const struct inet_socket *s, bool timeout, long *ret)
@@ -168,11 +171,28 @@ static int bind_loop(struct inet_socket *s, const struct sockaddr_any *addr)
 	return 0;
 }
 
+/* What the program itself says about EACCES does not tell what to do. Said once for each of the two. */
+static void say_not_granted(const struct inet_socket *s, const struct sockaddr_any *addr, const char *option)
+{
+	static uint32_t said[2];
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&addr->storage;
+	bool bind = *option == 'b', udp = s->socket.type == SOCK_DGRAM;
+	unsigned port = (uint16_t)(in->sin_port >> 8 | in->sin_port << 8);
+
+	if (!__atomic_exchange_n(&said[bind], 1, __ATOMIC_RELAXED))
+		log_text("%s: port %u%s is not granted (--%s %s%u%s)%s", option, port, udp ? "/udp" : "", option, bind ? "" : "ADDRESS:", port,
+			 udp ? "/udp" : "", bind && port && port < PRIVILEGED_PORTS ? ", or the host keeps ports below 1024 for root" : "");
+}
+
 static int inet_bind(struct file *f, const struct sockaddr_any *addr)
 {
-	long ret = hostcall(HC_sock_bind, inet_host(f), &addr->storage, addr->size);
+	int ret = (int)hostcall(HC_sock_bind, inet_host(f), &addr->storage, addr->size);
 
-	return ret == -EACCES ? bind_loop(f->data, addr) : (int)ret;
+	if (ret == -EACCES)
+		ret = bind_loop(f->data, addr);
+	if (ret == -EACCES)
+		say_not_granted(f->data, addr, "bind");
+	return ret;
 }
 
 /* Another cVM first, if the address may be one's; -ENOENT: nobody listens there, -EACCES: not granted. */
@@ -208,6 +228,8 @@ static int inet_connect(struct file *f, const struct sockaddr_any *addr)
 	} while (again(s, s->send_timeout, &ret));
 	if (ret == -EACCES && loop == -ENOENT)
 		return -ECONNREFUSED; /* it may reach a cVM there, but there is none */
+	if (ret == -EACCES && s->socket.type == SOCK_STREAM) /* resolvers try datagrams on any address */
+		say_not_granted(s, addr, "connect");
 	s->host_used |= !ret || ret == -EINPROGRESS;
 	return (int)ret;
 }
