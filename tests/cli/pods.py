@@ -249,6 +249,28 @@ class Pods(unittest.TestCase):
         watch.communicate()
         self.assertEqual(first[0]["cvms"][0]["stats"], second[0]["cvms"][0]["stats"])
 
+    def test_json_is_what_the_readme_says(self):
+        self.start_pod(cvm("a", UNTIL_TERM), cvm("b", "cvm.exit(3)"), cvm("w", UP, after="never"), cvm("never", UNTIL_TERM, ready="{file: never}"))
+        self.wait(lambda: self.state("a") == "running" and self.state("b") == "ended" and self.state("never") == "running")
+        with open(os.path.join(os.path.dirname(__file__), "../../README.md"), encoding="utf-8") as f:
+            text = f.read()
+        text = text[text.index("`--json` prints"):]
+        said = set(re.findall(r"`([a-z_]+)`", text[:text.index("\n\n")]))
+        counts = {"wall_ns", "cpu_ns", "memory_now", "memory_peak", "code_bytes", "log_dropped", "hostcalls", "fast_syscalls", "trapped_syscalls",
+                  "faults", "threads_peak", "handles_peak", "code_images"}
+        members = {"name": str, "runtime": str, "state": str, "ready": bool, "restarts": int, "uptime_ms": int, "status": int}
+        self.assertEqual(said, {"pod", "pid", "cvms", "stats"} | set(members) | counts)
+        for command in ("ps", "stats"):
+            pod, = json.loads(self.command(command, "--json"))
+            self.assertEqual((set(pod), pod["pod"], pod["pid"]), ({"pod", "pid", "cvms"}, "pod", self.processes[0].pid))
+            for c in pod["cvms"]:
+                runs = c["name"] in ("a", "never")
+                stats = c.pop("stats", {})
+                null = {m for m, isnt in (("status", c["name"] != "b"), ("uptime_ms", not runs)) if isnt}
+                self.assertEqual({m: None if m in null else kind for m, kind in members.items()}, {m: None if v is None else type(v) for m, v in c.items()})
+                self.assertEqual(set(stats), counts if command == "stats" else set())
+                self.assertEqual({n for n, v in stats.items() if type(v) is not int or v < 0}, {"fast_syscalls"} if runs and stats else set())
+
     def test_stats_of_a_monitor_that_does_not_answer(self):
         self.start_pod(cvm("a", UNTIL_TERM))
         os.kill(self.monitor_pid(), signal.SIGSTOP)
