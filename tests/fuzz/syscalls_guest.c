@@ -3,7 +3,7 @@
  * memory and signals. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -277,8 +277,6 @@ static void do_vector(void)
 		return;
 	for (int i = 0; i < 6; i++)
 		v[i] = (struct iovec){ rarely(30) && !(writes && g_on_tmpfs) ? memory() : g_buffer + 8192 * i, rarely(30) ? (size_t)(count > 1 ? ONE_OF(-1, 1l << 62) : -1) : below(g_files ? 2000 : 100) };
-	if (writes && !g_files) /* an empty first piece, unlike others, is one that an eventfd refuses */
-		v[0].iov_len += !v[0].iov_len;
 	if (writes)
 		fill(60000);
 	else
@@ -637,7 +635,7 @@ static void do_make(void)
 	int pair[2] = { -1, -1 };
 	long r;
 
-	switch (below(5)) {
+	switch (below(6)) {
 	case 0:
 		say("pipe2");
 		if (result(pipe2(pair, O_NONBLOCK)) == 0)
@@ -662,6 +660,12 @@ static void do_make(void)
 		say("memfd");
 		r = memfd_create("name", (unsigned)ONE_OF(0, MFD_CLOEXEC, MFD_ALLOW_SEALING));
 		break;
+	case 4: {
+		const char *device = WORD_OF("/dev/null", "/dev/zero");
+		say("open %s", device);
+		r = open(device, O_RDWR | O_NONBLOCK);
+		break;
+	}
 	default:
 		say("epoll_create");
 		r = epoll_create1((int)ONE_OF(0, EPOLL_CLOEXEC));
@@ -988,6 +992,8 @@ static void do_signalfd(void)
 	}
 }
 
+#include "syscalls_more.h"
+
 static const struct {
 	char kind;
 	unsigned weight;
@@ -998,7 +1004,10 @@ static const struct {
 	{ 'f', 2, do_locks }, { 'f', 2, do_room }, { 'd', 4, do_close }, { 'd', 4, do_dup }, { 'd', 5, do_fcntl }, { 'd', 5, do_make }, { 'd', 3, do_event_write },
 	{ 'd', 4, do_poll }, { 'd', 6, do_epoll }, { 'd', 5, do_socket }, { 'd', 4, do_read }, { 'd', 4, do_write }, { 'd', 2, do_vector }, { 'm', 3, do_open },
 	{ 'm', 1, do_close }, { 'm', 2, do_write }, { 'm', 2, do_read }, { 'm', 1, do_truncate }, { 'm', 6, do_map }, { 'm', 6, do_change }, { 'm', 10, do_look },
-	{ 's', 10, do_signal }, { 's', 2, do_signalfd }, { 's', 1, do_close },
+	{ 's', 10, do_signal }, { 's', 2, do_signalfd }, { 's', 1, do_close }, { 's', 2, do_altstack },
+	{ 'f', 3, do_open_more }, { 'f', 2, do_statx }, { 'f', 3, do_names_more }, { 'f', 3, do_descriptor_more }, { 'd', 3, do_splice }, { 'd', 6, do_unix },
+	{ 'd', 4, do_pass }, { 'd', 3, do_wait_more }, { 'd', 3, do_seals }, { 'd', 2, do_descriptor_more }, { 'p', 4, do_futex }, { 'p', 1, do_limits },
+	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 

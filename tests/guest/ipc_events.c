@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,6 +58,15 @@ static void events(void)
 	v = 1;
 	say("overflow", write(e, &v, 8));
 	say("bad buffer", write(e, (void *)8, 8));
+	close(e);
+	uint64_t one = 1, two = 2;
+	struct iovec pieces[] = { { &one, 0 }, { &one, 8 }, { &two, 0 }, { &two, 8 } };
+	e = eventfd(0, EFD_NONBLOCK);
+	say("an empty piece first", writev(e, pieces, 4));
+	say("an empty piece later", writev(e, pieces + 1, 3));
+	say("empty pieces only", writev(e, (struct iovec[]){ { &one, 0 }, { &two, 0 } }, 2));
+	say("read", read(e, &v, 8));
+	printf("value %lu\n", (unsigned long)v);
 	close(e);
 	e = eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK);
 	say("semaphore", read(e, &v, 8));

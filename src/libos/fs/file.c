@@ -111,10 +111,11 @@ int iovec_from_user(struct iovec *out, const void *user, unsigned long count, un
 		if (out[i].iov_len > RW_MAX - total)
 			out[i].iov_len = RW_MAX - total;
 		total += out[i].iov_len;
-		if (out[i].iov_len) /* an empty piece may point anywhere, and says nothing */
+		/* an empty piece may point anywhere, and says nothing but to an eventfd, which refuses it as the first */
+		if (out[i].iov_len || i == 0)
 			out[kept++] = out[i];
 	}
-	return kept;
+	return total ? kept : 0;
 }
 
 ssize_t file_pread(struct file *f, void *buf, size_t size, off_t offset)

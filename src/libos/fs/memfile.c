@@ -256,14 +256,14 @@ long memfile_seals(struct file *f, int cmd, unsigned long seals)
 	struct mem_inode *inode = f->data;
 	long ret = 0;
 
+	if (cmd == F_ADD_SEALS && (f->flags & O_ACCMODE) == O_RDONLY)
+		return -EPERM;
 	if (f->ops != &memfile_ops || f->dentry)
 		return -EINVAL;
 	if (cmd == F_GET_SEALS)
 		return inode->seals;
 	if (seals & ~(unsigned long)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EINVAL;
-	if ((f->flags & O_ACCMODE) == O_RDONLY)
-		return -EPERM;
 	mutex_lock(&inode->lock);
 	if (inode->seals & F_SEAL_SEAL)
 		ret = -EPERM;

@@ -333,10 +333,10 @@ int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags)
 
 	if (dirfd == AT_FDCWD || *path == '/')
 		return path_walk(w, NULL, path, flags);
-	f = fd_get(dirfd);
+	f = *path || (flags & WALK_EMPTY) ? fd_get(dirfd) : NULL;
 	if (!f) {
 		w->dentry = w->root = NULL;
-		return -EBADF;
+		return *path || (flags & WALK_EMPTY) ? -EBADF : -ENOENT;
 	}
 	if (f->dentry) {
 		err = path_walk(w, f->dentry, path, flags);
@@ -344,7 +344,7 @@ int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags)
 		*w = (struct walk){ .file = f };
 		return 0;
 	} else {
-		err = *path ? -ENOTDIR : -ENOENT;
+		err = -ENOTDIR;
 	}
 	file_put(f);
 	return err;

@@ -21,7 +21,8 @@ static ssize_t timerfd_read(struct file *f, const struct iovec *iov, unsigned co
 	if (!count)
 		return 0;
 	do {
-		ret = hostcall_blocking(HC_file_read, timerfd_handle(f), iov->iov_base, iov->iov_len);
+		ret = count == 1 ? hostcall_blocking(HC_file_read, timerfd_handle(f), iov->iov_base, iov->iov_len) :
+				   hostcall_blocking(HC_file_readv, timerfd_handle(f), iov, MIN(count, HC_IOV_MAX), -1);
 	} while (retry_hostcall(&ret));
 	return ret;
 }

@@ -219,18 +219,23 @@ struct enqueue {
 	struct unix_sock *listener, *embryo;
 };
 
+/* l->lock held. */
+static ssize_t refuses(const struct unix_sock *l)
+{
+	if (l->closed || l->state != UNIX_LISTENING || (l->shutdown & UNIX_SHUT_RECEIVE))
+		return -ECONNREFUSED;
+	return l->backlog_count > l->backlog_max ? -EAGAIN : 0;
+}
+
 static ssize_t try_enqueue(void *ctx)
 {
 	struct enqueue *e = ctx;
 	struct unix_sock *l = e->listener;
-	ssize_t ret = 0;
+	ssize_t ret;
 
 	mutex_lock(&l->lock);
-	if (l->closed || l->state != UNIX_LISTENING || (l->shutdown & UNIX_SHUT_RECEIVE))
-		ret = -ECONNREFUSED;
-	else if (l->backlog_count > l->backlog_max)
-		ret = -EAGAIN;
-	else {
+	ret = refuses(l);
+	if (!ret) {
 		list_append(&l->backlog, &e->embryo->embryo);
 		l->backlog_count++;
 		e->embryo->name = unix_name_get(l->name);
@@ -279,9 +284,12 @@ static int connect_to(struct file *f, struct unix_sock *listener)
 	if (!embryo)
 		return -ENOMEM;
 	ret = claim(s, embryo, listener);
-	if (ret) {
+	if (ret) { /* Linux asks the other end first */
+		mutex_lock(&listener->lock);
+		ssize_t first = refuses(listener);
+		mutex_unlock(&listener->lock);
 		unix_put(embryo);
-		return (int)ret;
+		return (int)(first == -ECONNREFUSED || (first && f->flags & O_NONBLOCK) ? first : ret);
 	}
 	set_end(embryo, s);
 	set_connected(embryo);
@@ -361,6 +369,7 @@ static int unix_connect(struct file *f, const struct sockaddr_any *addr)
 
 struct take {
 	struct unix_sock *listener, *got;
+	bool nonblock;
 };
 
 static ssize_t try_take(void *ctx)
@@ -370,13 +379,15 @@ static ssize_t try_take(void *ctx)
 	ssize_t ret = -EAGAIN;
 
 	mutex_lock(&l->lock);
-	if (l->state != UNIX_LISTENING || (l->shutdown & UNIX_SHUT_RECEIVE)) {
+	if (l->state != UNIX_LISTENING) {
 		ret = -EINVAL;
 	} else if (!list_empty(&l->backlog)) {
 		t->got = list_entry(l->backlog.next, struct unix_sock, embryo);
 		list_remove(&t->got->embryo);
 		l->backlog_count--;
 		ret = 0;
+	} else if ((l->shutdown & UNIX_SHUT_RECEIVE) && !t->nonblock) {
+		ret = -EINVAL;
 	}
 	mutex_unlock(&l->lock);
 	if (!ret)
@@ -425,7 +436,7 @@ static struct file *accept_loop(struct file *f, void *user_addr, uint32_t *user_
 static struct file *unix_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
 {
 	struct unix_sock *s = unix_of(f);
-	struct take t = { .listener = s };
+	struct take t = { .listener = s, .nonblock = f->flags & O_NONBLOCK };
 	struct file *accepted;
 	struct sockaddr_any addr;
 	ssize_t ret = unix_connects(s) ? try_take(&t) : -EOPNOTSUPP;

@@ -29,10 +29,10 @@ static ssize_t try_send(void *ctx)
 	mutex_lock(&to->lock);
 	if (to->closed)
 		ret = unix_connects(io->s) ? -EPIPE : -ECONNREFUSED;
-	else if (to->shutdown & UNIX_SHUT_RECEIVE)
-		ret = -EPIPE;
 	else if (!unix_connects(to) && to->peer && to->peer != io->s)
 		ret = -EPERM;
+	else if (to->shutdown & UNIX_SHUT_RECEIVE)
+		ret = -EPIPE;
 	else if (full(to, io->s, io->size))
 		ret = -EAGAIN;
 	else {
@@ -131,6 +131,13 @@ ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	if (!unix_connects(s) && msg->name && msg->name_size) {
+		struct sockaddr_any addr;
+
+		err = sockaddr_from_user(&addr, msg->name, msg->name_size);
+		if (err || addr.family != AF_UNIX || addr.size <= UNIX_PATH_OFFSET)
+			return err ? err : -EINVAL;
+	}
 	mutex_lock(&s->lock);
 	err = unix_connects(s) ? -s->error : s->shutdown & UNIX_SHUT_SEND ? -EPIPE : 0;
 	if (unix_connects(s))

@@ -66,7 +66,7 @@ ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (msg->name && msg->name_size)
 		return s->state == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
 	if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != UNIX_CONNECTED)
-		return shut(s, UNIX_SHUT_SEND) ? ((flags & MSG_NOSIGNAL) ? -EPIPE : broken_pipe()) : -ENOTCONN;
+		return -ENOTCONN;
 	io.peer = s->peer;
 	ret = scm_from_user(&scm, msg);
 	if (ret)

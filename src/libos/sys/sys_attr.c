@@ -81,7 +81,7 @@ static int attr_at(int dirfd, const char *path, int flags, const struct attr *a)
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
 	if (!(flags & AT_EMPTY_PATH) || dirfd == AT_FDCWD || (path && !get_user(first, path) && first))
-		return attr_path(dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW, a);
+		return attr_path(dirfd, path, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), a);
 	if (path && get_user(first, path))
 		return -EFAULT;
 	f = fd_get(dirfd);
@@ -348,7 +348,23 @@ long sys_fdatasync(struct regs *r)
 
 long sys_sync_file_range(struct regs *r)
 {
-	return do_sync((int)arg(r, 0), true);
+	long from = arg(r, 1), size = arg(r, 2), end;
+	struct file *f = fd_get((int)arg(r, 0));
+	struct statx st;
+	long err = 0;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH)
+		err = -EBADF;
+	else if ((arg(r, 3) & ~7l) || from < 0 || __builtin_add_overflow(from, size, &end) || end < from)
+		err = -EINVAL;
+	else if (file_stat(f, &st) || !(S_ISREG(st.stx_mode) || S_ISDIR(st.stx_mode)))
+		err = -ESPIPE;
+	else if (f->ops->sync)
+		err = f->ops->sync(f, true);
+	file_put(f);
+	return err;
 }
 
 long sys_syncfs(struct regs *r)
@@ -370,24 +386,17 @@ long sys_sync(struct regs *r)
 	return 0;
 }
 
-static long check_fd(int fd)
-{
-	struct file *f = fd_get(fd);
-
-	if (!f)
-		return -EBADF;
-	file_put(f);
-	return 0;
-}
-
 long sys_fadvise64(struct regs *r)
 {
 	struct file *f = fd_get((int)arg(r, 0));
+	struct statx st;
 	long err = 0;
 
 	if (!f)
 		return -EBADF;
-	if (!f->ops->seek)
+	if (f->flags & O_PATH)
+		err = -EBADF;
+	else if (!file_stat(f, &st) && S_ISFIFO(st.stx_mode))
 		err = -ESPIPE;
 	else if (arg(r, 3) < 0 || arg(r, 3) > 5 || arg(r, 2) < 0)
 		err = -EINVAL;
@@ -397,7 +406,18 @@ long sys_fadvise64(struct regs *r)
 
 long sys_readahead(struct regs *r)
 {
-	return check_fd((int)arg(r, 0));
+	struct file *f = fd_get((int)arg(r, 0));
+	struct statx st;
+	long err = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == O_WRONLY)
+		err = -EBADF;
+	else if (arg(r, 2) >= 0 && !file_stat(f, &st) && S_ISREG(st.stx_mode))
+		err = 0;
+	file_put(f);
+	return err;
 }
 
 #define REFUSE(name, error)          \

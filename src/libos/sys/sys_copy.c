@@ -5,7 +5,9 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/inode.h"
+#include "ipc/block.h"
 #include "ipc/pipe.h"
+#include "served/served.h"
 #include "sys/syscalls.h"
 
 #define BUFFER_SIZE (128u << 10)
@@ -180,17 +182,28 @@ struct splice {
 	bool nonblock, keep; /* keep: tee */
 };
 
-/* One portion. */
+/* Linux splices no eventfds, timerfds and the like. */
+static bool can_splice(const struct file *f)
+{
+	return f->ops->stat != anon_stat || served_is_file(f);
+}
+
+/* One portion. Of two pipes the one to read from is looked at first. */
 static ssize_t splice_once(const struct splice *s)
 {
 	bool from_pipe = file_is_pipe(s->in);
 	struct iovec iov = { .iov_len = MIN(s->count, SPLICE_SIZE) };
 	ssize_t n, put;
+	char first;
 
+	if (from_pipe && file_is_pipe(s->out) && (n = pipe_peek(s->in, &first, 1, s->nonblock)) < 0)
+		return n;
 	if (file_is_pipe(s->out)) {
 		n = pipe_room(s->out, s->nonblock);
 		if (n < 0)
 			return n;
+		if (!can_splice(s->in))
+			return -EINVAL;
 		iov.iov_len = MIN(iov.iov_len, (size_t)n);
 	}
 	iov.iov_base = kmalloc(iov.iov_len);
@@ -228,10 +241,10 @@ long sys_splice(struct regs *r)
 	int error = 0;
 	ssize_t n = -EBADF;
 
-	if ((uint32_t)arg(r, 5) & ~SPLICE_FLAGS)
-		return -EINVAL;
 	if (!s.count)
 		return 0;
+	if ((uint32_t)arg(r, 5) & ~SPLICE_FLAGS)
+		return -EINVAL;
 	s.in = get_mode((int)arg(r, 0), false);
 	s.out = get_mode((int)arg(r, 2), true);
 	if (!s.in || !s.out)
@@ -240,8 +253,9 @@ long sys_splice(struct regs *r)
 	if (!error)
 		s.out_pos = splice_position(s.out, user_out, &out_pos, &error);
 	n = error;
-	if (!n && ((!file_is_pipe(s.in) && !file_is_pipe(s.out)) || !s.in->ops->read || !s.out->ops->write ||
-		   (s.out->flags & O_APPEND) || (file_is_pipe(s.in) && file_is_pipe(s.out) && pipe_same(s.in, s.out))))
+	if (!n && ((!file_is_pipe(s.in) && !file_is_pipe(s.out)) || (!s.in->ops->read && can_splice(s.in)) || !s.out->ops->write ||
+		   !can_splice(s.out) || (s.out->flags & O_APPEND && !file_is_pipe(s.out)) ||
+		   (file_is_pipe(s.in) && file_is_pipe(s.out) && pipe_same(s.in, s.out))))
 		n = -EINVAL;
 	if (!n)
 		n = splice_once(&s);

@@ -137,6 +137,19 @@ long sys_mkdirat(struct regs *r)
 		    NULL);
 }
 
+/* A name that ends in a slash names no new file: it is there already, or it is not. */
+static int slash_error(int dirfd, const char *path)
+{
+	struct walk w;
+	int err = path_walk_at(&w, dirfd, path, WALK_PARENT);
+
+	if (err)
+		return err;
+	err = check_new(&w, false);
+	walk_done(&w);
+	return err;
+}
+
 static long do_mknod(int dirfd, const char *user_path, uint32_t mode)
 {
 	struct file *f;
@@ -154,6 +167,8 @@ static long do_mknod(int dirfd, const char *user_path, uint32_t mode)
 		if (err)
 			return err;
 		f = open_how(dirfd, path, O_CREAT | O_EXCL | O_WRONLY, (int)(mode & 07777), 0, &err);
+		if (!f && err == -EISDIR)
+			err = slash_error(dirfd, path);
 		pathbuf_put(path);
 		if (!f)
 			return err;

@@ -56,12 +56,10 @@ static long wait_on(struct regs *r, int64_t timeout)
 	struct epoll *ep;
 	long ret = -EINVAL;
 
-	if (max <= 0 || max > EVENTS_MAX)
-		return -EINVAL;
 	f = fd_get((int)arg(r, 0));
 	if (!f)
 		return -EBADF;
-	ep = epoll_of(f);
+	ep = max <= 0 || max > EVENTS_MAX ? NULL : epoll_of(f);
 	if (ep)
 		ret = epoll_wait_events(ep, (struct epoll_event *)arg(r, 1), max, timeout);
 	file_put(f);

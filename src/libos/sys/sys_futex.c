@@ -32,6 +32,12 @@ static long do_wait(struct regs *r, int op, bool absolute)
 	return -ERESTART_RESTARTBLOCK;
 }
 
+/* A private futex is its address: where none waits nobody looks at the memory. */
+static long private_may_be_nowhere(int op, long ret)
+{
+	return ret == -EFAULT && (op & FUTEX_PRIVATE_FLAG) ? 0 : ret;
+}
+
 static long do_requeue(struct regs *r, bool compare)
 {
 	uint32_t *word = (uint32_t *)r->rdi, value;
@@ -70,9 +76,9 @@ long sys_futex(struct regs *r)
 	case FUTEX_WAIT_BITSET:
 		return (uint32_t)r->r9 ? do_wait(r, op, true) : -EINVAL;
 	case FUTEX_WAKE:
-		return do_wake(r, FUTEX_BITSET_MATCH_ANY);
+		return private_may_be_nowhere(op, do_wake(r, FUTEX_BITSET_MATCH_ANY));
 	case FUTEX_WAKE_BITSET:
-		return do_wake(r, (uint32_t)r->r9);
+		return private_may_be_nowhere(op, do_wake(r, (uint32_t)r->r9));
 	case FUTEX_REQUEUE:
 		return do_requeue(r, false);
 	case FUTEX_CMP_REQUEUE:

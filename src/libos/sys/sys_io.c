@@ -183,11 +183,19 @@ static long transfer_vector2(const struct regs *r, bool writes)
 	unsigned flags = (unsigned)arg(r, 5);
 	off_t pos = arg(r, 3);
 	struct file *f;
+	bool held;
 	long n;
 
-	if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+	if (flags & ~(unsigned)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC)) {
+		f = file_for((int)r->rdi, writes, pos != -1, &n, &held);
+		if (!f)
+			return n;
+		fd_return(f, held);
 		return -EOPNOTSUPP;
+	}
 	n = transfer_vector(r, writes, pos != -1, pos);
+	if (n == -EISDIR && (flags & (RWF_DSYNC | RWF_SYNC)))
+		return -EOPNOTSUPP;
 	if (n > 0 && writes && (flags & (RWF_DSYNC | RWF_SYNC)) && (f = fd_get((int)arg(r, 0))) != NULL) {
 		int err = f->ops->sync ? f->ops->sync(f, !(flags & RWF_SYNC)) : 0;
 

@@ -5,6 +5,7 @@
 #include "ipc/eventfd.h"
 #include "ipc/pipe.h"
 #include "sys/syscalls.h"
+#include "thread/clock.h"
 
 #include <linux/signalfd.h>
 #include <linux/timerfd.h>
@@ -113,6 +114,9 @@ long sys_timerfd_settime(struct regs *r)
 		return -EFAULT;
 	if (get_user(new_value, (void *)arg(r, 2)))
 		return -EFAULT;
+	if ((arg(r, 1) & ~(long)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) || !timespec_valid(&new_value.it_value) ||
+	    !timespec_valid(&new_value.it_interval))
+		return -EINVAL;
 	f = fd_get((int)arg(r, 0));
 	if (!f)
 		return -EBADF;

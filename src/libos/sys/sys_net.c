@@ -119,8 +119,13 @@ static long do_accept(struct regs *r, int flags)
 {
 	struct socket *s;
 	struct file *f, *accepted = NULL;
-	int err = flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK) ? -EINVAL : socket_get((int)arg(r, 0), &f, &s);
+	int err = socket_get((int)arg(r, 0), &f, &s);
 
+	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK) && err != -EBADF) {
+		if (!err)
+			file_put(f);
+		return -EINVAL;
+	}
 	if (err)
 		return err;
 	err = -EOPNOTSUPP;

@@ -6,6 +6,12 @@
 #include <linux/memfd.h>
 #include <linux/openat2.h>
 
+/* What openat2 knows, and what of that goes with O_PATH; open and openat ignore all else. */
+#define OPEN_FLAGS                                                                                                                              \
+	((uint64_t)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE |      \
+		    O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE))
+#define OPEN_PATH_FLAGS ((uint64_t)(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC))
+
 static long do_open(int dirfd, const char *user_path, int flags, int mode, unsigned walk_flags)
 {
 	struct file *f;
@@ -69,7 +75,7 @@ long sys_openat2(struct regs *r)
 
 	if (err)
 		return err;
-	if ((how.resolve & ~known) || (how.mode & ~07777ull) || how.flags >> 32 ||
+	if ((how.resolve & ~known) || (how.mode & ~07777ull) || (how.flags & ~OPEN_FLAGS) || (how.flags & O_PATH && how.flags & ~OPEN_PATH_FLAGS) ||
 	    (how.mode && !(how.flags & (O_CREAT | __O_TMPFILE))) ||
 	    (how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return -EINVAL;

@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
+#include <linux/securebits.h>
 #include <linux/wait.h>
 
 
@@ -125,8 +126,9 @@ long sys_prctl(struct regs *r)
 	case PR_GET_SECCOMP: return 0;
 	case PR_CAPBSET_READ: return a <= CAP_LAST_CAP ? 0 : -EINVAL;
 	case PR_CAPBSET_DROP: return a <= CAP_LAST_CAP ? 0 : -EINVAL;
-	case PR_GET_SECUREBITS: return 0;
+	case PR_GET_SECUREBITS: return g_prctl.keep_caps ? 1 << SECURE_KEEP_CAPS : 0;
 	case PR_GET_TIMING: return PR_TIMING_STATISTICAL;
+	case PR_SET_TIMING: return a == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
 	default: return -EINVAL;
 	}
 }

@@ -119,9 +119,9 @@ long sys_clock_nanosleep(struct regs *r)
 	bool absolute = r->rsi & TIMER_ABSTIME;
 	struct timespec now;
 
-	if (clock_read(clock, &now) || clock == CLOCK_THREAD_CPUTIME_ID)
+	if (clock_read(clock, &now))
 		return -EINVAL;
-	if (clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
+	if (clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
 		return -EOPNOTSUPP;
 	/* a relative sleep is not disturbed by setting the clock */
 	if (!absolute && clock == CLOCK_REALTIME)

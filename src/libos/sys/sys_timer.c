@@ -162,6 +162,8 @@ static int itimer_write(int which, const struct itimerval *v)
 
 	if (!value) {
 		alarm_stop(a);
+		if (which != ITIMER_REAL) /* Linux keeps those of processor time, to be read again */
+			a->interval = timeval_to_ns(&v->it_interval);
 		return 0;
 	}
 	if (__builtin_add_overflow(clock_now(a->clock), value, &deadline))
