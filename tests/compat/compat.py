@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Debian's programs and CPython's own tests in a cVM against native runs: the table and the totals of COMPAT.md.
+"""Debian's programs, servers and CPython's own tests in a cVM against native runs: the tables and the totals of COMPAT.md.
 
-usage: compat.py [NAME...]   programs of the table below and modules of modules.txt (all by default)
+usage: compat.py [NAME...]   programs of the table below, servers of servers.py, modules of modules.txt (all by default)
 
 Writes build/tests/compat/table.md, and beside it what every test of a module did. Exit status 1 if a program differs
 that is not known to, if one that is known to does not, or if nothing of CPython's passes natively.
@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
 import harness
+import servers
 from harness import ENV, OUT, ROOT, Fail, cvm_command, run
 
 RESULTS = os.path.join(OUT, "compat")
@@ -151,27 +152,39 @@ def summary(modules):
     return ["| module | passes natively | not in a cVM |", "|---|---|---|", *rows, "", totals] if modules else []
 
 
+def server(*row):
+    text, wrong, new = servers.row(*row) if row else servers.by_reach()
+    log(text.split()[1], "cvm", wrong or "equal")
+    return text, new
+
+
 def main(only):
     with open(f"{HERE}/modules.txt") as f:
         names = f.read().split()
-    unknown = set(only) - set(names) - {p[0] for p in PROGRAMS}
+    every = {s[0]: s for s in servers.SERVERS} | {"redis-reach": ()}
+    unknown = set(only) - set(names) - {p[0] for p in PROGRAMS} - set(every)
     if unknown:
-        print(f"compat: no program or module of this name: {' '.join(sorted(unknown))}", file=sys.stderr)
+        print(f"compat: no program, server or module of this name: {' '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     shutil.rmtree(RESULTS, ignore_errors=True)
     os.makedirs(f"{RESULTS}/made")
-    new, rows, modules = [], [], []
+    new, rows, modules, served = [], [], [], []
     with ThreadPoolExecutor(WORKERS) as pool:
         for row, wrong in pool.map(lambda p: program(*p), [p for p in PROGRAMS if not only or p[0] in only]):
             print(row, flush=True)
             rows.append(row)
+            new += [wrong] if wrong else []
+        for text, wrong in (server(*row) for name, row in every.items() if not only or name in only):  # alone, for the rates
+            print(text, flush=True)
+            served.append(text)
             new += [wrong] if wrong else []
         for name, passed, bad in pool.map(module, [n for n in names if not only or n in only]):
             print(f"{name}: {len(passed)} pass natively, {len(bad)} of them not in a cVM", flush=True)
             modules.append((name, passed, bad))
     if modules and not any(passed for _, passed, _ in modules):
         new.append("no test of CPython passes natively")
-    text = "\n".join([*(["| program | what it does | equal |", "|---|---|---|", *rows, ""] if rows else []), *summary(modules), ""])
+    text = "\n".join([*(["| program | what it does | equal |", "|---|---|---|", *rows, ""] if rows else []),
+                      *(["| server | what its client does | equal | rate |", "|---|---|---|---|", *served, ""] if served else []), *summary(modules), ""])
     with open(f"{RESULTS}/table.md", "w") as f:
         f.write(text)
     print(f"\n{text}\n{RESULTS}/table.md has this" + "".join(f"\nNEW: {line}" for line in new))

@@ -1,0 +1,61 @@
+"""Clients of servers that bring none. usage: client.py lines|beanstalkd|nats|nats-load PORT [LINE...]"""
+import socket
+import sys
+import time
+
+SECONDS = 1
+stream = socket.create_connection(("127.0.0.1", int(sys.argv[2])), timeout=60).makefile("rwb")
+
+
+def say(*lines):
+    stream.write(b"".join(line.encode() + b"\r\n" for line in lines))
+    stream.flush()
+
+
+def hear(count):
+    return [stream.readline().decode().strip() for _ in range(count)]
+
+
+def rate(batch):
+    """How much a second: `batch` does a hundred."""
+    start, count = time.monotonic(), 0
+    while time.monotonic() - start < SECONDS:
+        batch()
+        count += 100
+    print(f"rate: {count / (time.monotonic() - start):.0f}")
+
+
+def lines():
+    """Says all, to a server that then closes."""
+    say(*sys.argv[3:])
+    print(stream.read().decode())
+
+
+def beanstalkd():
+    def jobs():
+        say(*["put 1 0 60 5", "hello"] * 100)
+        hear(100)
+        say(*["reserve"] * 100)
+        say(*[f"delete {line.split()[1]}" for line in hear(200)[::2]])
+        hear(100)
+    rate(jobs)
+
+
+def nats():
+    hear(1)
+    say('CONNECT {"verbose":false}', "SUB a.* 1", "SUB b.> 2", "PUB a.x 5", "hello", "PUB c.y 2", "no", "PUB b.1.2 reply 3", "abc", "UNSUB 1",
+        "PUB a.x 1", "z", "PING")
+    print(hear(5))
+
+
+def nats_load():
+    def messages():
+        say(*["PUB l 5", "hello"] * 100, "PING")
+        while hear(1) != ["PONG"]:
+            pass
+    hear(1)
+    say('CONNECT {"verbose":false}', "SUB l 1")
+    rate(messages)
+
+
+globals()[sys.argv[1].replace("-", "_")]()

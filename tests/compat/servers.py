@@ -1,0 +1,229 @@
+"""Servers in a cVM against the same natively: what a client is answered, how they end on SIGTERM, how fast they are.
+
+Used by compat.py. Both run at once, each with ports and a directory of its own; client and load are lines for a shell outside.
+"""
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import statistics
+import tempfile
+from contextlib import ExitStack
+
+import harness
+from harness import ENV, Fail, Started, cvm_command, free_port, listening, run, yaml_command
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROUNDS = 3  # of loads, natively and in a cVM by turns
+HEADERS = "curl -sS -D - http://127.0.0.1:{port}/file | grep -v ^Date"
+WRK = "wrk -t1 -c16 -d1 http://127.0.0.1:{port}/file"
+GET_POST = "for data in '' '-d posted'; do curl -sS $data http://127.0.0.1:{port}/ -w '%{http_code} %{content_type}\\n'; done"
+PROXIED = ("for place in file missing; do curl -sS -w '%{http_code}\\n' -x http://127.0.0.1:{port} http://127.0.0.1:{back}/$place; done; "
+           "curl -sS -p -x http://127.0.0.1:{port} http://127.0.0.1:{back}/file")
+WRK_PROXIED = "wrk -t1 -c16 -d1 -s {programs}/absolute.lua http://127.0.0.1:{port} http://127.0.0.1:{back}/file"
+DIG = ("for type in A TXT AAAA; do dig +noall +answer +comments +nocookie @127.0.0.1 -p {port} one.test $type; done | grep -v 'id:'; "
+       "dig +tcp +short @127.0.0.1 -p {port} one.test")
+DNSPERF = "echo one.test A >{dir}/queries; dnsperf -s 127.0.0.1 -p {port} -l 1 -c 4 -d {dir}/queries"
+ZONE = "$ORIGIN test.\n@ 60 IN SOA a b 1 60 60 60 60\n@ 60 IN NS a\na 60 IN A 192.0.2.9\none 60 IN A 192.0.2.1\none 60 IN TXT text\n"
+HANDSHAKES = "for v in 1_2 1_3; do openssl s_client -connect 127.0.0.1:{port} -tls$v -brief </dev/null 2>&1 | grep -v verify; done; "
+WSGI = ("def application(env, start):\n    start('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [env['REQUEST_METHOD'].encode(), env['wsgi.input'].read(), b'\\n']\n")
+NGINX = ("daemon off; master_process off; pid {run}/{listen}; events {} http { access_log off; keepalive_requests 1000000; "
+         "server { listen 127.0.0.1:{listen}; root {dir}; } }")
+
+# name, what the client does, server, client, more: `files` are configuration, `make` prepares natively, `load` says how much a
+# second; {dir}: a directory with a `file` and, for `tls`, pem and key; {run}: one in memory; {back}: nginx outside that serves {dir};
+# `as_init`: status as pid 1, where that is another; `differs` as in compat.py.
+SERVERS = [
+    ("memcached", "the tests of its protocol", "/usr/bin/memcached -u root -U 0 -l 127.0.0.1 -p {port} -t 2", "memccapable -h 127.0.0.1 -p {port} -a",
+     {"load": "memcaslap -s 127.0.0.1:{port} -t 1s -T 1 -c 16"}),
+    ("redis", "redis-cli", "/usr/bin/redis-server --port {port} --bind 127.0.0.1 --save '' --dir {dir} --appendonly yes",
+     "redis-cli -p {port} <{programs}/redis.txt", {"load": "redis-benchmark -p {port} -c 16 -n 20000 -q -t get"}),
+    ("beanstalkd", "puts, reserves, deletes", "/usr/bin/beanstalkd -l 127.0.0.1 -p {port}",
+     "{client} lines {port} 'put 1 0 60 5' hello reserve 'delete 1' 'put 1 0 60 2' ab peek-ready quit", {"as_init": 137, "load": "{client} beanstalkd {port}"}),
+    ("nginx", "a file", "/usr/sbin/nginx -c {dir}/cfg -e stderr", HEADERS, {"load": WRK, "files": {"cfg": NGINX.replace("{listen}", "{port}")}}),
+    ("lighttpd", "a file", "/usr/sbin/lighttpd -D -f {dir}/cfg", HEADERS,
+     {"load": WRK, "files": {"cfg": 'server.document-root = "{dir}"\nserver.port = {port}\nserver.bind = "127.0.0.1"\n'}}),
+    ("apache2", "a file, by `-X` and threads", "/usr/sbin/apache2 -X -d {dir} -f {dir}/cfg", HEADERS, {"load": WRK, "files": {
+        "cfg": "ServerName a\nListen 127.0.0.1:{port}\nDocumentRoot {dir}\nPidFile {run}/pid\nErrorLog /dev/stderr\nMutex posixsem\n"
+               "LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n"
+               "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n"}}),
+    ("caddy-server", "a file", "/usr/bin/caddy run --config {dir}/cfg --adapter caddyfile", HEADERS, {"load": WRK, "files": {
+        "cfg": "{\n admin off\n auto_https off\n}\nhttp://127.0.0.1:{port} {\n bind 127.0.0.1\n root * {dir}\n file_server\n}\n"}}),
+    ("haproxy", "a file, from nginx outside", "/usr/sbin/haproxy -db -f {dir}/cfg", HEADERS, {"load": WRK, "files": {
+        "cfg": "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
+               "frontend f\n bind 127.0.0.1:{port}\n default_backend b\nbackend b\n server s 127.0.0.1:{back}\n"}}),
+    ("tinyproxy", "a file, from nginx outside", "/usr/bin/tinyproxy -d -c {dir}/cfg", PROXIED, {"load": WRK_PROXIED, "files": {
+        "cfg": "User root\nGroup root\nListen 127.0.0.1\nPort {port}\nTimeout 60\nMaxClients 100\nLogLevel Critical\n"}}),
+    ("squid", "a file, from nginx outside", "/usr/sbin/squid -N -n compat -f {dir}/cfg", PROXIED, {"load": WRK_PROXIED, "files": {
+        "cfg": "http_port 127.0.0.1:{port}\nhttp_access allow all\naccess_log none\ncache_log /dev/null\npid_filename none\n"
+               "shutdown_lifetime 0 seconds\nvisible_hostname a\nvia off\n"}}),
+    ("stunnel4", "TLS in front of nginx outside", "/usr/bin/stunnel4 {dir}/cfg", HANDSHAKES + "curl -ksS https://127.0.0.1:{port}/file",
+     {"tls": True, "load": WRK.replace("http:", "https:"), "files": {
+         "cfg": "foreground = yes\npid =\n[s]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{back}\ncert = {dir}/pem\nkey = {dir}/key\n"}}),
+    ("openssl-server", "TLS", "/usr/bin/openssl s_server -accept 127.0.0.1:{port} -cert {dir}/pem -key {dir}/key -rev",
+     HANDSHAKES + "(echo hello; sleep 1) | openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:{port}",
+     {"tls": True, "load": "openssl s_time -connect 127.0.0.1:{port} -new -time 1"}),
+    ("mosquitto", "subscribes, publishes", "/usr/sbin/mosquitto -c {dir}/cfg",
+     "mosquitto_pub -p {port} -r -t kept -m retained -q 2; mosquitto_sub -p {port} -t '#' -v -C 3 -q 1 -W 60 | while read line; do echo $line; "
+     "[ \"$line\" = 'kept retained' ] && mosquitto_pub -p {port} -t a/b -m one -q 1 && mosquitto_pub -p {port} -t a/c -m two -q 2; done",
+     {"load": "s=$(date +%s%N); seq 3000 | mosquitto_pub -p {port} -t l -q 1 -l; echo rate: $((3000000000000 / ($(date +%s%N) - s)))",
+      "files": {"cfg": "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"}}),
+    ("nats-server", "subscribes, publishes", "/usr/sbin/nats-server -a 127.0.0.1 -p {port}", "{client} nats {port}", {"load": "{client} nats-load {port}"}),
+    ("unbound", "local data over UDP and TCP", "/usr/sbin/unbound -d -c {dir}/cfg", DIG, {"load": DNSPERF, "files": {
+        "cfg": "server:\n interface: 127.0.0.1@{port}\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n directory: {dir}\n pidfile: \"\"\n"
+               " use-syslog: no\n num-threads: 2\n local-zone: test static\n local-data: \"one.test A 192.0.2.1\"\n"
+               " local-data: \"one.test TXT text\"\nremote-control:\n control-enable: no\n"}}),
+    ("dnsmasq", "local data over UDP and TCP", "/usr/sbin/dnsmasq -k -d -C /dev/null -p {port} --listen-address=127.0.0.1 --bind-interfaces -R -h "
+     "-u root --host-record=one.test,192.0.2.1 --txt-record=one.test,text", DIG, {"load": DNSPERF}),
+    ("bind9", "a zone over UDP and TCP", "/usr/sbin/named -g -c {dir}/cfg -p {port} -n 2", DIG, {"load": DNSPERF, "files": {"zone": ZONE,
+        "cfg": "options { directory \"{dir}\"; listen-on port {port} { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; pid-file none;\n"
+               "session-keyfile none; dnssec-validation no; };\ncontrols { };\nzone \"test\" { type master; file \"zone\"; };\n"}}),
+    ("knot", "a zone over UDP and TCP", "/usr/sbin/knotd -c {dir}/cfg", DIG, {"load": DNSPERF, "files": {"test.zone": ZONE,
+        "cfg": "server:\n  rundir: {run}\n  listen: 127.0.0.1@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n  user: root\n"
+               "database:\n  storage: {run}\ntemplate:\n  - id: default\n    storage: {dir}\nzone:\n  - domain: test\n"}}),
+    ("nodejs-http", "GET and POST", "/usr/bin/node {programs}/http.js {port}", GET_POST, {"load": WRK}),
+    ("php-http", "GET and POST", "/usr/bin/php -S 127.0.0.1:{port} {programs}/http.php", GET_POST, {"load": WRK}),
+    ("ruby-http", "GET and POST, webrick", "/usr/bin/ruby {programs}/http.rb {port}", GET_POST, {"load": WRK}),
+    ("perl-http", "GET and POST", "/usr/bin/perl {programs}/http.pl {port}", GET_POST, {"load": WRK}),
+    ("python-http", "a file, `http.server`", "/usr/bin/python3.11 -m http.server -b 127.0.0.1 -d {dir} {port}", HEADERS, {"load": WRK}),
+    ("uwsgi", "GET and POST, Python, 2 threads", "/usr/bin/uwsgi --http-socket 127.0.0.1:{port} --plugin python3 --wsgi-file {dir}/app.py --threads 2 "
+     "--die-on-term --disable-logging --need-app", GET_POST, {"load": WRK, "files": {"app.py": WSGI}}),
+    ("gunicorn", "GET and POST, Python", "/usr/bin/gunicorn --chdir {dir} -b 127.0.0.1:{port} --threads 2 app", GET_POST,
+     {"differs": "fork", "files": {"app.py": WSGI}}),
+    ("prometheus", "a query", "/usr/bin/prometheus --config.file={dir}/cfg --storage.tsdb.path={dir}/db --web.listen-address=127.0.0.1:{port}",
+     "curl -sS http://127.0.0.1:{port}/-/healthy 'http://127.0.0.1:{port}/api/v1/query?query=vector(42)&time=1'",
+     {"load": "wrk -t1 -c16 -d1 'http://127.0.0.1:{port}/api/v1/query?query=vector(42)&time=1'", "files": {
+         "cfg": "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: self\n    static_configs:\n      - targets: ['127.0.0.1:{port}']\n"}}),
+    ("etcd", "put, get, delete", "/usr/bin/etcd --data-dir {dir}/db --listen-client-urls http://127.0.0.1:{port} --advertise-client-urls "
+     "http://127.0.0.1:{port} --listen-peer-urls http://127.0.0.1:{peer} --initial-advertise-peer-urls http://127.0.0.1:{peer} "
+     "--initial-cluster default=http://127.0.0.1:{peer} --unsafe-no-fsync",
+     "export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=127.0.0.1:{port}; etcdctl put a 1; etcdctl put b 2; etcdctl get '' --prefix; etcdctl del a; etcdctl get a b",
+     {"as_init": 0, "load": "wrk -t1 -c16 -d1 -s {programs}/etcd.lua http://127.0.0.1:{port}"}),
+    ("slapd", "adds, searches", "/usr/sbin/slapd -d 0 -h ldap://127.0.0.1:{port} -f {dir}/cfg", "ldapadd -x -H ldap://127.0.0.1:{port} -D cn=root,o=t "
+     "-w p -f {dir}/ldif; for o in t missing; do ldapsearch -x -LLL -H ldap://127.0.0.1:{port} -b o=$o '(cn=one)'; done", {"files": {
+         "ldif": "dn: o=t\nobjectClass: organization\no: t\n\ndn: cn=one,o=t\nobjectClass: organizationalRole\ncn: one\n",
+         "cfg": "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {run}/pid\ndatabase mdb\n"
+                "maxsize 10485760\nsuffix o=t\nrootdn cn=root,o=t\nrootpw p\ndirectory {dir}\n"}}),
+    ("mariadb", "a table of 10,000 rows", "/usr/sbin/mariadbd --no-defaults --user=root --datadir={dir}/db --bind-address=127.0.0.1 --port={port} "
+     "--socket={run}/sock --skip-grant-tables --skip-networking=0 --innodb-buffer-pool-size-max=1G",
+     "mariadb --no-defaults -h 127.0.0.1 -P {port} <{programs}/table.sql",
+     {"make": "mariadb-install-db --no-defaults --user=root --datadir={dir}/db --auth-root-authentication-method=normal",
+      "load": "s=$(date +%s%N); yes 'select b from t where a = 77;' | head -n 4000 | mariadb --no-defaults -h 127.0.0.1 -P {port} d >/dev/null; "
+              "echo rate: $((4000000000000 / ($(date +%s%N) - s)))"}),
+    ("iperf3", "its own client", "/usr/bin/iperf3 -s -B 127.0.0.1 -p {port}", "iperf3 -c 127.0.0.1 -p {port} -n 1M -J | grep -c bytes",
+     {"load": "iperf3 -c 127.0.0.1 -p {port} -t 1 -f m"}),
+]
+RATES = [r"Requests/sec: +([\d.]+)", r"TPS: (\d+)", r"Queries per second: +([\d.]+)", r"rate: (\d+)", r"GET: ([\d.]+) requests",
+         r"([\d.]+) connections/user sec", r"([\d.]+) Mbits/sec +receiver"]
+
+
+class Server:
+    """One of both, started: `kind` is native or cvm."""
+
+    def __init__(self, kind, name, command, more, stack):
+        self.dir = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"compat.{name}.", ignore_cleanup_errors=True))
+        os.chmod(self.dir, 0o755)  # for servers that are no longer root
+        self.ports = {word: str(free_port()) for word in ("{port}", "{peer}", "{back}")}
+        self.places = {"{dir}": self.dir, "{run}": f"{self.dir}/run", "{programs}": f"{HERE}/programs",
+                       "{client}": f"/usr/bin/python3.11 {HERE}/programs/client.py", "{listen}": self.ports["{back}"], **self.ports}
+        os.mkdir(f"{self.dir}/run")
+        shutil.copy2("/usr/share/common-licenses/GPL-3", f"{self.dir}/file")
+        for path, text in {"back": NGINX, **more.get("files", {})}.items():
+            with open(f"{self.dir}/{path}", "w") as f:
+                f.write(self.fill(text))
+        if "tls" in more:
+            self.shell("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout {dir}/key -out {dir}/pem")
+        if "make" in more:
+            self.shell(more["make"])
+        back = stack.enter_context(Started(["/usr/sbin/nginx", "-c", f"{self.dir}/back", "-e", "stderr"]))
+        back.wait_for(lambda: listening(int(self.ports["{back}"])))
+        words = [self.fill(word) for word in shlex.split(command)]
+        if kind == "cvm":
+            grants = ["-v", "{dir}:{dir}", "--tmpfs", "{run}", "-v", "{programs}:{programs}:ro", "-p", "127.0.0.1:{port}", "-p", "127.0.0.1:{port}/udp",
+                      "-p", "127.0.0.1:{peer}", "--connect", "127.0.0.1:*", "--connect", "127.0.0.1:*/udp", "-p", "0.0.0.0:0/udp", "--env-clear"]
+            words = cvm_command(words, ["-q", *map(self.fill, grants), *(w for name, value in ENV.items() for w in ("-e", f"{name}={value}"))])
+        self.started = stack.enter_context(Started(words, cwd="/"))
+        self.started.wait_for(lambda: listening(int(self.ports["{port}"])))
+
+    def fill(self, text):
+        for word, place in self.places.items():
+            text = text.replace(word, place)
+        return text
+
+    def shell(self, line):
+        return run(["/bin/sh", "-c", self.fill(line)], timeout=120, cwd="/", env=ENV)
+
+    def answer(self, line):
+        """Status and output of the client, without what belongs to this run."""
+        ran = self.shell(line)
+        text = ran.text().replace(self.dir, "{dir}")
+        for word, port in self.ports.items():
+            text = text.replace(port, word)
+        return ran.status, text
+
+    def rate(self, line):
+        ran = self.shell(line)
+        text = ran.text() + ran.errors()
+        found = [float(match[1]) for match in (re.search(rate, text) for rate in RATES) if match]
+        harness.expect(found, "no rate", ran)
+        return found[0]
+
+    def end(self):
+        self.started.process.send_signal(signal.SIGTERM)
+        return self.started.wait(30)
+
+
+def compare(name, client, command, more):
+    """Equal or not, and a rate relative to the native one; a text says what is wrong."""
+    with ExitStack() as stack:
+        native, ours = (Server(kind, name, command, more, stack) for kind in ("native", "cvm"))
+        want, got = native.answer(client), ours.answer(client)
+        if not want[1]:
+            raise Fail("the client says nothing natively")
+        if want != got:
+            return None, f"native: {want}\ncVM: {got}\n{ours.started.output()}"
+        ratio = "-"
+        if "load" in more:
+            pairs = [(native.rate(more["load"]), ours.rate(more["load"])) for _ in range(ROUNDS)]
+            ratio = f"{statistics.median(mine / theirs for theirs, mine in pairs):.2f}"
+        status, expected = ours.end(), native.end()
+        expected = more.get("as_init", expected)
+        return ratio, None if status == expected else f"status {status} after SIGTERM, not {expected}\n{ours.started.output()}"
+
+
+def row(name, what, command, client, more):
+    """The row of the table, what is wrong and what is new about it."""
+    try:
+        ratio, wrong = compare(name, client, command, more)
+    except Fail as fail:
+        ratio, wrong = None, str(fail)
+    why = more.get("differs")
+    equal = "yes" if not wrong else f"no: {why}" if why else "**no**"
+    return f"| {name} | {what} | {equal} | {ratio or '-'} |", wrong, (
+        f"{name} {'differs' if wrong else 'is equal'}, which is new" if bool(wrong) != bool(why) else None)
+
+
+def by_reach(name="redis-reach"):
+    """redis-cli in a cVM, its commands from standard input, to redis-server in another: by `listen` and `reach`, never by the host."""
+    port, commands = free_port(), f"{HERE}/programs/redis.txt"
+    server = shlex.split(f"/usr/bin/redis-server --port {port} --bind 127.0.0.1 --save '' --dir /tmp --logfile /dev/null --appendonly no")
+    client = ["/usr/bin/redis-cli", "-p", str(port)]
+    with tempfile.TemporaryDirectory(prefix=f"compat.{name}.") as folder, open(commands) as again:
+        server += ["--pidfile", f"{folder}/pid"]
+        with Started(server) as native, open(commands) as commands:
+            native.wait_for(lambda: listening(port))
+            want = run(client, stdin=commands).text()
+        os.unlink(f"{folder}/pid")
+        with open(f"{folder}/pod.yaml", "w") as f:
+            f.write(f"cVMs:\n  - {{name: server, program: {json.dumps(server)}, listen: [{port}], volumes: [\"{folder}:{folder}\"], "
+                    f"ready: {{file: {folder}/pid}}}}\n  - {{name: client, program: {json.dumps(client)}, reach: [{port}], after: [server]}}\n")
+        with Started(yaml_command(f"{folder}/pod.yaml", ["-q"]), stdin=again) as pod:
+            pod.wait_for(lambda: len(pod.output()) >= len(want))
+            pod.process.send_signal(signal.SIGTERM)
+            status, got = pod.wait(30), pod.output()
+    wrong = None if (status, got) == (0, want) else f"status {status}\nnative: {want}\ncVM: {got}"
+    return (f"| {name} | redis-cli in a cVM, redis-server in another, by `listen` and `reach` | {'**no**' if wrong else 'yes'} | - |", wrong,
+            f"{name} differs, which is new" if wrong else None)
