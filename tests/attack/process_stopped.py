@@ -23,7 +23,8 @@ def main():
     with subprocess.Popen([*COMMAND, "--", "python3.11", "-c", PROGRAM], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True) as run:
         first = run.stdout.readline()
-        children = subprocess.run(["/usr/bin/pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
+        with open(f"/proc/{run.pid}/task/{run.pid}/children") as f:
+            children = f.read().split()
         monitors = [int(c) for c in children if "/intravisor-monitor" in os.readlink(f"/proc/{c}/exe")]
         stops = 0
         try:
