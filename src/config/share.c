@@ -284,8 +284,7 @@ static bool provided(const struct config *config, const struct launch_grant *use
 
 int config_check_uses(const struct config *config, struct config_error *error)
 {
-	static const char *const kinds[] = {
-		[CAP_MEMORY] = "file", [CAP_CALL] = "call", [CAP_CONNECT] = "stream or socket"};
+	static const char *const kinds[] = {[CAP_MEMORY] = "file", [CAP_CALL] = "call", [CAP_CONNECT] = "stream"};
 
 	for (uint32_t i = 0; i < config->cvms; i++) {
 		const struct config_cvm *cvm = config->cvm[i];
@@ -293,10 +292,14 @@ int config_check_uses(const struct config *config, struct config_error *error)
 		for (uint32_t j = 0; j < cvm->grants; j++) {
 			if (cvm->grant[j].roles != LAUNCH_GRANT_USE || provided(config, &cvm->grant[j]))
 				continue;
+			const char *name = cvm->grant[j].name; /* tcp/PORT or unix/PATH: a socket */
+			bool socket = strncmp(name, "tcp/", 4) == 0 || strncmp(name, "unix/", 5) == 0;
+
 			config_place(error, "%s", cvm->grant_place[j]);
-			return config_fail(error, "no cVM provides the %s \"%s\" (add it to a cVM's provides or listen%s)",
-					   kinds[cvm->grant[j].kind], cvm->grant[j].name,
-					   cvm->grant[j].kind == CAP_MEMORY ? ", or to files" : "");
+			if (cvm->grant[j].kind == CAP_CONNECT && socket)
+				return config_fail(error, "no cVM listens on %s (add it to a cVM's listen)", strchr(name, '/') + (*name == 't'));
+			return config_fail(error, "no cVM provides the %s \"%s\" (add it to a cVM's provides%s)",
+					   kinds[cvm->grant[j].kind], name, cvm->grant[j].kind == CAP_MEMORY ? ", or to files" : "");
 		}
 	}
 	return 0;

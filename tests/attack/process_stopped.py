@@ -25,7 +25,7 @@ def main():
         first = run.stdout.readline()
         with open(f"/proc/{run.pid}/task/{run.pid}/children") as f:
             children = f.read().split()
-        monitors = [int(c) for c in children if "/intravisor-monitor" in os.readlink(f"/proc/{c}/exe")]
+        monitors = [int(c) for c in children if open(f"/proc/{c}/comm").read().startswith("intravisor-moni")]
         stops = 0
         try:
             for _ in range(5):

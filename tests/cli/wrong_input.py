@@ -121,12 +121,12 @@ LONG_NAME = "n" * 112
 
 # All of these: (the file pod.yaml, what the message must contain after "intravisor: ")
 GRANTS = [(A + text, "pod.yaml:" + message) for text, message in [
-    ("  uses: [{file: x}]", '4: cVMs[0].uses[0]: no cVM provides the file "x" (add it to a cVM\'s provides or listen, or to files)'),
+    ("  uses: [{file: x}]", '4: cVMs[0].uses[0]: no cVM provides the file "x" (add it to a cVM\'s provides, or to files)'),
     ("  provides: [{call: f}]\n  uses:\n  - call: f\n  - call: g",
-     '7: cVMs[0].uses[1]: no cVM provides the call "g" (add it to a cVM\'s provides or listen)'),
+     '7: cVMs[0].uses[1]: no cVM provides the call "g" (add it to a cVM\'s provides)'),
     ("  uses: ['call:f']\n  provides: [{file: f}]", '4: cVMs[0].uses[0]: no cVM provides the call "f"'),
-    ("  reach: [80]\n  listen: [81]", '4: cVMs[0].reach[0]: no cVM provides the stream or socket "tcp/80"'),
-    ("  reach: ['unix:/a']\n  listen: ['unix:/ab']", '4: cVMs[0].reach[0]: no cVM provides the stream or socket "unix/a"'),
+    ("  reach: [80]\n  listen: [81]", '4: cVMs[0].reach[0]: no cVM listens on 80 (add it to a cVM\'s listen)'),
+    ("  reach: ['unix:/a']\n  listen: ['unix:/ab']", '4: cVMs[0].reach[0]: no cVM listens on /a (add it to a cVM\'s listen)'),
     ("  uses: [{stream: 'a*'}]\n  provides: [{stream: 'b*'}]", '4: cVMs[0].uses[0]: no cVM provides'),
     ("  uses: [{fil: x}]", '4: cVMs[0].uses[0]: unknown key "fil" (a grant has file, call or stream, and for files access, map, grant)'),
     ("  uses: [{access: r}]", "4: cVMs[0].uses[0]: must name one thing (file: NAME, call: NAME or stream: NAME)"),

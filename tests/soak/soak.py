@@ -28,9 +28,10 @@ NEIGHBOURS = {
 
 
 def usage(pid):
-    """What a process has of the host; memory in bytes, without the pages of files."""
+    """What a process has of the host; memory in bytes, without the pages of files. Of the monitor only root may read the mappings:
+    for others there are none."""
     rss = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+)", read(f"/proc/{pid}/status"), re.M)
-    return {"descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task")),
+    return {"descriptors": os.stat(f"/proc/{pid}/fd").st_size, "threads": len(os.listdir(f"/proc/{pid}/task")),
             "mappings": read(f"/proc/{pid}/maps").count("\n"), "memory": sum(map(int, rss)) << 10}
 
 
