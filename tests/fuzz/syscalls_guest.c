@@ -1006,7 +1006,7 @@ static const struct {
 	{ 'm', 1, do_close }, { 'm', 2, do_write }, { 'm', 2, do_read }, { 'm', 1, do_truncate }, { 'm', 6, do_map }, { 'm', 6, do_change }, { 'm', 10, do_look },
 	{ 's', 10, do_signal }, { 's', 2, do_signalfd }, { 's', 1, do_close }, { 's', 2, do_altstack },
 	{ 'f', 3, do_open_more }, { 'f', 2, do_statx }, { 'f', 3, do_names_more }, { 'f', 3, do_descriptor_more }, { 'd', 3, do_splice }, { 'd', 6, do_unix },
-	{ 'd', 4, do_pass }, { 'd', 3, do_wait_more }, { 'd', 3, do_seals }, { 'd', 2, do_descriptor_more }, { 'p', 4, do_futex }, { 'p', 1, do_limits },
+	{ 'd', 4, do_pass }, { 'd', 3, do_wait_more }, { 'd', 3, do_seals }, { 'd', 2, do_descriptor_more }, { 'm', 3, do_map_more }, { 'p', 4, do_futex }, { 'p', 1, do_limits },
 	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])

@@ -429,6 +429,73 @@ static void do_seals(void)
 	}
 }
 
+/* Memory: calls that fail, and those of which only the result is seen */
+
+static void reserve(uint8_t *at_page, size_t size)
+{
+	mmap(at_page, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}
+
+static void do_map_more(void)
+{
+	unsigned from;
+	uint8_t *at_page = page(&from);
+	size_t size = pages(from), odd = below(4096);
+
+	switch (below(7)) {
+	case 0: {
+		int flags = (int)ONE_OF(MAP_FIXED, MAP_FIXED | MAP_SHARED_VALIDATE | 1 << 28, MAP_FIXED_NOREPLACE | MAP_PRIVATE) | MAP_ANONYMOUS;
+		size = rarely(3) ? 0 : size;
+		say("mmap page %u %zu flags %x", from, size, (unsigned)flags);
+		address(mmap(at_page, size, PROT_READ, flags, -1, 0));
+		break;
+	}
+	case 1: {
+		long length = ONE_OF(0, -1, 1l << 47, 1l << 62);
+		say("munmap page %u+%zu %ld", from, odd, length);
+		result(munmap(at_page + odd, (size_t)length));
+		break;
+	}
+	case 2: {
+		size_t length = rarely(2) ? 0 : PAGE;
+		odd += odd == 0 && length;
+		say("mprotect page %u+%zu %zu", from, odd, length);
+		result(mprotect(at_page + odd, length, PROT_READ));
+		break;
+	}
+	case 3: {
+		int advice = (int)ONE_OF(MADV_NORMAL, MADV_FREE, MADV_COLD, MADV_PAGEOUT, MADV_DONTFORK, MADV_DONTDUMP, MADV_DODUMP, MADV_NOHUGEPAGE, MADV_SEQUENTIAL);
+		if (mmap(at_page, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at_page)
+			return;
+		say("madvise page %u %zu %d", from, size, advice);
+		result(madvise(at_page + (rarely(4) ? 1 : 0), rarely(8) ? 0 : size, advice));
+		break;
+	}
+	case 4: { /* in place */
+		size_t smaller = PAGE * (1 + below((unsigned)(size / PAGE)));
+		if (mmap(at_page, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at_page)
+			return;
+		pread(g_probe, at_page, PAGE, 0);
+		say("mremap page %u %zu to %zu", from, size, smaller);
+		address(mremap(at_page, size, smaller, 0));
+		reserve(at_page + smaller, size - smaller);
+		break;
+	}
+	case 5: {
+		int flags = (int)ONE_OF(MREMAP_FIXED, 8, MREMAP_MAYMOVE | 16, MREMAP_DONTUNMAP);
+		say("mremap page %u+%zu %zu flags %d", from, odd, size, flags);
+		address(mremap(at_page + odd, size, rarely(4) ? 0 : size, flags, at_page));
+		break;
+	}
+	default: {
+		uint8_t there[64] = { 0 };
+		odd = rarely(2) ? odd : 0;
+		say("mincore page %u+%zu %zu", from, odd, size);
+		result(mincore(at_page + odd, size, rarely(8) ? (uint8_t *)g_guard : there));
+	}
+	}
+}
+
 /* The process */
 
 static void do_futex(void)

@@ -5,6 +5,7 @@
  * Args: /tmp /var/tmp
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -117,6 +118,16 @@ static void directory(void)
 	events("rename");
 	T(mkdir("sub", 0755));
 	events("mkdir");
+	char entries[4096];
+	fd = open("sub", O_RDONLY | O_DIRECTORY);
+	printf("listed: %d\n", getdents64(fd, entries, sizeof entries) > 0);
+	events("list");
+	close(fd);
+	fd = open(".", O_RDONLY | O_DIRECTORY);
+	printf("listed itself: %d\n", getdents64(fd, entries, sizeof entries) > 0);
+	events("list itself");
+	close(fd);
+	events("close");
 	T(rename("other", "sub/moved"));
 	events("rename out");
 	T(rename("sub/moved", "back"));

@@ -32,6 +32,8 @@ static long list(struct file *f, void *buf, size_t size)
 	mutex_lock(&f->pos_lock);
 	n = f->ops->getdents(f, buf, size);
 	mutex_unlock(&f->pos_lock);
+	if (unlikely(g_watching) && n >= 0)
+		notify_dentry(f->dentry, IN_ACCESS);
 	return n;
 }
 
