@@ -73,7 +73,9 @@ void options_help(void)
 	printf("usage: intravisor run [OPTIONS] [--] PROGRAM [ARGUMENT...]\n"
 	       "       intravisor run [OPTIONS] -y FILE\n\n"
 	       "Runs an unmodified Linux program in a cVM, or all cVMs that a YAML file describes.\n\n"
-	       "The cVM (in YAML the key with _ for -; volumes, cwd):\n");
+	       "  intravisor run -v /srv/redis:/data --bind 6379 -- redis-server --dir /data\n"
+	       "  intravisor run -d -y pod.yaml; intravisor ps; intravisor logs -f pod/cache; intravisor stop pod\n\n"
+	       "The cVM (in YAML with _ for -, and volumes, cwd, provides, uses for --volume, --workdir, --provide, --use):\n");
 	for (const struct config_field *f = g_config_fields; f->set; f++) {
 		char left[64];
 
@@ -90,8 +92,8 @@ void options_help(void)
 	printf("\nProtections that can be turned off, for tests and development only:\n");
 	for (size_t i = 0; i < INSECURE_COUNT; i++)
 		printf("      --%-30s %s\n", g_insecure[i].option, g_insecure[i].meaning);
-	printf("\nOnly in YAML: program, args, after, ready of a cVM; cVMs, files, name, logs of the pod. A run with -y, --name or -d\n"
-	       "can be watched and controlled: intravisor ps, stats, logs, kill, stop, start, restart.\n");
+	printf("\nOnly in YAML: program, args, after, ready, syscalls_to, syscalls_timeout of a cVM; cVMs, files, name, logs of the pod.\n"
+	       "A run with -y, --name or -d can be watched and controlled: intravisor ps, stats, logs, kill, stop, start, restart.\n");
 	printf("\nExit status: the program's; 128+N if signal N ended it; of several cVMs the first that is not 0.\n"
 	       "2: wrong option or file. 125: could not start. 126: cannot execute. 127: program not found.\n");
 }

@@ -49,9 +49,12 @@ static int next_event(struct reader *r, yaml_event_t *event)
 		return config_fail(r->error, "not readable as text: %s at byte %zu (use UTF-8)", r->parser.problem,
 				   r->parser.problem_offset);
 	}
-	return config_fail(r->error, "not valid YAML: %s%s%s at column %zu",
+	/* libyaml stops at the character that it does not understand. */
+	bool tab = r->parser.buffer.pointer < r->parser.buffer.last && *r->parser.buffer.pointer == '\t';
+	return config_fail(r->error, "not valid YAML: %s%s%s at column %zu%s",
 			   r->parser.context ? r->parser.context : "", r->parser.context ? ", " : "",
-			   r->parser.problem ? r->parser.problem : "unknown problem", r->parser.problem_mark.column + 1);
+			   r->parser.problem ? r->parser.problem : "unknown problem", r->parser.problem_mark.column + 1,
+			   tab ? " (this is a tab: indent with spaces)" : "");
 }
 
 static struct yaml_node *new_node(enum yaml_kind kind, const yaml_event_t *event)

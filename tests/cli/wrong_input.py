@@ -317,7 +317,10 @@ YAML = [
     ("a: " + "[" * 5000, "pod.yaml:1: nested too deeply (at most 8 levels)"),
     ("a: " + "{b: " * 20, "pod.yaml:1: nested too deeply"),
     ("".join(f"{i:x}:\n" for i in range(150000)), "pod.yaml:1025: too many keys (at most 1024; env can be a list)"),
-    ("cVMs:\n\t- name: a", "pod.yaml:2: not valid YAML: "),
+    ("cVMs:\n\t- name: a", "pod.yaml:2: not valid YAML: while scanning for the next token, found character that cannot start any token at "
+     "column 1 (this is a tab: indent with spaces)"),
+    ("cVMs:\n- name: a\n\tprogram: /bin/true", "at column 1 (this is a tab: indent with spaces)"),
+    ("cVMs: @", "found character that cannot start any token at column 7\n"),
     ("cVMs: [", "not valid YAML: "),
     ("cVMs: 'open", "not valid YAML: "),
     ("a: b: c", "pod.yaml:1: not valid YAML: mapping values are not allowed in this context at column 5"),
