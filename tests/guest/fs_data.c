@@ -114,6 +114,13 @@ static void appending(void)
 	printf("to %ld at %ld\n", (long)to, (long)lseek(b, 0, SEEK_CUR));
 	T(read(c, buf, 8));
 	printf("%.8s\n", buf);
+	/* lseek that fails leaves it */
+	T(write(b, "!", 1));
+	T(write(a, "the rest", 8));
+	T(lseek(b, -1000, SEEK_END));
+	T(lseek(b, 100000, SEEK_DATA));
+	T(read(b, buf, 8));
+	T(lseek(b, 0, SEEK_CUR));
 	close(a);
 	close(b);
 	close(c);

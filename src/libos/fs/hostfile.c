@@ -141,11 +141,14 @@ static off_t hostfile_seek(struct file *f, off_t offset, int whence)
 {
 	long base = 0;
 
+	/* what follows moves the host's offset, and may fail then */
+	if (unlikely(f->pos < 0) && whence != SEEK_SET && (base = learn_position(f, &f->pos)) < 0)
+		return base;
 	switch (whence) {
 	case SEEK_SET:
 		break;
 	case SEEK_CUR:
-		base = f->pos >= 0 ? f->pos : learn_position(f, &f->pos);
+		base = f->pos;
 		break;
 	case SEEK_END:
 		base = hostcall(HC_file_seek, hostfile_handle(f), 0, SEEK_END);
