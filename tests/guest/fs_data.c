@@ -65,6 +65,8 @@ static void positions(void)
 	T(writev(fd, iov, 3));
 	T(preadv(other, iov, 0, 0));
 	T(writev(fd, iov, bad_count));
+	iov[0] = (struct iovec){ (void *)0x123456789000, 0 }; /* an empty piece points nowhere */
+	T(pwritev(fd, iov, 3, 0));
 	T(pread(fd, buf, 5, -1));
 	T(pread(fd, buf, sizeof buf, 0));
 	for (int i = 0; i < 22; i++)

@@ -112,8 +112,10 @@ int iovec_from_user(struct iovec *out, const void *user, unsigned long count, un
 			out[i].iov_len = RW_MAX - total;
 		total += out[i].iov_len;
 		/* an empty piece may point anywhere, and says nothing but to an eventfd, which refuses it as the first */
-		if (out[i].iov_len || i == 0)
+		if (out[i].iov_len)
 			out[kept++] = out[i];
+		else if (i == 0)
+			out[kept++].iov_base = out; /* the monitor takes no others' addresses */
 	}
 	return total ? kept : 0;
 }
