@@ -76,14 +76,9 @@ static bool granted(const struct cvm *c, unsigned action, unsigned protocol, con
 	return false;
 }
 
-/* IPPROTO_TCP or IPPROTO_UDP of a socket. */
-static unsigned protocol_of(int fd)
+static unsigned protocol_of(const struct handle *h)
 {
-	int32_t protocol = 0;
-	uint32_t size = sizeof protocol;
-
-	host5(__NR_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, (long)&protocol, (long)&size);
-	return (unsigned)protocol;
+	return LOAD(h->rights) & RIGHT_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 }
 
 long hc_sock_create(struct thread *t, const uint64_t *a)
@@ -96,7 +91,7 @@ long hc_sock_create(struct thread *t, const uint64_t *a)
 	if ((type != SOCK_STREAM && type != SOCK_DGRAM) || (a[2] && a[2] != protocol))
 		return -EACCES;
 	long fd = host(__NR_socket, a[0], a[1] | SOCK_CLOEXEC, protocol);
-	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
+	return fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE | (type == SOCK_DGRAM ? RIGHT_UDP : 0));
 }
 
 HOSTCALL_ON_HANDLE(sock_bind, HANDLE_SOCKET)
@@ -108,7 +103,7 @@ HOSTCALL_ON_HANDLE(sock_bind, HANDLE_SOCKET)
 		return error;
 	if (address.family == AF_UNSPEC)
 		address.family = AF_INET; /* Linux takes it for 0.0.0.0 */
-	if (!granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address))
+	if (!granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h), &address))
 		return -EACCES;
 	error = (int)host(__NR_bind, h->fd, address.bytes, address.size);
 	if (!error)
@@ -123,7 +118,7 @@ HOSTCALL_ON_HANDLE(sock_connect, HANDLE_SOCKET)
 
 	if (error)
 		return error;
-	if (address.family != AF_UNSPEC && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
+	if (address.family != AF_UNSPEC && !granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h), &address))
 		return -EACCES;
 	return host_blocking(__NR_connect, h->fd, address.bytes, address.size);
 }
@@ -136,7 +131,7 @@ HOSTCALL_ON_HANDLE(sock_listen, HANDLE_SOCKET)
 	uint32_t size = sizeof address.family; /* no port, no address */
 
 	if (!(LOAD(h->rights) & RIGHT_LISTEN) && (host(__NR_getsockname, h->fd, address.bytes, &size) ||
-						   !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h->fd), &address)))
+						   !granted(t->cvm, LAUNCH_NET_BIND, protocol_of(h), &address)))
 		return -EACCES;
 	return host(__NR_listen, h->fd, a[1]);
 }
@@ -193,7 +188,7 @@ HOSTCALL_ON_HANDLE(sock_send, HANDLE_SOCKET)
 		msg.msg_namelen = address.size;
 		if (address.family == AF_UNSPEC)
 			address.family = AF_INET;
-		if (!granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h->fd), &address))
+		if (!granted(t->cvm, LAUNCH_NET_CONNECT, protocol_of(h), &address))
 			return -EACCES;
 	}
 	return host_blocking(__NR_sendmsg, h->fd, &msg, a[2] | MSG_NOSIGNAL);

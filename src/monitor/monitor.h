@@ -140,6 +140,7 @@ enum handle_kind {
  * when the last one goes, so it cannot be reused under a running hostcall. */
 #define RIGHT_CHANGE 0x80u /* of metadata only: opened for reading below a writable grant */
 #define RIGHT_LISTEN 0x40u /* of a socket that was bound as granted */
+#define RIGHT_UDP 0x20u	   /* of a socket: the grants for UDP say what it may, else those for TCP */
 
 struct handle {
 	uint32_t refs;	  /* atomic */

@@ -77,14 +77,15 @@ static void attack(void)
 	static struct { uint64_t base, size; } iov = { (uint64_t) "x", 1 };
 	static struct sockaddr_in name = { .sin_family = AF_UNSPEC };
 	static struct hc_msg message;
-	long udp = hostcall(HC_sock_create, AF_INET, SOCK_DGRAM, 0, 0, 0, 0);
-	for (int family = 0; family < 3; family += 2) {
-		name.sin_family = (sa_family_t)family;
-		name.sin_port = htons(47133);
+	long udp[2] = { hostcall(HC_sock_create, AF_INET, SOCK_DGRAM, 0, 0, 0, 0) };
+	udp[1] = hostcall(HC_file_dup, (uint64_t)udp[0], 0, 0, 0, 0, 0);
+	for (int i = 0; i < 8; i++) { /* the socket or a duplicate, without a family or with it, a port of no grant or of TCP's */
+		name.sin_family = i & 2 ? AF_INET : AF_UNSPEC;
+		name.sin_port = htons(i & 4 ? 47133 : 47131);
 		name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		message = (struct hc_msg){ .name = (uint64_t)&name, .name_size = sizeof name, .iov = (uint64_t)&iov, .iov_count = 1 };
-		if (hostcall(HC_sock_send, (uint64_t)udp, (uint64_t)&message, 0, 0, 0, 0) >= 0)
-			breach("sent a datagram with family %d", family);
+		if (hostcall(HC_sock_send, (uint64_t)udp[i & 1], (uint64_t)&message, 0, 0, 0, 0) != -EACCES)
+			breach("sent a datagram: %d", i);
 	}
 	/* connected where it may, then elsewhere */
 	if (try(AF_INET, SOCK_STREAM, "127.0.0.1", 47131, AF_INET, false) != -ECONNREFUSED || try(AF_INET6, SOCK_STREAM, "::ffff:127.0.0.1", 47131, AF_INET6, false) != -ECONNREFUSED)
