@@ -185,7 +185,7 @@ long sys_getitimer(struct regs *r)
 
 long sys_setitimer(struct regs *r)
 {
-	struct itimerval new = { 0 }, old;
+	struct itimerval new = { 0 }, old = { 0 };
 	int err;
 
 	if (r->rdi > ITIMER_PROF)
@@ -195,7 +195,8 @@ long sys_setitimer(struct regs *r)
 	if (!timeval_valid(&new.it_value) || !timeval_valid(&new.it_interval))
 		return -EINVAL;
 	timer_lock();
-	old = itimer_read((int)r->rdi);
+	if (r->rdx)
+		old = itimer_read((int)r->rdi);
 	err = itimer_write((int)r->rdi, &new);
 	timer_unlock();
 	return !err && r->rdx ? put_user(old, (struct itimerval *)r->rdx) : err;
