@@ -18,16 +18,16 @@ def native(seed, kinds, where):
     return run([compile_c(SOURCE), seed, COUNT, kinds, where], cwd="/", timeout=60)
 
 
-def inside(seed, kinds, where):
+def inside(seed, kinds, where, isolated):
     program = compile_c(SOURCE)
-    return cvm([program, seed, COUNT, kinds, "/w"], [*(["-v", f"{where}:/w"] if where else ["--tmpfs", "/w"]), "-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro", "-q"], timeout=60)
+    return cvm([program, seed, COUNT, kinds, "/w"], [*(["-v", f"{where}:/w"] if where else ["--tmpfs", "/w"]), *["--isolate-libos"] * isolated, "-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro", "-q"], timeout=60)
 
 
-def one(seed, kinds, place, folder):
+def one(seed, kinds, place, folder, isolated=False):
     memory = place == "tmpfs"
     with (tempfile.TemporaryDirectory(dir="/dev/shm" if memory else folder, ignore_cleanup_errors=True) as one_folder,
           tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as other, ThreadPoolExecutor(2) as both):
-        a, b = both.submit(native, seed, kinds, one_folder), both.submit(inside, seed, kinds, None if memory else other)
+        a, b = both.submit(native, seed, kinds, one_folder), both.submit(inside, seed, kinds, None if memory else other, isolated)
         a, b = a.result(), b.result()
     expect(a.status == 0, "the program fails natively", a)
     if a.out == b.out and b.status == 0:
@@ -37,12 +37,12 @@ def one(seed, kinds, place, folder):
         if x != y:
             break
     before = "\n".join(a.text().splitlines()[max(0, same - 30):same])
-    raise Fail(f"syscalls_guest {seed} {COUNT} {kinds} on a {place}: exit status {b.status}, {difference(a.out, b.out)}\nbefore it:\n{before}\n{b.errors()[-500:]}")
+    raise Fail(f"syscalls_guest {seed} {COUNT} {kinds} on a {place}{' with --isolate-libos' * isolated}: exit status {b.status}, {difference(a.out, b.out)}\nbefore it:\n{before}\n{b.errors()[-500:]}")
 
 
 def fuzz_live(seconds, seed, where):
     rng, end, rounds = random.Random(seed), time.monotonic() + seconds, 0
     while rounds < len(TURNS) or time.monotonic() < end:
-        one(rng.randrange(1 << 31), *TURNS[rounds % len(TURNS)], where)
+        one(rng.randrange(1 << 31), *TURNS[rounds % len(TURNS)], where, isolated=rounds // len(TURNS) % 2 == 1)
         rounds += 1
     return f"{rounds} sequences of {COUNT} calls"
