@@ -1,7 +1,8 @@
-"""A file system that answers when it is told to: one file, `page`, of one page (python3-fusepy, libfuse).
+"""A file system that answers when it is told to (python3-fusepy, libfuse).
 
-usage: slow_files.py MOUNT FOLDER
-Who reads the page makes FOLDER/asked, and waits until FOLDER/answer is there; if FOLDER/hang-close is there, who closes it does too."""
+usage: slow_files.py MOUNT FOLDER [disk]
+One file, `page`, of one page: who reads it makes FOLDER/asked, and waits until FOLDER/answer is there; if FOLDER/hang-close is there, who
+closes it does too. With `disk` it is what lies in FOLDER/disk, and who waits is whoever wants something to be on the disk (fsync)."""
 import errno
 import os
 import stat
@@ -40,5 +41,59 @@ class SlowFiles(fusepy.Operations):
         return 0
 
 
+class SlowDisk(fusepy.Operations):
+    def __init__(self, folder):
+        self.disk, self.hang = os.path.join(folder, "disk"), SlowFiles(folder).hang
+
+    def at(self, path):
+        return self.disk + path
+
+    def getattr(self, path, fh=None):
+        found = os.lstat(self.at(path))
+        return {key: getattr(found, key) for key in ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_mtime", "st_atime", "st_ctime")}
+
+    def readdir(self, path, fh):
+        return [".", "..", *os.listdir(self.at(path))]
+
+    def mkdir(self, path, mode):
+        os.mkdir(self.at(path), mode)
+
+    def create(self, path, mode, fi=None):
+        return os.open(self.at(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+
+    def open(self, path, flags):
+        return os.open(self.at(path), flags & os.O_ACCMODE)
+
+    def read(self, path, size, offset, fh):
+        return os.pread(fh, size, offset)
+
+    def write(self, path, data, offset, fh):
+        return os.pwrite(fh, data, offset)
+
+    def truncate(self, path, length, fh=None):
+        os.truncate(self.at(path), length)
+
+    def rename(self, old, new):
+        os.rename(self.at(old), self.at(new))
+
+    def unlink(self, path):
+        os.unlink(self.at(path))
+
+    def chmod(self, path, mode):
+        os.chmod(self.at(path), mode)
+
+    def utimens(self, path, times=None):
+        os.utime(self.at(path), times)
+
+    def fsync(self, path, datasync, fh):
+        self.hang()
+
+    def release(self, path, fh):
+        os.close(fh)
+
+
 if __name__ == "__main__":
-    fusepy.FUSE(SlowFiles(sys.argv[2]), sys.argv[1], foreground=True, nothreads=True)
+    if sys.argv[3:] == ["disk"]:
+        fusepy.FUSE(SlowDisk(sys.argv[2]), sys.argv[1], foreground=True)
+    else:
+        fusepy.FUSE(SlowFiles(sys.argv[2]), sys.argv[1], foreground=True, nothreads=True)

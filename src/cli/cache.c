@@ -275,24 +275,66 @@ void cache_list_write(const struct cache *cache, const char *name, const char *t
 		unlinkat(cache->directory, temporary, 0);
 }
 
-static int store_as(const struct cache *cache, const char *temporary, const char *name, const void *image, uint64_t size,
+/* In a child of its own: the disk may take its time, and the command has others to serve. Its number, or negative errno. */
+static pid_t give_name(const struct cache *cache, int fd, const char *temporary, const char *name)
+{
+	int directory = cache->directory;
+	unsigned low = (unsigned)(fd < directory ? fd : directory), high = (unsigned)(fd < directory ? directory : fd);
+	pid_t pid = fork();
+
+	if (pid)
+		return pid < 0 ? -errno : pid;
+	/* Whatever else is open, somebody may wait for its end. */
+	if (low)
+		close_range(0, low - 1, 0);
+	if (low + 1 < high)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0u, 0);
+	/* Nobody may have it open for writing once it can be found: the monitor would get no lease. */
+	bool kept = fdatasync(fd) == 0 && close(fd) == 0 && renameat(directory, temporary, directory, name) == 0;
+	if (!kept)
+		unlinkat(directory, temporary, 0);
+	_exit(!kept);
+}
+
+static int store_as(struct cache *cache, const char *temporary, const char *name, const void *image, uint64_t size,
 		    const struct cache_trailer *trailer)
 {
+	pid_t *child = cache->child;
+
+	while (child < cache->child + CACHE_CHILDREN_MAX && *child)
+		child++;
+	if (child == cache->child + CACHE_CHILDREN_MAX)
+		return -EBUSY;
 	int fd = openat(cache->directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	int ret = memfile_write(fd, image, size);
 	if (ret == 0)
 		ret = memfile_write(fd, trailer, sizeof(*trailer));
-	if (ret == 0 && fdatasync(fd) < 0)
-		ret = -errno;
-	if (close(fd) < 0 && ret == 0)
-		ret = -errno;
-	if (ret == 0 && renameat(cache->directory, temporary, cache->directory, name) < 0)
-		ret = -errno;
-	if (ret)
+	pid_t pid = ret ? ret : give_name(cache, fd, temporary, name);
+	close(fd);
+	if (pid < 0)
 		unlinkat(cache->directory, temporary, 0);
-	return ret;
+	else
+		*child = pid;
+	return pid < 0 ? (int)pid : 0;
+}
+
+void cache_reaped(struct cache *cache, pid_t pid)
+{
+	for (unsigned i = 0; i < CACHE_CHILDREN_MAX; i++)
+		if (cache->child[i] == pid)
+			cache->child[i] = 0;
+}
+
+bool cache_busy(const struct cache *cache)
+{
+	bool busy = false;
+
+	for (unsigned i = 0; i < CACHE_CHILDREN_MAX; i++)
+		busy |= cache->child[i] != 0;
+	return busy;
 }
 
 int cache_store(struct cache *cache, const struct cache_key *key, int image_fd)

@@ -13,7 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
+#define CACHE_CHILDREN_MAX 64 /* of the command, that put entries on the disk */
 #define CACHE_SIZE_MAX (1ull << 30)
 #define CACHE_NAME_SIZE 38 /* 32 hexadecimal digits, ".code" or ".uses", NUL */
 
@@ -32,6 +34,7 @@ struct cache {
 	char *path;    /* for messages; a null pointer: HOME is not set */
 	int error;     /* errno: why there is none */
 	bool stored;   /* something was added */
+	pid_t child[CACHE_CHILDREN_MAX]; /* 0: none */
 };
 
 /* Creates the directory when needed. cache->directory is -1 with the reason in cache->error when it cannot be used. */
@@ -57,8 +60,12 @@ void cache_entry_name(const struct cache_key *key, char name[CACHE_NAME_SIZE]);
 void cache_list_name(const char *programs, char name[CACHE_NAME_SIZE]);
 void cache_list_write(const struct cache *cache, const char *name, const char *text, size_t size);
 
-/* Copies the code image in the memory file into the cache. 0 or negative errno; failing leaves nothing behind. */
+/* Copies the code image in the memory file into the cache. 0 or negative errno; failing leaves nothing behind. The entry is there when a
+ * child of the command has brought it to the disk. -EBUSY: too many are at it. */
 __attribute__((warn_unused_result)) int cache_store(struct cache *cache, const struct cache_key *key, int image_fd);
+
+void cache_reaped(struct cache *cache, pid_t pid); /* a child ended, of the cache or not */
+bool cache_busy(const struct cache *cache);	   /* some have not */
 
 struct cache_usage {
 	uint64_t entries, bytes;

@@ -25,6 +25,7 @@
 #define TRANSLATE_TIMEOUT_MS 120000
 #define TRANSLATE_MEMORY_MIN (256ull << 20)
 #define PREFETCH_KEEP_MS 5000
+#define STORE_TIMEOUT_MS 10000 /* at the end of the run */
 #define STORE_MAX (CACHE_SIZE_MAX / 2) /* for one cVM in one run: meanwhile everybody waits, and nobody trims */
 #define REASON_MAX 512
 
@@ -325,14 +326,16 @@ static void store(struct code_service *service, struct code_share *share, const 
 	}
 }
 
-bool code_service_reaped(struct code_service *service, pid_t pid, int status)
+void code_service_reaped(struct code_service *service, pid_t pid, int status)
 {
 	uint32_t i = 0;
 
 	while (i < service->channels && service->job[i].pid != pid)
 		i++;
-	if (i == service->channels)
-		return false;
+	if (i == service->channels) {
+		cache_reaped(&service->cache, pid);
+		return;
+	}
 	struct code_job *job = &service->job[i];
 	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	/* Before the reply: whoever still touches pages of the file can make the monitor's sealing fail (EBUSY). */
@@ -348,7 +351,6 @@ bool code_service_reaped(struct code_service *service, pid_t pid, int status)
 		reply(service, i, -ENOEXEC, -1, reason);
 	}
 	close_job(job);
-	return true;
 }
 
 void code_service_idle(struct code_service *service)
@@ -384,6 +386,26 @@ int code_service_timeout(struct code_service *service)
 	return (int)next;
 }
 
+/* What the next run is to find; SIGCHLD is blocked. A disk that takes longer is left to it. */
+static void wait_for_entries(struct code_service *service)
+{
+	int64_t end = clock_ms() + STORE_TIMEOUT_MS, left;
+	sigset_t children;
+
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	while (cache_busy(&service->cache) && (left = end - clock_ms()) > 0) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid > 0)
+			cache_reaped(&service->cache, pid);
+		else if (pid < 0)
+			break;
+		else
+			sigtimedwait(&children, NULL, &(struct timespec){left / 1000, left % 1000 * 1000000});
+	}
+}
+
 void code_service_end(struct code_service *service)
 {
 	struct cache_usage left, removed;
@@ -401,7 +423,8 @@ void code_service_end(struct code_service *service)
 			close_channel(service, i);
 	}
 	prefetch_end(&service->prefetch);
-	if (service->cache.stored && cache_trim(&service->cache, CACHE_SIZE_MAX, &left, &removed) < 0 && service->verbose)
+	wait_for_entries(service);
+	if (service->cache.stored && !cache_busy(&service->cache) && cache_trim(&service->cache, CACHE_SIZE_MAX, &left, &removed) < 0 && service->verbose)
 		message_warning("cannot look through the code cache %s", service->cache.path);
 	cache_close(&service->cache);
 }

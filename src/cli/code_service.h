@@ -63,8 +63,8 @@ void code_service_handle(struct code_service *service, const struct pollfd *entr
 /* poll's time ran out: something is done ahead of its time. */
 void code_service_idle(struct code_service *service);
 
-/* A child has ended; false if it is none of the translators. */
-bool code_service_reaped(struct code_service *service, pid_t pid, int status);
+/* A child has ended, whatever it was. */
+void code_service_reaped(struct code_service *service, pid_t pid, int status);
 
 /* Kills translators that take too long; returns milliseconds until the next deadline, or -1. */
 int code_service_timeout(struct code_service *service);
