@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -335,6 +336,18 @@ bool cache_busy(const struct cache *cache)
 	for (unsigned i = 0; i < CACHE_CHILDREN_MAX; i++)
 		busy |= cache->child[i] != 0;
 	return busy;
+}
+
+bool cache_wait(struct cache *cache)
+{
+	bool any = cache_busy(cache);
+
+	for (unsigned i = 0; i < CACHE_CHILDREN_MAX; i++) {
+		while (cache->child[i] && waitpid(cache->child[i], NULL, 0) < 0 && errno == EINTR)
+			;
+		cache->child[i] = 0;
+	}
+	return any;
 }
 
 int cache_store(struct cache *cache, const struct cache_key *key, int image_fd)

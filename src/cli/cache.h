@@ -66,6 +66,7 @@ __attribute__((warn_unused_result)) int cache_store(struct cache *cache, const s
 
 void cache_reaped(struct cache *cache, pid_t pid); /* a child ended, of the cache or not */
 bool cache_busy(const struct cache *cache);	   /* some have not */
+bool cache_wait(struct cache *cache);		   /* however long it takes; false: there was none */
 
 struct cache_usage {
 	uint64_t entries, bytes;

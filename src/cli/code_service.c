@@ -191,7 +191,7 @@ static void close_job(struct code_job *job)
 	*job = (struct code_job){0};
 }
 
-static pid_t start_translator(const struct code_service *service, const struct code_job *job,
+static pid_t start_translator(struct code_service *service, const struct code_job *job,
 			      const struct channel_code_request *request)
 {
 	char in[16], out[16], offset[24], size[24];
@@ -203,7 +203,10 @@ static pid_t start_translator(const struct code_service *service, const struct c
 	snprintf(out, sizeof(out), "%d", job->image);
 	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)request->offset);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)request->size);
-	return process_start(service->translator, arguments, keep, 2, job->output, &service->blocked);
+	pid_t pid = process_start(service->translator, arguments, keep, 2, job->output, &service->blocked);
+	if (pid == -EAGAIN && cache_wait(&service->cache)) /* the user's limit of processes */
+		pid = process_start(service->translator, arguments, keep, 2, job->output, &service->blocked);
+	return pid;
 }
 
 /* Takes over `source`. */
@@ -424,7 +427,8 @@ void code_service_end(struct code_service *service)
 	}
 	prefetch_end(&service->prefetch);
 	wait_for_entries(service);
-	if (service->cache.stored && !cache_busy(&service->cache) && cache_trim(&service->cache, CACHE_SIZE_MAX, &left, &removed) < 0 && service->verbose)
+	if (service->cache.stored && !cache_busy(&service->cache) &&
+	    cache_trim(&service->cache, CACHE_SIZE_MAX, &left, &removed) < 0 && service->verbose)
 		message_warning("cannot look through the code cache %s", service->cache.path);
 	cache_close(&service->cache);
 }
