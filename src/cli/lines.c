@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,16 +79,17 @@ void lines_print(struct lines *lines, uint32_t i, bool crash, const char *text, 
 	logs_add(lines->logs, i, "\n", size && text[size - 1] == '\n' ? 0 : 1);
 }
 
-/* false: nothing is there. A message may be empty, so only the kernel's word tells the end. */
+/* false: nothing is there. A message may be empty, so only the kernel's word tells the end: nobody writes, and no byte is left. */
 static bool read_message(struct lines *lines, uint32_t i)
 {
 	struct pollfd gone = {.fd = lines->of[i].socket};
 	char bytes[1 + BOOT_LOG_MAX];
+	int left = 0;
 	ssize_t size = gone.fd < 0 ? -1 : recv(gone.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (size > 1 && admit(lines, i, (size_t)size - 1))
 		lines_print(lines, i, bytes[0] == BOOT_LOG_CRASH, bytes + 1, (size_t)size - 1);
-	if (size == 0 && poll(&gone, 1, 0) > 0)
+	if (size == 0 && poll(&gone, 1, 0) > 0 && ioctl(gone.fd, FIONREAD, &left) == 0 && left == 0)
 		close_socket(lines, i);
 	return size >= 0;
 }

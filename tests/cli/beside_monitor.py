@@ -93,6 +93,13 @@ class BesideMonitor(unittest.TestCase):
         status, _, err = self.box.python(code)
         self.assertEqual((status, err), (5, "[fake] kind\n"))
 
+    def test_message_behind_an_empty_one_is_kept(self):
+        """Both are there, and their writer is gone, before the command looks."""
+        code = ("command = os.getppid(); os.kill(command, signal.SIGSTOP); cvm.write(b'', 3); cvm.log('kept'); cvm.exit(5); child = os.fork()\n"
+                "if not child: os.closerange(3, 256); time.sleep(0.5); os.kill(command, signal.SIGCONT); os._exit(0)")
+        status, _, err = self.box.python(code)
+        self.assertEqual((status, err), (5, "[fake] kept\n"))
+
     def test_long_messages_are_cut(self):
         err = self.box.python("cvm.log('x' * 2047 + 'yz'); cvm.log('next'); cvm.exit(0)")[2]
         self.assertEqual(err, f"[fake] {'x' * 2047}y\n[fake] next\n")

@@ -57,7 +57,9 @@ user_copy:
 	vmovdqu64 (%rsp), %zmm16
 	mov %r8, %rsp
 	jmp 8f
-2:	mov %edi, %eax
+2:	cmp $128, %rdx
+	jb 4f
+	mov %edi, %eax
 	sub %esi, %eax
 	test $31, %al
 	jz 3f
