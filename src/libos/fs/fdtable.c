@@ -55,6 +55,17 @@ struct file *fd_get(int fd)
 	}
 }
 
+struct file *fd_get_open(int fd)
+{
+	struct file *f = fd_get(fd);
+
+	if (f && (f->flags & O_PATH)) {
+		file_put(f);
+		f = NULL;
+	}
+	return f;
+}
+
 struct file *fd_borrow_slow(int fd, bool *held)
 {
 	struct file **slot;

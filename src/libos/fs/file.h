@@ -83,6 +83,7 @@ struct fdtable {
 
 /* All act on the calling process's table. */
 nodiscard struct file *fd_get(int fd); /* new reference, NULL if not open (EBADF) */
+nodiscard struct file *fd_get_open(int fd); /* the same, O_PATH not being open */
 /* Install f (consumes the reference, also on failure) at the lowest free number >= min: the number or -EMFILE. */
 nodiscard int fd_install(struct file *f, int min, bool cloexec);
 nodiscard int fd_close(int fd);

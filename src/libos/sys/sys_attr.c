@@ -61,12 +61,12 @@ static int attr_file(struct file *f, const struct attr *a)
 
 static int attr_fd(int fd, const struct attr *a)
 {
-	struct file *f = fd_get(fd);
+	struct file *f = fd_get_open(fd);
 	int err;
 
 	if (!f)
 		return -EBADF;
-	err = f->flags & O_PATH ? -EBADF : attr_file(f, a);
+	err = attr_file(f, a);
 	file_put(f);
 	return err;
 }
@@ -268,7 +268,7 @@ long sys_truncate(struct regs *r)
 
 long sys_ftruncate(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	long err;
 
 	if (arg(r, 1) < 0) {
@@ -278,9 +278,7 @@ long sys_ftruncate(struct regs *r)
 	}
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH)
-		err = -EBADF;
-	else if (!f->ops->truncate || (f->flags & O_ACCMODE) == O_RDONLY)
+	if (!f->ops->truncate || (f->flags & O_ACCMODE) == O_RDONLY)
 		err = -EINVAL;
 	else
 		err = f->ops->truncate(f, arg(r, 1));
@@ -296,16 +294,14 @@ long sys_ftruncate(struct regs *r)
 
 long sys_fallocate(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	off_t offset = arg(r, 2), size = arg(r, 3), end;
 	int mode = (int)arg(r, 1);
 	long err;
 
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH)
-		err = -EBADF;
-	else if (offset < 0 || size <= 0)
+	if (offset < 0 || size <= 0)
 		err = -EINVAL;
 	else if (mode & ~FALLOC_KNOWN || mode == FALLOC_FL_PUNCH_HOLE)
 		err = -EOPNOTSUPP;
@@ -323,14 +319,12 @@ long sys_fallocate(struct regs *r)
 
 static long do_sync(int fd, bool data_only)
 {
-	struct file *f = fd_get(fd);
+	struct file *f = fd_get_open(fd);
 	long err = -EINVAL;
 
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH)
-		err = -EBADF;
-	else if (f->ops->sync)
+	if (f->ops->sync)
 		err = f->ops->sync(f, data_only);
 	file_put(f);
 	return err;
@@ -349,15 +343,13 @@ long sys_fdatasync(struct regs *r)
 long sys_sync_file_range(struct regs *r)
 {
 	long from = arg(r, 1), size = arg(r, 2), end;
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	struct statx st;
 	long err = 0;
 
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH)
-		err = -EBADF;
-	else if ((arg(r, 3) & ~7l) || from < 0 || __builtin_add_overflow(from, size, &end) || end < from)
+	if ((arg(r, 3) & ~7l) || from < 0 || __builtin_add_overflow(from, size, &end) || end < from)
 		err = -EINVAL;
 	else if (file_stat(f, &st) || !(S_ISREG(st.stx_mode) || S_ISDIR(st.stx_mode)))
 		err = -ESPIPE;
@@ -388,15 +380,13 @@ long sys_sync(struct regs *r)
 
 long sys_fadvise64(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	struct statx st;
 	long err = 0;
 
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH)
-		err = -EBADF;
-	else if (!file_stat(f, &st) && S_ISFIFO(st.stx_mode))
+	if (!file_stat(f, &st) && S_ISFIFO(st.stx_mode))
 		err = -ESPIPE;
 	else if (arg(r, 3) < 0 || arg(r, 3) > 5 || arg(r, 2) < 0)
 		err = -EINVAL;
@@ -406,13 +396,13 @@ long sys_fadvise64(struct regs *r)
 
 long sys_readahead(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	struct statx st;
 	long err = -EINVAL;
 
 	if (!f)
 		return -EBADF;
-	if ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == O_WRONLY)
+	if ((f->flags & O_ACCMODE) == O_WRONLY)
 		err = -EBADF;
 	else if (arg(r, 2) >= 0 && !file_stat(f, &st) && S_ISREG(st.stx_mode))
 		err = 0;

@@ -46,17 +46,6 @@ static ssize_t copy_between(struct file *in, off_t *in_pos, struct file *out, of
 	return done ? done : n;
 }
 
-static struct file *get_open(int fd)
-{
-	struct file *f = fd_get(fd);
-
-	if (f && (f->flags & O_PATH)) {
-		file_put(f);
-		f = NULL;
-	}
-	return f;
-}
-
 static bool mode_fits(const struct file *f, bool writes)
 {
 	return (f->flags & O_ACCMODE) != (writes ? O_RDONLY : O_WRONLY);
@@ -64,7 +53,7 @@ static bool mode_fits(const struct file *f, bool writes)
 
 static struct file *get_mode(int fd, bool writes)
 {
-	struct file *f = get_open(fd);
+	struct file *f = fd_get_open(fd);
 
 	if (f && !mode_fits(f, writes)) {
 		file_put(f);
@@ -90,7 +79,7 @@ static bool is_directory(struct file *f)
 
 long sys_sendfile(struct regs *r)
 {
-	struct file *out = get_open((int)arg(r, 0)), *in = get_open((int)arg(r, 1));
+	struct file *out = fd_get_open((int)arg(r, 0)), *in = fd_get_open((int)arg(r, 1));
 	off_t *user = (off_t *)arg(r, 2), pos = 0;
 	ssize_t n = -EBADF;
 
@@ -140,7 +129,7 @@ static bool overlap(const struct statx *a, const struct statx *b, off_t from, of
 
 long sys_copy_file_range(struct regs *r)
 {
-	struct file *in = get_open((int)arg(r, 0)), *out = get_open((int)arg(r, 2));
+	struct file *in = fd_get_open((int)arg(r, 0)), *out = fd_get_open((int)arg(r, 2));
 	off_t *user_in = (off_t *)arg(r, 1), *user_out = (off_t *)arg(r, 3), in_pos = 0, out_pos = 0;
 	size_t count = MIN((size_t)arg(r, 4), 1ul << 30);
 	struct statx in_st, out_st;

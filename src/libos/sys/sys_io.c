@@ -218,10 +218,10 @@ long sys_pwritev2(struct regs *r)
 
 long sys_lseek(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	long ret;
 
-	if (!f || (f->flags & O_PATH)) {
+	if (!f) {
 		ret = -EBADF;
 	} else if (!f->ops->seek) {
 		ret = -ESPIPE;
