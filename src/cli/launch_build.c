@@ -192,7 +192,7 @@ static int32_t allowed_nice(const struct config_cvm *cvm)
 struct description {
 	char *bytes;
 	size_t size;
-	struct host_places writable; /* what it says of the host is not behind links that cVMs made there */
+	const struct host_places *writable; /* what it says of the host is not behind links that cVMs made there */
 };
 
 static struct launch *description_head(struct description *d)
@@ -291,7 +291,7 @@ static int add_file(struct description *d, const struct config_file *file, struc
 	f->fd = inherit(plan, fd);
 	f->size = file->size ? file->size : file->data ? strlen(file->data) : 0;
 	memcpy(f->name, file->name, strlen(file->name));
-	int ret = fill_file(&d->writable, file, fd, &f->size, error);
+	int ret = fill_file(d->writable, file, fd, &f->size, error);
 	if (ret == 0 && (ftruncate(fd, (off_t)f->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
 		ret = -errno;
 	if (ret && !error->failed)
@@ -356,9 +356,9 @@ static int add_cvm(struct description *d, const struct config *config, uint32_t 
 	memcpy(l->net_rule, cvm->net_rule, cvm->net_rules * sizeof(cvm->net_rule[0]));
 	for (int fd = 0; fd < 3; fd++)
 		l->handle[fd] = stdio_handle(fd);
-	int ret = cvm->bare ? 0 : open_root(plan, &d->writable, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
+	int ret = cvm->bare ? 0 : open_root(plan, d->writable, cvm, &l->handle[BOOT_HANDLE_ROOT], error);
 	for (uint32_t v = 0; ret == 0 && v < cvm->volumes; v++)
-		ret = open_volume(plan, &d->writable, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
+		ret = open_volume(plan, d->writable, &cvm->volume[v], &is_file[v], &l->handle[BOOT_HANDLE_VOLUMES + v], error);
 	l->handles = cvm->bare ? BOOT_HANDLE_ROOT : BOOT_HANDLE_VOLUMES + cvm->volumes;
 	if (ret == 0 && config->capture)
 		ret = capture_output(plan, i, l);
@@ -469,13 +469,12 @@ static int write_description(struct launch_plan *plan, const struct description 
 }
 
 int launch_build(const struct config *config, uint32_t insecure, const struct libos_image *image,
-		 struct launch_plan *plan, struct config_error *error)
+		 const struct host_places *writable, struct launch_plan *plan, struct config_error *error)
 {
-	struct description d = {.size = offsetof(struct launch, cvm) + config->cvms * sizeof(struct launch_cvm)};
+	struct description d = {.size = offsetof(struct launch, cvm) + config->cvms * sizeof(struct launch_cvm), .writable = writable};
 	int32_t event_channel = -1;
 
 	d.bytes = xcalloc(1, d.size);
-	host_places_init(&d.writable, config);
 	*plan = (struct launch_plan){.launch_fd = -1, .event_channel = -1};
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	memset(plan->output, -1, sizeof(plan->output));
@@ -507,7 +506,6 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		describe_host(l);
 		ret = write_description(plan, &d);
 	}
-	host_places_free(&d.writable);
 	free(d.bytes);
 	if (ret)
 		launch_close(plan);

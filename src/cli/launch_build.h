@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/host_path.h"
 #include "cli/libos_image.h"
 #include "config/config.h"
 
@@ -29,9 +30,10 @@ struct launch_plan {
 void launch_prepare_stdio(void);
 
 /* 0; -EINVAL with the error set when a grant names something wrong; another negative errno after a message. On failure
- * nothing stays open. Takes over the image's descriptors in any case. */
+ * nothing stays open. `writable` are the directories that the configuration lets cVMs write to. Takes over the image's descriptors in any case. */
 __attribute__((warn_unused_result)) int launch_build(const struct config *config, uint32_t insecure,
-						      const struct libos_image *image, struct launch_plan *plan,
+						      const struct libos_image *image,
+						      const struct host_places *writable, struct launch_plan *plan,
 						      struct config_error *error);
 
 /* Closes what only the monitor needs, once it has been started. */

@@ -113,26 +113,24 @@ static int start_detached(const struct helpers *helpers, struct launch_plan *pla
 }
 
 /* What the next run relies on, and a cVM of this one may change. */
-static void warn_of_writable(const struct config *config, const char *yaml, const char *monitor)
+static void warn_of_writable(const struct host_places *writable, const char *yaml, const char *monitor)
 {
-	struct host_places writable;
+	const char *file = yaml && strcmp(yaml, "-") != 0 ? host_path_through(writable, yaml) : NULL;
+	const char *own = host_path_through(writable, monitor);
 
-	host_places_init(&writable, config);
-	const char *file = yaml && strcmp(yaml, "-") != 0 ? host_path_through(&writable, yaml) : NULL;
-	const char *own = host_path_through(&writable, monitor);
 	if (file)
 		message_warning("%s: a cVM may write to %s, and so to this file: the next run would do what that cVM makes of it (keep the "
 				"file elsewhere, or grant the directory with :ro)", yaml, file);
 	if (own)
 		message_warning("a cVM may write to %s, and so to the Intravisor's own programs: the next run would execute what that cVM "
 				"makes of them (grant the directory with :ro, or only one below it)", own);
-	host_places_free(&writable);
 }
 
 static int start(struct config *config, const struct run_options *options, struct config_error *error)
 {
 	struct control_socket socket = {.directory = -1, .listener = -1};
 	struct helpers helpers = {0};
+	struct host_places writable;
 	struct libos_image image;
 	struct launch_plan plan;
 	char problem[512];
@@ -145,14 +143,17 @@ static int start(struct config *config, const struct run_options *options, struc
 	int status = EXIT_CANNOT_START;
 	config->stay = pod_needs_stay(config);
 	config->capture |= options->detach;
+	host_places_init(&writable, config);
 	if (helpers_find(&helpers, options->insecure) == 0 && libos_image_read(helpers.libos, &image) == 0 &&
-	    claim_name(config, options, &socket) == 0 && launch_build(config, options->insecure, &image, &plan, error) == 0) {
+	    claim_name(config, options, &socket) == 0 &&
+	    launch_build(config, options->insecure, &image, &writable, &plan, error) == 0) {
 		options_warn_insecure(options->insecure);
-		warn_of_writable(config, options->yaml, helpers.monitor);
+		warn_of_writable(&writable, options->yaml, helpers.monitor);
 		status = options->detach ? start_detached(&helpers, &plan, config, options, &socket)
 					 : supervise(&helpers, &plan, config, options, &socket);
 	}
 	control_socket_close(&socket, true);
+	host_places_free(&writable);
 	helpers_free(&helpers);
 	return status;
 }
