@@ -30,7 +30,8 @@ struct launch_plan {
 void launch_prepare_stdio(void);
 
 /* 0; -EINVAL with the error set when a grant names something wrong; another negative errno after a message. On failure
- * nothing stays open. `writable` are the directories that the configuration lets cVMs write to. Takes over the image's descriptors in any case. */
+ * nothing stays open. `writable` are the directories that the configuration lets cVMs write to. Takes over the image's
+ * descriptors in any case. */
 __attribute__((warn_unused_result)) int launch_build(const struct config *config, uint32_t insecure,
 						      const struct libos_image *image,
 						      const struct host_places *writable, struct launch_plan *plan,

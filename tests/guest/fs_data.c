@@ -258,6 +258,7 @@ static void memfd(void)
 	T(ftruncate(fd, 1));
 	T(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL));
 	T(pwrite(fd, "m", 1, 0));
+	T(pwrite(fd, "", 0, 100));
 	T(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
 	fstat(fd, &st);
 	printf("mode %o links %ld size %ld\n", st.st_mode, (long)st.st_nlink, (long)st.st_size);

@@ -45,8 +45,8 @@ static ssize_t memfile_write(struct file *f, const struct iovec *iov, unsigned c
 
 		for (unsigned i = 0; i < count; i++)
 			end += (off_t)iov[i].iov_len;
-		n = (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) || end > inode->size ? -EPERM
-			    : mem_write(inode, iov, count, at);
+		bool sealed = (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) || end > inode->size;
+		n = sealed && end > at ? -EPERM : mem_write(inode, iov, count, at);
 	} else {
 		n = mem_write(inode, iov, count, at);
 	}
