@@ -22,8 +22,6 @@
 #include <elf.h>
 
 #define STATUS_START 125
-#define STATUS_EXEC 126
-#define STATUS_NOT_FOUND 127
 
 _Noreturn void libos_start(struct cvm_start *start);
 
@@ -79,56 +77,25 @@ static const char **string_list(uint32_t offset, uint32_t count)
 	return list;
 }
 
-static const char *variable(const char *const *envp, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; *envp; envp++)
-		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
-			return *envp + n + 1;
-	return NULL;
-}
-
-static void find_program(const char *name, const char *const *envp, char *path)
-{
-	const char *path_variable = variable(envp, "PATH");
-	int ret = 0;
-
-	if (strchr(name, '/'))
-		format(path, PATH_SIZE, "%s", name);
-	else
-		ret = exec_find(name, path_variable, path, PATH_SIZE);
-	if (ret == -EACCES) {
-		log_crash("%s: found in the cVM's PATH, but not executable (chmod +x it)", name);
-		quit(STATUS_EXEC);
-	}
-	if (ret) {
-		log_crash("%s: not found in the cVM's PATH (%s)", name, path_variable ? path_variable : "the default one");
-		quit(STATUS_NOT_FOUND);
-	}
-}
-
 static void load_program(struct exec_start *at)
 {
 	const struct libos_boot *boot = boot_info();
 	const char **argv = string_list(boot->argv, boot->argc);
 	const char **envp = string_list(boot->envp, boot->envc);
-	char *path = kmalloc(PATH_SIZE), *why = kmalloc(PATH_SIZE);
-	int ret;
+	char *why = kmalloc(PATH_SIZE);
+	int status;
 
-	if (!argv || !envp || !path || !why) {
+	if (!argv || !envp || !why) {
 		log_crash("the cVM's memory limit is too small for its libOS");
 		quit(STATUS_START);
 	}
-	find_program(boot_string(boot->program), envp, path);
-	ret = exec_load(path, argv, envp, at, why, PATH_SIZE);
-	if (ret) {
+	status = exec_first(boot_string(boot->program), argv, envp, at, why, PATH_SIZE);
+	if (status) {
 		log_crash("%s", why);
-		quit(ret == -ENOENT || ret == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_EXEC);
+		quit(status);
 	}
 	kfree(argv);
 	kfree(envp);
-	kfree(path);
 	kfree(why);
 }
 
@@ -142,7 +109,8 @@ static void first_thread(void *arg)
 	(void)arg;
 	clock_init(g_start->vdso);
 	p->mm = mm_create(g_start->slot_base);
-	if (!p->mm) {
+	p->program = p->mm ? program_create(p->mm) : NULL;
+	if (!p->program) {
 		log_crash("the cVM's memory limit is too small for its libOS");
 		quit(STATUS_START);
 	}

@@ -152,7 +152,7 @@ static void test_directed(void)
 	CHECK(mm_remap((uint64_t)b, 64 * PAGE_SIZE, PAGE_SIZE, 0, 0) == b && !fake_host_access((uint64_t)b + PAGE_SIZE, &w));
 	CHECK(mm_remap((uint64_t)b, PAGE_SIZE, 3 * PAGE_SIZE, 0, 0) == b);
 	CHECK(mm_unmap((uint64_t)b, 3 * PAGE_SIZE) == 0 && mm_unmap((uint64_t)a, 16 * PAGE_SIZE) == 0);
-	CHECK(mm->count == 0 && mm->total == 0);
+	CHECK(mm->count == 0 && g_proc.program->total == 0);
 
 	mm_brk_init();
 	a = mm_brk(0);
@@ -221,7 +221,7 @@ static void model_compare(uint64_t base)
 		total += v->end - v->start;
 		last = v;
 	}
-	CHECK(total == mm->total);
+	CHECK(total == g_proc.program->total);
 	for (unsigned i = 0; i < MODEL_PAGES; i++) {
 		uint64_t addr = base + i * PAGE_SIZE;
 		struct vma *v = vma_find(mm, addr);
@@ -301,6 +301,8 @@ int main(void)
 	test_heap();
 	g_proc.mm = mm_create(base);
 	CHECK(g_proc.mm);
+	g_proc.program = program_create(g_proc.mm);
+	CHECK(g_proc.program);
 	test_directed();
 	test_write_exec();
 	test_random();

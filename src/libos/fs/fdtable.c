@@ -146,6 +146,62 @@ static void closed(struct file *f)
 	file_put(f);
 }
 
+struct fdtable *fdtable_copy(struct fdtable *from)
+{
+	struct fdtable *to = fdtable_create();
+	int err = 0;
+
+	if (!to)
+		return NULL;
+	mutex_lock(&from->lock);
+	for (int fd = 0; fd < from->end && !err; fd++) {
+		struct file *f = bit_test(from->used, fd) ? *slot_of(from, fd) : NULL;
+
+		if (f)
+			err = make_chunk(to, fd);
+		if (f && !err) {
+			file_get(f);
+			put_slot(to, fd, f, bit_test(from->cloexec, fd));
+		}
+	}
+	to->lowest = from->lowest;
+	mutex_unlock(&from->lock);
+	if (!err)
+		return to;
+	fdtable_close(to, false);
+	fdtable_free(to);
+	return NULL;
+}
+
+void fdtable_close(struct fdtable *t, bool cloexec)
+{
+	for (int fd = 0; fd < t->end; fd++) {
+		struct file *f = NULL;
+
+		mutex_lock(&t->lock);
+		if (bit_test(t->used, fd) && (!cloexec || bit_test(t->cloexec, fd)))
+			f = put_slot(t, fd, NULL, false);
+		mutex_unlock(&t->lock);
+		if (f)
+			closed(f);
+	}
+}
+
+void fdtable_free(struct fdtable *t)
+{
+	for (int i = 1; t && i < FD_LIMIT_MAX / CHUNK; i++)
+		kfree(t->chunk[i]);
+	kfree(t);
+}
+
+void fdtable_set(struct fdtable *t, int fd, struct file *f)
+{
+	file_get(f);
+	mutex_lock(&t->lock);
+	put_slot(t, fd, f, false);
+	mutex_unlock(&t->lock);
+}
+
 int fd_install(struct file *f, int min, bool cloexec)
 {
 	struct fdtable *t = table();

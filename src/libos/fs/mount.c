@@ -197,7 +197,6 @@ int vfs_init(const struct libos_boot *boot)
 	if (!fs)
 		return -ENOMEM;
 	fs->umask = 022;
-	fs->refs = 1;
 	p->fs = fs;
 	if (!p->files && !(p->files = fdtable_create()))
 		return -ENOMEM;
@@ -214,6 +213,29 @@ int vfs_init(const struct libos_boot *boot)
 	if (!err && !fs->root)
 		err = add_mount(fs, BOOT_MOUNT_TMPFS, -1, false, "/");
 	return err;
+}
+
+struct fs_context *fs_context_copy(struct fs_context *from)
+{
+	struct fs_context *fs = kzalloc(sizeof *fs);
+
+	if (!fs)
+		return NULL;
+	mutex_lock(&from->lock);
+	fs->cwd = dentry_get(from->cwd);
+	fs->root = dentry_get(from->root);
+	fs->umask = from->umask;
+	mutex_unlock(&from->lock);
+	return fs;
+}
+
+void fs_context_free(struct fs_context *fs)
+{
+	if (fs) {
+		dentry_put(fs->cwd);
+		dentry_put(fs->root);
+	}
+	kfree(fs);
 }
 
 int vfs_enter(const char *path)

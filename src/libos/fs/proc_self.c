@@ -33,7 +33,7 @@ static void put_range(const struct mm_range *r, void *data)
 void proc_maps(struct text *t, int tid, int number)
 {
 	(void)tid, (void)number;
-	mm_for_each(put_range, t);
+	mm_for_each(current()->process->program, put_range, t);
 }
 
 /* Resident sizes are not known per mapping: everything mapped counts. */
@@ -53,7 +53,7 @@ static void put_range_sizes(const struct mm_range *r, void *data)
 void proc_smaps(struct text *t, int tid, int number)
 {
 	(void)tid, (void)number;
-	mm_for_each(put_range_sizes, t);
+	mm_for_each(current()->process->program, put_range_sizes, t);
 }
 
 static uint64_t resident(void)
@@ -116,21 +116,21 @@ void proc_stat_self(struct text *t, int tid, int number)
 {
 	const struct process *p = current()->process;
 	long ticks = cpu_time() / (NSEC_PER_SEC / TICKS);
-	const struct mm_args *a = mm_args();
+	const struct mm_args *a = mm_args(current()->process->program);
 	char comm[16];
 
 	(void)number;
 	copy_comm(tid, comm);
 	text_put(t, "%d (%s) R %d %d %d 0 -1 4194304 0 0 0 0 %ld 0 0 0 20 0 %u 0 0 %lu %lu 18446744073709551615 ",
 		 tid ? tid : p->pid, comm, p->ppid, p->pgid, p->sid, ticks, p->thread_count,
-		 (unsigned long)mm_total_size(), (unsigned long)(resident() / PAGE_SIZE));
+		 (unsigned long)mm_total_size(current()->process->program), (unsigned long)(resident() / PAGE_SIZE));
 	text_put(t, "0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n", (unsigned long)a->arg_start,
 		 (unsigned long)a->arg_end, (unsigned long)a->env_start, (unsigned long)a->env_end);
 }
 
 void proc_statm(struct text *t, int tid, int number)
 {
-	unsigned long total = mm_total_size() / PAGE_SIZE, rss = resident() / PAGE_SIZE;
+	unsigned long total = mm_total_size(current()->process->program) / PAGE_SIZE, rss = resident() / PAGE_SIZE;
 
 	(void)tid, (void)number;
 	text_put(t, "%lu %lu 0 0 0 %lu 0\n", total, MIN(rss, total), total);
@@ -139,7 +139,7 @@ void proc_statm(struct text *t, int tid, int number)
 void proc_status(struct text *t, int tid, int number)
 {
 	const struct process *p = current()->process;
-	unsigned long total = mm_total_size() / 1024, rss = resident() / 1024;
+	unsigned long total = mm_total_size(current()->process->program) / 1024, rss = resident() / 1024;
 	const struct thread *self = current();
 	uint64_t ignored = 0, caught = 0;
 	char comm[16];
@@ -158,7 +158,7 @@ void proc_status(struct text *t, int tid, int number)
 		 p->euid, p->gid, p->egid, p->sgid, p->egid, (fd_end() + 63) / 64 * 64);
 	text_put(t, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t       0 kB\nVmHWM:\t%8lu kB\n"
 		    "VmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t       0 kB\nRssShmem:\t       0 kB\n",
-		 total, total, mm_locked_size() / 1024, rss, rss, rss);
+		 total, total, mm_locked_size(current()->process->program) / 1024, rss, rss, rss);
 	text_put(t, "VmData:\t%8lu kB\nVmStk:\t    8192 kB\nVmSwap:\t       0 kB\nThreads:\t%u\n", total,
 		 p->thread_count);
 	text_put(t, "SigQ:\t%u/%u\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
@@ -190,19 +190,19 @@ static void add_program_bytes(struct text *t, uint64_t start, uint64_t end)
 void proc_cmdline(struct text *t, int tid, int number)
 {
 	(void)tid, (void)number;
-	add_program_bytes(t, mm_args()->arg_start, mm_args()->arg_end);
+	add_program_bytes(t, mm_args(current()->process->program)->arg_start, mm_args(current()->process->program)->arg_end);
 }
 
 void proc_environ(struct text *t, int tid, int number)
 {
 	(void)tid, (void)number;
-	add_program_bytes(t, mm_args()->env_start, mm_args()->env_end);
+	add_program_bytes(t, mm_args(current()->process->program)->env_start, mm_args(current()->process->program)->env_end);
 }
 
 void proc_auxv(struct text *t, int tid, int number)
 {
 	(void)tid, (void)number;
-	add_program_bytes(t, mm_args()->auxv, mm_args()->auxv + mm_args()->auxv_size);
+	add_program_bytes(t, mm_args(current()->process->program)->auxv, mm_args(current()->process->program)->auxv + mm_args(current()->process->program)->auxv_size);
 }
 
 static void put_limit(struct text *t, const char *name, int resource, const char *unit)

@@ -28,7 +28,6 @@ struct fs_context {
 	struct dentry *cwd;  /* owned reference */
 	struct dentry *root; /* owned reference */
 	uint32_t umask;
-	uint32_t refs;
 };
 
 /* Builds the mount table and the calling process's fs_context (current()->process->fs) with the working directory /,
@@ -40,6 +39,12 @@ nodiscard int vfs_enter(const char *path);
 /* Descriptors 0-2 from host handles 0-2; missing ones stay closed. */
 nodiscard int stdio_init(void);
 nodiscard struct fdtable *fdtable_create(void);
+nodiscard struct fdtable *fdtable_copy(struct fdtable *from); /* NULL: no memory */
+void fdtable_set(struct fdtable *t, int fd, struct file *f);   /* of a new table: fd < FD_CHUNK; f is borrowed */
+void fdtable_close(struct fdtable *t, bool cloexec);	       /* every descriptor, or those to be closed by exec */
+void fdtable_free(struct fdtable *t);			       /* a closed one; NULL is fine */
+nodiscard struct fs_context *fs_context_copy(struct fs_context *from); /* NULL: no memory */
+void fs_context_free(struct fs_context *fs);			       /* NULL is fine */
 
 /* open(2) without a descriptor: one reference, or NULL with *error negative. Follows symlinks unless O_NOFOLLOW. */
 nodiscard struct file *vfs_open(const char *path, int flags, int mode, int *error);

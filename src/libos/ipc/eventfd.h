@@ -14,8 +14,8 @@
 nodiscard struct file *eventfd_create(uint32_t initial, uint32_t flags, int *error);
 nodiscard struct file *timerfd_create(int clock, uint32_t flags, int *error);
 nodiscard struct file *signalfd_create(sigmask_t mask, uint32_t flags, int *error);
-nodiscard struct file *pidfd_create(uint32_t flags);
-bool is_pidfd(const struct file *f);
+nodiscard struct file *pidfd_create(struct process *p, uint32_t flags); /* takes a reference of its own; NULL: no memory */
+struct process *pidfd_process(const struct file *f);			/* borrowed; NULL: no pidfd */
 /* -EINVAL if f is of another kind. */
 nodiscard int timerfd_settime(struct file *f, int flags, const struct itimerspec *new_value, struct itimerspec *old);
 nodiscard int timerfd_gettime(struct file *f, struct itimerspec *now);

@@ -1,6 +1,6 @@
 /*
  * Starts a program (loader/exec.h): opens it, follows "#!" lines, reads the headers of the program and its interpreter
- * before anything is mapped, maps both, builds the stack. Called by main.c, later by execve. Trusts nothing in the files.
+ * before anything is mapped, maps both, builds the stack. Called by main.c and process/. Trusts nothing in the files.
  */
 #include "loader/exec.h"
 #include "core/kheap.h"
@@ -11,12 +11,15 @@
 #include "sys/trace.h"
 #include "thread/thread.h"
 
+#define STATUS_EXEC 126
+#define STATUS_NOT_FOUND 127
 #define SCRIPT_DEPTH 4
 #define SCRIPT_LINE 256 /* BINPRM_BUF_SIZE */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct exec {
 	char *path;	   /* what is opened now: the program or a script's interpreter; kmalloc'ed */
+	char *name;	   /* what the program is told; kmalloc'ed */
 	const char **argv; /* kmalloc'ed; strings from the caller or owned[] */
 	char *owned[2 * SCRIPT_DEPTH + SCRIPT_DEPTH];
 	unsigned owned_count;
@@ -132,8 +135,8 @@ static void explain(struct exec *e, const char *path, int error)
 		format(e->why, e->why_size, "%s: %s", path, elf_error_text(error));
 	else if (error == -EBUSY)
 		format(e->why, e->why_size,
-		       "%s: linked at a fixed address, and another cVM has the one low window: rebuild with -fPIE -pie, or run it in "
-		       "an Intravisor of its own", path);
+		       "%s: linked at a fixed address, and another cVM, or another program of this one, has the one low window: "
+		       "rebuild with -fPIE -pie, or run it in an Intravisor of its own", path);
 	else if (error == -EAGAIN)
 		format(e->why, e->why_size,
 		       "%s: its code cannot be translated: the host has no process for that (raise ulimit -u or the container's limit "
@@ -199,9 +202,9 @@ static int open_interpreter(struct exec *e)
 }
 
 /* The old program is gone from here on. */
-static int map_program(struct exec *e, const char *const *envp, const char *execfn, struct exec_start *start)
+static int map_program(struct exec *e, const char *const *envp, struct exec_start *start)
 {
-	struct stack_request rq = {.argv = e->argv, .envp = envp, .path = execfn, .program = &e->program};
+	struct stack_request rq = {.argv = e->argv, .envp = envp, .path = e->name, .program = &e->program};
 	long top;
 	int ret;
 
@@ -228,28 +231,31 @@ static int map_program(struct exec *e, const char *const *envp, const char *exec
 }
 
 /* What others say about the program from now on: /proc/self/exe and the thread's name. */
-static void set_names(struct exec *e, const char *path)
+static void set_names(struct exec *e)
 {
 	struct process *p = current()->process;
-	const char *base = strrchr(path, '/');
+	const char *base = strrchr(e->name, '/');
 	char *comm = current()->comm;
 	size_t n;
 
 	file_path(e->program.file, p->exe_path, sizeof(p->exe_path));
-	base = base ? base + 1 : path;
+	base = base ? base + 1 : e->name;
 	n = strnlen(base, sizeof(current()->comm) - 1);
 	memcpy(comm, base, n);
 	comm[n] = '\0';
 }
 
-static void exec_free(struct exec *e)
+void exec_close(struct exec *e)
 {
+	if (!e)
+		return;
 	image_drop(&e->program);
 	image_drop(&e->interpreter);
 	for (unsigned i = 0; i < e->owned_count; i++)
 		kfree(e->owned[i]);
 	kfree(e->argv);
 	kfree(e->path);
+	kfree(e->name);
 	kfree(e);
 }
 
@@ -266,34 +272,71 @@ static const char **copy_list(const char *const *list)
 	return copy;
 }
 
-int exec_load(const char *path, const char *const *argv, const char *const *envp, struct exec_start *start, char *why,
-	      size_t why_size)
+/* An executable at a fixed place needs it free, or to become so when the old program goes. */
+static int check_place(const struct elf_info *info)
+{
+	int ret = 0;
+
+	if (info->fixed && info->start >= SLOT_LOW_BASE && info->end <= SLOT_STUB_DELTA)
+		ret = mm_take_low_window();
+	return !ret && info->fixed && !mm_will_be_free(info->start, info->end) ? -EBUSY : ret;
+}
+
+struct exec *exec_open(const char *path, const char *name, const char *const *argv, const char *const *envp, char *why,
+		       size_t why_size, int *error)
 {
 	struct exec *e = kzalloc(sizeof(*e));
 	int ret = -ENOMEM;
 
+	*error = ret;
 	format(why, why_size, "%s: not enough memory to load it (raise the cVM's memory)", path);
 	if (!e)
-		return ret;
+		return NULL;
 	why[0] = '\0';
 	e->why = why;
 	e->why_size = why_size;
 	e->path = kstrdup(path);
+	e->name = kstrdup(name);
 	e->argv = copy_list(argv);
-	if (e->path && e->argv)
+	if (e->path && e->name && e->argv)
 		ret = open_program(e);
 	if (!ret)
 		ret = open_interpreter(e);
 	if (!ret)
 		ret = stack_check(e->argv, envp, MM_STACK_MAX);
 	if (!ret)
-		ret = map_program(e, envp, path, start);
+		ret = check_place(&e->program.info);
+	*error = ret;
 	if (!ret)
-		set_names(e, path);
+		return e;
+	explain(e, path, ret);
+	exec_close(e);
+	return NULL;
+}
+
+int exec_map(struct exec *e, const char *const *envp, struct exec_start *start)
+{
+	int ret = map_program(e, envp, start);
+
+	if (!ret)
+		set_names(e);
 	else
-		explain(e, path, ret);
-	exec_free(e);
+		explain(e, e->name, ret);
 	return ret;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !memcmp(s + n - m, end, m);
+}
+
+bool exec_is_remarkable(int error, const char *why)
+{
+	return error == -EBUSY || error == -EAGAIN ||
+	       (error == -ENOEXEC && !ends_with(why, elf_error_text(ELF_ERROR_NOT_ELF)) &&
+		!ends_with(why, elf_error_text(ELF_ERROR_TRUNCATED)));
 }
 
 static int try_executable(const char *path)
@@ -308,7 +351,8 @@ static int try_executable(const char *path)
 	return error;
 }
 
-int exec_find(const char *name, const char *path_variable, char *found, size_t size)
+/* PATH lookup as execvp does it: fills `found`. 0, -ENOENT, or -EACCES if only files that are not executable matched. */
+static int find(const char *name, const char *path_variable, char *found, size_t size)
 {
 	const char *dir = path_variable && *path_variable ? path_variable : DEFAULT_PATH;
 	int ret = -ENOENT;
@@ -330,4 +374,52 @@ int exec_find(const char *name, const char *path_variable, char *found, size_t s
 			return ret;
 		dir = end + 1;
 	}
+}
+
+static const char *variable(const char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
+}
+
+/* 0 or an exit status. */
+static int find_program(const char *name, const char *const *envp, char *path, char *why, size_t why_size)
+{
+	const char *path_variable = variable(envp, "PATH");
+	int ret = 0;
+
+	if (strchr(name, '/'))
+		format(path, PATH_SIZE, "%s", name);
+	else
+		ret = find(name, path_variable, path, PATH_SIZE);
+	if (ret == -EACCES)
+		format(why, why_size, "%s: found in the cVM's PATH, but not executable (chmod +x it)", name);
+	else if (ret)
+		format(why, why_size, "%s: not found in the cVM's PATH (%s)", name, path_variable ? path_variable : "the default one");
+	return ret == -EACCES ? STATUS_EXEC : ret ? STATUS_NOT_FOUND : 0;
+}
+
+int exec_first(const char *name, const char *const *argv, const char *const *envp, struct exec_start *start, char *why,
+	       size_t why_size)
+{
+	char *path = kmalloc(PATH_SIZE);
+	struct exec *e = NULL;
+	int status, ret = 0;
+
+	format(why, why_size, "%s: not enough memory to load it (raise the cVM's memory)", name);
+	if (!path)
+		return STATUS_EXEC;
+	status = find_program(name, envp, path, why, why_size);
+	if (!status) {
+		e = exec_open(path, path, argv, envp, why, why_size, &ret);
+		if (e)
+			ret = exec_map(e, envp, start);
+	}
+	exec_close(e);
+	kfree(path);
+	return status ? status : !ret ? 0 : ret == -ENOENT || ret == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_EXEC;
 }

@@ -1,5 +1,5 @@
 /*
- * Starting a program: from a path to registers. Works on strings in libOS memory, so that execve(2) can use it.
+ * Starting a program: from a path to registers. Works on strings in libOS memory.
  */
 #ifndef LIBOS_EXEC_H
 #define LIBOS_EXEC_H
@@ -10,12 +10,19 @@ struct exec_start {
 	uint64_t rip, rsp; /* all other registers of a new program are zero */
 };
 
-/* Loads `path` (no PATH lookup) with its interpreter, or the interpreter of its "#!" line, builds the stack, and sets
- * *start. 0 or negative errno, with a sentence for the user in `why`. Before mm of the process
- * holds a program; execve will clear it between exec_prepare's checks and the mapping. */
-nodiscard int exec_load(const char *path, const char *const *argv, const char *const *envp, struct exec_start *start,
-			char *why, size_t why_size);
-/* PATH lookup as execvp does it: fills `found`. 0, -ENOENT, or -EACCES if only files that are not executable matched. */
-nodiscard int exec_find(const char *name, const char *path_variable, char *found, size_t size);
+/* Opens `path` (no PATH lookup) with its interpreter, or the interpreter of its "#!" line, and checks all that can be known
+ * before something is mapped. The program is told that it is `name`. NULL with *error negative and a sentence for the user in `why`,
+ * which, like argv's strings, is used until exec_close. */
+nodiscard struct exec *exec_open(const char *path, const char *name, const char *const *argv, const char *const *envp,
+				 char *why, size_t why_size, int *error);
+/* Maps it into the calling process's program, which is empty, builds the stack, and sets *start. 0, or negative errno with a sentence. */
+nodiscard int exec_map(struct exec *e, const char *const *envp, struct exec_start *start);
+void exec_close(struct exec *e); /* NULL is fine */
+/* Is the errno less than what there is to know? Then the sentence belongs into the log. */
+bool exec_is_remarkable(int error, const char *why);
+/* The first program of a process: looks `name` up in envp's PATH if it has no slash, and does all of the above. 0, or the
+ * exit status that container tools use, with a sentence. */
+nodiscard int exec_first(const char *name, const char *const *argv, const char *const *envp, struct exec_start *start, char *why,
+			 size_t why_size);
 
 #endif

@@ -155,7 +155,7 @@ int stack_build(const struct stack_request *rq, uint64_t *sp)
 {
 	struct builder b = {.at = rq->top - 8, .low = rq->top - rq->size};
 	struct auxv a = {.n = 0};
-	struct mm_args *args = mm_args();
+	struct mm_args *args = mm_args(current()->process->program);
 	uint64_t seed[2] = {0}, argc = count_strings(rq->argv), execfn, random, platform, size, at;
 	int ret = stack_check(rq->argv, rq->envp, rq->size);
 

@@ -70,9 +70,9 @@ int mm_advise(uint64_t addr, uint64_t size, int advice)
 			ret = -ENOMEM;
 			break;
 		}
-		if (v->start > at)
+		if (v->start > at || !vma_is_own(v))
 			ret = -ENOMEM; /* a hole: Linux goes on and says so at the end */
-		if (kind == ADVICE_HOST) {
+		if (kind == ADVICE_HOST && vma_is_own(v)) {
 			int error = advise_one(v, MAX(v->start, addr), MIN(v->end, end), advice);
 
 			ret = error ? error : ret;
@@ -98,12 +98,12 @@ int mm_sync(uint64_t addr, uint64_t size, int flags)
 	for (struct vma *v = vma_find(mm, addr); at < end; v = vma_next(mm, v)) {
 		long error = 0;
 
-		if (!v || v->start > at)
+		if (!v || v->start > at || !vma_is_own(v))
 			ret = -ENOMEM;
 		if (!v || v->start >= end)
 			break;
 		at = MIN(v->end, end);
-		if (v->file && (v->flags & VMA_SHARED) && (v->flags & VMA_BACKED) && (flags & MS_SYNC))
+		if (vma_is_own(v) && v->file && (v->flags & VMA_SHARED) && (v->flags & VMA_BACKED) && (flags & MS_SYNC))
 			error = hostcall(HC_mem_sync, MAX(v->start, addr), at - MAX(v->start, addr), flags);
 		if (error < 0)
 			ret = (int)error;
@@ -123,7 +123,7 @@ int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector)
 	for (uint64_t i = 0; i < pages; i++, addr += PAGE_SIZE) {
 		while (v && v->end <= addr)
 			v = vma_next(mm, v);
-		if (!v || v->start > addr) {
+		if (!v || v->start > addr || !vma_is_own(v)) {
 			ret = -ENOMEM;
 			break;
 		}

@@ -112,11 +112,11 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 	return is_wx((uint32_t)prot) && type != MAP_PRIVATE ? refuse_shared("mmap") : 0;
 }
 
-bool over_limit(const struct mm *mm, uint64_t more)
+bool over_limit(uint64_t more)
 {
-	uint64_t limit = process_limit(current()->process, RLIMIT_AS);
+	uint64_t limit = process_limit(current()->process, RLIMIT_AS), now = program_current()->total;
 
-	return mm->total > limit || more > limit - mm->total;
+	return now > limit || more > limit - now;
 }
 
 /* Where the mapping goes, or negative errno. */
@@ -125,7 +125,7 @@ static long place(struct mm *mm, uint64_t addr, uint64_t size, int flags, bool i
 	uint64_t found = 0;
 
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (!range_valid(mm, addr, size))
+		if (!range_valid(mm, addr, size) || vma_foreign(mm, addr, addr + size))
 			return -ENOMEM;
 		if ((flags & MAP_FIXED_NOREPLACE) && !vma_range_free(mm, addr, addr + size))
 			return -EEXIST;
@@ -159,7 +159,7 @@ static struct vma *vma_make(struct mm *mm, uint64_t addr, uint64_t size, int pro
 		v->flags |= VMA_SHARED;
 	if (flags & MAP_GROWSDOWN)
 		v->flags |= VMA_GROWSDOWN;
-	if ((flags & MAP_LOCKED) || mm->lock_future)
+	if ((flags & MAP_LOCKED) || program_current()->lock_future)
 		v->flags |= VMA_LOCKED;
 	if (f) {
 		file_get(f);
@@ -193,9 +193,9 @@ static long map_locked(struct mm *mm, uint64_t addr, uint64_t size, int prot, in
 	if (at < 0)
 		return at;
 	addr = (uint64_t)at;
-	if (mm->count >= VMA_COUNT_MAX || over_limit(mm, size))
+	if (mm->count >= VMA_COUNT_MAX || over_limit(size))
 		return -ENOMEM;
-	if (((flags & MAP_LOCKED) || mm->lock_future) && size > lockable(mm))
+	if (((flags & MAP_LOCKED) || program_current()->lock_future) && size > lockable(program_current()))
 		return -EAGAIN;
 	ret = vma_reserve(mm, 3);
 	if (ret)
@@ -254,7 +254,7 @@ static struct vma *take_reserved(struct mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *v = vma_find(mm, start);
 
-	if (!v || v->start > start || v->end < end || v->file || v->prot || v->flags & ~VMA_LOCKED)
+	if (!v || v->start > start || v->end < end || !vma_is_own(v) || v->file || v->prot || v->flags & ~VMA_LOCKED)
 		return NULL;
 	if (v->start < start)
 		v = vma_split(mm, v, start);
@@ -286,7 +286,8 @@ long mm_map_capability(long hostcall_, const uint64_t *args, uint64_t addr, uint
 	return ret;
 }
 
-int unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
+/* [start, end) has nothing of another program. */
+static int unmap_range(struct mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *v = vma_find(mm, start);
 	uint64_t low = end, high = start;
@@ -311,6 +312,46 @@ int unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
 	}
 	vma_clear(mm, start, end);
 	return 0;
+}
+
+int unmap_locked(struct mm *mm, uint64_t start, uint64_t end)
+{
+	int ret = 0;
+
+	while (!ret && start < end) {
+		struct vma *other = vma_foreign(mm, start, end);
+		uint64_t stop = other ? MAX(other->start, start) : end;
+
+		ret = unmap_range(mm, start, stop);
+		start = other ? other->end : end;
+	}
+	return ret;
+}
+
+/* The first mapping at or above v that p has, or NULL. */
+static struct vma *next_of(struct mm *mm, struct vma *v, const struct program *p)
+{
+	while (v && v->program != p)
+		v = vma_next(mm, v);
+	return v;
+}
+
+void unmap_program(struct mm *mm, const struct program *p)
+{
+	struct vma *v = next_of(mm, vma_find(mm, 0), p), *last;
+
+	while (v) {
+		uint64_t end;
+
+		for (last = v; vma_next(mm, last) && vma_next(mm, last)->start == last->end && vma_next(mm, last)->program == p;)
+			last = vma_next(mm, last);
+		end = last->end;
+		if (unmap_range(mm, v->start, end)) {
+			log_text("memory of an ended program at %lx could not be given back", v->start);
+			vma_clear(mm, v->start, end);
+		}
+		v = next_of(mm, vma_find(mm, end), p);
+	}
 }
 
 /* The part of [addr, end) up to the next border between image and stub windows. */

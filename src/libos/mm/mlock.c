@@ -7,42 +7,41 @@
 
 #include <linux/resource.h>
 
-static uint64_t locked_size(struct mm *mm)
+static uint64_t locked_size(const struct program *p)
 {
 	uint64_t sum = 0;
 
-	list_for_each(pos, &mm->list) {
+	list_for_each(pos, &p->mm->list) {
 		struct vma *v = list_entry(pos, struct vma, link);
 
-		sum += v->flags & VMA_LOCKED ? v->end - v->start : 0;
+		sum += v->program == p && v->flags & VMA_LOCKED ? v->end - v->start : 0;
 	}
 	return sum;
 }
 
-uint64_t lockable(struct mm *mm)
+uint64_t lockable(const struct program *p)
 {
-	uint64_t limit = process_limit(current()->process, RLIMIT_MEMLOCK), now = locked_size(mm);
+	uint64_t limit = process_limit(current()->process, RLIMIT_MEMLOCK), now = locked_size(p);
 
 	return limit > now ? limit - now : 0;
 }
 
-uint64_t mm_locked_size(void)
+uint64_t mm_locked_size(const struct program *p)
 {
-	struct mm *mm = mm_current();
 	uint64_t sum;
 
-	mutex_lock(&mm->lock);
-	sum = locked_size(mm);
-	mutex_unlock(&mm->lock);
+	mutex_lock(&p->mm->lock);
+	sum = locked_size(p);
+	mutex_unlock(&p->mm->lock);
 	return sum;
 }
 
 /* -EPERM or -ENOMEM if `more` bytes besides those that are locked are too many. */
-static int check_limit(struct mm *mm, uint64_t more)
+static int check_limit(uint64_t more)
 {
 	if (more && !process_limit(current()->process, RLIMIT_MEMLOCK))
 		return -EPERM;
-	return more > lockable(mm) ? -ENOMEM : 0;
+	return more > lockable(program_current()) ? -ENOMEM : 0;
 }
 
 /* Bytes in [start, end) that are not locked yet; -ENOMEM in *error at a hole. */
@@ -51,7 +50,7 @@ static uint64_t unlocked_in(struct mm *mm, uint64_t start, uint64_t end, int *er
 	uint64_t sum = 0, at = start;
 
 	for (struct vma *v = vma_find(mm, start); at < end; v = vma_next(mm, v)) {
-		if (!v || v->start > at) {
+		if (!v || v->start > at || !vma_is_own(v)) {
 			*error = -ENOMEM;
 			break;
 		}
@@ -92,7 +91,7 @@ int mm_lock(uint64_t addr, uint64_t size, bool locked)
 	mutex_lock(&mm->lock);
 	uint64_t more = unlocked_in(mm, start, end, &error);
 	if (locked)
-		ret = check_limit(mm, more);
+		ret = check_limit(more);
 	if (!ret)
 		ret = vma_reserve(mm, 2);
 	if (!ret && !error)
@@ -103,17 +102,20 @@ int mm_lock(uint64_t addr, uint64_t size, bool locked)
 
 int mm_lock_all(bool now, bool future)
 {
-	struct mm *mm = mm_current();
+	struct program *p = program_current();
+	struct mm *mm = p->mm;
 	int ret = 0;
 
 	mutex_lock(&mm->lock);
 	if (now)
-		ret = check_limit(mm, mm->total - locked_size(mm));
+		ret = check_limit(p->total - locked_size(p));
 	if (!ret) {
-		mm->lock_future = future;
+		p->lock_future = future;
 		list_for_each(pos, &mm->list) {
 			struct vma *v = list_entry(pos, struct vma, link);
 
+			if (!vma_is_own(v))
+				continue;
 			if (now)
 				v->flags |= VMA_LOCKED;
 			else if (!future)

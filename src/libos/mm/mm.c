@@ -1,6 +1,6 @@
 /*
- * The map of a process as a whole: creation with its random places (DESIGN section 7), images and the first stack for
- * the loader, and growth of MAP_GROWSDOWN mappings. The monitor enforces only the slot; everything here is for the
+ * The map as a whole: creation with its random places (DESIGN section 7), what a program has of it, images and the first
+ * stack for the loader, and growth of MAP_GROWSDOWN mappings. The monitor enforces only the slot; everything here is for the
  * program's own good.
  */
 #include "core/hostcall.h"
@@ -19,6 +19,11 @@ struct mm *mm_current(void)
 	return current()->process->mm;
 }
 
+struct program *program_current(void)
+{
+	return current()->process->program;
+}
+
 struct mm *mm_create(uint64_t slot_base)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));
@@ -34,6 +39,46 @@ struct mm *mm_create(uint64_t slot_base)
 	mm->stack_top = ALIGN_DOWN(slot_base + SLOT_SIZE - STACK_GUARD - r[1] % STACK_TOP_RANDOM, PAGE_SIZE);
 	mm->mmap_top = ALIGN_DOWN(mm->stack_top - MM_STACK_MAX - STACK_GUARD - r[2] % MMAP_RANDOM, PAGE_SIZE);
 	return mm;
+}
+
+struct program *program_create(struct mm *mm)
+{
+	struct program *p = kzalloc(sizeof(*p));
+
+	if (p) {
+		p->refs = 1;
+		p->mm = mm;
+	}
+	return p;
+}
+
+struct program *program_get(struct program *p)
+{
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void program_put(struct program *p)
+{
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	mutex_lock(&p->mm->lock);
+	unmap_program(p->mm, p);
+	p->mm->brk_windows &= ~p->brk_window;
+	mutex_unlock(&p->mm->lock);
+	kfree(p);
+}
+
+bool mm_will_be_free(uint64_t start, uint64_t end)
+{
+	struct mm *mm = mm_current();
+	struct program *p = program_current();
+	bool yes;
+
+	mutex_lock(&mm->lock);
+	yes = __atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1 ? !vma_foreign(mm, start, end) : vma_range_free(mm, start, end);
+	mutex_unlock(&mm->lock);
+	return yes;
 }
 
 long mm_place_image(uint64_t span, uint64_t align)
@@ -57,16 +102,18 @@ long mm_place_image(uint64_t span, uint64_t align)
 long mm_map_stack(uint64_t size)
 {
 	struct mm *mm = mm_current();
-	uint64_t start = mm->stack_top - ALIGN_UP(size, PAGE_SIZE);
+	uint64_t span = MM_STACK_MAX + 2 * STACK_GUARD, low, top = 0; /* where it may grow, and what stays free around it */
 	struct vma *v;
 	int ret;
 
 	mutex_lock(&mm->lock);
-	ret = vma_reserve(mm, 1);
+	low = vma_gap(mm, mm->base + SLOT_PROGRAM_BASE, mm->stack_top + STACK_GUARD, span, PAGE_SIZE);
+	ret = low ? vma_reserve(mm, 1) : -ENOMEM;
 	if (!ret) {
+		top = low + span - STACK_GUARD;
 		v = vma_take(mm);
-		v->start = start;
-		v->end = mm->stack_top;
+		v->start = top - ALIGN_UP(size, PAGE_SIZE);
+		v->end = top;
 		v->prot = PROT_READ | PROT_WRITE;
 		v->flags = VMA_BACKED | VMA_GROWSDOWN | VMA_STACK;
 		ret = backing_map(v, v->start, v->end, v->prot);
@@ -76,7 +123,7 @@ long mm_map_stack(uint64_t size)
 			vma_insert(mm, v);
 	}
 	mutex_unlock(&mm->lock);
-	return ret ? ret : (long)mm->stack_top;
+	return ret ? ret : (long)top;
 }
 
 /* A stack that may grow down to addr, below v, does. */
@@ -105,6 +152,8 @@ int mm_handle_fault(const struct mm_fault *f)
 		ret = -EFAULT;
 		mutex_lock(&mm->lock);
 		struct vma *v = vma_find(mm, f->address);
+		if (v && !vma_is_own(v))
+			v = NULL;
 		if (v && f->address < v->start)
 			ret = grow_stack(mm, v, f->address);
 		else if (v)
@@ -119,12 +168,12 @@ int mm_handle_fault(const struct mm_fault *f)
 	return ret;
 }
 
-uint64_t mm_total_size(void)
+uint64_t mm_total_size(const struct program *p)
 {
-	return mm_current()->total;
+	return p->total;
 }
 
-struct mm_args *mm_args(void)
+struct mm_args *mm_args(struct program *p)
 {
-	return &mm_current()->args;
+	return &p->args;
 }

@@ -1,5 +1,7 @@
 /*
- * Program memory of a process: what is mapped where. The libOS decides addresses; the monitor enforces the slot.
+ * Program memory: what is mapped where. The libOS decides addresses; the monitor enforces the slot. All processes of a cVM
+ * live in its one slot and map (struct mm); what belongs to one of them is its struct program, which execve makes, vfork
+ * shares and exit frees. Calls that name addresses find only what the calling process's program has mapped.
  */
 #ifndef LIBOS_MM_H
 #define LIBOS_MM_H
@@ -10,10 +12,15 @@
 
 struct file;
 struct mm;
+struct program;
 
 #define MM_STACK_MAX 0x800000ull /* 8 MiB: RLIMIT_STACK, and what a stack may grow to */
 
-nodiscard struct mm *mm_create(uint64_t slot_base);
+nodiscard struct mm *mm_create(uint64_t slot_base); /* of the cVM: every process->mm */
+/* An empty one, with one reference; or NULL. */
+nodiscard struct program *program_create(struct mm *mm);
+struct program *program_get(struct program *p);
+void program_put(struct program *p); /* the last one unmaps everything; NULL is fine */
 /* Addresses below 2 GiB for a program linked at a fixed place (abi/slot.h); -EBUSY while another cVM has them. */
 nodiscard int mm_take_low_window(void);
 /* mmap(2) and friends on the calling process; addresses or negative errno. `f` is borrowed. */
@@ -24,10 +31,11 @@ nodiscard long mm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int
 nodiscard int mm_advise(uint64_t addr, uint64_t size, int advice);
 nodiscard int mm_sync(uint64_t addr, uint64_t size, int flags);
 nodiscard long mm_brk(uint64_t addr);
-/* Choose the program break's start at random and forget what was there (exec). */
-void mm_brk_init(void);
+void mm_brk_init(void); /* choose the program break's start at random (exec) */
 /* Is the page mapped and backed (mincore)? Fills one byte a page; -ENOMEM at a hole. */
 nodiscard int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector);
+/* For execve: is there nothing in [start, end), or only what goes with the calling process's program? */
+bool mm_will_be_free(uint64_t start, uint64_t end);
 /* For the loader: a free place in an image window (address or -ENOMEM), and the first thread's stack (its top). */
 nodiscard long mm_place_image(uint64_t span, uint64_t align);
 nodiscard long mm_map_stack(uint64_t size);
@@ -41,9 +49,9 @@ struct mm_args {
 	uint64_t arg_start, arg_end, env_start, env_end;
 	uint64_t auxv, auxv_size;
 };
-struct mm_args *mm_args(void);
+struct mm_args *mm_args(struct program *p);
 
-/* For crash reports and /proc/self/maps: calls `visit` for each mapping in order of address. */
+/* For crash reports and /proc/PID/maps: calls `visit` for each mapping of p in order of address. */
 struct mm_range {
 	uint64_t start, end;
 	int prot;
@@ -52,13 +60,13 @@ struct mm_range {
 	uint64_t device, inode;
 	const char *name; /* path, "[heap]", "[stack]", "[vdso]" or "" */
 };
-void mm_for_each(void (*visit)(const struct mm_range *range, void *data), void *data);
+void mm_for_each(const struct program *p, void (*visit)(const struct mm_range *range, void *data), void *data);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
 /* mlock and munlock, mlockall and munlockall: locked memory counts against RLIMIT_MEMLOCK and is not treated otherwise. */
 nodiscard int mm_lock(uint64_t addr, uint64_t size, bool locked);
 nodiscard int mm_lock_all(bool now, bool future);
-uint64_t mm_locked_size(void);
-uint64_t mm_total_size(void); /* bytes mapped, for /proc/self/statm and RLIMIT_AS */
+uint64_t mm_locked_size(const struct program *p);
+uint64_t mm_total_size(const struct program *p); /* bytes mapped, for /proc/PID/statm and RLIMIT_AS */
 /* A fault of the program. 0 if it was resolved (the stack grew, a page became executable or writable), else -EFAULT. */
 struct mm_fault {
 	uint64_t address, rip;

@@ -22,7 +22,7 @@ static int check_range(struct mm *mm, uint64_t start, uint64_t end, uint32_t pro
 	for (struct vma *v = vma_find(mm, start); at < end; v = vma_next(mm, v)) {
 		int ret;
 
-		if (!v || v->start > at)
+		if (!v || v->start > at || !vma_is_own(v))
 			return -ENOMEM;
 		ret = check_mapping(v, prot);
 		if (ret)
@@ -122,7 +122,7 @@ int mm_protect(uint64_t addr, uint64_t size, int prot)
 	if (grows) {
 		struct vma *v = vma_find(mm, addr);
 
-		if (!v || v->start >= end)
+		if (!v || v->start >= end || !vma_is_own(v))
 			ret = -ENOMEM;
 		else if (grows == PROT_GROWSUP || !(v->flags & VMA_GROWSDOWN))
 			ret = -EINVAL;

@@ -91,7 +91,7 @@ static long remap_fixed(struct mm *mm, uint64_t old, uint64_t old_size, uint64_t
 	struct vma *v;
 	int ret;
 
-	if (new % PAGE_SIZE || !range_valid(mm, new, new_size) || (new < old + old_size && old < new + new_size))
+	if (new % PAGE_SIZE || !range_valid(mm, new, new_size) || vma_foreign(mm, new, new + new_size) || (new < old + old_size && old < new + new_size))
 		return -EINVAL;
 	ret = unmap_locked(mm, new, new + new_size);
 	if (!ret && new_size < old_size) {
@@ -101,7 +101,7 @@ static long remap_fixed(struct mm *mm, uint64_t old, uint64_t old_size, uint64_t
 	if (ret)
 		return ret;
 	v = vma_find(mm, old);
-	if (!v || v->start > old || v->end < old + old_size)
+	if (!v || v->start > old || v->end < old + old_size || !vma_is_own(v))
 		return -EFAULT;
 	return move(mm, v, old, old_size, new, new_size);
 }
@@ -110,7 +110,7 @@ static long remap_locked(struct mm *mm, uint64_t old, uint64_t old_size, uint64_
 {
 	struct vma *v = vma_find(mm, old);
 
-	if (!v || v->start > old)
+	if (!v || v->start > old || !vma_is_own(v))
 		return -EFAULT;
 	if (flags & MREMAP_FIXED)
 		return remap_fixed(mm, old, old_size, new, new_size);
@@ -121,7 +121,7 @@ static long remap_locked(struct mm *mm, uint64_t old, uint64_t old_size, uint64_
 	}
 	if (v->end < old + old_size)
 		return -EFAULT;
-	if (over_limit(mm, new_size - old_size))
+	if (over_limit(new_size - old_size))
 		return -ENOMEM;
 	if (v->end == old + old_size && (!(v->prot & PROT_EXEC) || is_wx(v->prot)) && !grow_in_place(mm, v, new_size - old_size))
 		return (long)old;

@@ -1,5 +1,5 @@
 /*
- * The map as others see it: /proc/self/maps, crash reports. mm_find may be called by upcall code that interrupted this
+ * The map as others see it: /proc/PID/maps, crash reports. mm_find may be called by upcall code that interrupted this
  * thread anywhere, so it only tries the lock.
  */
 #include "fs/vfs.h"
@@ -23,15 +23,19 @@ static void describe(const struct vma *v, struct mm_range *r, char *name, size_t
 	}
 }
 
-void mm_for_each(void (*visit)(const struct mm_range *range, void *data), void *data)
+void mm_for_each(const struct program *p, void (*visit)(const struct mm_range *range, void *data), void *data)
 {
-	struct mm *mm = mm_current();
+	struct mm *mm = p->mm;
 	struct mm_range r;
 	char name[512];
 
 	mutex_lock(&mm->lock);
 	list_for_each(pos, &mm->list) {
-		describe(list_entry(pos, struct vma, link), &r, name, sizeof(name));
+		struct vma *v = list_entry(pos, struct vma, link);
+
+		if (v->program != p)
+			continue;
+		describe(v, &r, name, sizeof(name));
 		visit(&r, data);
 	}
 	mutex_unlock(&mm->lock);

@@ -163,6 +163,8 @@ void vma_insert(struct mm *mm, struct vma *v)
 	struct vma *next = vma_find(mm, v->start);
 	struct vma *prev;
 
+	if (!v->program)
+		v->program = program_current();
 	mm->random ^= mm->random << 13;
 	mm->random ^= mm->random >> 17;
 	mm->random ^= mm->random << 5;
@@ -173,7 +175,7 @@ void vma_insert(struct mm *mm, struct vma *v)
 	mm->root = tree_insert(mm->root, v);
 	gap_changed(mm, next);
 	mm->count++;
-	mm->total += v->end - v->start;
+	v->program->total += v->end - v->start;
 }
 
 void vma_remove(struct mm *mm, struct vma *v)
@@ -185,12 +187,12 @@ void vma_remove(struct mm *mm, struct vma *v)
 	v->left = v->right = NULL;
 	gap_changed(mm, next);
 	mm->count--;
-	mm->total -= v->end - v->start;
+	v->program->total -= v->end - v->start;
 }
 
 void vma_resize(struct mm *mm, struct vma *v, uint64_t start, uint64_t end)
 {
-	mm->total += (end - start) - (v->end - v->start);
+	v->program->total += (end - start) - (v->end - v->start);
 	v->start = start;
 	v->end = end;
 	gap_changed(mm, v);
@@ -217,7 +219,7 @@ struct vma *vma_split(struct mm *mm, struct vma *v, uint64_t addr)
 static bool mergeable(const struct vma *a, const struct vma *b)
 {
 	return a->end == b->start && a->prot == b->prot && a->flags == b->flags && a->file == b->file &&
-	       a->code == b->code && (!a->file || a->offset + (off_t)(a->end - a->start) == b->offset);
+	       a->program == b->program && a->code == b->code && (!a->file || a->offset + (off_t)(a->end - a->start) == b->offset);
 }
 
 struct vma *vma_merge(struct mm *mm, struct vma *v)
@@ -297,4 +299,12 @@ bool vma_range_free(struct mm *mm, uint64_t start, uint64_t end)
 	struct vma *v = vma_find(mm, start);
 
 	return !v || v->start >= end;
+}
+
+struct vma *vma_foreign(struct mm *mm, uint64_t start, uint64_t end)
+{
+	for (struct vma *v = vma_find(mm, start); v && v->start < end; v = vma_next(mm, v))
+		if (!vma_is_own(v))
+			return v;
+	return NULL;
 }

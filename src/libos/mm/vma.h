@@ -1,5 +1,5 @@
 /*
- * The map of a process: struct vma for each mapping, in a balanced tree that knows the free gaps, and in a list by
+ * The map of a cVM's processes: struct vma for each mapping, in a balanced tree that knows the free gaps, and in a list by
  * address. Only mm/ includes this. Everything here is called with mm->lock held.
  */
 #ifndef LIBOS_VMA_H
@@ -31,6 +31,7 @@ struct code_map {
 struct vma {
 	uint64_t start, end;
 	uint32_t prot, flags;	/* PROT_*, VMA_* */
+	struct program *program; /* whose it is: set by vma_insert to the calling process's; its reference is not owned */
 	struct file *file;	/* owned reference; NULL for anonymous memory */
 	off_t offset;		/* of start in the file */
 	struct code_map *code;	/* owned reference; NULL if there are no stubs */
@@ -46,15 +47,12 @@ struct mm {
 	struct vma *root;
 	struct list list;
 	uint32_t count;
-	uint64_t total;	   /* bytes mapped */
 	uint64_t base;	   /* of the slot */
 	bool low_window;   /* SLOT_LOW_BASE..SLOT_LOW_END are ours too */
 	uint64_t mmap_top; /* automatic addresses go downwards from here */
 	uint64_t stack_top;
 	uint64_t image_skip; /* random distance of the first image from its window's end */
-	uint64_t brk_start, brk_now;
-	struct mm_args args; /* not locked: written by exec, when there is one thread */
-	bool lock_future;  /* mlockall(MCL_FUTURE) */
+	uint32_t brk_windows; /* bit n: some program's break is in the n-th (brk.c) */
 	bool wx_sealed;	   /* some writable and executable memory is executable now: write_exec.c */
 	int32_t wx_tid;	   /* thread that turned ... */
 	uint64_t wx_page;  /* ... this page last ... */
@@ -64,7 +62,23 @@ struct mm {
 	uint32_t spares;
 };
 
+struct program {
+	uint32_t refs;	   /* atomic */
+	struct mm *mm;	   /* never changes; its lock guards the rest */
+	uint64_t total;	   /* bytes mapped */
+	uint64_t brk_start, brk_now;
+	uint32_t brk_window; /* bit in mm->brk_windows, 0: none */
+	bool lock_future;  /* mlockall(MCL_FUTURE) */
+	struct mm_args args; /* not locked: written by exec, when there is one thread */
+};
+
 struct mm *mm_current(void);
+struct program *program_current(void);
+/* Does the calling process have it? */
+static inline bool vma_is_own(const struct vma *v)
+{
+	return v->program == program_current();
+}
 
 /* Make sure that `count` vma_take()s succeed. */
 nodiscard int vma_reserve(struct mm *mm, unsigned count);
@@ -87,6 +101,8 @@ void vma_clear(struct mm *mm, uint64_t start, uint64_t end);
 /* Highest free range of `size` in [low, high), aligned; 0 if none. */
 uint64_t vma_gap(struct mm *mm, uint64_t low, uint64_t high, uint64_t size, uint64_t align);
 bool vma_range_free(struct mm *mm, uint64_t start, uint64_t end);
+/* The first mapping in [start, end) that another program has, or NULL. */
+struct vma *vma_foreign(struct mm *mm, uint64_t start, uint64_t end);
 
 /* mm/backing.c: make the host's memory in [start, end) (inside v) what v->file, offset and flags say, with access `prot`.
  * Sets v->code on a new code mapping. 0 or negative errno. */
@@ -101,7 +117,7 @@ static inline bool is_wx(uint32_t prot)
 	return (prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC);
 }
 
-uint64_t lockable(struct mm *mm); /* mm/mlock.c: bytes that RLIMIT_MEMLOCK leaves */
+uint64_t lockable(const struct program *p); /* mm/mlock.c: bytes that RLIMIT_MEMLOCK leaves the calling process */
 
 /* mm/write_exec.c: a fault in v (which contains the address). 0: done, -EAGAIN: another thread's turn, -EFAULT: a real one. */
 nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f);
@@ -110,8 +126,9 @@ nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, const struct 
 nodiscard bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size);
 bool in_image_window(const struct mm *mm, uint64_t addr, uint64_t size);
 uint64_t choose_address(struct mm *mm, uint64_t size, uint64_t align);
-bool over_limit(const struct mm *mm, uint64_t more); /* RLIMIT_AS */
+bool over_limit(uint64_t more); /* RLIMIT_AS */
 int refuse_shared(const char *call); /* -EACCES */
-nodiscard int unmap_locked(struct mm *mm, uint64_t start, uint64_t end);
+nodiscard int unmap_locked(struct mm *mm, uint64_t start, uint64_t end); /* the calling process's mappings there */
+void unmap_program(struct mm *mm, const struct program *p);		       /* all of p's */
 
 #endif

@@ -57,10 +57,14 @@ static void stop_process(struct process *p)
 
 static void wait_while_stopped(struct process *p)
 {
+	if (likely(!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST)))
+		return;
 	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST)) {
 		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, -1);
 		signal_send_noted();
 	}
+	if (!p->exiting && !(p->signals.pending.set & SIGBIT(SIGKILL)))
+		process_stopped(p, 0);
 }
 
 /* The next signal that has a handler; default actions happen on the way. 0 if there is none. */
@@ -87,7 +91,10 @@ static int next_handled(struct thread *t, struct regs *r, siginfo_t *info, struc
 		if (!(SIGBIT(sig) & SIGNAL_STOP_SET))
 			die_of(t, r, info);
 		stop_process(p);
+		process_stopped(p, sig);
 		wait_while_stopped(p);
+		if (current()->work & WORK_EXIT)
+			return 0;
 		mutex_lock(&p->signals.lock);
 	}
 	mutex_unlock(&p->signals.lock);

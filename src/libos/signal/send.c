@@ -59,6 +59,32 @@ static bool handler_ignores(const struct process *p, int sig)
 	return handler == (uint64_t)SIG_IGN || (handler == (uint64_t)SIG_DFL && (SIGBIT(sig) & SIGNAL_IGNORE_SET));
 }
 
+void signal_process_free(struct process *p)
+{
+	pending_flush(p, &p->signals.pending, ~0ull);
+}
+
+void signal_release_stopped(struct process *p)
+{
+	__atomic_store_n(&p->signals.stopped, 0, __ATOMIC_SEQ_CST);
+	hostcall(HC_futex_wake, &p->signals.stopped, INT32_MAX);
+}
+
+void signal_exec(struct thread *t)
+{
+	struct process *p = t->process;
+
+	mutex_lock(&p->signals.lock);
+	for (int i = 0; i < SIGNAL_COUNT; i++) {
+		uint64_t handler = p->signals.action[i].handler == (uint64_t)SIG_IGN ? (uint64_t)SIG_IGN : (uint64_t)SIG_DFL;
+
+		p->signals.action[i] = (struct signal_action){ .handler = handler };
+	}
+	t->signals.altstack_base = t->signals.altstack_size = 0;
+	t->signals.altstack_flags = SS_DISABLE;
+	mutex_unlock(&p->signals.lock);
+}
+
 void signal_action_changed(struct process *p, int sig)
 {
 	if (handler_ignores(p, sig))
@@ -117,8 +143,7 @@ static void stop_and_continue(struct process *p, int sig)
 		flush_everywhere(p, SIGBIT(SIGCONT));
 	} else if (sig == SIGCONT || sig == SIGKILL) {
 		flush_everywhere(p, SIGNAL_STOP_SET);
-		__atomic_store_n(&p->signals.stopped, 0, __ATOMIC_SEQ_CST);
-		hostcall(HC_futex_wake, &p->signals.stopped, INT32_MAX);
+		signal_release_stopped(p);
 	}
 }
 
@@ -150,6 +175,8 @@ static int send_locked(struct process *p, struct thread *t, int sig, const sigin
 	struct thread *main = thread_find(p, p->pid), *judge = t ? t : main;
 	int err;
 
+	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PROCESS_RUNS)
+		return 0;
 	stop_and_continue(p, sig);
 	/* A blocked signal is kept even if it is ignored now: the action may change before it is unblocked. */
 	if (handler_ignores(p, sig) && (!judge || wants(judge, sig)))

@@ -192,7 +192,7 @@ void symbol_text(uint64_t addr, const char *file, char *out, size_t size)
 	uint64_t bias;
 
 	out[0] = 0;
-	mm_for_each(visit_mapping, &s);
+	mm_for_each(current()->process->program, visit_mapping, &s);
 	if (!s.found.base || !read_image(&s.found, &bias))
 		return;
 	n.addr = addr - bias;

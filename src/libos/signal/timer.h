@@ -22,6 +22,10 @@ void timer_unlock(void);
 nodiscard int ktimer_arm(struct ktimer *timer, int64_t deadline);
 void ktimer_cancel(struct ktimer *timer); /* fine if not armed; timer_lock held */
 
+/* POSIX timers of a process go; with all, those of setitimer, too. */
+struct process;
+void timers_end(struct process *p, bool all);
+
 /* A signal of a POSIX timer (SI_TIMER) leaves its queue: sys/sys_timer.c notes the overrun. Takes no lock. */
 void timer_delivered(const siginfo_t *info);
 

@@ -46,7 +46,7 @@ static inline ssize_t transfer_here(struct file *f, const struct iovec *iov, uns
 {
 	ssize_t n;
 
-	if (!f->ops->positioned || process_is_single())
+	if (!f->ops->positioned || (process_is_single() && f->refs == 1)) /* nobody else has the file */
 		return transfer(f, iov, count, &f->pos, writes);
 	mutex_lock(&f->pos_lock);
 	n = transfer(f, iov, count, &f->pos, writes);

@@ -74,22 +74,25 @@ long sys_eventfd2(struct regs *r)
 	return do_eventfd((uint32_t)arg(r, 0), (unsigned)arg(r, 1));
 }
 
-/* Of the process alone, by its number: PIDFD_THREAD is refused as before Linux 6.9, the number of a thread as before 6.15. */
+/* Of a process, by its number: PIDFD_THREAD is refused as before Linux 6.9, the number of a thread as before 6.15. */
 long sys_pidfd_open(struct regs *r)
 {
-	struct process *p = current()->process;
 	int pid = (int)arg(r, 0);
 	unsigned flags = (unsigned)arg(r, 1);
-	bool thread;
+	struct process *p, *owner;
+	long ret = -ESRCH;
 
 	if ((flags & ~(unsigned)O_NONBLOCK) || pid <= 0)
 		return -EINVAL;
-	mutex_lock(&p->lock);
-	thread = thread_find(p, pid);
-	mutex_unlock(&p->lock);
-	if (pid != p->pid)
-		return thread ? -EINVAL : -ESRCH;
-	return install(pidfd_create(flags), -ENOMEM, O_CLOEXEC);
+	p = process_find(pid);
+	if (p) {
+		ret = install(pidfd_create(p, flags), -ENOMEM, O_CLOEXEC);
+	} else if ((owner = process_of_thread(pid))) {
+		ret = -EINVAL;
+		process_put(owner);
+	}
+	process_put(p);
+	return ret;
 }
 
 long sys_timerfd_create(struct regs *r)

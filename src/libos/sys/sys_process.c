@@ -1,8 +1,9 @@
 /*
- * The process: numbers, groups, waiting for children that do not exist yet, limits, prctl. Entry points of the system
- * call table. There is one process with pid 1 in its own group and session.
+ * Processes: numbers, groups and sessions, waiting for children, limits, prctl. Entry points of the system call table.
  */
 #include "core/uaccess.h"
+#include "fs/file.h"
+#include "ipc/eventfd.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
 
@@ -10,8 +11,8 @@
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/securebits.h>
+#include <linux/time.h>
 #include <linux/wait.h>
-
 
 long sys_getpid(struct regs *r)
 {
@@ -22,17 +23,30 @@ long sys_getpid(struct regs *r)
 long sys_getppid(struct regs *r)
 {
 	(void)r;
-	return current()->process->ppid;
+	return __atomic_load_n(&current()->process->ppid, __ATOMIC_RELAXED);
 }
 
-static bool is_me(uint64_t pid)
+/* --- groups and sessions --- */
+
+static struct process *named(uint64_t pid)
 {
-	return (int32_t)pid == 0 || (int32_t)pid == current()->process->pid;
+	struct process *p = current()->process;
+
+	return (int32_t)pid == 0 || (int32_t)pid == p->pid ? process_get(p) : process_find((int32_t)pid);
+}
+
+static long number_of(uint64_t pid, size_t offset)
+{
+	struct process *p = named(pid);
+	long ret = p ? *(int32_t *)((char *)p + offset) : -ESRCH;
+
+	process_put(p);
+	return ret;
 }
 
 long sys_getpgid(struct regs *r)
 {
-	return is_me(r->rdi) ? current()->process->pgid : -ESRCH;
+	return number_of(r->rdi, offsetof(struct process, pgid));
 }
 
 long sys_getpgrp(struct regs *r)
@@ -41,44 +55,161 @@ long sys_getpgrp(struct regs *r)
 	return current()->process->pgid;
 }
 
-/* A session leader cannot change its group. */
-long sys_setpgid(struct regs *r)
-{
-	if ((int32_t)r->rsi < 0)
-		return -EINVAL;
-	return is_me(r->rdi) ? -EPERM : -ESRCH;
-}
-
 long sys_getsid(struct regs *r)
 {
-	return is_me(r->rdi) ? current()->process->sid : -ESRCH;
+	return number_of(r->rdi, offsetof(struct process, sid));
+}
+
+struct group_search {
+	int32_t pgid, sid;
+	bool found;
+};
+
+static void look_for_group(struct process *p, void *data)
+{
+	struct group_search *s = data;
+
+	s->found |= p->pgid == s->pgid && (!s->sid || p->sid == s->sid);
+}
+
+/* Tree lock held. sid 0: in any session. */
+static bool group_exists(int32_t pgid, int32_t sid)
+{
+	struct group_search s = { pgid, sid, false };
+
+	process_for_each(look_for_group, &s);
+	return s.found;
+}
+
+/* Tree lock held. */
+static long set_group(struct process *p, int32_t pgid)
+{
+	struct process *self = current()->process;
+
+	if (p != self && p->parent != self)
+		return -ESRCH;
+	if (p != self && p->has_execed)
+		return -EACCES;
+	if (p->pid == p->sid || p->sid != self->sid)
+		return -EPERM;
+	if (pgid != p->pid && !group_exists(pgid, self->sid))
+		return -EPERM;
+	__atomic_store_n(&p->pgid, pgid, __ATOMIC_RELAXED);
+	return 0;
+}
+
+long sys_setpgid(struct regs *r)
+{
+	int32_t pgid = (int32_t)r->rsi;
+	struct process *p;
+	long ret;
+
+	if (pgid < 0)
+		return -EINVAL;
+	p = named(r->rdi);
+	if (!p)
+		return -ESRCH;
+	process_tree_lock();
+	ret = set_group(p, pgid ? pgid : p->pid);
+	process_tree_unlock();
+	process_put(p);
+	return ret;
 }
 
 long sys_setsid(struct regs *r)
 {
+	struct process *p = current()->process;
+	long ret = -EPERM;
+
 	(void)r;
-	return -EPERM;
+	process_tree_lock();
+	if (!group_exists(p->pid, 0)) {
+		__atomic_store_n(&p->pgid, p->pid, __ATOMIC_RELAXED);
+		__atomic_store_n(&p->sid, p->pid, __ATOMIC_RELAXED);
+		ret = p->pid;
+	}
+	process_tree_unlock();
+	return ret;
+}
+
+/* --- waiting --- */
+
+static struct rusage usage_of(uint64_t cpu_ns)
+{
+	struct rusage usage;
+
+	memset(&usage, 0, sizeof(usage));
+	usage.ru_utime.tv_sec = (long)(cpu_ns / NSEC_PER_SEC);
+	usage.ru_utime.tv_usec = (long)(cpu_ns % NSEC_PER_SEC / 1000);
+	return usage;
 }
 
 long sys_wait4(struct regs *r)
 {
+	struct wait_request rq = { .options = (int)r->rdx | WEXITED };
+	int32_t pid = (int32_t)r->rdi;
+	struct rusage usage;
+	long ret;
+
 	if (r->rdx & ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
 		return -EINVAL;
-	return -ECHILD;
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	rq.which = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
+	rq.id = pid < 0 ? -pid : pid;
+	ret = process_wait(&rq);
+	if (ret <= 0)
+		return ret;
+	usage = usage_of(rq.cpu_ns);
+	if ((r->rsi && put_user(rq.status, (int *)r->rsi)) || (r->r10 && put_user(usage, (struct rusage *)r->r10)))
+		return -EFAULT;
+	return ret;
+}
+
+/* -EBADF, or the pid of what the descriptor stands for; -EAGAIN in *block for one that does not wait. */
+static long pidfd_pid(uint64_t fd, bool *nonblock)
+{
+	struct file *f = (int32_t)fd < 0 ? NULL : fd_get_open((int)fd);
+	struct process *p = f ? pidfd_process(f) : NULL;
+	long pid = p ? p->pid : -EBADF;
+
+	if (p)
+		*nonblock = f->flags & O_NONBLOCK;
+	if (f)
+		file_put(f);
+	return pid;
 }
 
 long sys_waitid(struct regs *r)
 {
+	struct wait_request rq = { .which = (int)r->rdi, .id = (int32_t)r->rsi, .options = (int)r->r10 };
+	bool nonblock = false;
+	struct rusage usage;
+	long ret;
+
 	if ((r->r10 & ~(uint64_t)(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) ||
 	    !(r->r10 & (WEXITED | WSTOPPED | WCONTINUED)) || r->rdi > P_PIDFD)
 		return -EINVAL;
-	return -ECHILD;
+	if ((rq.which == P_PID && rq.id <= 0) || (rq.which == P_PGID && rq.id < 0) || (rq.which == P_PIDFD && rq.id < 0))
+		return -EINVAL;
+	if (rq.which == P_PIDFD) {
+		ret = pidfd_pid(r->rsi, &nonblock);
+		if (ret < 0)
+			return ret;
+		rq.which = P_PID;
+		rq.id = (int32_t)ret;
+		rq.options |= nonblock ? WNOHANG : 0;
+	}
+	ret = process_wait(&rq);
+	if (ret < 0)
+		return ret;
+	if (!ret && nonblock && !(r->r10 & WNOHANG))
+		return -EAGAIN;
+	usage = usage_of(ret ? rq.cpu_ns : 0);
+	if ((ret && r->r8 && put_user(usage, (struct rusage *)r->r8)) || (r->rdx && put_user(rq.info, (siginfo_t *)r->rdx)))
+		return -EFAULT;
+	return 0;
 }
-
-/* Recorded for PR_GET_*; nothing here depends on them. Words of the process: one at a time, atomic. */
-static struct {
-	uint32_t parent_death_signal, dumpable, no_new_privileges, keep_caps, timer_slack, subreaper, thp_disable, mce_kill;
-} g_prctl = { .dumpable = 1, .timer_slack = 50000 };
 
 static long set_flag(uint32_t *flag, uint64_t value, uint64_t max)
 {
@@ -103,30 +234,31 @@ static long set_name(const void *user)
 
 long sys_prctl(struct regs *r)
 {
+	struct process_words *w = &current()->process->words;
 	uint64_t a = r->rsi;
 
 	switch ((int)r->rdi) {
 	case PR_SET_NAME: return set_name((void *)a);
 	case PR_GET_NAME: return copy_to_user((void *)a, current()->comm, sizeof(current()->comm));
-	case PR_SET_PDEATHSIG: return set_flag(&g_prctl.parent_death_signal, a, SIGNAL_COUNT);
-	case PR_GET_PDEATHSIG: return put_user((int)g_prctl.parent_death_signal, (int *)a);
-	case PR_SET_DUMPABLE: return set_flag(&g_prctl.dumpable, a, 1);
-	case PR_GET_DUMPABLE: return g_prctl.dumpable;
+	case PR_SET_PDEATHSIG: return set_flag(&w->death_signal, a, SIGNAL_COUNT);
+	case PR_GET_PDEATHSIG: return put_user((int)w->death_signal, (int *)a);
+	case PR_SET_DUMPABLE: return set_flag(&w->dumpable, a, 1);
+	case PR_GET_DUMPABLE: return w->dumpable;
 	case PR_SET_NO_NEW_PRIVS:
-		return a != 1 || r->rdx || r->r10 || r->r8 ? -EINVAL : set_flag(&g_prctl.no_new_privileges, 1, 1);
-	case PR_GET_NO_NEW_PRIVS: return g_prctl.no_new_privileges;
-	case PR_SET_KEEPCAPS: return set_flag(&g_prctl.keep_caps, a, 1);
-	case PR_GET_KEEPCAPS: return g_prctl.keep_caps;
-	case PR_SET_TIMERSLACK: return set_flag(&g_prctl.timer_slack, a ? a : 50000, UINT32_MAX);
-	case PR_GET_TIMERSLACK: return g_prctl.timer_slack;
-	case PR_SET_CHILD_SUBREAPER: return set_flag(&g_prctl.subreaper, a != 0, 1);
-	case PR_GET_CHILD_SUBREAPER: return put_user((int)g_prctl.subreaper, (int *)a);
-	case PR_SET_THP_DISABLE: return set_flag(&g_prctl.thp_disable, a != 0, 1);
-	case PR_GET_THP_DISABLE: return g_prctl.thp_disable;
+		return a != 1 || r->rdx || r->r10 || r->r8 ? -EINVAL : set_flag(&w->no_new_privileges, 1, 1);
+	case PR_GET_NO_NEW_PRIVS: return w->no_new_privileges;
+	case PR_SET_KEEPCAPS: return set_flag(&w->keep_caps, a, 1);
+	case PR_GET_KEEPCAPS: return w->keep_caps;
+	case PR_SET_TIMERSLACK: return set_flag(&w->timer_slack, a ? a : 50000, UINT32_MAX);
+	case PR_GET_TIMERSLACK: return w->timer_slack;
+	case PR_SET_CHILD_SUBREAPER: return set_flag(&w->subreaper, a != 0, 1);
+	case PR_GET_CHILD_SUBREAPER: return put_user((int)w->subreaper, (int *)a);
+	case PR_SET_THP_DISABLE: return set_flag(&w->thp_disable, a != 0, 1);
+	case PR_GET_THP_DISABLE: return w->thp_disable;
 	case PR_GET_SECCOMP: return 0;
 	case PR_CAPBSET_READ: return a <= CAP_LAST_CAP ? 0 : -EINVAL;
 	case PR_CAPBSET_DROP: return a <= CAP_LAST_CAP ? 0 : -EINVAL;
-	case PR_GET_SECUREBITS: return g_prctl.keep_caps ? 1 << SECURE_KEEP_CAPS : 0;
+	case PR_GET_SECUREBITS: return w->keep_caps ? 1 << SECURE_KEEP_CAPS : 0;
 	case PR_GET_TIMING: return PR_TIMING_STATISTICAL;
 	case PR_SET_TIMING: return a == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
 	default: return -EINVAL;
@@ -138,28 +270,42 @@ long sys_personality(struct regs *r)
 	return (uint32_t)r->rdi == 0xffffffff || r->rdi == 0 ? 0 : -EINVAL;
 }
 
-/* All run at the cVM's own weight. */
-/* One nice value for all, remembered only: what the host gives a cVM is the command's to say. */
-static int32_t g_nice; /* atomic */
+/* A process's nice value is remembered only: all run at the cVM's own weight, which is the command's to say. Groups and
+ * users are taken for the caller. */
+static struct process *prioritised(const struct regs *r)
+{
+	return r->rdi == PRIO_PROCESS ? named(r->rsi) : process_get(current()->process);
+}
 
 long sys_getpriority(struct regs *r)
 {
+	struct process *p;
+	long ret;
+
 	if (r->rdi > PRIO_USER)
 		return -EINVAL;
-	return 20 - __atomic_load_n(&g_nice, __ATOMIC_RELAXED);
+	p = prioritised(r);
+	ret = p ? 20 - __atomic_load_n(&p->nice, __ATOMIC_RELAXED) : -ESRCH;
+	process_put(p);
+	return ret;
 }
 
 long sys_setpriority(struct regs *r)
 {
-	int nice = (int)r->rdx;
+	int nice = MAX(MIN((int)r->rdx, 19), -20);
+	struct process *p;
+	long ret = -ESRCH;
 
 	if (r->rdi > PRIO_USER)
 		return -EINVAL;
-	nice = MAX(MIN(nice, 19), -20);
-	if (nice < __atomic_load_n(&g_nice, __ATOMIC_RELAXED))
-		return -EACCES;
-	__atomic_store_n(&g_nice, nice, __ATOMIC_RELAXED);
-	return 0;
+	p = prioritised(r);
+	if (p) {
+		ret = nice < __atomic_load_n(&p->nice, __ATOMIC_RELAXED) ? -EACCES : 0;
+		if (!ret)
+			__atomic_store_n(&p->nice, nice, __ATOMIC_RELAXED);
+	}
+	process_put(p);
+	return ret;
 }
 
 static int set_limit(struct process *p, unsigned resource, const struct rlimit64 *new)
@@ -175,9 +321,8 @@ static int set_limit(struct process *p, unsigned resource, const struct rlimit64
 }
 
 /* With the process lock, since a limit is two words. */
-static long limits(uint64_t resource, const struct rlimit64 *new, struct rlimit64 *old)
+static long limits(struct process *p, uint64_t resource, const struct rlimit64 *new, struct rlimit64 *old)
 {
-	struct process *p = current()->process;
 	long err = 0;
 
 	if (resource >= RLIM_NLIMITS)
@@ -194,13 +339,16 @@ static long limits(uint64_t resource, const struct rlimit64 *new, struct rlimit6
 long sys_prlimit64(struct regs *r)
 {
 	struct rlimit64 new, old;
+	struct process *p;
 	long err;
 
-	if (!is_me(r->rdi))
-		return -ESRCH;
 	if (r->rdx && get_user(new, (void *)r->rdx))
 		return -EFAULT;
-	err = limits(r->rsi, r->rdx ? &new : NULL, &old);
+	p = named(r->rdi);
+	if (!p)
+		return -ESRCH;
+	err = limits(p, r->rsi, r->rdx ? &new : NULL, &old);
+	process_put(p);
 	if (err || !r->r10)
 		return err;
 	return put_user(old, (struct rlimit64 *)r->r10);
@@ -209,7 +357,7 @@ long sys_prlimit64(struct regs *r)
 long sys_getrlimit(struct regs *r)
 {
 	struct rlimit64 old;
-	long err = limits(r->rdi, NULL, &old);
+	long err = limits(current()->process, r->rdi, NULL, &old);
 
 	return err ? err : put_user(old, (struct rlimit64 *)r->rsi);
 }
@@ -220,5 +368,5 @@ long sys_setrlimit(struct regs *r)
 
 	if (get_user(new, (void *)r->rsi))
 		return -EFAULT;
-	return limits(r->rdi, &new, NULL);
+	return limits(current()->process, r->rdi, &new, NULL);
 }

@@ -12,18 +12,18 @@
 #define CPU_WORDS (CPUS_MAX / 64)
 
 static struct mutex g_affinity_lock;
-static uint64_t g_affinity[CPU_WORDS]; /* of the process, for every thread; all zero: never set */
+static uint64_t g_affinity[CPU_WORDS]; /* of the cVM, for every thread; all zero: never set */
 
 static bool thread_exists(uint64_t tid)
 {
-	struct process *p = current()->process;
+	struct process *p;
 	bool found;
 
 	if ((int32_t)tid == 0)
 		return true;
-	mutex_lock(&p->lock);
-	found = thread_find(p, (int32_t)tid) != NULL;
-	mutex_unlock(&p->lock);
+	p = process_of_thread((int32_t)tid);
+	found = p != NULL;
+	process_put(p);
 	return found;
 }
 

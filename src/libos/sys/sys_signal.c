@@ -157,43 +157,86 @@ static void info_of_caller(siginfo_t *info, int sig, int code)
 	info->si_uid = current()->process->uid;
 }
 
-static long send_to_process(int sig, siginfo_t *info)
+static long send_to_process(struct process *p, int sig, siginfo_t *info)
 {
-	return sig ? signal_send_process(current()->process, sig, info) : 0;
+	return sig ? signal_send_process(p, sig, info) : 0;
 }
 
-/* The process may be named by its pid, its group (0, -pgid) or everybody (-1): the caller is all there is. */
+/* --- kill --- */
+
+struct kill_request {
+	int32_t pgid; /* 0: everybody but the first process and the caller */
+	int sig;
+	siginfo_t *info;
+	bool found;
+	struct process *self; /* comes last: it may not return */
+};
+
+static void kill_one(struct process *p, void *data)
+{
+	struct kill_request *k = data;
+
+	if (k->pgid ? p->pgid != k->pgid : p == g_process || p == current()->process)
+		return;
+	k->found = true;
+	if (p == current()->process)
+		k->self = p;
+	else
+		(void)send_to_process(p, k->sig, k->info);
+}
+
+static long kill_many(int32_t pgid, int sig, siginfo_t *info)
+{
+	struct kill_request k = { .pgid = pgid, .sig = sig, .info = info };
+
+	process_tree_lock();
+	process_for_each(kill_one, &k);
+	process_tree_unlock();
+	if (k.self)
+		(void)send_to_process(k.self, sig, info);
+	return k.found ? 0 : -ESRCH;
+}
+
+/* A thread's number names its process, too. */
+static long kill_pid(int32_t pid, int sig, siginfo_t *info)
+{
+	struct process *p = process_find(pid);
+	long ret;
+
+	if (!p)
+		p = process_of_thread(pid);
+	ret = p ? send_to_process(p, sig, info) : -ESRCH;
+	process_put(p);
+	return ret;
+}
+
 long sys_kill(struct regs *r)
 {
-	struct process *p = current()->process;
 	int pid = (int)r->rdi, sig = (int)r->rsi;
 	siginfo_t info;
 
 	if (!signal_sendable(sig))
 		return -EINVAL;
-	if (pid == -1 || (pid > 0 && pid != p->pid) || (pid < 0 && -pid != p->pgid)) {
-		struct thread *t;
-
-		/* a thread's number names its process, too */
-		mutex_lock(&p->lock);
-		t = pid > 0 ? thread_find(p, pid) : NULL;
-		mutex_unlock(&p->lock);
-		if (!t)
-			return -ESRCH;
-	}
+	if (pid == INT32_MIN)
+		return -ESRCH;
 	info_of_caller(&info, sig, SI_USER);
-	return send_to_process(sig, &info);
+	if (pid > 0)
+		return kill_pid(pid, sig, &info);
+	return kill_many(pid == -1 ? 0 : pid == 0 ? current()->process->pgid : -pid, sig, &info);
 }
 
 static long send_to_thread(int32_t tgid, int32_t tid, int sig, siginfo_t *info)
 {
-	struct process *p = current()->process;
+	struct process *p;
+	long ret = -ESRCH;
 
 	if (tid <= 0 || tgid == 0 || tgid < -1 || !signal_sendable(sig))
 		return -EINVAL;
-	if (tgid != -1 && tgid != p->pid)
-		return -ESRCH;
-	return signal_send_tid(p, tid, sig, info);
+	p = process_of_thread(tid);
+	if (p && (tgid == -1 || tgid == p->pid))
+		ret = signal_send_tid(p, tid, sig, info);
+	process_put(p);
+	return ret;
 }
 
 long sys_tkill(struct regs *r)
@@ -224,9 +267,10 @@ long sys_rt_sigqueueinfo(struct regs *r)
 	info.si_signo = sig;
 	if (!signal_sendable(sig))
 		return -EINVAL;
-	if ((int)r->rdi != current()->process->pid)
-		return -ESRCH;
-	return send_to_process(sig, &info);
+	/* as Linux: what only kernel and kill say, nobody may say to others */
+	if ((info.si_code >= 0 || info.si_code == SI_TKILL) && (int)r->rdi != current()->process->pid)
+		return -EPERM;
+	return kill_pid((int)r->rdi, sig, &info);
 }
 
 long sys_rt_tgsigqueueinfo(struct regs *r)
@@ -238,38 +282,56 @@ long sys_rt_tgsigqueueinfo(struct regs *r)
 	info.si_signo = (int)r->rdx;
 	if ((int32_t)r->rdi <= 0)
 		return -EINVAL;
+	if ((info.si_code >= 0 || info.si_code == SI_TKILL) && (int32_t)r->rdi != current()->process->pid)
+		return -EPERM;
 	return send_to_thread((int32_t)r->rdi, (int32_t)r->rsi, (int)r->rdx, &info);
 }
 
-#define PIDFD_SIGNAL_THREAD 1u /* newer than Debian 12's headers, as are THREAD_GROUP and PROCESS_GROUP: 2 and 4 */
+#define PIDFD_SIGNAL_THREAD 1u /* newer than Debian 12's headers, as is THREAD_GROUP: 2 */
+#define PIDFD_SIGNAL_GROUP 4u
 #define PIDFD_SIGNAL_FLAGS 7u
+
+static long pidfd_send(struct process *p, int sig, unsigned flags, siginfo_t *info)
+{
+	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PROCESS_GONE)
+		return -ESRCH;
+	if (flags == PIDFD_SIGNAL_THREAD)
+		return signal_send_tid(p, p->pid, sig, info);
+	if (flags == PIDFD_SIGNAL_GROUP)
+		return kill_many(p->pgid, sig, info);
+	return send_to_process(p, sig, info);
+}
 
 long sys_pidfd_send_signal(struct regs *r)
 {
-	struct process *p = current()->process;
 	int sig = (int)r->rsi;
 	unsigned flags = (unsigned)r->r10;
+	struct process *p;
 	struct file *f;
 	siginfo_t info;
-	bool ours;
+	long ret;
 
 	if ((flags & ~PIDFD_SIGNAL_FLAGS) || (flags & (flags - 1)))
 		return -EINVAL;
 	f = fd_get((int)r->rdi);
-	if (!f)
+	p = f ? pidfd_process(f) : NULL;
+	if (!p) {
+		if (f)
+			file_put(f);
 		return -EBADF;
-	ours = is_pidfd(f);
+	}
+	process_get(p);
 	file_put(f);
-	if (!ours)
-		return -EBADF;
 	info_of_caller(&info, sig, flags == PIDFD_SIGNAL_THREAD ? SI_TKILL : SI_USER);
-	if (r->rdx && get_user(info, (void *)r->rdx))
-		return -EFAULT;
-	if (info.si_signo != sig || !signal_sendable(sig))
-		return -EINVAL;
-	if (flags == PIDFD_SIGNAL_THREAD)
-		return signal_send_tid(p, p->pid, sig, &info);
-	return send_to_process(sig, &info);
+	ret = r->rdx && get_user(info, (void *)r->rdx) ? -EFAULT : 0;
+	if (!ret && (info.si_signo != sig || !signal_sendable(sig)))
+		ret = -EINVAL;
+	if (!ret && r->rdx && (info.si_code >= 0 || info.si_code == SI_TKILL) && p != current()->process)
+		ret = -EPERM;
+	if (!ret)
+		ret = pidfd_send(p, sig, flags, &info);
+	process_put(p);
+	return ret;
 }
 
 static int set_altstack(struct thread_signals *s, const stack_t *new)

@@ -1,10 +1,13 @@
 /*
- * Threads: clone as C libraries use it for pthread_create, exit, and the small per-thread registrations. fork, vfork
- * and execve say once that they are missing. Entry points of the system call table.
+ * Threads and processes: clone, exec, exit, and the small per-thread registrations. fork, which would copy memory, says
+ * once that it is missing. Entry points of the system call table.
  */
 #include "core/hostcall.h"
+#include "core/kheap.h"
 #include "core/log.h"
 #include "core/uaccess.h"
+#include "fs/inode.h"
+#include "served/served.h"
 #include "sys/syscalls.h"
 #include "thread/clock.h"
 #include "thread/create.h"
@@ -19,35 +22,61 @@
 #define CLONE_OTHER_FLAGS                                                                                            \
 	(CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_IO |    \
 	 CLONE_DETACHED | CLONE_UNTRACED | CLONE_PTRACE)
+#define CLONE_PROCESS_FLAGS (CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND)
+#define CLONE_NEW_FLAGS                                                                                              \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define FS_BASE_END (1ull << 47)
-
-struct clone_request {
-	uint64_t flags, stack;
-	int32_t *parent_tid, *child_tid;
-	uint64_t tls;
-};
 
 static long missing(const char *what)
 {
 	static uint32_t said;
 
 	if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
-		log_text("%s: a cVM runs one process so far: creating another, or replacing it, is not implemented", what);
+		log_text("%s: not implemented: the processes of a cVM share its memory, so only vfork, posix_spawn and their like work",
+			 what);
 	return -ENOSYS;
+}
+
+/* Whose system calls another cVM serves has one process: the server knows no others. */
+static bool refused(void)
+{
+	static uint32_t said;
+
+	if (likely(!g_served))
+		return false;
+	if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+		log_text("a cVM whose system calls another one serves cannot create processes or replace its program");
+	return true;
+}
+
+void thread_prepare(struct thread *t, const struct clone_request *c)
+{
+	/* Linux ignores bad addresses here too. */
+	if (c->flags & CLONE_PARENT_SETTID)
+		(void)!put_user(t->tid, c->parent_tid);
+	if (c->flags & CLONE_CHILD_SETTID)
+		(void)!put_user(t->tid, c->child_tid);
+	if (c->flags & CLONE_CHILD_CLEARTID)
+		t->clear_child_tid = (uint32_t *)c->child_tid;
 }
 
 /* Before the new thread runs. */
 static void prepare(struct thread *t, void *data)
 {
-	const struct clone_request *c = data;
+	thread_prepare(t, data);
+}
 
-	/* Linux ignores bad addresses here too. */
-	if ((c->flags & CLONE_PARENT_SETTID) && put_user(t->tid, c->parent_tid))
-		c = data;
-	if ((c->flags & CLONE_CHILD_SETTID) && put_user(t->tid, c->child_tid))
-		c = data;
-	if (c->flags & CLONE_CHILD_CLEARTID)
-		t->clear_child_tid = (uint32_t *)c->child_tid;
+static long clone_process(struct regs *r, struct clone_request *c)
+{
+	if (c->flags & CLONE_NEW_FLAGS)
+		return -EPERM;
+	if (!(c->flags & CLONE_VM))
+		return missing("fork");
+	if ((c->flags & ~(CLONE_PROCESS_FLAGS | CLONE_OTHER_FLAGS)) || c->exit_signal < 0 || c->exit_signal > SIGNAL_COUNT)
+		return -EINVAL;
+	if ((c->flags & CLONE_SETTLS) && c->tls >= FS_BASE_END)
+		return -EPERM;
+	return refused() ? -ENOSYS : process_clone(r, c);
 }
 
 static long do_clone(struct regs *r, struct clone_request *c)
@@ -60,7 +89,7 @@ static long do_clone(struct regs *r, struct clone_request *c)
 	if (!(c->flags & CLONE_THREAD)) {
 		if ((c->flags & (CLONE_SIGHAND | CLONE_VM)) == CLONE_SIGHAND)
 			return -EINVAL;
-		return missing("clone");
+		return clone_process(r, c);
 	}
 	if ((c->flags & (CLONE_SIGHAND | CLONE_VM)) != (CLONE_SIGHAND | CLONE_VM))
 		return -EINVAL;
@@ -88,9 +117,13 @@ long sys_clone(struct regs *r)
 		.stack = r->rsi,
 		.parent_tid = (int32_t *)r->rdx,
 		.child_tid = (int32_t *)r->r10,
+		.pidfd = (int32_t *)r->rdx,
 		.tls = r->r8,
+		.exit_signal = (int32_t)(r->rdi & CSIGNAL),
 	};
 
+	if ((c.flags & CLONE_PIDFD) && (c.flags & CLONE_PARENT_SETTID))
+		return -EINVAL;
 	return do_clone(r, &c);
 }
 
@@ -113,7 +146,9 @@ long sys_clone3(struct regs *r)
 		return -EINVAL;
 	if ((a.flags & CLONE_THREAD) && a.exit_signal)
 		return -EINVAL;
-	c = (struct clone_request){ a.flags, a.stack + a.stack_size, (int32_t *)a.parent_tid, (int32_t *)a.child_tid, a.tls };
+	c = (struct clone_request){ .flags = a.flags, .stack = a.stack + a.stack_size, .parent_tid = (int32_t *)a.parent_tid,
+				    .child_tid = (int32_t *)a.child_tid, .pidfd = (int32_t *)a.pidfd, .tls = a.tls,
+				    .exit_signal = (int32_t)MIN(a.exit_signal, (uint64_t)INT32_MAX) };
 	return do_clone(r, &c);
 }
 
@@ -125,20 +160,176 @@ long sys_fork(struct regs *r)
 
 long sys_vfork(struct regs *r)
 {
-	(void)r;
-	return missing("vfork");
+	struct clone_request c = { .flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD };
+
+	return do_clone(r, &c);
+}
+
+/* --- exec --- */
+
+#define STRING_MAX 0x20000ul /* MAX_ARG_STRLEN */
+#define STRINGS_MAX 0x200000ul /* a quarter of the largest stack */
+
+/* How many pointers the list has before its NULL. */
+static long count_pointers(uint64_t user)
+{
+	for (size_t n = 0; n < STRINGS_MAX / sizeof(uint64_t); n++) {
+		uint64_t p;
+
+		if (get_user(p, (void *)(user + n * sizeof(p))))
+			return -EFAULT;
+		if (!p)
+			return (long)n;
+	}
+	return -E2BIG;
+}
+
+/* A growing block of strings. */
+struct strings {
+	char *bytes;
+	size_t size, used;
+};
+
+static int strings_add(struct strings *s, uint64_t user)
+{
+	for (;;) {
+		size_t room = s->size - s->used, size;
+		ssize_t n = room ? copy_string_from_user(s->bytes + s->used, (const char *)user, room) : -ENAMETOOLONG;
+		char *more;
+
+		if (n >= 0) {
+			s->used += (size_t)n + 1;
+			return 0;
+		}
+		if (n != -ENAMETOOLONG)
+			return (int)n;
+		if (room >= STRING_MAX || s->size >= STRINGS_MAX)
+			return -E2BIG;
+		size = MAX(s->size * 2, PAGE_SIZE);
+		more = kmalloc(size);
+		if (!more)
+			return -ENOMEM;
+		if (s->used)
+			memcpy(more, s->bytes, s->used);
+		kfree(s->bytes);
+		s->bytes = more;
+		s->size = size;
+	}
+}
+
+/* The program's list of strings as one of the libOS, in one block; a missing list is an empty one. */
+static int list_from_user(uint64_t user, const char *if_empty, const char ***out)
+{
+	long count = user ? count_pointers(user) : 0;
+	size_t n = count > 0 ? (size_t)count : if_empty ? 1 : 0;
+	struct strings s = { 0 };
+	const char **list;
+	int err = count < 0 ? (int)count : 0;
+
+	for (long i = 0; i < count && !err; i++) {
+		uint64_t p;
+
+		err = get_user(p, (void *)(user + (uint64_t)i * sizeof(p))) ? -EFAULT : strings_add(&s, p);
+	}
+	list = err ? NULL : kmalloc((n + 1) * sizeof(*list) + s.used + 1);
+	if (!err && !list)
+		err = -ENOMEM;
+	if (!err) {
+		char *at = (char *)(list + n + 1);
+
+		if (s.used)
+			memcpy(at, s.bytes, s.used);
+		else
+			*at = '\0';
+		for (size_t i = 0; i < n; at += strlen(at) + 1)
+			list[i++] = at;
+		list[n] = NULL;
+		*out = list;
+	}
+	kfree(s.bytes);
+	return err;
+}
+
+static long do_exec(struct exec_strings *s, uint64_t argv, uint64_t envp)
+{
+	long ret = list_from_user(argv, "", &s->argv);
+
+	if (!ret)
+		ret = list_from_user(envp, NULL, &s->envp);
+	if (!ret)
+		ret = refused() ? -ENOSYS : process_exec(s);
+	exec_strings_free(s);
+	return ret;
 }
 
 long sys_execve(struct regs *r)
 {
-	(void)r;
-	return missing("execve");
+	struct exec_strings s = { 0 };
+	int err = path_from_user((const char *)r->rdi, &s.path);
+
+	s.name = err ? NULL : pathbuf_get();
+	if (!s.name) {
+		pathbuf_put(s.path);
+		return err ? err : -ENOMEM;
+	}
+	format(s.name, PATH_SIZE, "%s", s.path);
+	return do_exec(&s, r->rsi, r->rdx);
+}
+
+/* Relative to a descriptor a file is found as the program could find it itself: below /proc/self/fd. */
+static int name_at(struct exec_strings *s, int dirfd, const char *path, int flags)
+{
+	struct file *f;
+	int n;
+
+	if (*path == '/' || (dirfd == AT_FDCWD && *path)) {
+		format(s->path, PATH_SIZE, "%s", path);
+		format(s->name, PATH_SIZE, "%s", path);
+		return 0;
+	}
+	if (!*path && !(flags & AT_EMPTY_PATH))
+		return -ENOENT;
+	f = fd_get(dirfd);
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	n = format(s->path, PATH_SIZE, "/proc/self/fd/%d%s%s", dirfd, *path ? "/" : "", path);
+	format(s->name, PATH_SIZE, "/dev/fd/%d%s%s", dirfd, *path ? "/" : "", path);
+	return (size_t)n < PATH_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+static int refuse_link(const char *path)
+{
+	struct walk w;
+	int err = path_walk(&w, NULL, path, 0);
+
+	if (err)
+		return err;
+	err = w.dentry && is_link(w.dentry->inode) ? -ELOOP : 0;
+	walk_done(&w);
+	return err;
 }
 
 long sys_execveat(struct regs *r)
 {
-	(void)r;
-	return missing("execveat");
+	struct exec_strings s = { pathbuf_get(), pathbuf_get(), NULL, NULL };
+	int flags = (int)r->r8, err = s.path && s.name ? 0 : -ENOMEM;
+	char *path = NULL;
+
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		err = -EINVAL;
+	if (!err)
+		err = path_from_user((const char *)r->rsi, &path);
+	if (!err)
+		err = name_at(&s, (int)r->rdi, path, flags);
+	if (!err && (flags & AT_SYMLINK_NOFOLLOW) && *path)
+		err = refuse_link(s.path);
+	pathbuf_put(path);
+	if (err) {
+		exec_strings_free(&s);
+		return err;
+	}
+	return do_exec(&s, r->rdx, r->r10);
 }
 
 long sys_exit(struct regs *r)

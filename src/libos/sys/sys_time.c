@@ -157,7 +157,7 @@ long sys_getrusage(struct regs *r)
 	switch ((int)r->rdi) {
 	case RUSAGE_SELF: ns = cpu_time(CLOCK_PROCESS_CPUTIME_ID); break;
 	case RUSAGE_THREAD: ns = cpu_time(CLOCK_THREAD_CPUTIME_ID); break;
-	case RUSAGE_CHILDREN: break;
+	case RUSAGE_CHILDREN: ns = (int64_t)current()->process->children_cpu_ns; break;
 	default: return -EINVAL;
 	}
 	usage.ru_utime.tv_sec = ns / NSEC_PER_SEC;

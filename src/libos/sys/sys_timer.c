@@ -16,6 +16,7 @@
 
 /* A repeating alarm on some clock, by which both kinds of timers run. */
 struct alarm {
+	struct process *process; /* whose it is */
 	struct ktimer timer;
 	int clock;
 	bool armed;
@@ -72,8 +73,10 @@ static void alarm_fire(struct ktimer *timer)
 	a->expired(a, overrun);
 }
 
+/* For the calling process. */
 static void alarm_init(struct alarm *a, int clock, void (*expired)(struct alarm *a, int64_t overrun))
 {
+	a->process = current()->process;
 	list_init(&a->timer.link);
 	a->timer.fire = alarm_fire;
 	a->clock = clock;
@@ -107,25 +110,28 @@ static void alarm_stop(struct alarm *a)
 
 /* --- setitimer, alarm --- */
 
-static struct alarm g_itimers[3]; /* by ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF */
+#define ITIMERS 3 /* ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF */
 
 static void itimer_expired(struct alarm *a, int64_t overrun)
 {
 	static const int signals[] = { SIGALRM, SIGVTALRM, SIGPROF };
 
 	(void)overrun;
-	signal_send_process(g_process, signals[a - g_itimers], NULL);
+	signal_send_process(a->process, signals[a - a->process->itimers], NULL);
 }
 
 /* Both processor time timers measure all of it: user and system time are not told apart. */
 static struct alarm *itimer(int which)
 {
-	static const int clocks[] = { CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_PROCESS_CPUTIME_ID };
-	struct alarm *a = &g_itimers[which];
+	static const int clocks[ITIMERS] = { CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_PROCESS_CPUTIME_ID };
+	struct process *p = current()->process;
 
-	if (!a->expired)
-		alarm_init(a, clocks[which], itimer_expired);
-	return a;
+	if (!p->itimers) {
+		p->itimers = kzalloc(ITIMERS * sizeof(*p->itimers));
+		for (int i = 0; p->itimers && i < ITIMERS; i++)
+			alarm_init(&p->itimers[i], clocks[i], itimer_expired);
+	}
+	return p->itimers ? &p->itimers[which] : NULL;
 }
 
 static struct timeval ns_to_timeval(int64_t ns)
@@ -151,6 +157,8 @@ static struct itimerval itimer_read(int which)
 {
 	int64_t left, interval;
 
+	if (!itimer(which))
+		return (struct itimerval){ 0 };
 	alarm_get(itimer(which), &left, &interval);
 	return (struct itimerval){ .it_interval = ns_to_timeval(interval), .it_value = ns_to_timeval(left) };
 }
@@ -160,6 +168,8 @@ static int itimer_write(int which, const struct itimerval *v)
 	struct alarm *a = itimer(which);
 	int64_t value = timeval_to_ns(&v->it_value), deadline;
 
+	if (!a)
+		return -EAGAIN;
 	if (!value) {
 		alarm_stop(a);
 		if (which != ITIMER_REAL) /* Linux keeps those of processor time, to be read again */
@@ -230,9 +240,9 @@ static void posix_expired(struct alarm *a, int64_t overrun)
 	info.si_overrun = (int)MIN(overrun, INT32_MAX);
 	info.si_value = t->value;
 	if (t->notify == SIGEV_THREAD_ID)
-		(void)signal_send_tid(g_process, t->tid, t->signal, &info);
+		(void)signal_send_tid(a->process, t->tid, t->signal, &info);
 	else
-		(void)signal_send_process(g_process, t->signal, &info);
+		(void)signal_send_process(a->process, t->signal, &info);
 }
 
 void timer_delivered(const siginfo_t *info)
@@ -251,7 +261,7 @@ static struct posix_timer *posix_find(uint64_t id)
 {
 	struct posix_timer *t = id < POSIX_TIMERS_MAX ? g_posix_timers[id] : NULL;
 
-	return t && t->used ? t : NULL;
+	return t && t->used && t->alarm.process == current()->process ? t : NULL;
 }
 
 /* A free one; never freed again, since timer_delivered looks without lock. */
@@ -276,6 +286,7 @@ static struct posix_timer *posix_take(void)
 
 static int sigevent_check(const sigevent_t *e)
 {
+	struct process *p = current()->process;
 	struct thread *t;
 
 	switch (e->sigev_notify) {
@@ -285,9 +296,9 @@ static int sigevent_check(const sigevent_t *e)
 	case SIGEV_THREAD: /* SIGEV_THREAD alone is C library business; Linux takes it for SIGEV_SIGNAL */
 		break;
 	case SIGEV_SIGNAL | SIGEV_THREAD_ID:
-		mutex_lock(&g_process->lock);
-		t = thread_find(g_process, e->sigev_notify_thread_id);
-		mutex_unlock(&g_process->lock);
+		mutex_lock(&p->lock);
+		t = thread_find(p, e->sigev_notify_thread_id);
+		mutex_unlock(&p->lock);
 		if (!t)
 			return -EINVAL;
 		break;
@@ -419,4 +430,20 @@ long sys_timer_delete(struct regs *r)
 	}
 	timer_unlock();
 	return t ? 0 : -EINVAL;
+}
+
+void timers_end(struct process *p, bool all)
+{
+	timer_lock();
+	for (int i = 0; i < POSIX_TIMERS_MAX; i++) {
+		struct posix_timer *t = g_posix_timers[i];
+
+		if (t && t->used && t->alarm.process == p) {
+			alarm_stop(&t->alarm);
+			t->used = false;
+		}
+	}
+	for (int i = 0; i < ITIMERS && all && p->itimers; i++)
+		alarm_stop(&p->itimers[i]);
+	timer_unlock();
 }

@@ -1,7 +1,6 @@
 /*
  * System calls of threads, futexes, signals, time, processes, identity, limits and system information; see
- * sys/syscalls.h for the format. What Linux has and stands nowhere in the tables is ENOSYS on purpose: fork, vfork,
- * execve (until processes come), futex_waitv, rseq, membarrier, seccomp, ptrace, process_vm_*, bpf, perf_event_open,
+ * sys/syscalls.h for the format. What Linux has and stands nowhere in the tables is ENOSYS on purpose: futex_waitv, rseq, membarrier, seccomp, ptrace, process_vm_*, bpf, perf_event_open,
  * io_uring_*, userfaultfd, kexec_*, mount and its family, io_* (AIO), keyctl, ioprio_*, set_thread_area, modify_ldt.
  */
 #ifndef LIBOS_TABLE_THREAD_H

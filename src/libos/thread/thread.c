@@ -16,7 +16,6 @@
 
 #define THREAD_PAGES (GUARD_PAGES + KERNEL_STACK_PAGES + UPCALL_STACK_PAGES + STATE_PAGES)
 #define STACKS_KEPT 32u
-#define TID_MAX 4194303
 
 struct thread_state {
 	struct upcall_frame upcall __attribute__((aligned(64))); /* first: not all that is hot begins a page, and so shares a cache set */
@@ -30,7 +29,7 @@ static void *g_stacks[STACKS_KEPT]; /* allocations free for reuse; g_stacks_lock
 static uint32_t g_stack_count;
 static struct list g_leaving = LIST_INIT(g_leaving); /* threads whose stacks are still in use; g_stacks_lock */
 
-static uint64_t g_fast_syscalls_ended, g_slow_syscalls_ended; /* of ended threads; process lock */
+static uint64_t g_fast_syscalls_ended, g_slow_syscalls_ended; /* of ended threads; atomic */
 
 static struct thread_state *state_of(void *pages)
 {
@@ -39,6 +38,7 @@ static struct thread_state *state_of(void *pages)
 
 static void stack_give(void *pages)
 {
+	process_put(state_of(pages)->thread.process);
 	if (g_stack_count < STACKS_KEPT) {
 		g_stacks[g_stack_count++] = pages;
 		return;
@@ -113,7 +113,7 @@ static struct thread *thread_alloc(struct process *p)
 	t->xsave_area = s->vector;
 	/* struct regs ends here; 8 modulo 16, so that entry.S calls C with an aligned stack */
 	t->kernel_stack = (uint64_t)pages + (GUARD_PAGES + KERNEL_STACK_PAGES) * PAGE_SIZE - 8;
-	t->process = p;
+	t->process = process_get(p);
 	t->fds = p->files ? p->files->first : NULL;
 	t->vcpu = UINT32_MAX;
 	t->wake_eventfd = -1;
@@ -155,15 +155,6 @@ static int launch(struct thread *t, uint64_t fs_base)
 	return vcpu < 0 ? (int)vcpu : 0;
 }
 
-/* Numbers grow and wrap around; a number in use is skipped. p->lock held. */
-static int32_t tid_take(struct process *p)
-{
-	do
-		p->next_tid = p->next_tid >= TID_MAX ? 2 : p->next_tid + 1;
-	while (thread_find(p, p->next_tid));
-	return p->next_tid;
-}
-
 /* p->threads is as it shall be. p->lock held, or nobody else is there yet. */
 static void count_threads(struct process *p, int change)
 {
@@ -180,9 +171,10 @@ static struct thread *thread_start(struct thread *t, uint64_t fs_base, void (*pr
 	struct process *p = t->process;
 
 	mutex_lock(&p->lock);
-	*error = p->exiting ? -EAGAIN : 0;
+	t->tid = p->thread_count ? number_take() : p->pid;
+	*error = p->exiting || p->exec_thread || !t->tid ? -EAGAIN : 0;
 	if (!*error) {
-		*tid = t->tid = tid_take(p);
+		*tid = t->tid;
 		list_append(&p->threads, &t->link);
 		count_threads(p, 1);
 		if (prepare)
@@ -196,6 +188,8 @@ static struct thread *thread_start(struct thread *t, uint64_t fs_base, void (*pr
 	mutex_unlock(&p->lock);
 	if (!*error)
 		return t;
+	if (t->tid && t->tid != p->pid)
+		number_give(t->tid);
 	thread_free(t);
 	return NULL;
 }
@@ -233,7 +227,7 @@ int thread_become_first(struct process *p, void (*main)(void *), void *arg)
 		return -ENOMEM;
 	t->start = main;
 	t->start_arg = arg;
-	t->tid = tid_take(p);
+	t->tid = p->pid;
 	list_append(&p->threads, &t->link);
 	count_threads(p, 1);
 	hc = host_thread(t, 0);
@@ -242,6 +236,19 @@ int thread_become_first(struct process *p, void (*main)(void *), void *arg)
 		return (int)ret;
 	__asm__ volatile("mov %0, %%rsp\n\tjmp *%1" : : "r"(hc.stack), "r"(hc.entry), "D"(t) : "memory");
 	__builtin_unreachable();
+}
+
+bool thread_start_first(struct process *p, void (*main)(void *), void *arg, int *error)
+{
+	struct thread *t = thread_alloc(p);
+	int32_t tid;
+
+	*error = -ENOMEM;
+	if (!t)
+		return false;
+	t->start = main;
+	t->start_arg = arg;
+	return thread_start(t, 0, NULL, NULL, &tid, error) != NULL;
 }
 
 struct thread *thread_start_hidden(struct process *p, void (*main)(void *), void *arg, int *error)
@@ -324,7 +331,7 @@ struct thread *thread_find(struct process *p, int32_t tid)
 	return NULL;
 }
 
-static void tell_joiners(struct thread *t)
+void thread_tell_joiners(struct thread *t)
 {
 	uint32_t *word = t->clear_child_tid;
 
@@ -333,18 +340,63 @@ static void tell_joiners(struct thread *t)
 		hostcall(HC_futex_wake, word, 1);
 }
 
-void thread_syscall_counts(struct process *p, uint64_t *fast, uint64_t *slow)
+static void add_syscalls(struct process *p, void *data)
 {
+	uint64_t *sum = data;
+
 	mutex_lock(&p->lock);
-	*fast = g_fast_syscalls_ended;
-	*slow = g_slow_syscalls_ended;
 	list_for_each(pos, &p->threads) {
 		struct thread *t = list_entry(pos, struct thread, link);
 
-		*fast += t->fast_syscalls;
-		*slow += t->slow_syscalls;
+		sum[0] += t->fast_syscalls;
+		sum[1] += t->slow_syscalls;
 	}
 	mutex_unlock(&p->lock);
+}
+
+void thread_syscall_counts(uint64_t *fast, uint64_t *slow)
+{
+	uint64_t sum[2] = { g_fast_syscalls_ended, g_slow_syscalls_ended };
+
+	process_tree_lock();
+	process_for_each(add_syscalls, sum);
+	process_tree_unlock();
+	*fast = sum[0];
+	*slow = sum[1];
+}
+
+/* The process goes on without t, or with its last thread goes itself. */
+static void leave_process(struct thread *t)
+{
+	struct process *p = t->process;
+	uint64_t cpu_ns = 0;
+	bool last;
+
+	if (p != g_process)
+		(void)hostcall(HC_thread_cputime, 0, &cpu_ns);
+	signal_thread_exit(t);
+	thread_tell_joiners(t);
+	__atomic_fetch_add(&g_fast_syscalls_ended, t->fast_syscalls, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&g_slow_syscalls_ended, t->slow_syscalls, __ATOMIC_RELAXED);
+	t->fast_syscalls = t->slow_syscalls = 0;
+	mutex_lock(&p->lock);
+	p->cpu_ns += cpu_ns;
+	last = p->thread_count == 1;
+	if (!last) {
+		list_remove(&t->link);
+		count_threads(p, -1);
+		if (p->exec_thread)
+			hostcall(HC_futex_wake, &p->thread_count, 1);
+	}
+	mutex_unlock(&p->lock);
+	if (last) {
+		process_end(p);
+		mutex_lock(&p->lock);
+		list_remove(&t->link);
+		mutex_unlock(&p->lock);
+	} else if (t->tid != p->pid) {
+		number_give(t->tid);
+	}
 }
 
 void thread_exit(int status)
@@ -353,20 +405,9 @@ void thread_exit(int status)
 	struct process *p = t->process;
 
 	if (!thread_is_hidden(t)) {
-		if (t->tid == p->pid)
+		if (t->tid == p->pid && !p->exiting)
 			p->exit_status = (uint32_t)status & 0xff;
-		signal_thread_exit(t);
-		mutex_lock(&p->lock);
-		if (p->thread_count == 1) {
-			mutex_unlock(&p->lock);
-			process_exit(p->exit_status);
-		}
-		list_remove(&t->link);
-		count_threads(p, -1);
-		g_fast_syscalls_ended += t->fast_syscalls;
-		g_slow_syscalls_ended += t->slow_syscalls;
-		mutex_unlock(&p->lock);
-		tell_joiners(t);
+		leave_process(t);
 	}
 	trace_thread_gone(t);
 	handle_close(t->wake_eventfd);

@@ -1,5 +1,5 @@
 /*
- * Threads and processes of a cVM. A thread is 1:1 a host thread made by the monitor; `current()` reads its pointer from
+ * Threads of a cVM. A thread is 1:1 a host thread made by the monitor; `current()` reads its pointer from
  * the vCPU page. Offsets used by entry.S are asserted below.
  */
 #ifndef LIBOS_THREAD_H
@@ -10,6 +10,7 @@
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/types.h"
+#include "process/process.h"
 #include "signal/signal.h"
 #include "thread/asm_offsets.h"
 
@@ -21,14 +22,9 @@ struct regs {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
-struct rlimit64;
-struct mm;
-struct fdtable;
-struct fs_context;
-
 /* thread->work bits: anything set makes blocking hostcalls return -EINTR and the return to the program slow. */
 #define WORK_SIGNAL 1u /* maybe a deliverable signal */
-#define WORK_EXIT 2u   /* the process is exiting (exit_group, fatal signal) */
+#define WORK_EXIT 2u   /* the thread has to end (exit_group, fatal signal, exec by another) */
 #define WORK_RETURN 4u /* the whole context changed: leave through iretq (set last thing in a system call) */
 
 struct thread {
@@ -43,9 +39,9 @@ struct thread {
 	struct file **fds;	 /* process->files->first: all of a system call's way to its file is in one cache line */
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
-	struct process *process; /* owner; never changes */
+	struct process *process; /* owner; never changes; a reference */
 	struct list link;	 /* process->threads; process->lock */
-	int32_t tid;		 /* what the program sees; the first thread's is the pid */
+	int32_t tid;		 /* what the program sees; the first thread's is the pid, and who calls execve gets that */
 	uint32_t vcpu;		 /* for hostcall thread_kick */
 	int32_t wake_eventfd;	 /* host handle written to wake this thread from hostcall poll, -1 if none yet */
 	uint32_t polling;	 /* 1 while it waits in hostcall poll: wake through wake_eventfd. atomic */
@@ -77,26 +73,6 @@ struct thread {
 	uint64_t entered;	     /* and what the program's hostcall thread_switch returns to */
 };
 
-struct process {
-	int32_t pid, ppid, pgid, sid;
-	struct mutex lock; /* threads, exit state */
-	struct list threads;
-	uint32_t thread_count;
-	uint32_t exiting;     /* exit_group or fatal signal under way */
-	uint32_t exit_status; /* code, or signal with 0x100 */
-	struct mm *mm;
-	struct fdtable *files;	/* fs/file.h */
-	struct fs_context *fs;	/* cwd, root, umask: fs/vfs.h */
-	struct process_signals signals;
-	uint32_t uid, euid, suid, gid, egid, sgid;
-	uint64_t start_ns; /* CLOCK_MONOTONIC */
-	char exe_path[4096];
-	struct libos_boot *boot;
-	uint32_t boot_flags;	  /* BOOT_FLAG_*, of boot */
-	int32_t next_tid;	  /* lock */
-	struct rlimit64 *rlimits; /* RLIM_NLIMITS of them */
-};
-
 static inline struct thread *current(void)
 {
 	struct thread *t;
@@ -118,7 +94,6 @@ void thread_wake(struct thread *t);
  * thread or NULL with *error. */
 struct thread *thread_create(struct process *p, const struct regs *regs, uint64_t fs_base, int *error);
 _Noreturn void thread_exit(int status);	       /* exit(2) of the calling thread */
-_Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal number | 0x100 */
 
 /*
  * Start-up, in this order. The host thread that enters libos_entry has no place for upcalls yet: relocation, kheap_init,
@@ -127,7 +102,6 @@ _Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal numb
  * and calls thread_enter_program.
  */
 void thread_init(const struct cvm_start *start); /* size of vector state */
-nodiscard struct process *process_create(struct libos_boot *boot);
 nodiscard int thread_become_first(struct process *p, void (*main)(void *arg), void *arg); /* returns only on failure */
 _Noreturn void thread_enter_program(uint64_t rip, uint64_t rsp);
 /* A helper thread that never enters the program and that the program never sees (timers). */
@@ -138,13 +112,9 @@ static inline bool thread_is_hidden(const struct thread *t)
 }
 /* The thread with that tid; p->lock held. NULL if none. */
 struct thread *thread_find(struct process *p, int32_t tid);
-/* System calls so far through rewritten sites, and through upcalls. */
-void thread_syscall_counts(struct process *p, uint64_t *fast, uint64_t *slow);
-extern struct process *g_process;	   /* the cVM's only process until fork comes */
+/* System calls of all threads so far through rewritten sites, and through upcalls. */
+void thread_syscall_counts(uint64_t *fast, uint64_t *slow);
 extern const struct cvm_start *g_start; /* as the monitor gave it */
-
-/* A resource limit now in force: RLIMIT_*; ~0 for none. */
-uint64_t process_limit(struct process *p, int resource);
 
 /* Clocks by the vDSO (thread/clock.c): nanoseconds; clock as in clock_gettime(2). */
 int64_t clock_now(int clock);
