@@ -9,8 +9,9 @@
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
 
-struct carrier { /* one per host file on which the process holds record locks */
+struct carrier { /* one per host file on which a process holds record locks */
 	struct list link;
+	const struct process *process;
 	uint64_t dev, ino;
 	struct file *file; /* not owned: closing any descriptor of the file ends the carrier first */
 };
@@ -19,6 +20,7 @@ struct held { /* a lock on a file in memory */
 	struct list link;
 	const void *object; /* the inode */
 	const void *owner;  /* struct process (POSIX) or struct file (OFD, flock) */
+	int32_t pid; /* POSIX: the process's, else -1 */
 	bool flock;
 	bool exclusive;
 	off_t start, end; /* inclusive */
@@ -40,12 +42,13 @@ static bool identify(struct file *f, uint64_t *dev, uint64_t *ino)
 	return true;
 }
 
+/* The calling process's. */
 static struct carrier *find_carrier(uint64_t dev, uint64_t ino)
 {
 	list_for_each(p, &g_carriers) {
 		struct carrier *c = list_entry(p, struct carrier, link);
 
-		if (c->dev == dev && c->ino == ino)
+		if (c->process == current()->process && c->dev == dev && c->ino == ino)
 			return c;
 	}
 	return NULL;
@@ -87,7 +90,7 @@ static struct file *choose_carrier(struct file *f, const struct flock *lk, int *
 		f->kind |= HF_LOCKED;
 	}
 	if (!c && (c = kmalloc(sizeof *c)) != NULL) {
-		*c = (struct carrier){ .dev = dev, .ino = ino, .file = f };
+		*c = (struct carrier){ .process = current()->process, .dev = dev, .ino = ino, .file = f };
 		list_append(&g_carriers, &c->link);
 		f->kind |= HF_LOCKED;
 	}
@@ -271,7 +274,8 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 {
 	bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
 	struct flock *lk = flock;
-	struct held want = { .object = object_of(f), .owner = ofd ? (void *)f : (void *)current()->process };
+	struct held want = { .object = object_of(f), .owner = ofd ? (void *)f : (void *)current()->process,
+			     .pid = ofd ? -1 : current()->process->pid };
 	struct held *other;
 	int err = make_absolute(f, lk);
 
@@ -287,7 +291,7 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 		if (other) {
 			lk->l_start = other->start;
 			lk->l_len = other->end == INT64_MAX ? 0 : other->end - other->start + 1;
-			lk->l_pid = -1;
+			lk->l_pid = other->pid;
 		}
 		mutex_unlock(&g_lock);
 		return 0;
@@ -300,7 +304,7 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 
 int memlock_flock(struct file *f, int operation)
 {
-	struct held want = { .object = object_of(f), .owner = f, .flock = true, .end = INT64_MAX };
+	struct held want = { .object = object_of(f), .owner = f, .pid = -1, .flock = true, .end = INT64_MAX };
 	int op = operation & ~LOCK_NB;
 
 	if (op != LOCK_SH && op != LOCK_EX && op != LOCK_UN)

@@ -47,7 +47,8 @@ struct process {
 	uint32_t thread_count;	    /* futex word for exec_thread */
 	struct thread *exec_thread; /* waits until it is the only one, to replace the program */
 	uint32_t exiting;     /* exit_group or fatal signal under way */
-	uint32_t exit_status; /* code, or signal with 0x100 */
+	uint32_t exit_status; /* code, or signal with 0x100; of a zombie as wait4 gives it */
+	uint32_t crash_reported; /* atomic */
 	struct mm *mm;	      /* the cVM's */
 	struct program *program;
 	struct fdtable *files;	/* fs/file.h */

@@ -1,7 +1,7 @@
 /*
  * The report of a fatal signal: what, where (mapping and nearest symbol), registers, and which code addresses lie on the
- * stack, read with care: the dying program may have destroyed anything. Called once, by signal/deliver.c, with no lock
- * held.
+ * stack, read with care: the dying program may have destroyed anything. Called once for a process, by signal/deliver.c,
+ * with no lock held.
  */
 #include "core/log.h"
 #include "core/uaccess.h"
@@ -12,10 +12,12 @@
 #define STACK_WORDS 2048
 #define STACK_SHOWN 16
 
+static struct mutex g_report_lock;
+
 /* "path+0xoffset (symbol+0x12)", or false if nothing is mapped there. */
 static bool describe(uint64_t addr, char *out, size_t size)
 {
-	static char file[512]; /* the report is written by one thread only */
+	static char file[512]; /* g_report_lock */
 	char symbol[SYMBOL_TEXT_SIZE];
 	struct mm_range range;
 
@@ -63,14 +65,11 @@ static void scan_stack(uint64_t rsp)
 	}
 }
 
-void crash_report(struct thread *t, const struct regs *r, const siginfo_t *info)
+static void report(struct thread *t, const struct regs *r, const siginfo_t *info)
 {
-	static uint32_t reported;
 	char place[320];
 	int sig = info->si_signo;
 
-	if (__atomic_exchange_n(&reported, 1, __ATOMIC_RELAXED))
-		return;
 	if (info->si_code > 0 && (SIGBIT(sig) & SIGNAL_SYNCHRONOUS_SET))
 		log_crash("%s (code %d), address 0x%lx, in %s [tid %d]", signal_name(sig), info->si_code,
 			  (uint64_t)info->si_addr, t->comm, t->tid);
@@ -81,4 +80,13 @@ void crash_report(struct thread *t, const struct regs *r, const siginfo_t *info)
 	log_crash("  rbp %lx rsp %lx r8 %lx r9 %lx r10 %lx r11 %lx", r->rbp, r->rsp, r->r8, r->r9, r->r10, r->r11);
 	log_crash("  r12 %lx r13 %lx r14 %lx r15 %lx flags %lx", r->r12, r->r13, r->r14, r->r15, r->rflags);
 	scan_stack(r->rsp);
+}
+
+void crash_report(struct thread *t, const struct regs *r, const siginfo_t *info)
+{
+	if (__atomic_exchange_n(&t->process->crash_reported, 1, __ATOMIC_RELAXED))
+		return;
+	mutex_lock(&g_report_lock);
+	report(t, r, info);
+	mutex_unlock(&g_report_lock);
 }
