@@ -23,6 +23,7 @@ struct exec {
 	const char **argv; /* kmalloc'ed; strings from the caller or owned[] */
 	char *owned[2 * SCRIPT_DEPTH + SCRIPT_DEPTH];
 	unsigned owned_count;
+	bool low_window_own; /* this cVM has it, for another process */
 	struct image program, interpreter;
 	char *why;
 	size_t why_size;
@@ -135,8 +136,8 @@ static void explain(struct exec *e, const char *path, int error)
 		format(e->why, e->why_size, "%s: %s", path, elf_error_text(error));
 	else if (error == -EBUSY)
 		format(e->why, e->why_size,
-		       "%s: linked at a fixed address, and another cVM, or another program of this one, has the one low window: "
-		       "rebuild with -fPIE -pie, or run it in an Intravisor of its own", path);
+		       "%s: linked at a fixed address, and another %s has the one low window: rebuild with -fPIE -pie, or run it in "
+		       "an Intravisor of its own", path, e->low_window_own ? "process of this cVM" : "cVM");
 	else if (error == -EAGAIN)
 		format(e->why, e->why_size,
 		       "%s: its code cannot be translated: the host has no process for that (raise ulimit -u or the container's limit "
@@ -273,13 +274,19 @@ static const char **copy_list(const char *const *list)
 }
 
 /* An executable at a fixed place needs it free, or to become so when the old program goes. */
-static int check_place(const struct elf_info *info)
+static int check_place(struct exec *e)
 {
-	int ret = 0;
+	const struct elf_info *info = &e->program.info;
+	int ret;
 
-	if (info->fixed && info->start >= SLOT_LOW_BASE && info->end <= SLOT_STUB_DELTA)
-		ret = mm_take_low_window();
-	return !ret && info->fixed && !mm_will_be_free(info->start, info->end) ? -EBUSY : ret;
+	if (!info->fixed || info->start < SLOT_LOW_BASE || info->end > SLOT_STUB_DELTA)
+		return 0; /* image_map says what is wrong */
+	ret = mm_take_low_window();
+	if (!ret && !mm_will_be_free(info->start, info->end)) {
+		e->low_window_own = true;
+		ret = -EBUSY;
+	}
+	return ret;
 }
 
 struct exec *exec_open(const char *path, const char *name, const char *const *argv, const char *const *envp, char *why,
@@ -305,7 +312,7 @@ struct exec *exec_open(const char *path, const char *name, const char *const *ar
 	if (!ret)
 		ret = stack_check(e->argv, envp, MM_STACK_MAX);
 	if (!ret)
-		ret = check_place(&e->program.info);
+		ret = check_place(e);
 	*error = ret;
 	if (!ret)
 		return e;

@@ -61,7 +61,10 @@ static int give_pidfd(struct process *p, int32_t *user)
 /* Signals wait, but not the end of this process. */
 static void wait_for_vfork(struct process *p)
 {
-	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(current()->work & WORK_EXIT))
+	const struct thread *t = current();
+
+	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) &&
+	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL)))
 		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, -1);
 }
 
