@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define BOOT_MAGIC 0x33544f4f424d5643ull /* "CVMBOOT3" */
+#define BOOT_MAGIC 0x34544f4f424d5643ull /* "CVMBOOT4" */
 #define BOOT_MOUNTS_MAX 48
 
 enum boot_mount_type {
@@ -74,6 +74,7 @@ struct libos_boot {
 	uint32_t served_call; /* string offset: the capability for it, */
 	uint32_t served_ms;  /* and how long it may take, to be there and for each call */
 	uint32_t uid, gid;   /* what the program sees: 0/0 by default */
+	uint32_t exec;	     /* handle of the channel for `intravisor exec` (abi/exec.h), 0: there is none */
 	uint32_t mounts;
 	struct boot_mount mount[BOOT_MOUNTS_MAX];
 	uint64_t tmpfs_max; /* bytes that tmpfs and overlays may hold, at most the memory limit */

@@ -63,7 +63,7 @@ static int compare_mounts(const void *a, const void *b)
 
 #define DEFAULT_MOUNTS 7
 _Static_assert(DEFAULT_MOUNTS + CONFIG_TMPFS_MAX + CONFIG_VOLUMES_MAX <= BOOT_MOUNTS_MAX, "mounts fit the table");
-_Static_assert(BOOT_HANDLE_VOLUMES + CONFIG_VOLUMES_MAX <= LAUNCH_HANDLES_MAX, "handles fit the table");
+_Static_assert(BOOT_HANDLE_VOLUMES + CONFIG_VOLUMES_MAX + 1 <= LAUNCH_HANDLES_MAX, "handles fit the table");
 
 /* Files and streams that it may use; returns how many. */
 static uint32_t add_grants(struct builder *b, const struct config_cvm *cvm, uint32_t *at)
@@ -106,7 +106,7 @@ static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_fi
 	return count;
 }
 
-int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **block, size_t *size,
+int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, void **block, size_t *size,
 	       struct config_error *error)
 {
 	struct mount mounts[BOOT_MOUNTS_MAX];
@@ -132,6 +132,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, void **
 	}
 	boot.uid = cvm->uid;
 	boot.gid = cvm->gid;
+	boot.exec = exec;
 	boot.grants = add_grants(&b, cvm, &boot.grant);
 	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, boot.grants, mounts);
 	for (uint32_t i = 0; i < boot.mounts; i++)

@@ -24,9 +24,9 @@
 #define END_TIMEOUT_MS 1000
 #define STOP_TIMEOUT_MAX 86400000
 
-void control_init(struct control *control, struct control_socket *s, struct pod *pod, struct logs *logs)
+void control_init(struct control *control, struct control_socket *s, struct pod *pod, struct logs *logs, struct exec_relay *exec)
 {
-	*control = (struct control){.socket = s, .pod = pod, .logs = logs};
+	*control = (struct control){.socket = s, .pod = pod, .logs = logs, .exec = exec};
 	for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		control->client[i].fd = -1;
 }
@@ -148,6 +148,16 @@ static void send_logs(struct control *control, struct control_client *client, ui
 	reply(client, json_pack("{s:b}", "ok", 1));
 }
 
+static void exec_in_cvm(struct control *control, struct control_client *client, uint32_t i)
+{
+	const char *problem = exec_relay_accept(control->exec, client->fd, i);
+
+	if (problem)
+		reply_error(client, problem, control->pod->config->cvm[i]->name);
+	else
+		*client = (struct control_client){.fd = -1};
+}
+
 struct request {
 	const char *command;
 	int cvm; /* -1: none was named */
@@ -173,6 +183,8 @@ static const char *read_request(const struct control *control, const json_t *obj
 		return "timeout_ms is not a time of at most a day";
 	if (signal && (!json_is_integer(signal) || json_integer_value(signal) < 1 || json_integer_value(signal) > 64))
 		return "signal is not a number from 1 to 64";
+	if (signal && json_integer_value(signal) == EXEC_WAKE_SIGNAL)
+		return "signal 32 cannot be sent: it is kept for exec";
 	request->signal = signal ? (int)json_integer_value(signal) : SIGTERM;
 	if (!json_object_get(object, "cvm"))
 		return NULL;
@@ -190,6 +202,10 @@ static void serve_one_cvm(struct control *control, struct control_client *client
 
 	if (strcmp(r->command, "logs") == 0) {
 		send_logs(control, client, i, r->follow);
+		return;
+	}
+	if (strcmp(r->command, "exec") == 0) {
+		exec_in_cvm(control, client, i);
 		return;
 	}
 	if (strcmp(r->command, "start") == 0) {
@@ -220,8 +236,8 @@ static void serve(struct control *control, struct control_client *client, const 
 	else if (strcmp(r.command, "stop") == 0 && r.cvm < 0)
 		stop_pod(control, client, r.timeout);
 	else if (strcmp(r.command, "start") != 0 && strcmp(r.command, "stop") != 0 && strcmp(r.command, "restart") != 0 &&
-		 strcmp(r.command, "logs") != 0)
-		reply_error(client, "unknown command (status, stats, signal, start, stop, restart or logs)", NULL);
+		 strcmp(r.command, "logs") != 0 && strcmp(r.command, "exec") != 0)
+		reply_error(client, "unknown command (status, stats, signal, start, stop, restart, logs or exec)", NULL);
 	else if (r.cvm < 0)
 		reply_error(client, "the request names no cVM", NULL);
 	else

@@ -3,8 +3,8 @@
  *
  * Protocol: the client sends one JSON object and a newline, {"command": "stop", "cvm": "web"}, and gets one back,
  * {"ok": true, ...} or {"ok": false, "error": "..."}; then the connection ends. `logs` is followed by the bytes
- * themselves, until the connection ends. Commands: status, stats; signal (signal); start, stop, restart (timeout_ms);
- * logs (follow). Without "cvm" signal and stop mean the whole pod.
+ * themselves, until the connection ends; `exec` by messages of abi/exec.h, of which the client sends the first. Commands: status, stats;
+ * signal (signal); start, stop, restart (timeout_ms); logs (follow); exec. Without "cvm" signal and stop mean the whole pod.
  *
  * Peers are this user or root. They are bounded in number, in what they send and in time; none is ever waited for.
  */
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "cli/control_socket.h"
+#include "cli/exec_relay.h"
 #include "cli/logs.h"
 #include "cli/pod.h"
 
@@ -51,12 +52,14 @@ struct control {
 	struct control_socket *socket;
 	struct pod *pod;
 	struct logs *logs;
+	struct exec_relay *exec;
 	int64_t accept_again_ms; /* 0: now */
 	struct control_client client[CONTROL_CLIENTS_MAX];
 };
 
 /* `socket` may have no listener: then nothing happens here. */
-void control_init(struct control *control, struct control_socket *socket, struct pod *pod, struct logs *logs);
+void control_init(struct control *control, struct control_socket *socket, struct pod *pod, struct logs *logs,
+		  struct exec_relay *exec);
 
 /* Fills CONTROL_POLL_MAX entries. */
 void control_poll(const struct control *control, struct pollfd *entries);

@@ -26,8 +26,8 @@
 #include "cli/message.h"
 
 /* Descriptors of one run: the description, one channel, two files for each image, CP_Files, and for each cVM a channel,
- * its log, its root, its volumes and its output. */
-#define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (4 + CONFIG_VOLUMES_MAX))
+ * its log, its root, its volumes, its output and a channel for exec. */
+#define INHERIT_MAX (2 + 2 * LAUNCH_IMAGES_MAX + LAUNCH_FILES_MAX + LAUNCH_CVMS_MAX * (5 + CONFIG_VOLUMES_MAX))
 _Static_assert(LAUNCH_IMAGES_MAX > LAUNCH_CVMS_MAX, "the libOS, and an image for each bare cVM");
 
 static bool g_stdio_closed[3];
@@ -301,12 +301,12 @@ static int add_file(struct description *d, const struct config_file *file, struc
 	return ret;
 }
 
-static int add_boot(struct description *d, const struct config_cvm *cvm, uint32_t i, const bool *is_file,
+static int add_boot(struct description *d, const struct config_cvm *cvm, uint32_t i, const bool *is_file, uint32_t exec,
 		    struct config_error *error)
 {
 	void *block;
 	size_t size;
-	int ret = boot_build(cvm, is_file, &block, &size, error);
+	int ret = boot_build(cvm, is_file, exec, &block, &size, error);
 
 	if (ret)
 		return ret;
@@ -337,11 +337,32 @@ static int capture_output(struct launch_plan *plan, uint32_t i, struct launch_cv
 	return 0;
 }
 
+/* What `intravisor exec` needs; its handle behind all others in *handle. Both ends stay here: what a life of the cVM has left in them is
+ * taken out before the next. */
+static int add_exec(struct launch_plan *plan, uint32_t i, struct launch_cvm *l, uint32_t *handle)
+{
+	struct launch_handle *h = &l->handle[l->handles];
+	int ret = make_channel(plan, SOCK_NONBLOCK, &plan->exec[i][0], &h->fd);
+
+	if (ret)
+		return ret;
+	h->kind = LAUNCH_HANDLE_STDIO;
+	h->rights = LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE;
+	*handle = l->handles++;
+	plan->exec[i][1] = fcntl(h->fd, F_DUPFD_CLOEXEC, 3);
+	if (plan->exec[i][1] >= 0)
+		return 0;
+	ret = -errno;
+	message_error("cannot duplicate a descriptor: %s", strerror(-ret));
+	return ret;
+}
+
 static int add_cvm(struct description *d, const struct config *config, uint32_t i, struct launch_plan *plan, struct config_error *error)
 {
 	const struct config_cvm *cvm = config->cvm[i];
 	bool is_file[CONFIG_VOLUMES_MAX] = {0};
 	struct launch_cvm *l = description_cvm(d, i);
+	uint32_t exec = 0;
 
 	strncpy(l->name, cvm->name, sizeof(l->name) - 1);
 	l->memory_max = cvm->memory;
@@ -367,7 +388,9 @@ static int add_cvm(struct description *d, const struct config *config, uint32_t 
 		ret = make_channel(plan, SOCK_NONBLOCK, &plan->log[i], &l->handle[BOOT_HANDLE_LOG].fd);
 	if (ret == 0)
 		ret = make_channel(plan, 0, &plan->code_channel[i], &l->code_channel);
-	return ret ? ret : add_boot(d, cvm, i, is_file, error);
+	if (ret == 0 && config->controlled && !cvm->bare && !cvm->syscalls_to)
+		ret = add_exec(plan, i, l, &exec);
+	return ret ? ret : add_boot(d, cvm, i, is_file, exec, error);
 }
 
 /* Threads are limited for all cVMs together: where their limits sum up to more, each gets a share of that. */
@@ -479,6 +502,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 	memset(plan->code_channel, -1, sizeof(plan->code_channel));
 	memset(plan->output, -1, sizeof(plan->output));
 	memset(plan->log, -1, sizeof(plan->log));
+	memset(plan->exec, -1, sizeof(plan->exec));
 	plan->inherit = xcalloc(INHERIT_MAX, sizeof(int));
 	add_image(&d, plan, image);
 	if (config->cvms > 1)
@@ -533,5 +557,8 @@ void launch_close(struct launch_plan *plan)
 			close(plan->output[i]);
 		if (plan->log[i] >= 0)
 			close(plan->log[i]);
+		for (int end = 0; end < 2; end++)
+			if (plan->exec[i][end] >= 0)
+				close(plan->exec[i][end]);
 	}
 }

@@ -18,6 +18,7 @@ struct launch_plan {
 	int event_channel; /* the command's end */
 	int code_channel[LAUNCH_CVMS_MAX];
 	int log[LAUNCH_CVMS_MAX];    /* the command's ends of BOOT_HANDLE_LOG */
+	int exec[LAUNCH_CVMS_MAX][2]; /* channels of abi/exec.h: the command's ends, and the cVMs'; or -1 */
 	int output[LAUNCH_CVMS_MAX]; /* read ends of the cVMs' standard output and error, or -1 */
 	int nice[LAUNCH_CVMS_MAX];   /* from the cpu weights */
 	/* What the monitor inherits, launch_fd among them: descriptors above 2, all close-on-exec here, owned. */

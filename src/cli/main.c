@@ -20,6 +20,8 @@ static const char g_usage[] =
 	"  ps [--json] [POD]                          show the pods that run and their cVMs\n"
 	"  stats [--json] [--watch] [POD]             show what the cVMs use now\n"
 	"  logs [-f] POD/CVM                          show (and follow) a cVM's captured output\n"
+	"  exec [-i] [-e NAME=VALUE] [-w DIR] POD/CVM PROGRAM [ARGUMENT...]\n"
+	"                                             run another program in a running cVM; -i: with this standard input\n"
 	"  kill [-s SIGNAL] POD[/CVM]                 send a signal (TERM)\n"
 	"  stop [-t TIME] POD[/CVM]                   SIGTERM, after the time SIGKILL; it is not restarted\n"
 	"  start POD/CVM                              start a cVM that has ended\n"
@@ -35,7 +37,11 @@ static bool print_usage_of(const char *command)
 
 	for (const char *line = g_usage; *line; line += strcspn(line, "\n") + 1)
 		if (strncmp(line, "  ", 2) == 0 && strncmp(line + 2, command, strlen(command)) == 0 && line[2 + strlen(command)] == ' ') {
+			const char *next = line + strcspn(line, "\n") + 1;
+
 			printf("usage: intravisor %.*s\n", (int)strcspn(line + 2, "\n"), line + 2);
+			if (strncmp(next, "   ", 3) == 0) /* the text does not fit behind the words */
+				printf("%.*s\n", (int)strcspn(next, "\n"), next);
 			found = true;
 		}
 	return found;

@@ -12,20 +12,24 @@
 #include "abi/launch.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/exec_client.h"
 #include "cli/message.h"
 #include "cli/stats.h"
+#include "config/fields.h"
 #include "config/value.h"
 
 #define ANSWER_S 10u
 
-/* The words of one command: flags and options from a table, then at most one target. */
+/* The words of one command: flags and options from a table, then at most one target; with `program` those of a program behind it. */
 struct words {
 	const char *command;
 	const char *usage; /* behind the command's name */
-	bool json, follow, watch;
+	bool json, follow, watch, interactive;
 	const char *signal, *timeout; /* -s, -t */
-	const char *allowed;	      /* of "jfwst" */
+	const char *allowed;	      /* of "jfwsti", and e and d for `program` */
 	char *pod, *cvm;	      /* the target's parts */
+	struct config_cvm *program;   /* gets -e and -w; the words behind the target are .. */
+	char **program_words;	      /* .. these. A null pointer for other commands */
 };
 
 static int usage_error(const struct words *w, const char *problem, const char *word)
@@ -49,41 +53,84 @@ static int parse_target(struct words *w, const char *target)
 	return 0;
 }
 
+static const struct option {
+	const char *name, *letter;
+	char key;
+	bool value;
+} g_options[] = {{"--json", "-j", 'j', false}, {"--follow", "-f", 'f', false}, {"--watch", "-w", 'w', false},
+		 {"--signal", "-s", 's', true}, {"--time", "-t", 't', true}, {"--interactive", "-i", 'i', false},
+		 {"--env", "-e", 'e', true}, {"--workdir", "-w", 'd', true}};
+
+static const struct option *find_option(const struct words *w, const char *word)
+{
+	for (size_t i = 0; i < sizeof(g_options) / sizeof(g_options[0]); i++)
+		if (strchr(w->allowed, g_options[i].key) && (strcmp(word, g_options[i].name) == 0 || strcmp(word, g_options[i].letter) == 0))
+			return &g_options[i];
+	return NULL;
+}
+
+/* -e and -w as `run` has them. */
+static int set_program(struct words *w, char key, const char *value)
+{
+	struct config_error error = {0};
+	const struct config_field *field = g_config_fields;
+
+	while (field->letter != (key == 'e' ? 'e' : 'w'))
+		field++;
+	return field->set(w->program, value, &error) ? usage_error(w, error.text, NULL) : 0;
+}
+
+/* The exit status for a wrong word, or 0. */
+static int apply_option(struct words *w, const struct option *option, const char *value)
+{
+	w->json |= option->key == 'j';
+	w->follow |= option->key == 'f';
+	w->watch |= option->key == 'w';
+	w->interactive |= option->key == 'i';
+	if (option->key == 's')
+		w->signal = value;
+	else if (option->key == 't')
+		w->timeout = value;
+	else if (option->key == 'e' || option->key == 'd')
+		return set_program(w, option->key, value);
+	return 0;
+}
+
+static int unknown_option(const struct words *w, const char *word)
+{
+	static const char *const terminal[] = {"-t", "--tty", "-it", "-ti"};
+
+	for (size_t i = 0; w->program && i < sizeof(terminal) / sizeof(terminal[0]); i++)
+		if (strcmp(word, terminal[i]) == 0)
+			return usage_error(w, "a program gets no terminal of its own, -i alone passes standard input on: leave out", word);
+	return usage_error(w, "unknown option", word);
+}
+
 /* The exit status for wrong words, or 0. */
 static int parse_words(struct words *w, char **arguments)
 {
-	static const struct {
-		const char *name, *letter;
-		char key;
-		bool value;
-	} options[] = {{"--json", "-j", 'j', false}, {"--follow", "-f", 'f', false}, {"--watch", "-w", 'w', false},
-		       {"--signal", "-s", 's', true}, {"--time", "-t", 't', true}};
-	const size_t count = sizeof(options) / sizeof(options[0]);
+	int status = 0;
 
-	for (; *arguments; arguments++) {
-		size_t i = 0;
+	for (; *arguments && !status; arguments++) {
+		const struct option *option = find_option(w, *arguments);
+		bool dashes = w->program && strcmp(*arguments, "--") == 0;
 
-		if ((*arguments)[0] != '-') {
-			int status = parse_target(w, *arguments);
-			if (status)
-				return status;
-			continue;
+		if (w->program && w->pod) {
+			w->program_words = arguments + dashes;
+			return 0;
 		}
-		while (i < count && strcmp(*arguments, options[i].name) != 0 && strcmp(*arguments, options[i].letter) != 0)
-			i++;
-		if (i == count || !strchr(w->allowed, options[i].key))
-			return usage_error(w, "unknown option", *arguments);
-		if (options[i].value && !arguments[1])
-			return usage_error(w, "the value is missing behind", *arguments);
-		w->json |= options[i].key == 'j';
-		w->follow |= options[i].key == 'f';
-		w->watch |= options[i].key == 'w';
-		if (options[i].key == 's')
-			w->signal = *++arguments;
-		else if (options[i].key == 't')
-			w->timeout = *++arguments;
+		if (dashes && arguments[1])
+			status = parse_target(w, *++arguments);
+		else if ((*arguments)[0] != '-')
+			status = parse_target(w, *arguments);
+		else if (!option)
+			status = unknown_option(w, *arguments);
+		else if (option->value && !arguments[1])
+			status = usage_error(w, "the value is missing behind", *arguments);
+		else
+			status = apply_option(w, option, option->value ? *++arguments : NULL);
 	}
-	return 0;
+	return status;
 }
 
 static void free_words(struct words *w)
@@ -266,6 +313,18 @@ static int find_only_cvm(struct client *client, struct words *w)
 	return status;
 }
 
+/* 0, or the exit status after a message. */
+static int connect_pod(struct words *w, bool one_cvm, struct client *client)
+{
+	int ret = client_open(client);
+
+	if (ret == -ENOENT)
+		message_error("no pod is called %s (intravisor ps lists those that run)", w->pod);
+	if (ret)
+		return 1;
+	return one_cvm && !w->cvm ? find_only_cvm(client, w) : 0;
+}
+
 /* Words, target and connection of a command about one pod or cVM. 0, or the exit status after a message. */
 static int prepare(struct words *w, char **arguments, bool one_cvm, struct client *client)
 {
@@ -274,14 +333,7 @@ static int prepare(struct words *w, char **arguments, bool one_cvm, struct clien
 	*client = (struct client){.fd = -1, .directory = -1};
 	if (status == 0 && !w->pod)
 		status = usage_error(w, "no pod is named", NULL);
-	if (status)
-		return status;
-	int ret = client_open(client);
-	if (ret == -ENOENT)
-		message_error("no pod is called %s (intravisor ps lists those that run)", w->pod);
-	if (ret)
-		return 1;
-	return one_cvm && !w->cvm ? find_only_cvm(client, w) : 0;
+	return status ? status : connect_pod(w, one_cvm, client);
 }
 
 static void finish(struct words *w, struct client *client)
@@ -395,10 +447,37 @@ int command_logs(char **arguments)
 	return status;
 }
 
+/* The connection for it, and what runs over that. */
+static int exec_program(struct client *client, const struct words *w)
+{
+	const struct exec_program program = {
+		.argv = w->program_words, .env = &w->program->env, .cwd = w->program->cwd, .input = w->interactive};
+	json_t *answer = client_request(client, w->pod, json_pack("{s:s, s:s}", "command", "exec", "cvm", w->cvm), ANSWER_S, true);
+	int status = answer ? exec_client_run(client->fd, &program) : EXIT_CANNOT_START;
+
+	json_decref(answer);
+	return status;
+}
+
 int command_exec(char **arguments)
 {
-	(void)arguments;
-	message_error("exec: a second program cannot be started in a cVM yet (it needs fork; see CAVEATS.md): describe it as a "
-		      "cVM of its own");
-	return EXIT_CANNOT_START;
+	struct config program = {0};
+	struct words w = {.command = "exec", .usage = "[-i] [-e NAME=VALUE] [-w DIR] POD/CVM PROGRAM [ARGUMENT...]", .allowed = "ied",
+			  .program = config_add_cvm(&program, "")};
+	struct client client = {.fd = -1, .directory = -1};
+	int status = parse_words(&w, arguments);
+
+	if (status == 0 && !w.pod)
+		status = usage_error(&w, "no pod is named", NULL);
+	if (status == 0 && (!w.program_words || !*w.program_words))
+		status = usage_error(&w, "no program is named", NULL);
+	if (status == 0)
+		status = connect_pod(&w, true, &client);
+	if (status == 0)
+		status = exec_program(&client, &w);
+	else if (status != EXIT_USAGE)
+		status = EXIT_CANNOT_START; /* 1 is for programs */
+	finish(&w, &client);
+	config_free(&program);
+	return status;
 }

@@ -69,7 +69,7 @@ static int claim_name(struct config *config, const struct run_options *options, 
 		config->name = options->yaml ? default_name(options->yaml) : xstrdup(config->cvm[0]->name);
 	int ret = control_socket_listen(socket, config->name, exact);
 	if (ret == 0) {
-		config->stay = true;
+		config->stay = config->controlled = true;
 		return 0;
 	}
 	if (ret == -EADDRINUSE && exact) {

@@ -23,6 +23,7 @@
 #include "cli/code_service.h"
 #include "cli/control.h"
 #include "cli/detach.h"
+#include "cli/exec_relay.h"
 #include "cli/user_limits.h"
 #include "cli/lines.h"
 #include "cli/logs.h"
@@ -45,6 +46,7 @@ struct supervisor {
 	struct logs logs;
 	struct lines lines;
 	struct control control;
+	struct exec_relay exec;
 	int signal_fd;
 	pid_t monitor;		      /* 0 once it has been waited for */
 	int monitor_status;	      /* wait status */
@@ -99,6 +101,7 @@ static void handle_exit(struct supervisor *s, uint32_t cvm, const char *payload,
 	memcpy(&exit, payload, sizeof(exit));
 	logs_drain(&s->logs, cvm);
 	lines_drain(&s->lines, cvm, true);
+	exec_relay_ended(&s->exec, cvm);
 	pod_ended(&s->pod, cvm, &exit);
 	control_stats(&s->control, cvm);
 }
@@ -176,6 +179,7 @@ static void tick(struct supervisor *s)
 {
 	pod_tick(&s->pod);
 	control_tick(&s->control);
+	exec_relay_tick(&s->exec);
 	if (!s->end_deadline_ms && pod_over(&s->pod)) {
 		s->end_deadline_ms = clock_ms() + MONITOR_END_TIMEOUT_MS;
 		if (s->config->stay)
@@ -195,7 +199,7 @@ static int sooner(int a, int b)
 
 static int next_timeout(struct supervisor *s)
 {
-	int timeout = sooner(code_service_timeout(&s->code), sooner(pod_timeout(&s->pod), control_timeout(&s->control)));
+	int timeout = sooner(code_service_timeout(&s->code), sooner(pod_timeout(&s->pod), sooner(control_timeout(&s->control), exec_relay_timeout(&s->exec))));
 
 	if (s->end_deadline_ms && !s->timed_out)
 		timeout = clock_sooner(timeout, clock_ms(), s->end_deadline_ms);
@@ -206,7 +210,8 @@ static int next_timeout(struct supervisor *s)
 #define POLL_LOGS (POLL_CODE + LAUNCH_CVMS_MAX)
 #define POLL_LINES (POLL_LOGS + LAUNCH_CVMS_MAX)
 #define POLL_CONTROL (POLL_LINES + LINES_POLL_MAX)
-#define POLL_COUNT (POLL_CONTROL + CONTROL_POLL_MAX)
+#define POLL_EXEC (POLL_CONTROL + CONTROL_POLL_MAX)
+#define POLL_COUNT (POLL_EXEC + EXEC_POLL_MAX)
 _Static_assert(POLL_COUNT <= LIMITS_FILES, "poll refuses more entries than there may be open files");
 
 /* Without events neither a signal nor the monitor's end would be seen. */
@@ -233,6 +238,7 @@ static void loop(struct supervisor *s)
 		logs_poll(&s->logs, entries + POLL_LOGS);
 		lines_poll(&s->lines, entries + POLL_LINES);
 		control_poll(&s->control, entries + POLL_CONTROL);
+		exec_relay_poll(&s->exec, entries + POLL_EXEC);
 		int count = poll(entries, POLL_COUNT, next_timeout(s));
 		if (count < 0 && errno != EINTR) {
 			cannot_wait(s, errno);
@@ -249,6 +255,7 @@ static void loop(struct supervisor *s)
 			link_flush(&s->link);
 		if (entries[1].revents & ~POLLOUT)
 			handle_events(s);
+		exec_relay_handle(&s->exec, entries + POLL_EXEC);
 		control_handle(&s->control, entries + POLL_CONTROL);
 		if (entries[0].revents)
 			handle_signals(s);
@@ -373,7 +380,8 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	pod_init(&s.pod, config, &s.link);
 	logs_init(&s.logs, plan->output, config->cvms);
 	lines_init(&s.lines, plan->log, options->insecure & LAUNCH_INSECURE_NO_LIMITS, &s.pod, &s.logs);
-	control_init(&s.control, socket, &s.pod, &s.logs);
+	exec_relay_init(&s.exec, plan->exec, &s.pod);
+	control_init(&s.control, socket, &s.pod, &s.logs, &s.exec);
 	loop(&s);
 	terminal_restore(&terminal);
 	if (options->verbose)
@@ -383,6 +391,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	if (options->stats)
 		print_stats(&s);
 	int status = final_status(&s);
+	exec_relay_end(&s.exec);
 	control_end(&s.control);
 	logs_end(&s.logs);
 	lines_end(&s.lines);

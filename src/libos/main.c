@@ -13,6 +13,7 @@
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "served/served.h"
+#include "signal/internal.h"
 #include "sys/trace.h"
 #include "thread/clock.h"
 #include "thread/entry.h"
@@ -129,6 +130,7 @@ static void first_thread(void *arg)
 	load_program(&at);
 	if (served_low_window())
 		quit(STATUS_START);
+	signal_begin_outside();
 	thread_enter_program(at.rip, at.rsp);
 }
 

@@ -22,11 +22,12 @@ LAUNCH_CVM_HEAD = struct.Struct("=64sQIIiiIIIIII")
 GRANT = struct.Struct("=HHI112s")
 HANDLE = struct.Struct("=IIiI")
 NET_RULE = struct.Struct("=HHHHHHI16s")
-BOOT_HEAD = struct.Struct("=Q17I")
+BOOT_HEAD = struct.Struct("=Q18I")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
 STATS = struct.Struct("=8Q2I2Q")
 REPORT = struct.Struct("=iiQQ200s")
+EXEC = struct.Struct("=III")
 FILES_AT = LAUNCH_HEAD.size + 14 * IMAGE.size
 COUNT_AT = FILES_AT + 64 * FILE.size
 CVMS_AT = COUNT_AT + 24
@@ -74,7 +75,7 @@ class Cvm:
         offset, size = struct.unpack_from("=QQ", data, at + 64 * GRANT.size)
         boot = data[offset:offset + size]
         (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, _, _, _, _, _, self.uid, self.gid,
-         mounts) = \
+         self.exec, mounts) = \
             BOOT_HEAD.unpack_from(boot)
         assert boot_size == size
         self.args = [s.decode(errors="surrogateescape") for s in strings(boot, argv, argc)]
@@ -86,6 +87,7 @@ class Cvm:
             self.mounts.append((kind, handle, read_only, string(boot, path).decode()))
         self.signals = []
         self.running, self.life, self.thread = False, 0, None
+        self.alive = threading.Lock()  # no life uses the exec channel in the next
 
     def start(self):
         self.running, self.life, self.signals = True, self.life + 1, []
@@ -120,6 +122,33 @@ class Cvm:
             except BlockingIOError:
                 select.select([], [self.handles[LOG_HANDLE][2]], [])
 
+    def exec_send(self, kind, number=0, payload=b"", size=None):
+        """A message of the exec channel (src/abi/exec.h); the socket does not block."""
+        self.exec_write(EXEC.pack(kind, number, len(payload) if size is None else size) + payload)
+
+    def exec_write(self, message):
+        handle = self.handles[self.exec][2]
+        while True:
+            with self.alive:
+                try:
+                    return None if self.killed() else os.write(handle, message)
+                except BlockingIOError:
+                    pass
+            select.select([], [handle], [], 0.1)
+
+    def exec_receive(self, seconds=10):
+        """(type, number, payload), or None."""
+        handle = self.handles[self.exec][2]
+        if not select.select([handle], [], [], seconds)[0]:
+            return None
+        with self.alive:
+            if self.killed():
+                return None
+            message = os.read(handle, 1 << 20)
+        kind, number, size = EXEC.unpack_from(message)
+        assert size == len(message) - EXEC.size
+        return kind, number, message[EXEC.size:]
+
     def crash(self, text):
         self.log(text, b"c")
 
@@ -129,7 +158,8 @@ class Cvm:
     def exit(self, status, signaled=0, stats=(1500000000, 250000000, 3 << 20, 0, 7, 1, 2, 99, 3, 5, 2, 8192)):
         if self.monitor.local.life != self.life:
             return
-        self.running = False
+        with self.alive:
+            self.running = False
         self.send(EXIT, struct.pack("=iI", status, signaled) + STATS.pack(*stats))
 
     def wait_signal(self, seconds=10):

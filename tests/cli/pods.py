@@ -34,7 +34,7 @@ UNTIL_TERM = UP + "\ncvm.wait_signal(60); cvm.exit(cvm.name == 'never')"
 FAILS = "n = len(open('runs').read()) + 1 if os.path.exists('runs') else 1; open('runs', 'a').write('x'); cvm.exit({} if n < {} else 0)"
 
 
-class Pods(unittest.TestCase):
+class PodCase(unittest.TestCase):
     def setUp(self):
         self.box = Box()
         self.processes = []
@@ -110,6 +110,8 @@ class Pods(unittest.TestCase):
                 answer += part
             return json.loads(answer)
 
+
+class Pods(PodCase):
     # Order
 
     def test_starts_in_order(self):
@@ -366,10 +368,6 @@ class Pods(unittest.TestCase):
         self.start_pod(cvm("a", UNTIL_TERM), cvm("b", UNTIL_TERM))
         for command in ("start", "restart", "logs"):
             self.assertIn("the pod has several cVMs, name one: pod", self.command(command, "pod", status=2))
-
-    def test_exec_is_refused(self):
-        for arguments in ([], ["pod/a", "sh"]):
-            self.assertEqual(self.command("exec", *arguments, status=125).count("\n"), 1)
 
     # Output
 

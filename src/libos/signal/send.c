@@ -3,13 +3,16 @@
  * once (stop and continue cancel each other, ignored ones vanish). Lock order: process->lock, then signals.lock; both
  * are held while a thread is picked and notified, so that it cannot end meanwhile.
  */
+#include "abi/exec.h"
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "process/exec_service.h"
 #include "signal/internal.h"
 #include "signal/timer.h"
 #include "thread/entry.h"
 
 static uint64_t g_outside; /* signals from outside the cVM that are not queued yet; atomic */
+static bool g_outside_waits = true; /* until there is a program: nothing that the libOS does for its start is interrupted; atomic */
 
 static void pending_init(struct signal_pending *q)
 {
@@ -403,7 +406,16 @@ void signal_note_outside(struct thread *t)
 	if (bits == 0)
 		return;
 	__atomic_fetch_or(&g_outside, (uint64_t)bits, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&g_outside_waits, __ATOMIC_SEQ_CST))
+		__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+}
+
+void signal_begin_outside(void)
+{
+	__atomic_store_n(&g_outside_waits, false, __ATOMIC_SEQ_CST);
+	signal_note_outside(current()); /* who came before this thread had upcalls interrupted nobody */
+	if (__atomic_load_n(&g_outside, __ATOMIC_SEQ_CST))
+		__atomic_fetch_or(&current()->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
 }
 
 void signal_send_noted(void)
@@ -414,6 +426,9 @@ void signal_send_noted(void)
 	if (likely(!__atomic_load_n(&g_outside, __ATOMIC_RELAXED)))
 		return;
 	bits = __atomic_exchange_n(&g_outside, 0, __ATOMIC_SEQ_CST);
+	if (bits & SIGBIT(EXEC_WAKE_SIGNAL))
+		exec_service_wake();
+	bits &= ~SIGBIT(EXEC_WAKE_SIGNAL);
 	memset(&info, 0, sizeof(info));
 	for (; bits; bits &= bits - 1) {
 		info.si_signo = __builtin_ctzll(bits) + 1;

@@ -1,0 +1,589 @@
+/*
+ * The relay of `intravisor exec`: see exec_relay.h. Called by control.c and supervise.c. What a libOS sends is hostile: whatever is
+ * not exactly as abi/exec.h has it cuts its channel off until the cVM's end. A client is this user or root; one that breaks the
+ * rules is as one that went away. Nothing blocks, and nothing grows: what either may send is bounded by the room it was given.
+ */
+#include "cli/exec_relay.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/clock.h"
+#include "cli/message.h"
+#include "config/list.h"
+
+#define ASK_TIMEOUT_MS 5000
+#define START_TIMEOUT_MS 60000
+#define END_TIMEOUT_MS 1000
+/* Of one cVM at a time, so that none can keep the others waiting. */
+#define MESSAGES_MAX 64u
+#define HEAD sizeof(struct exec_message)
+/* What waits for a client: output, and besides it the answer to its request, EXEC_STARTED, EXEC_MORE (see tell_more), EXEC_ENDED. */
+#define BESIDES 512u
+#define OUT_MAX (EXEC_ROOM + 2 * BESIDES)
+_Static_assert(BESIDES >= 3 * sizeof(struct exec_message) + sizeof(struct exec_ended) + EXEC_WHY_MAX + 32, "the others fit");
+
+#define FOR_EACH_SESSION(s, channel) \
+	for (struct exec_session *s = (channel)->session; s < (channel)->session + EXEC_MAX; s++)
+
+static const char g_accepted[] = "{\"ok\":true}\n";
+
+void exec_relay_init(struct exec_relay *relay, int (*ends)[2], struct pod *pod)
+{
+	*relay = (struct exec_relay){.pod = pod};
+	for (uint32_t i = 0; i < LAUNCH_CVMS_MAX; i++) {
+		struct exec_channel *c = &relay->channel[i];
+
+		c->fd = ends[i][0];
+		c->far_end = ends[i][1];
+		FOR_EACH_SESSION(s, c)
+			s->fd = -1;
+	}
+}
+
+static struct exec_channel *channel_of(struct exec_relay *relay, const struct exec_session *s)
+{
+	return &relay->channel[s->cvm];
+}
+
+/* The libOS knows it. */
+static bool known(const struct exec_session *s)
+{
+	return s->phase == EXEC_STARTING || s->phase == EXEC_RUNS;
+}
+
+static void close_client(struct exec_relay *relay, struct exec_session *s)
+{
+	if (s->fd < 0)
+		return;
+	close(s->fd);
+	s->fd = -1;
+	relay->clients--;
+}
+
+static void free_session(struct exec_relay *relay, struct exec_session *s)
+{
+	close_client(relay, s);
+	free(s->in);
+	free(s->out);
+	*s = (struct exec_session){.fd = -1};
+}
+
+static void put_bytes(char *to, size_t *size, const void *bytes, size_t count)
+{
+	if (count)
+		memcpy(to + *size, bytes, count);
+	*size += count;
+}
+
+static void put_message(char *to, size_t *size, uint32_t type, const void *payload, size_t count)
+{
+	struct exec_message head = {.type = type, .size = (uint32_t)count};
+
+	put_bytes(to, size, &head, HEAD);
+	put_bytes(to, size, payload, count);
+}
+
+static size_t waits(const struct exec_session *s)
+{
+	return s->out_size - s->out_sent;
+}
+
+/* For the client, if it is still there. */
+static void tell(struct exec_session *s, uint32_t type, const void *payload, size_t count)
+{
+	if (s->fd < 0)
+		return;
+	memmove(s->out, s->out + s->out_sent, waits(s));
+	s->out_size = waits(s);
+	s->out_sent = 0;
+	if (s->out_size + HEAD + count > OUT_MAX)
+		return; /* the rooms do not let it happen; were one counted wrong, it would not be a write behind the end */
+	put_message(s->out, &s->out_size, type, payload, count);
+}
+
+/* The program has ended, or is out of reach: whoever is there is told. */
+static void end_session(struct exec_relay *relay, struct exec_session *s, int32_t status, const char *why, size_t why_size)
+{
+	char payload[sizeof(struct exec_ended) + EXEC_WHY_MAX];
+	size_t size = 0;
+
+	if (s->fd < 0) {
+		free_session(relay, s);
+		return;
+	}
+	s->phase = EXEC_OVER;
+	s->deadline_ms = 0;
+	s->in_size = 0;
+	put_bytes(payload, &size, &(struct exec_ended){.status = status}, sizeof(struct exec_ended));
+	put_bytes(payload, &size, why, why_size < EXEC_WHY_MAX ? why_size : EXEC_WHY_MAX);
+	tell(s, EXEC_ENDED, payload, size);
+}
+
+static void fail_session(struct exec_relay *relay, struct exec_session *s, const char *why)
+{
+	end_session(relay, s, EXEC_STATUS_FAILED, why, strlen(why));
+}
+
+/* Its program gets what one at a terminal gets: the end of its input and SIGHUP; when due, SIGKILL (exec_relay_tick). */
+static void client_gone(struct exec_relay *relay, struct exec_session *s)
+{
+	int32_t hangup = SIGHUP;
+
+	if (!known(s)) {
+		free_session(relay, s);
+		return;
+	}
+	close_client(relay, s);
+	s->in_size = s->out_size = s->out_sent = 0;
+	put_message(s->in, &s->in_size, EXEC_INPUT, NULL, 0);
+	put_message(s->in, &s->in_size, EXEC_SIGNAL, &hangup, sizeof(hangup));
+	s->deadline_ms = clock_ms() + relay->pod->config->cvm[s->cvm]->stop_timeout_ms;
+}
+
+const char *exec_relay_accept(struct exec_relay *relay, int fd, uint32_t cvm)
+{
+	const struct config_cvm *config = relay->pod->config->cvm[cvm];
+	struct exec_channel *c = &relay->channel[cvm];
+	uint32_t id = 0;
+
+	if (config->bare)
+		return "has no libOS (runtime: bare), so no other program can be started in it";
+	if (config->syscalls_to)
+		return "has its system calls served by another cVM (syscalls_to), so no other program can be started in it";
+	if (relay->pod->cvm[cvm].state != POD_RUNNING)
+		return relay->pod->cvm[cvm].state == POD_STOPPING ? "is being stopped" : "is not running";
+	if (c->fd < 0 || c->cut_off)
+		return "has a libOS that broke the rules of exec: nothing is started in it until it starts again";
+	while (id < EXEC_MAX && c->session[id].phase != EXEC_FREE)
+		id++;
+	if (id == EXEC_MAX || relay->clients == EXEC_CLIENTS_MAX)
+		return "cannot start another program: too many were started with exec (try again)";
+	struct exec_session *s = &c->session[id];
+	*s = (struct exec_session){.phase = EXEC_ASKED, .fd = fd, .entry = -1, .cvm = cvm, .id = id,
+				   .deadline_ms = clock_ms() + ASK_TIMEOUT_MS, .in = xcalloc(1, EXEC_MESSAGE_MAX),
+				   .out = xcalloc(1, OUT_MAX), .input_room = EXEC_ROOM, .output_room = EXEC_ROOM};
+	relay->clients++;
+	put_bytes(s->out, &s->out_size, g_accepted, sizeof(g_accepted) - 1);
+	return NULL;
+}
+
+/* One message for the libOS: 0, -EAGAIN, or another negative errno. */
+static int send_message(struct exec_channel *c, uint32_t type, uint32_t id, const void *payload, size_t size)
+{
+	struct exec_message head = {.type = type, .id = id, .size = (uint32_t)size};
+	struct iovec parts[2] = {{&head, HEAD}, {(void *)(uintptr_t)payload, size}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno == EINTR || errno == ENOBUFS || errno == ENOMEM ? -EAGAIN : -errno;
+}
+
+/* Is it as abi/exec.h has it? */
+static bool valid_start(const char *payload, size_t size)
+{
+	struct exec_start start;
+	size_t strings = 0;
+
+	if (size <= sizeof(start) || payload[size - 1])
+		return false;
+	memcpy(&start, payload, sizeof(start));
+	for (size_t i = sizeof(start); i < size; i++)
+		strings += !payload[i];
+	return start.argc && start.input <= 1 && strings == 1 + (uint64_t)start.argc + start.envc;
+}
+
+/* May the client send this now? Input takes of its room. */
+static bool admit(struct exec_session *s, const struct exec_message *head, const char *payload)
+{
+	int32_t number;
+
+	if (s->phase == EXEC_ASKED)
+		return head->type == EXEC_START && valid_start(payload, head->size);
+	if (head->type == EXEC_SIGNAL && head->size == sizeof(number)) {
+		memcpy(&number, payload, sizeof(number));
+		return number >= 1 && number <= 64;
+	}
+	return head->type == EXEC_INPUT && head->size <= EXEC_DATA_MAX && (s->fd < 0 || HEAD + head->size <= s->input_room);
+}
+
+/* 0, -EAGAIN, or another negative errno after the client was told. */
+static int start_program(struct exec_relay *relay, struct exec_session *s, const char *payload, size_t size)
+{
+	struct exec_channel *c = channel_of(relay, s);
+
+	if (!c->woken && !link_send(relay->pod->link, CHANNEL_SIGNAL, s->cvm, EXEC_WAKE_SIGNAL)) {
+		fail_session(relay, s, "the monitor is busy (try again)");
+		return -EBUSY;
+	}
+	c->woken = true;
+	int ret = send_message(c, EXEC_START, s->id, payload, size);
+	if (ret == 0) {
+		s->phase = EXEC_STARTING;
+		s->deadline_ms = clock_ms() + START_TIMEOUT_MS;
+	} else if (ret != -EAGAIN) {
+		fail_session(relay, s, strerror(-ret));
+	}
+	return ret;
+}
+
+/* Passes on the first message for the libOS, if it is complete. false: there is none, or it cannot go yet. */
+static bool pass_message(struct exec_relay *relay, struct exec_session *s)
+{
+	struct exec_channel *c = channel_of(relay, s);
+	struct exec_message head;
+	int ret;
+
+	if (s->phase == EXEC_OVER || s->in_size < HEAD || c->full)
+		return false;
+	memcpy(&head, s->in, HEAD);
+	if (head.size <= EXEC_START_MAX && s->in_size < HEAD + head.size)
+		return false;
+	if (head.size > EXEC_START_MAX || !admit(s, &head, s->in + HEAD)) {
+		client_gone(relay, s);
+		return false;
+	}
+	if (s->phase == EXEC_ASKED)
+		ret = start_program(relay, s, s->in + HEAD, head.size);
+	else
+		ret = send_message(c, head.type, s->id, s->in + HEAD, head.size);
+	c->full |= ret == -EAGAIN;
+	if (ret)
+		return false;
+	if (head.type == EXEC_INPUT && s->fd >= 0)
+		s->input_room -= (uint32_t)HEAD + head.size;
+	s->in_size -= HEAD + head.size;
+	memmove(s->in, s->in + HEAD + head.size, s->in_size);
+	return true;
+}
+
+/* The libOS gets room for what no longer waits for the client. */
+static void give_room(struct exec_channel *c, struct exec_session *s)
+{
+	size_t used = s->output_room + waits(s);
+	uint32_t more = used < EXEC_ROOM ? EXEC_ROOM - (uint32_t)used : 0;
+
+	if (s->phase != EXEC_RUNS || more < EXEC_MORE_LEAST || c->full)
+		return;
+	int ret = send_message(c, EXEC_MORE, s->id, &more, sizeof(more));
+	c->full = ret == -EAGAIN;
+	if (ret == 0)
+		s->output_room += more;
+}
+
+/* What waits for libOSes, as far as they take it. */
+static void send_all(struct exec_relay *relay)
+{
+	for (uint32_t i = 0; i < relay->pod->config->cvms; i++) {
+		struct exec_channel *c = &relay->channel[i];
+
+		for (uint32_t n = 0; n < EXEC_MAX; n++) {
+			struct exec_session *s = &c->session[(c->turn + n) % EXEC_MAX];
+
+			give_room(c, s);
+			while (s->phase != EXEC_FREE && pass_message(relay, s))
+				;
+		}
+		c->turn = (c->turn + 1) % EXEC_MAX;
+	}
+}
+
+static void read_client(struct exec_relay *relay, struct exec_session *s)
+{
+	ssize_t size = recv(s->fd, s->in + s->in_size, EXEC_MESSAGE_MAX - s->in_size, MSG_DONTWAIT);
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size <= 0)
+		client_gone(relay, s);
+	else if (s->phase != EXEC_OVER)
+		s->in_size += (size_t)size;
+}
+
+/* The client gets room for what the libOS has passed on, once that is worth a message that fits besides all output that may come. */
+static void tell_more(struct exec_session *s)
+{
+	if (s->input_more < EXEC_MORE_LEAST || s->output_room + waits(s) > EXEC_ROOM + BESIDES / 2)
+		return;
+	tell(s, EXEC_MORE, &s->input_more, sizeof(s->input_more));
+	s->input_room += s->input_more;
+	s->input_more = 0;
+}
+
+static void write_client(struct exec_relay *relay, struct exec_session *s)
+{
+	ssize_t size = send(s->fd, s->out + s->out_sent, s->out_size - s->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size < 0) {
+		client_gone(relay, s);
+		return;
+	}
+	s->out_sent += (size_t)size;
+	if (s->phase == EXEC_RUNS)
+		tell_more(s);
+	if (s->phase == EXEC_OVER && s->out_sent == s->out_size)
+		free_session(relay, s);
+}
+
+/* A null pointer, or what is wrong with it. */
+static const char *take_output(struct exec_session *s, const struct exec_message *head, const char *payload)
+{
+	uint32_t cost = (uint32_t)HEAD + head->size;
+
+	if (s->phase != EXEC_RUNS)
+		return "output before the start";
+	if (!head->size || head->size > EXEC_DATA_MAX || cost > s->output_room)
+		return "output without room";
+	s->output_room -= cost;
+	tell(s, head->type, payload, head->size);
+	return NULL;
+}
+
+static const char *take_more(struct exec_session *s, const struct exec_message *head, const char *payload)
+{
+	uint32_t more;
+
+	if (head->size != sizeof(more))
+		return "a message of a wrong size";
+	memcpy(&more, payload, sizeof(more));
+	if (s->fd < 0)
+		return NULL;
+	if (s->phase != EXEC_RUNS || !more || more > EXEC_ROOM - s->input_room - s->input_more)
+		return "room that nobody used";
+	s->input_more += more;
+	tell_more(s);
+	return NULL;
+}
+
+static const char *take_end(struct exec_relay *relay, struct exec_session *s, const struct exec_message *head, const char *payload)
+{
+	struct exec_ended ended;
+
+	if (head->size < sizeof(ended) || head->size > sizeof(ended) + EXEC_WHY_MAX)
+		return "a message of a wrong size";
+	memcpy(&ended, payload, sizeof(ended));
+	if ((ended.status & ~0xffff) || (!WIFEXITED(ended.status) && (!WIFSIGNALED(ended.status) || WTERMSIG(ended.status) > 64)))
+		return "a status that no program has";
+	end_session(relay, s, ended.status, payload + sizeof(ended), head->size - sizeof(ended));
+	return NULL;
+}
+
+static const char *take_message(struct exec_relay *relay, struct exec_channel *c, const struct exec_message *head, const char *payload,
+				size_t size)
+{
+	struct exec_session *s = head->id < EXEC_MAX ? &c->session[head->id] : NULL;
+
+	if (head->size != size)
+		return "a message of a wrong size";
+	if (!s || !known(s))
+		return "a message about no program";
+	switch (head->type) {
+	case EXEC_STARTED:
+		if (s->phase != EXEC_STARTING || size)
+			return "a second start";
+		s->phase = EXEC_RUNS;
+		s->deadline_ms = s->fd < 0 ? s->deadline_ms : 0;
+		return NULL;
+	case EXEC_OUTPUT:
+	case EXEC_ERRORS:
+		return take_output(s, head, payload);
+	case EXEC_MORE:
+		return take_more(s, head, payload);
+	case EXEC_ENDED:
+		return take_end(relay, s, head, payload);
+	default:
+		return "a message of no known type";
+	}
+}
+
+static void end_sessions(struct exec_relay *relay, uint32_t cvm, int32_t status, const char *why)
+{
+	FOR_EACH_SESSION(s, &relay->channel[cvm])
+		if (s->phase != EXEC_FREE && s->phase != EXEC_OVER)
+			end_session(relay, s, status, why, strlen(why));
+}
+
+static void cut_off(struct exec_relay *relay, uint32_t cvm, const char *why)
+{
+	message_error("%s: its libOS broke the rules of exec (%s): nothing more is started in it until it starts again",
+		      relay->pod->config->cvm[cvm]->name, why);
+	relay->channel[cvm].cut_off = true;
+	end_sessions(relay, cvm, EXEC_STATUS_FAILED, "the cVM's libOS broke the rules of exec");
+}
+
+/* One message of the libOS. false: there is none. */
+static bool read_message(struct exec_relay *relay, uint32_t cvm)
+{
+	struct exec_channel *c = &relay->channel[cvm];
+	struct {
+		struct exec_message head;
+		char payload[EXEC_DATA_MAX + 1];
+	} message;
+	const char *why = "a message that is cut off";
+	ssize_t size = c->fd < 0 || c->cut_off ? -1 : recv(c->fd, &message, HEAD + EXEC_DATA_MAX + 1, MSG_DONTWAIT);
+
+	if (size < 0)
+		return false;
+	if ((size_t)size >= HEAD)
+		why = take_message(relay, c, &message.head, message.payload, (size_t)size - HEAD);
+	if (why)
+		cut_off(relay, cvm, why);
+	return true;
+}
+
+static void read_channel(struct exec_relay *relay, uint32_t cvm)
+{
+	for (uint32_t n = 0; n < MESSAGES_MAX && read_message(relay, cvm); n++)
+		;
+}
+
+void exec_relay_poll(struct exec_relay *relay, struct pollfd *entries)
+{
+	int used = LAUNCH_CVMS_MAX;
+
+	for (uint32_t i = 0; i < LAUNCH_CVMS_MAX; i++) {
+		struct exec_channel *c = &relay->channel[i];
+
+		entries[i] = (struct pollfd){.fd = c->cut_off ? -1 : c->fd, .events = c->full ? POLLIN | POLLOUT : POLLIN};
+		FOR_EACH_SESSION(s, c) {
+			short events = (short)((waits(s) ? POLLOUT : 0) | (s->in_size < EXEC_MESSAGE_MAX ? POLLIN : 0));
+
+			s->entry = s->fd < 0 ? -1 : used++;
+			if (s->entry >= 0)
+				entries[s->entry] = (struct pollfd){.fd = s->fd, .events = events};
+		}
+	}
+	while (used < (int)EXEC_POLL_MAX)
+		entries[used++] = (struct pollfd){.fd = -1};
+}
+
+static void handle_client(struct exec_relay *relay, struct exec_session *s, short events)
+{
+	if (events & POLLIN)
+		read_client(relay, s);
+	else if (events & (POLLHUP | POLLERR))
+		client_gone(relay, s);
+	if (s->fd >= 0 && events & POLLOUT)
+		write_client(relay, s);
+}
+
+void exec_relay_handle(struct exec_relay *relay, const struct pollfd *entries)
+{
+	for (uint32_t i = 0; i < LAUNCH_CVMS_MAX; i++) {
+		struct exec_channel *c = &relay->channel[i];
+
+		if (entries[i].revents & POLLOUT)
+			c->full = false;
+		if (entries[i].revents)
+			read_channel(relay, i);
+		FOR_EACH_SESSION(s, c)
+			if (s->fd >= 0 && s->entry >= 0 && entries[s->entry].revents)
+				handle_client(relay, s, entries[s->entry].revents);
+	}
+	send_all(relay);
+}
+
+/* The client goes, and its program, should it ever start, ends as if the client had gone. */
+static void give_up(struct exec_relay *relay, struct exec_session *s)
+{
+	static const struct {
+		struct exec_ended ended;
+		char why[32];
+	} payload = {{EXEC_STATUS_FAILED}, "the cVM's libOS does not answer"};
+
+	tell(s, EXEC_ENDED, &payload, sizeof(payload.ended) + strlen(payload.why));
+	(void)!send(s->fd, s->out + s->out_sent, waits(s), MSG_NOSIGNAL | MSG_DONTWAIT);
+	client_gone(relay, s);
+}
+
+static void tick_session(struct exec_relay *relay, struct exec_session *s)
+{
+	int32_t number = SIGKILL;
+
+	s->deadline_ms = 0;
+	if (s->phase == EXEC_ASKED)
+		fail_session(relay, s, "nothing to start was named in time");
+	else if (s->fd >= 0)
+		give_up(relay, s);
+	else
+		put_message(s->in, &s->in_size, EXEC_SIGNAL, &number, sizeof(number));
+}
+
+void exec_relay_tick(struct exec_relay *relay)
+{
+	int64_t now = clock_ms();
+	bool any = false;
+
+	for (uint32_t i = 0; i < relay->pod->config->cvms; i++)
+		FOR_EACH_SESSION(s, &relay->channel[i])
+			if (s->deadline_ms && s->deadline_ms <= now) {
+				tick_session(relay, s);
+				any = true;
+			}
+	if (any)
+		send_all(relay);
+}
+
+int exec_relay_timeout(const struct exec_relay *relay)
+{
+	int64_t now = clock_ms();
+	int timeout = -1;
+
+	for (uint32_t i = 0; i < relay->pod->config->cvms; i++)
+		for (uint32_t id = 0; id < EXEC_MAX; id++)
+			if (relay->channel[i].session[id].deadline_ms)
+				timeout = clock_sooner(timeout, now, relay->channel[i].session[id].deadline_ms);
+	return timeout;
+}
+
+void exec_relay_ended(struct exec_relay *relay, uint32_t cvm)
+{
+	struct exec_channel *c = &relay->channel[cvm];
+	char byte;
+
+	while (read_message(relay, cvm))
+		;
+	end_sessions(relay, cvm, SIGKILL, "the cVM ended");
+	/* What neither side has read belongs to this life. */
+	while (c->fd >= 0 && recv(c->fd, &byte, 1, MSG_DONTWAIT) >= 0)
+		;
+	while (c->fd >= 0 && recv(c->far_end, &byte, 1, MSG_DONTWAIT) >= 0)
+		;
+	c->woken = c->full = c->cut_off = false;
+}
+
+static void close_channel(struct exec_relay *relay, struct exec_channel *c)
+{
+	FOR_EACH_SESSION(s, c)
+		free_session(relay, s);
+	if (c->fd >= 0)
+		close(c->fd);
+	if (c->far_end >= 0)
+		close(c->far_end);
+}
+
+void exec_relay_end(struct exec_relay *relay)
+{
+	int64_t deadline = clock_ms() + END_TIMEOUT_MS;
+
+	for (uint32_t i = 0; i < relay->pod->config->cvms; i++)
+		exec_relay_ended(relay, i);
+	while (relay->clients && clock_ms() < deadline) {
+		struct pollfd entries[EXEC_POLL_MAX];
+
+		exec_relay_poll(relay, entries);
+		if (poll(entries, EXEC_POLL_MAX, (int)(deadline - clock_ms())) > 0)
+			exec_relay_handle(relay, entries);
+	}
+	for (uint32_t i = 0; i < LAUNCH_CVMS_MAX; i++)
+		close_channel(relay, &relay->channel[i]);
+}

@@ -1,0 +1,324 @@
+#!/usr/bin/python3
+"""`intravisor exec`: the client, and the relay in the run's command between clients and libOSes, each of which may break every rule.
+The libOS is Python (fake_monitor.py); tests/cli/exec_live.py has the real one."""
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fakes import PATIENCE  # noqa: E402
+from pods import UNTIL_TERM, PodCase, cvm  # noqa: E402
+
+START, INPUT, SIGNAL, MORE, STARTED, OUTPUT, ERRORS, ENDED = 1, 2, 3, 8, 16, 17, 18, 19
+MAX, DATA_MAX, ROOM, HEAD, WAKE = 16, 16384, 65536, 12, 32
+
+# A libOS. The program's first argument says what it does.
+SERVICE = """
+wakes = cvm.wait_signal(60)
+open(f'{cvm.name}.woken', 'a').write(f'{wakes} ')
+running = {}
+def ended(i, status, why=b''):
+    running.pop(i)
+    cvm.exec_send(19, i, struct.pack('=i', status) + why)
+while not cvm.killed():
+    m = cvm.exec_receive(0.05)
+    if not m:
+        continue
+    kind, i, payload = m
+    if kind == 1:
+        argc, envc, inputs = struct.unpack_from('=III', payload)
+        strings = payload[12:].split(b'\\0')
+        argv, env = strings[1:1 + argc], strings[1 + argc:1 + argc + envc]
+        running[i] = argv[0]
+        if argv[0] == b'missing':
+            ended(i, 127 << 8, b'missing: not found\\x1b[31m')
+            continue
+        cvm.exec_send(16, i)
+        if argv[0] == b'show':
+            cvm.exec_send(17, i, repr((strings[0], argv, env, inputs)).encode())
+            cvm.exec_send(18, i, b'errors')
+            ended(i, 3 << 8)
+        elif argv[0] == b'die':
+            ended(i, 11 | 128)
+        elif argv[0] == b'fill':
+            for n in range(3):
+                cvm.exec_send(17, i, bytes(16384))
+        elif argv[0] == b'break':
+            exec(argv[1])
+    elif i not in running:
+        pass
+    elif kind == 2 and running[i] == b'cat':
+        if payload:
+            cvm.exec_send(17, i, payload)
+            cvm.exec_send(8, i, struct.pack('=I', 12 + len(payload)))
+        else:
+            ended(i, 0)
+    elif kind == 3:
+        number = struct.unpack('=i', payload)[0]
+        open(f'{cvm.name}.signals', 'a').write(f'{number} ')
+        if number != 1 or running[i] != b'stubborn':
+            ended(i, number)
+"""
+
+# What cuts a libOS off: the words that say why, and what it does as program 0, which has started.
+BREAKS = [
+    ("about no program", "cvm.exec_send(17, 5, b'x')"),
+    ("about no program", "cvm.exec_send(17, 16, b'x')"),
+    ("about no program", "cvm.exec_send(19, 0xffffffff, b'xxxx')"),
+    ("about no program", "cvm.exec_send(19, i, bytes(4)); cvm.exec_send(17, i, b'x')"),
+    ("about no program", "cvm.exec_send(19, i, bytes(4)); cvm.exec_send(19, i, bytes(4))"),
+    ("no known type", "cvm.exec_send(99, i)"),
+    ("no known type", "cvm.exec_send(2, i, b'x')"),
+    ("wrong size", "cvm.exec_send(17, i, b'x', 2)"),
+    ("wrong size", "cvm.exec_send(17, i, b'xx', 1)"),
+    ("wrong size", "cvm.exec_send(17, i, b'x', 0xffffffff)"),
+    ("cut off", "cvm.exec_write(b'x' * 11)"),
+    ("cut off", "cvm.exec_write(b'')"),
+    ("second start", "cvm.exec_send(16, i)"),
+    ("without room", "cvm.exec_send(17, i, b'')"),
+    ("without room", "cvm.exec_send(17, i, bytes(16385))"),
+    ("wrong size", "cvm.exec_send(17, i, bytes(100000))"),
+    ("wrong size", "cvm.exec_send(8, i, bytes(3))"),
+    ("room that nobody used", "cvm.exec_send(8, i, struct.pack('=I', 1))"),
+    ("room that nobody used", "cvm.exec_send(8, i, struct.pack('=I', 0))"),
+    ("room that nobody used", "cvm.exec_send(8, i, struct.pack('=I', 0xffffffff))"),
+    ("wrong size", "cvm.exec_send(19, i, bytes(3))"),
+    ("wrong size", "cvm.exec_send(19, i, bytes(4 + 257))"),
+    ("a status that no program has", "cvm.exec_send(19, i, struct.pack('=i', 127))"),
+    ("a status that no program has", "cvm.exec_send(19, i, struct.pack('=i', 65))"),
+    ("a status that no program has", "cvm.exec_send(19, i, struct.pack('=i', -1))"),
+    ("a status that no program has", "cvm.exec_send(19, i, struct.pack('=i', 1 << 16))"),
+]
+
+
+def start_message(*argv, env=(), cwd="", interactive=1, argc=None, tail=b""):
+    strings = b"".join(s.encode() + b"\0" for s in (cwd, *argv, *env))
+    return message(START, struct.pack("=III", len(argv) if argc is None else argc, len(env), interactive) + strings + tail)
+
+
+def message(kind, payload=b"", size=None):
+    return struct.pack("=III", kind, 0, len(payload) if size is None else size) + payload
+
+
+class Exec(PodCase):
+    def start_service(self, *more, **keys):
+        return self.start_pod(cvm("a", SERVICE, **keys), *more, head="logs: capture\n" if keys.pop("capture", False) else "")
+
+    def execute(self, *arguments, pod="pod/a", **options):
+        """(status, output, errors)"""
+        return self.box.run("exec", *arguments[:-1], pod, *arguments[-1], **options)
+
+    def client(self, *arguments, **options):
+        process = self.box.start("exec", *arguments, **options)
+        self.processes.append(process)
+        return process
+
+    def read(self, name):
+        try:
+            with open(os.path.join(self.box.work, name)) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def test_everything_reaches_the_program_and_comes_back(self):
+        self.start_service()
+        self.assertEqual(self.execute(["show", "-x", "a b", "", "--", "\u20ac"]),
+                         (3, repr((b"", [b"show", b"-x", b"a b", b"", b"--", "\u20ac".encode()], [], 0)), "errors"))
+        ran = self.execute("-i", "-e", "A=1", "--env", "B=2=3", "-e", "A=4", "-w", "/tmp/", ["--", "show"])
+        self.assertEqual(ran, (3, repr((b"/tmp", [b"show"], [b"A=4", b"B=2=3"], 1)), "errors"))
+        self.assertEqual(self.execute("--", ["show"], pod="pod")[0], 3, "a pod of one cVM needs no name for it")
+        self.assertEqual(self.read("a.woken"), "32 ", "the libOS is woken once")
+
+    def test_status(self):
+        self.start_service()
+        self.assertEqual(self.execute(["die"]), (128 + 11, "", ""))
+        self.assertEqual(self.execute(["missing"]), (127, "", "intravisor: exec: missing: not found\\x1b[31m\n"))
+
+    def test_input(self):
+        self.start_service()
+        data = os.urandom(3 << 20)
+        client = self.client("-i", "pod/a", "cat", stdin=subprocess.PIPE)
+        self.assertEqual(client.communicate(data, timeout=PATIENCE), (data, b""))
+        self.assertEqual(client.returncode, 0)
+
+    def test_signals_are_passed_on(self):
+        self.start_service()
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT:
+            client = self.client("-i", "pod/a", "cat", stdin=subprocess.PIPE)
+            client.stdin.write(b"x")
+            client.stdin.flush()
+            self.assertEqual(client.stdout.read(1), b"x")
+            client.send_signal(number)
+            client.wait(PATIENCE)
+            self.assertEqual(client.returncode, 128 + number)
+        self.assertEqual(self.read("a.signals"), "15 2 1 3 ")
+
+    def test_client_that_goes_away(self):
+        self.start_service(stop_timeout="100ms")
+        client = self.client("pod/a", "stubborn")
+        self.wait(lambda: self.read("a.woken"))
+        client.kill()
+        self.wait(lambda: self.read("a.signals") == "1 9 ")
+        self.assertEqual(self.execute(["show"])[0], 3)
+
+    def test_who_does_not_read_holds_up_nobody(self):
+        self.start_service()
+        with self.connect() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+            self.assertEqual(s.recv(12), b'{"ok":true}\n')
+            s.sendall(start_message("fill"))
+            for _ in range(20):
+                self.assertEqual(self.execute(["show"])[0], 3)
+            got = 0
+            while got < 3 * (HEAD + DATA_MAX):
+                part = s.recv(65536)
+                self.assertTrue(part)
+                got += len(part)
+
+    def test_as_many_as_there_is_room_for(self):
+        self.start_service()
+        clients = [self.client("-i", "pod/a", "cat", stdin=subprocess.PIPE) for _ in range(MAX)]
+        for client in clients:
+            client.stdin.write(b"x")
+            client.stdin.flush()
+            self.assertEqual(client.stdout.read(1), b"x")
+        status, _, errors = self.execute(["show"])
+        self.assertEqual(status, 125)
+        self.assertIn("a cannot start another program: too many were started with exec (try again)", errors)
+        for client in clients:
+            self.assertEqual(client.communicate(timeout=PATIENCE), (b"", b""))
+        self.assertEqual(self.execute(["show"])[0], 3)
+
+    def test_libos_that_breaks_the_rules(self):
+        pod = self.start_service(cvm("b", SERVICE))
+        beside = self.client("-i", "pod/b", "cat", stdin=subprocess.PIPE)
+        for n, (why, code) in enumerate(BREAKS):
+            with self.subTest(code):
+                status, _, errors = self.execute(["break", code])
+                ends = "19, i, bytes(4));" in code  # that came before the rest
+                self.assertEqual((status, "the cVM's libOS broke the rules of exec" in errors), (0, False) if ends else (125, True), errors)
+                line = pod.stderr.readline().decode()
+                self.assertRegex(line, f"^intravisor: a: its libOS broke the rules of exec \\(.*{why}.*\\): nothing more is started in it")
+                status, _, errors = self.execute(["show"])
+                self.assertEqual((status, errors), (125, "intravisor: pod: a has a libOS that broke the rules of exec: nothing is started in it "
+                                                         "until it starts again\n"))
+                beside.stdin.write(b"%d" % (n % 10))
+                beside.stdin.flush()
+                self.assertEqual(beside.stdout.read(1), b"%d" % (n % 10))
+                self.command("restart", "-t", "0", "pod/a")
+                self.assertEqual(self.execute(["show"])[0], 3)
+        self.assertEqual(beside.communicate(timeout=PATIENCE), (b"", b""))
+
+    def test_libos_that_floods(self):
+        pod = self.start_service(cvm("b", SERVICE))
+        for kind, payload in (OUTPUT, bytes(DATA_MAX)), (ERRORS, b"x"):
+            with self.connect() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+                s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+                self.assertEqual(s.recv(12), b'{"ok":true}\n')
+                s.sendall(start_message("break", f"[cvm.exec_send({kind}, i, bytes({len(payload)})) for n in range(20000)]"))
+                self.assertIn("output without room", pod.stderr.readline().decode())
+                got = b""
+                while part := s.recv(1 << 20):
+                    got += part
+                self.assertLess(len(got), 12 + 2 * ROOM + 300)
+                self.assertIn(b"the cVM's libOS broke the rules of exec", got)
+            self.assertEqual(self.execute(["show"], pod="pod/b")[0], 3)
+            self.command("restart", "-t", "0", "pod/a")
+
+    def test_what_nobody_asked_for(self):
+        pod = self.start_pod(cvm("a", "cvm.exec_send(19, 0, bytes(4))\n" + UNTIL_TERM), cvm("b", SERVICE))
+        self.assertIn("a: its libOS broke the rules of exec (a message about no program)", pod.stderr.readline().decode())
+        self.assertEqual(self.execute(["show"], pod="pod/b")[0], 3)
+
+    def test_next_life_sees_nothing_of_the_last(self):
+        code = ("n = len(open('lives').read()) if os.path.exists('lives') else 0; open('lives', 'a').write('x')\n"
+                "if n == 0:\n cvm.wait_signal(60)\n"
+                " while not select.select([cvm.handles[cvm.exec][2]], [], [], 0)[0]: pass\n"
+                " cvm.exec_send(16, 0); cvm.exit(1)\n"
+                "else:\n open('found', 'w').write(str(cvm.exec_receive(0)))\n" + "\n".join(" " + line for line in SERVICE.splitlines()))
+        self.start_pod(cvm("a", code, restart="on-failure", restart_delay="1ms"))
+        self.assertEqual(self.execute(["show"]), (137, "", "intravisor: exec: the cVM ended\n"))
+        self.wait(lambda: self.read("found"))
+        self.assertEqual(self.read("found"), "None")
+        self.assertEqual(self.execute(["show"])[0], 3)
+
+    def test_cvm_that_ends(self):
+        self.start_service(cvm("b", SERVICE))
+        client = self.client("-i", "pod/a", "cat", stdin=subprocess.PIPE)
+        client.stdin.write(b"before")
+        client.stdin.flush()
+        self.assertEqual(client.stdout.read(6), b"before")
+        self.command("kill", "-s", "KILL", "pod/a")
+        self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (137, b"intravisor: exec: the cVM ended\n"))
+        self.assertIn("a is not running", self.command("exec", "pod/a", "show", status=125))
+
+    def test_pod_that_ends(self):
+        pod = self.start_service()
+        client = self.client("-i", "pod/a", "cat", stdin=subprocess.PIPE)
+        client.stdin.write(b"x")
+        client.stdin.flush()
+        self.assertEqual(client.stdout.read(1), b"x")
+        pod.kill()
+        self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (125, b"intravisor: exec: the pod ended\n"))
+
+    def test_cvms_that_take_no_programs(self):
+        self.start_service(cvm("b", UNTIL_TERM, syscalls_to="a"), cvm("c", UNTIL_TERM, after="b", ready="{exit: 0}"), cvm("d", UNTIL_TERM, after="c"))
+        for name, why in ("b", "b has its system calls served by another cVM (syscalls_to)"), ("d", "d is not running"):
+            self.assertIn(why, self.command("exec", "pod/" + name, "show", status=125))
+        self.assertIn("the pod has no cVM of this name", self.command("exec", "pod/x", "show", status=125))
+        self.assertIn("the pod has several cVMs, name one: pod", self.command("exec", "pod", "show", status=2))
+
+    def test_too_long(self):
+        self.start_service()
+        self.assertIn("arguments and variables are too long (at most 96 KiB)", self.command("exec", "pod/a", "show", "x" * 98304, status=125))
+        self.assertEqual(self.execute(["die", "x" * 98000])[0], 128 + 11)
+
+    def test_wake_signal_is_nobodys(self):
+        self.start_service()
+        for arguments in (["pod/a"], ["pod"]):
+            self.assertIn("signal 32 cannot be sent: it is kept for exec", self.command("kill", "-s", str(WAKE), *arguments, status=1))
+        self.assertEqual(self.read("a.woken"), "")
+
+    def test_clients_that_break_the_rules(self):
+        self.start_service(stop_timeout="1ms")
+        first = [b"", message(INPUT, b"x"), message(99), message(START), message(START, bytes(12)), start_message(), start_message("cat", argc=2),
+                 start_message("cat", argc=0xffffffff), start_message("cat", tail=b"x"), start_message("cat", tail=b"\0"), message(START, size=98305),
+                 message(START, size=0xffffffff), start_message("cat", interactive=2)]
+        later = [start_message("cat"), message(INPUT, bytes(DATA_MAX + 1)), message(SIGNAL, bytes(4)), message(SIGNAL, struct.pack("=i", 65)),
+                 message(SIGNAL, struct.pack("=i", -1)), message(SIGNAL, bytes(5)), message(ENDED, bytes(4)), message(MORE, bytes(4)),
+                 message(OUTPUT, b"x")]
+        for wrong in first + [start_message("stubborn") + more for more in later] + [start_message("stubborn") + message(INPUT, bytes(DATA_MAX)) * 5]:
+            with self.subTest(wrong[:40]), self.connect() as s:
+                s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+                self.assertEqual(s.recv(12), b'{"ok":true}\n')
+                s.sendall(wrong)
+                if not wrong:
+                    s.shutdown(socket.SHUT_WR)
+                try:
+                    while s.recv(65536):
+                        pass
+                except ConnectionResetError:
+                    pass
+        self.assertEqual(self.execute(["show"])[0], 3)
+
+    def test_many_clients_come_and_go(self):
+        self.start_service(stop_timeout="1ms")
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            for _ in range(8):
+                with self.connect() as s:
+                    s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+                    if s.recv(12) == b'{"ok":true}\n':
+                        s.sendall(start_message("cat") + message(INPUT, b"x" * 1000))
+        self.wait(lambda: self.execute(["show"])[0] == 3)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""`intravisor exec` with real programs in real cVMs. What breaks its rules on either side is tests/cli/exec.py's; here only a cVM whose
+program goes past its libOS to the channel. The programs that run all the time are Perl, position-independent."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from pods_live import COMMAND, HERE, PATIENCE, LiveCase  # noqa: E402
+
+UP = "$| = 1; open(F, '>>', '/data/up'); print F qq($ENV{NAME}\\n); close F;"
+IDLE = UP + "sleep 1000 while 1"
+BOTH = "pod/a", "pod/b"  # the second has its libOS in a domain of its own
+
+# Leaves a child behind that keeps the output open.
+DESCENDANT = r"""
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+extern char **environ;
+int main(int argc, char **argv)
+{
+	char *child[] = { argv[0], "child", NULL };
+	pid_t pid;
+	while (argc > 1)
+		pause();
+	if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, child, environ))
+		return 1;
+	printf("%d\n", pid);
+	return 0;
+}
+"""
+
+# Past the libOS: finds the channel (the second socket among the handles), and writes to it what the argument says.
+HOSTILE = r"""
+#define main unused_main
+#include "attack.h"
+#undef main
+#include "abi/exec.h"
+
+static MAYBE void attack(void) { }
+
+static uint64_t channel(void)
+{
+	for (uint64_t handle = BOOT_HANDLE_LOG + 1; handle < 64; handle++) {
+		uint8_t name[128];
+		uint32_t size = sizeof name;
+		if (hostcall(HC_sock_name, handle, 0, (uint64_t)name, (uint64_t)&size, 0, 0) == 0)
+			return handle;
+	}
+	printf("no channel\n");
+	exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	static struct { struct exec_message head; char payload[EXEC_DATA_MAX]; } m;
+	uint64_t handle = channel();
+	long sent = 0, n = 0, left = argc > 2 ? atol(argv[2]) : 1000000;
+	unsigned random = 1;
+
+	while (left--) {
+		if (strcmp(argv[1], "noise") == 0)
+			for (size_t i = 0; i < sizeof m.head + 64; i++)
+				((char *)&m)[i] = (char)((random = random * 1664525 + 1013904223) >> 24);
+		else
+			m.head = (struct exec_message){ EXEC_OUTPUT, (uint32_t)(left % EXEC_MAX), EXEC_DATA_MAX };
+		n = hostcall(HC_file_write, handle, (uint64_t)&m, strcmp(argv[1], "noise") ? sizeof m : sizeof m.head + random % 64, 0, 0, 0);
+		sent += n > 0;
+	}
+	printf("sent %ld, last %ld\n", sent, n);
+	return 0;
+}
+"""
+
+
+class ExecLive(LiveCase):
+    def start_pod(self, keys=""):
+        run = self.start(*self.yaml(("a", IDLE, ", env: {NAME: a, OWN: x}" + keys), ("b", IDLE, ", env: {NAME: b, OWN: x}, isolate_libos: true" + keys)))
+        self.wait(lambda: sorted(self.ups()) == ["a", "b"])
+        return run
+
+    def ups(self):
+        try:
+            with open(self.path("data/up")) as f:
+                return f.read().split()
+        except FileNotFoundError:
+            return []
+
+    def execute(self, *arguments, input=None):
+        """(status, output, errors)"""
+        how = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
+        ran = subprocess.run([COMMAND, "exec", *arguments], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE, **how)
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def client(self, *arguments, **how):
+        process = subprocess.Popen([COMMAND, "exec", *arguments], env=self.env, stdin=how.get("stdin", subprocess.DEVNULL),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.processes.append(process)
+        return process
+
+    def compile(self, name, text):
+        with open(self.path(name + ".c"), "w") as f:
+            f.write(text)
+        root = os.path.join(HERE, "../..")
+        subprocess.run(["gcc", "-O1", "-w", "-fcf-protection=none", "-Wl,-z,now", "-I", os.path.join(root, "src"), "-I", os.path.join(root, "tests/attack"),
+                        self.path(name + ".c"), "-o", self.path("data/" + name)], check=True)
+        return "/data/" + name
+
+    def test_program_and_its_surroundings(self):
+        self.start_pod()
+        for cvm in BOTH:
+            self.assertEqual(self.execute(cvm, "echo", "-n", "a  b"), (0, b"a  b", b""))
+            self.assertEqual(self.execute(cvm, "--", "/bin/sh", "-c", "echo out; echo err >&2; exit 7"), (7, b"out\n", b"err\n"))
+            self.assertEqual(self.execute("-e", "OWN=y", "-e", "MORE=z", "-w", "/data", cvm, "sh", "-c", "echo $NAME $OWN $MORE; pwd"),
+                             (0, cvm[-1].encode() + b" y z\n/data\n", b""))
+            self.assertEqual(self.execute(cvm, "sh", "-c", "echo $OWN$MORE $PPID; pwd"), (0, b"x 0\n/\n", b""))
+            self.assertEqual(self.execute(cvm, "perl", "-e", "print $$ > 1, getpgrp == $$, wait, -t STDIN"), (0, b"11-1", b""))
+            self.assertEqual(self.execute(cvm, "cat"), (0, b"", b""))
+            self.assertEqual(self.execute(cvm, "cat", input=b"not passed on"), (0, b"", b""))
+
+    def test_what_does_not_start(self):
+        self.start_pod()
+        for cvm in BOTH:
+            for arguments, status, why in ((cvm, "nowhere"), 127, "nowhere: not found in the cVM's PATH"), ((cvm, "/nowhere"), 127, "/nowhere"), \
+                    ((cvm, "/etc/passwd"), 126, "/etc/passwd"), ((cvm, "/tmp"), 126, "/tmp"), (("-w", "/nowhere", cvm, "pwd"), 126, "/nowhere"):
+                ran = self.execute(*arguments)
+                self.assertEqual(ran[:2], (status, b""), ran)
+                self.assertRegex(ran[2].decode(), f"^intravisor: exec: .*{why}.*\n$")
+
+    def test_ten_megabytes_there_and_back(self):
+        self.start_pod()
+        data = os.urandom(10 << 20)
+        for cvm in BOTH:
+            self.assertEqual(self.execute("-i", cvm, "cat", input=data), (0, data, b""))
+        status, out, errors = self.execute("-i", "pod/a", "perl", "-e", "binmode STDIN; binmode STDERR; local $/; print STDERR <STDIN>", input=data)
+        self.assertEqual((status, out, errors == data), (0, b"", True))
+
+    def test_input_that_nobody_reads(self):
+        self.start_pod()
+        with open("/dev/zero", "rb") as zeros:
+            for cvm in BOTH:
+                for program in ("head", "-c", "3"), ("sh", "-c", "exec <&-; echo -n xyz"):
+                    client = self.client("-i", cvm, *program, stdin=zeros)
+                    self.assertEqual(len(client.communicate(timeout=PATIENCE)[0]), 3)
+                    self.assertEqual(client.returncode, 0)
+
+    def test_signals(self):
+        self.start_pod()
+        for cvm in BOTH:
+            self.assertEqual(self.execute(cvm, "sh", "-c", "kill -SEGV $$")[0], 128 + signal.SIGSEGV)
+            for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT:
+                client = self.client(cvm, "perl", "-e", "$| = 1; print qq(up\\n); sleep 1000")
+                self.assertEqual(client.stdout.readline(), b"up\n")
+                client.send_signal(number)
+                self.assertEqual(client.wait(PATIENCE), 128 + number)
+        client = self.client("pod/a", "perl", "-e", "$| = 1; $SIG{TERM} = sub { print qq(term\\n); exit 9 }; print qq(up\\n); sleep 1000")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        client.terminate()
+        self.assertEqual((client.communicate(timeout=PATIENCE)[0], client.returncode), (b"term\n", 9))
+
+    def alive(self, cvm, pid):
+        return self.execute(cvm, "perl", "-e", f"exit !kill 0, {pid}")[0] == 0
+
+    def test_client_that_is_killed(self):
+        self.start_pod(keys=", stop_timeout: 300ms")
+        hangs = "$| = 1; $SIG{HUP} = sub { open F, '>', '/data/hup'; print F getppid; close F }; print qq($$\\n); sleep 1000 while 1"
+        client = self.client("pod/a", "perl", "-e", hangs)
+        pid = int(client.stdout.readline())
+        client.kill()
+        self.wait(lambda: os.path.exists(self.path("data/hup")))
+        self.wait(lambda: not self.alive("pod/a", pid))
+        client = self.client("-i", "pod/b", "perl", "-e", "$| = 1; print qq($$\\n); sleep 1000", stdin=subprocess.PIPE)
+        pid = int(client.stdout.readline())
+        client.kill()
+        self.wait(lambda: not self.alive("pod/b", pid))
+
+    def test_several_at_once_and_one_that_nobody_reads(self):
+        self.start_pod()
+        for cvm in BOTH:
+            lazy = self.client(cvm, "perl", "-e", "print 'x' x 65536 for 1 .. 100")
+            self.assertEqual(lazy.stdout.read(1), b"x")
+            results = {}
+            data = os.urandom(1 << 20)
+            threads = [threading.Thread(target=lambda i=i: results.update({i: self.execute("-i", cvm, "cat", input=data[i:])})) for i in range(10)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for i in range(10):
+                self.assertEqual((results[i][0], results[i][1] == data[i:]), (0, True), results[i][2])
+            self.assertEqual(len(lazy.stdout.read()), 6553600 - 1)
+            self.assertEqual(lazy.wait(PATIENCE), 0)
+
+    def test_files_are_the_cvms(self):
+        sees = UP + "select(undef, undef, undef, 0.01) until -e '/tmp/x'; open F, '<', '/tmp/x'; print <F>; unlink '/tmp/x'; sleep 1000 while 1"
+        run = self.start(*self.yaml(("a", sees, ", env: {NAME: a}"), ("b", IDLE, ", env: {NAME: b}")))
+        self.wait(lambda: sorted(self.ups()) == ["a", "b"])
+        self.assertEqual(self.execute("pod/a", "sh", "-c", "echo own >/etc/exec-made"), (0, b"", b""))
+        self.assertEqual(self.execute("pod/a", "cat", "/etc/exec-made"), (0, b"own\n", b""))
+        self.assertEqual(self.execute("pod/b", "cat", "/etc/exec-made")[0], 1)
+        self.assertFalse(os.path.exists("/etc/exec-made"))
+        self.assertEqual(self.execute("pod/a", "sh", "-c", "echo seen >/tmp/y; exec perl -e \"rename '/tmp/y', '/tmp/x'\""), (0, b"", b""))
+        self.assertEqual(run.stdout.readline(), b"seen\n")
+        self.wait(lambda: self.execute("pod/a", "cat", "/tmp/x")[0] == 1)
+
+    def test_restarts(self):
+        self.start_pod()
+        for n in range(2, 8):
+            self.assertEqual(self.execute("pod/a", "sh", "-c", "echo x >/tmp/x; exec cat /tmp/x"), (0, b"x\n", b""))
+            self.command("restart", "-t", "0", "pod/a")
+            # At once: its libOS has hardly begun, and its program starts all the same.
+            self.assertEqual(self.execute("pod/a", "cat", "/tmp/x")[0], 1)
+            self.wait(lambda: self.ups().count("a") == n)
+        self.assertEqual(self.ups().count("b"), 1)
+
+    def test_cvm_that_ends(self):
+        self.start_pod()
+        for cvm in BOTH:
+            client = self.client("-i", cvm, "cat", stdin=subprocess.PIPE)
+            client.stdin.write(b"x")
+            client.stdin.flush()
+            self.assertEqual(client.stdout.read(1), b"x")
+            self.command("kill", cvm)
+            self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (137, b"intravisor: exec: the cVM ended\n"))
+            self.wait(lambda: self.state(cvm[-1]) in ("ended", None))
+
+    def test_memory_limit(self):
+        self.start_pod(keys=", memory: 96M")
+        for cvm in BOTH:
+            status, out, errors = self.execute(cvm, "perl", "-e", "$x = 'x' x (200 << 20); print 'got it'")
+            self.assertEqual(out, b"")
+            self.assertNotEqual(status, 0)
+            hogs = [self.client(cvm, "perl", "-e", "$| = 1; $x = 'x' x (16 << 20); print 'up'; sleep 1000") for _ in range(8)]
+            self.wait(lambda: any(hog.poll() is not None for hog in hogs))
+            for hog in hogs:
+                hog.kill()
+            self.wait(lambda: self.execute(cvm, "echo", "there") == (0, b"there\n", b""))
+        self.assertEqual({c["restarts"] for c in self.cvms().values()} | {c["state"] for c in self.cvms().values()}, {0, "running"})
+
+    def test_descendant_that_keeps_the_output(self):
+        self.start_pod()
+        program = self.compile("descendant", DESCENDANT)
+        for cvm in BOTH:
+            status, out, errors = self.execute(cvm, program)
+            self.assertEqual((status, errors), (0, b""))
+            self.assertTrue(self.alive(cvm, int(out)))
+            self.execute(cvm, "perl", "-e", f"kill 'KILL', {int(out)}")
+
+    def test_program_that_goes_past_its_libos_to_the_channel(self):
+        run = self.start_pod()
+        program = self.compile("hostile", HOSTILE)
+        beside = self.client("-i", "pod/b", "cat", stdin=subprocess.PIPE)
+        for how in "noise", "flood":
+            status, out, errors = self.execute("pod/a", program, how, "200000")
+            self.assertEqual((status, errors), (125, b"intravisor: exec: the cVM's libOS broke the rules of exec\n"))
+            self.assertRegex(run.stderr.readline().decode(), "^intravisor: a: its libOS broke the rules of exec")
+            self.assertIn(b"a has a libOS that broke the rules of exec", self.execute("pod/a", "echo", "x")[2])
+            beside.stdin.write(how.encode())
+            beside.stdin.flush()
+            self.assertEqual(beside.stdout.read(5), how.encode())
+            with open(f"/proc/{run.pid}/status") as f:
+                self.assertLess(int(re.search(r"VmHWM:\s+(\d+)", f.read())[1]), 64 << 10)
+            ups = self.ups().count("a")
+            self.command("restart", "-t", "0", "pod/a")
+            self.assertEqual(self.execute("pod/a", "echo", "again"), (0, b"again\n", b""))
+            self.wait(lambda: self.ups().count("a") == ups + 1)
+        self.assertEqual(beside.communicate(timeout=PATIENCE), (b"", b""))
+
+
+if __name__ == "__main__":
+    unittest.main()
