@@ -110,6 +110,23 @@ static int map_segment(struct image *image, const struct elf_load *l)
 	return ret < 0 ? (int)ret : 0;
 }
 
+/* What the place has besides segments. */
+static int unmap_gaps(struct image *image)
+{
+	const struct elf_info *info = &image->info;
+	uint64_t at = ALIGN_DOWN(info->start, PAGE_SIZE);
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < info->loads; i++) {
+		uint64_t start = ALIGN_DOWN(info->load[i].vaddr, PAGE_SIZE);
+
+		if (start > at)
+			ret = mm_unmap(image->bias + at, start - at);
+		at = ALIGN_UP(info->load[i].vaddr + info->load[i].memory_size, PAGE_SIZE);
+	}
+	return ret;
+}
+
 int image_map(struct image *image)
 {
 	const struct elf_info *info = &image->info;
@@ -130,5 +147,7 @@ int image_map(struct image *image)
 	image->bias = (uint64_t)place - info->start;
 	for (uint32_t i = 0; !ret && i < info->loads; i++)
 		ret = map_segment(image, &info->load[i]);
+	if (!ret && !info->fixed)
+		ret = unmap_gaps(image);
 	return ret;
 }
