@@ -125,11 +125,11 @@ static long place(struct mm *mm, uint64_t addr, uint64_t size, int flags, bool i
 	uint64_t found = 0;
 
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (!range_valid(mm, addr, size) || vma_foreign(mm, addr, addr + size))
+		if (!range_valid(mm, addr, size))
 			return -ENOMEM;
 		if ((flags & MAP_FIXED_NOREPLACE) && !vma_range_free(mm, addr, addr + size))
 			return -EEXIST;
-		return (long)addr;
+		return vma_foreign(mm, addr, addr + size) ? -ENOMEM : (long)addr;
 	}
 	addr = ALIGN_DOWN(addr, PAGE_SIZE);
 	if (addr && range_valid(mm, addr, size) && vma_range_free(mm, addr, addr + size) &&
@@ -245,29 +245,6 @@ long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, o
 		image = is_image(prot, flags, f, offset);
 	mutex_lock(&mm->lock);
 	ret = map_locked(mm, addr, size, prot, flags, f, offset, image);
-	mutex_unlock(&mm->lock);
-	return ret;
-}
-
-long mm_place_image(uint64_t span, uint64_t align)
-{
-	struct mm *mm = mm_current();
-	uint64_t found = 0;
-	long ret = -ENOMEM;
-
-	span = ALIGN_UP(span, PAGE_SIZE);
-	mutex_lock(&mm->lock);
-	for (unsigned w = 0; w < SLOT_IMAGE_WINDOWS && !found; w++) {
-		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
-		uint64_t high = low + SLOT_STUB_DELTA;
-
-		found = vma_gap(mm, low, high - mm->image_skip, span, align);
-		if (!found)
-			found = vma_gap(mm, low, high, span, align);
-	}
-	/* Otherwise what another program maps meanwhile could lie there. */
-	if (found)
-		ret = map_locked(mm, found, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0, false);
 	mutex_unlock(&mm->lock);
 	return ret;
 }
