@@ -38,8 +38,7 @@ struct exec_session {
 struct exec_channel {
 	int fd;	     /* or -1 */
 	int far_end; /* the cVM's, to be emptied between its lives */
-	bool full;
-	bool serves;  /* its libOS has started something, so needs no more waking */
+	bool woken, full;
 	bool cut_off; /* its libOS broke the rules in this life */
 	uint32_t turn; /* whose messages go first */
 	struct exec_session session[EXEC_MAX]; /* by id */

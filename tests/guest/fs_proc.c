@@ -6,11 +6,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "say.h"
@@ -124,10 +128,62 @@ static void devices(void)
 	CHECK(access("/proc/1/root/proc/kcore", F_OK) < 0 && access("/sys/kernel", F_OK) < 0);
 }
 
+static void *own_number(void *to)
+{
+	*(pid_t *)to = (pid_t)syscall(SYS_gettid);
+	return NULL;
+}
+
+static pid_t child(char **argv, char *word)
+{
+	char *words[] = { argv[0], word, NULL };
+	pid_t pid = -1;
+
+	posix_spawn(&pid, argv[0], NULL, NULL, words, environ);
+	return pid;
+}
+
+/* Numbers are used again after some 32,000 threads and processes: that of one that is gone is then another one's. */
+static void used_again(char **argv)
+{
+	pid_t before = child(argv, "before"), pid = child(argv, "first"), number = 0, again;
+	int dir, file, fds;
+	char path[64], byte;
+	struct stat st, now;
+
+	snprintf(path, sizeof path, "/proc/%d", pid);
+	dir = open(path, O_RDONLY | O_DIRECTORY);
+	file = openat(dir, "stat", O_RDONLY);
+	fds = openat(dir, "fd", O_RDONLY | O_DIRECTORY);
+	CHECK(waitpid(before, NULL, 0) == before && waitpid(pid, NULL, 0) == pid && fstat(dir, &st) == 0);
+	CHECK(access(path, F_OK) < 0 && errno == ENOENT);
+	for (int n = 0; n < 40000 && number != pid - 1; n++) {
+		pthread_t t;
+
+		if (pthread_create(&t, NULL, own_number, &number))
+			n--, sched_yield(); /* those that have ended are still being given back */
+		else
+			pthread_join(t, NULL);
+	}
+	again = child(argv, "second");
+	CHECK(again == pid);
+	CHECK(waitid(P_PID, (id_t)again, &(siginfo_t){ 0 }, WEXITED | WNOWAIT) == 0);
+	CHECK(stat(path, &now) == 0 && now.st_ino != st.st_ino);
+	CHECK(read(file, &byte, 1) < 0 && errno == ESRCH);
+	CHECK(openat(dir, "stat", O_RDONLY) < 0 && openat(fds, "0", O_RDONLY) < 0);
+	CHECK(readlinkat(dir, "exe", text, sizeof text) < 0);
+	strcat(path, "/status");
+	CHECK(strstr(slurp(path), "State:\tZ (zombie)"));
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	close(dir), close(file), close(fds);
+}
+
 int main(int argc, char **argv)
 {
-	(void)argc;
+	if (argc > 1)
+		return 0;
 	process(argv);
+	used_again(argv);
 	descriptors();
 	machine();
 	devices();

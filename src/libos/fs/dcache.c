@@ -211,7 +211,8 @@ void d_put(struct dentry *d)
 {
 	if (--d->refs)
 		return;
-	if ((d->flags & D_DEAD) || !d->parent) {
+	/* /proc is asked each time: what was found there before is of no use */
+	if ((d->flags & D_DEAD) || !d->parent || d->mount->type == BOOT_MOUNT_PROC) {
 		d_destroy(d);
 		return;
 	}
@@ -341,9 +342,11 @@ static bool d_fresh(const struct dentry *d, enum lookup_trust trust)
 	return cache_now_ms() - d->checked_ms < CACHE_MS;
 }
 
+/* A directory of /proc is another one when its number is used again. */
 static bool same_object(const struct inode *a, const struct inode *b)
 {
-	return (a->mode & S_IFMT) == (b->mode & S_IFMT) && (is_dir(a) || a->ino == b->ino);
+	return (a->mode & S_IFMT) == (b->mode & S_IFMT) &&
+	       (a->ino == b->ino || (is_dir(a) && a->mount->type != BOOT_MOUNT_PROC));
 }
 
 /* Is what the tree says of `now` more than a cache of the host's answer? */

@@ -290,6 +290,64 @@ int fd_end(void)
 	return __atomic_load_n(&table()->end, __ATOMIC_RELAXED);
 }
 
+/* p's table with its lock, and p's, held; NULL with neither. */
+static struct fdtable *lock_table(struct process *p)
+{
+	mutex_lock(&p->lock);
+	if (p->files) {
+		mutex_lock(&p->files->lock);
+		return p->files;
+	}
+	mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static void unlock_table(struct process *p, struct fdtable *t)
+{
+	mutex_unlock(&t->lock);
+	mutex_unlock(&p->lock);
+}
+
+struct file *fdtable_get_of(struct process *p, int fd, bool *cloexec)
+{
+	struct fdtable *t = (unsigned)fd < FD_LIMIT_MAX ? lock_table(p) : NULL;
+	struct file *f = NULL;
+
+	if (!t)
+		return NULL;
+	if (bit_test(t->used, fd)) {
+		f = *slot_of(t, fd);
+		file_get(f);
+		*cloexec = bit_test(t->cloexec, fd);
+	}
+	unlock_table(p, t);
+	return f;
+}
+
+int fdtable_next_of(struct process *p, int from)
+{
+	struct fdtable *t = lock_table(p);
+	int found = -1;
+
+	if (!t)
+		return -1;
+	for (int fd = MAX(from, 0); fd < t->end && found < 0; fd++)
+		if (bit_test(t->used, fd))
+			found = fd;
+	unlock_table(p, t);
+	return found;
+}
+
+int fdtable_end_of(struct process *p)
+{
+	struct fdtable *t = lock_table(p);
+	int end = t ? t->end : 0;
+
+	if (t)
+		unlock_table(p, t);
+	return end;
+}
+
 uint32_t fd_limit(void)
 {
 	return (uint32_t)MIN(process_limit(current()->process, RLIMIT_NOFILE), (uint64_t)FD_LIMIT_MAX);

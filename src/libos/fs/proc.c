@@ -1,138 +1,119 @@
 /*
- * /proc, the tree: which names exist, links, and the inode operations. Numbers in inodes: `tid` is the thread of a
- * /proc/PID or task/TID directory (0 for the process), `number` the descriptor of fd/ and fdinfo/. Called through
- * inode_ops; contents come from proc_self.c and proc_system.c through proc_file.c.
+ * /proc, the tree: which names exist, links, and the inode operations. Called through inode_ops; contents come from
+ * proc_self.c and proc_system.c through proc_file.c.
  */
 #include "fs/proc.h"
 #include "core/kheap.h"
 #include "fs/proc_file.h"
+#include "process/report.h"
 #include <linux/magic.h>
 
 static const struct inode_ops procfs_ops;
 
-int proc_next_fd(int from)
+static int next_fd(const struct subject *s, int from)
 {
-	for (int end = fd_end(); from < end; from++)
-		if (fd_get_cloexec(from) >= 0)
-			return from;
-	return -1;
+	return fdtable_next_of(s->process, from);
 }
 
-int proc_next_tid(int from)
+static int next_tid(const struct subject *s, int from)
 {
-	struct process *p = current()->process;
-	int best = -1;
-
-	mutex_lock(&p->lock);
-	list_for_each(l, &p->threads) {
-		const struct thread *t = list_entry(l, struct thread, link);
-
-		if (t->tid > 0 && t->tid >= from && (best < 0 || t->tid < best))
-			best = t->tid;
-	}
-	mutex_unlock(&p->lock);
-	return best;
+	return process_next_thread(s->process, from);
 }
 
-static int next_pid(int from)
+static int next_pid(const struct subject *s, int from)
 {
-	int pid = current()->process->pid;
-
-	return from <= pid ? pid : -1;
+	(void)s;
+	return process_next(from);
 }
 
-static ssize_t link_self(char *buf, size_t size, int number)
+static ssize_t link_self(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
+	(void)s;
 	return format(buf, size, "%d", current()->process->pid);
 }
 
-static ssize_t link_thread_self(char *buf, size_t size, int number)
+static ssize_t link_thread_self(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
+	(void)s;
 	return format(buf, size, "%d/task/%d", current()->process->pid, current()->tid);
 }
 
-static ssize_t link_mounts(char *buf, size_t size, int number)
+static ssize_t link_mounts(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
+	(void)s;
 	return format(buf, size, "self/mounts");
 }
 
-static ssize_t link_net(char *buf, size_t size, int number)
+static ssize_t link_net(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
+	(void)s;
 	return format(buf, size, "self/net");
 }
 
-static ssize_t link_exe(char *buf, size_t size, int number)
+static ssize_t link_exe(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
-	return format(buf, size, "%s", current()->process->exe_path);
+	return process_exe(s->process, buf, size);
 }
 
-static int follow_exe(int number, struct dentry **dentry, struct file **file)
+static int follow_exe(const struct subject *s, struct dentry **dentry, struct file **file)
 {
+	char *path = pathbuf_get();
 	struct walk w;
-	int err = path_walk(&w, NULL, current()->process->exe_path, WALK_FOLLOW);
+	ssize_t err;
 
-	(void)number, (void)file;
+	(void)file;
+	if (!path)
+		return -ENOMEM;
+	err = process_exe(s->process, path, PATH_SIZE);
+	if (err >= 0)
+		err = path_walk(&w, NULL, path, WALK_FOLLOW);
+	pathbuf_put(path);
 	if (err)
-		return err;
+		return (int)err;
 	*dentry = dentry_get(w.dentry);
 	walk_done(&w);
 	return 0;
 }
 
-static struct dentry *context_dentry(bool root)
+static int follow_cwd(const struct subject *s, struct dentry **dentry, struct file **file)
 {
-	struct fs_context *fs = current()->process->fs;
-	struct dentry *d;
-
-	mutex_lock(&fs->lock);
-	d = dentry_get(root ? fs->root : fs->cwd);
-	mutex_unlock(&fs->lock);
-	return d;
+	(void)file;
+	*dentry = process_directory(s->process, false);
+	return *dentry ? 0 : -ENOENT;
 }
 
-static int follow_cwd(int number, struct dentry **dentry, struct file **file)
+static int follow_root(const struct subject *s, struct dentry **dentry, struct file **file)
 {
-	(void)number, (void)file;
-	*dentry = context_dentry(false);
-	return 0;
+	(void)file;
+	*dentry = process_directory(s->process, true);
+	return *dentry ? 0 : -ENOENT;
 }
 
-static int follow_root(int number, struct dentry **dentry, struct file **file)
+static ssize_t link_dentry(struct dentry *d, char *buf, size_t size)
 {
-	(void)number, (void)file;
-	*dentry = context_dentry(true);
-	return 0;
-}
+	ssize_t n;
 
-static ssize_t link_dentry(bool root, char *buf, size_t size)
-{
-	struct dentry *d = context_dentry(root);
-	ssize_t n = dentry_path(d, buf, size);
-
+	if (!d)
+		return -ENOENT;
+	n = dentry_path(d, buf, size);
 	dentry_put(d);
 	return n == -ENOENT ? (ssize_t)strlen(buf) : n;
 }
 
-static ssize_t link_cwd(char *buf, size_t size, int number)
+static ssize_t link_cwd(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
-	return link_dentry(false, buf, size);
+	return link_dentry(process_directory(s->process, false), buf, size);
 }
 
-static ssize_t link_root(char *buf, size_t size, int number)
+static ssize_t link_root(char *buf, size_t size, const struct subject *s)
 {
-	(void)number;
-	return link_dentry(true, buf, size);
+	return link_dentry(process_directory(s->process, true), buf, size);
 }
 
-static ssize_t link_fd(char *buf, size_t size, int number)
+static ssize_t link_fd(char *buf, size_t size, const struct subject *s)
 {
-	struct file *f = fd_get(number);
+	bool cloexec;
+	struct file *f = fdtable_get_of(s->process, s->fd, &cloexec);
 	ssize_t n;
 
 	if (!f)
@@ -143,10 +124,10 @@ static ssize_t link_fd(char *buf, size_t size, int number)
 }
 
 /* A file whose name is gone, or that never had one, is reached through the open file itself. */
-static int follow_fd(int number, struct dentry **dentry, struct file **file)
+static int follow_fd(const struct subject *s, struct dentry **dentry, struct file **file)
 {
-	struct file *f = fd_get(number);
-	bool by_name;
+	bool by_name, cloexec;
+	struct file *f = fdtable_get_of(s->process, s->fd, &cloexec);
 
 	if (!f)
 		return -ENOENT;
@@ -160,21 +141,34 @@ static int follow_fd(int number, struct dentry **dentry, struct file **file)
 	return 0;
 }
 
-static void fixed_cgroup(struct text *t, int tid, int number)
+/* What the descriptor is open for. */
+static uint32_t fd_mode(const struct subject *s)
 {
-	(void)tid, (void)number;
+	static const uint32_t modes[] = { 0500, 0300, 0700, 0700 };
+	bool cloexec;
+	struct file *f = fdtable_get_of(s->process, s->fd, &cloexec);
+	uint32_t mode = !f ? 0 : f->flags & O_PATH ? 0100 : modes[f->flags & O_ACCMODE];
+
+	if (f)
+		file_put(f);
+	return S_IFLNK | mode;
+}
+
+static void fixed_cgroup(struct text *t, const struct subject *s)
+{
+	(void)s;
 	text_put(t, "0::/\n");
 }
 
-static void fixed_zero(struct text *t, int tid, int number)
+static void fixed_zero(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "0\n");
 }
 
-static ssize_t accept_write(const char *bytes, size_t size, int tid)
+static ssize_t accept_write(const char *bytes, size_t size, const struct subject *s)
 {
-	(void)bytes, (void)tid;
+	(void)bytes, (void)s;
 	return (ssize_t)size;
 }
 
@@ -189,8 +183,8 @@ static const struct proc_node fdinfo_file = { "", S_IFREG | 0444, .fill = proc_f
 	{ "exe", S_IFLNK | 0777, .link = link_exe, .follow = follow_exe },                                       \
 	{ "cwd", S_IFLNK | 0777, .link = link_cwd, .follow = follow_cwd },                                       \
 	{ "root", S_IFLNK | 0777, .link = link_root, .follow = follow_root },                                    \
-	{ "fd", S_IFDIR | 0500, .next = proc_next_fd, .numbered = &fd_link, .numbered_is_last = true },          \
-	{ "fdinfo", DIR_MODE, .next = proc_next_fd, .numbered = &fdinfo_file, .numbered_is_last = true },        \
+	{ "fd", S_IFDIR | 0500, .next = next_fd, .numbered = &fd_link, .numbers = PROC_FDS },                     \
+	{ "fdinfo", DIR_MODE, .next = next_fd, .numbered = &fdinfo_file, .numbers = PROC_FDS },                   \
 	FILE_NODE("maps", proc_maps), FILE_NODE("smaps", proc_smaps), FILE_NODE("stat", proc_stat_self),         \
 	FILE_NODE("statm", proc_statm), FILE_NODE("status", proc_status), FILE_NODE("cmdline", proc_cmdline),    \
 	FILE_NODE("environ", proc_environ), FILE_NODE("auxv", proc_auxv), FILE_NODE("limits", proc_limits),      \
@@ -205,10 +199,10 @@ static const struct proc_node task_nodes[] = { THREAD_NODES, { 0 } };
 static const struct proc_node task_dir = { "", DIR_MODE, .children = task_nodes };
 static const struct proc_node pid_nodes[] = {
 	THREAD_NODES,
-	{ "task", DIR_MODE, .next = proc_next_tid, .numbered = &task_dir },
+	{ "task", DIR_MODE, .next = next_tid, .numbered = &task_dir, .numbers = PROC_TIDS },
 	{ 0 },
 };
-const struct proc_node proc_pid_dir = { "", DIR_MODE, .children = pid_nodes };
+static const struct proc_node proc_pid_dir = { "", DIR_MODE, .children = pid_nodes };
 
 static const struct proc_node root_nodes[] = {
 	LINK_NODE("self", link_self),
@@ -226,19 +220,36 @@ static const struct proc_node root_nodes[] = {
 	{ "sys", DIR_MODE, .children = proc_sys_nodes },
 	{ 0 },
 };
-const struct proc_node proc_root = { "", DIR_MODE, .children = root_nodes, .next = next_pid, .numbered = &proc_pid_dir };
+const struct proc_node proc_root = { "", DIR_MODE, .children = root_nodes, .next = next_pid, .numbered = &proc_pid_dir,
+				     .numbers = PROC_PIDS };
 
-static struct inode *proc_inode_new(struct mount *m, const struct proc_node *node, int tid, int number)
+int proc_subject(struct inode *inode, struct subject *s)
+{
+	const struct proc_key *k = &proc_inode(inode)->key;
+
+	*s = (struct subject){ .tid = k->tid, .fd = k->fd };
+	if (!k->pid)
+		return 0;
+	s->process = process_find(k->pid);
+	if (s->process && s->process->start_ns == k->start_ns && (!k->tid || process_has_thread(s->process, k->tid)))
+		return 0;
+	process_put(s->process);
+	s->process = NULL;
+	return -ESRCH;
+}
+
+static struct inode *proc_inode_new(struct mount *m, const struct proc_node *node, struct proc_key key)
 {
 	struct proc_inode *inode = kzalloc(sizeof *inode);
-	uint64_t ino = ((uintptr_t)node >> 3 & 0xffffff) | (uint64_t)(unsigned)(tid + 1) << 44 | (uint64_t)(number + 1) << 24;
+	uint64_t parts[] = { (uintptr_t)node, (uint64_t)key.pid << 32 | (uint32_t)key.tid, key.start_ns, (uint64_t)key.fd }, ino = 0;
 
 	if (!inode)
 		return NULL;
-	inode_init(&inode->base, &procfs_ops, m, node->mode, ino);
+	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+		ino = (ino ^ parts[i]) * 0x9e3779b97f4a7c15ull;
+	inode_init(&inode->base, &procfs_ops, m, node->mode, ino >> 1);
 	inode->node = node;
-	inode->tid = tid;
-	inode->number = number;
+	inode->key = key;
 	return &inode->base;
 }
 
@@ -257,42 +268,78 @@ static int parse_number(const char *name, size_t size)
 	return n;
 }
 
+/* Which process has the number; a thread's leads to its process, too, though it is not listed. */
+static int find_process(int number, struct proc_key *key)
+{
+	struct process *p = process_find(number);
+
+	if (!p) {
+		p = process_of_thread(number);
+		key->tid = number;
+	}
+	if (!p)
+		return -ENOENT;
+	key->pid = p->pid;
+	key->start_ns = p->start_ns;
+	process_put(p);
+	return 0;
+}
+
+static int find_number(const struct proc_node *node, const struct subject *s, int n, struct proc_key *key)
+{
+	if (n < 0 || (node->numbers == PROC_PIDS && !n))
+		return -ENOENT;
+	if (node->numbers == PROC_PIDS)
+		return find_process(n, key);
+	*(node->numbers == PROC_TIDS ? &key->tid : &key->fd) = n;
+	return node->next(s, n) == n ? 0 : -ENOENT;
+}
+
 static int proc_lookup(struct dentry *dir, const char *name, size_t size, struct inode **out, struct statx *st)
 {
 	struct proc_inode *parent = proc_inode(dir->inode);
-	const struct proc_node *node = parent->node;
-	int n;
+	const struct proc_node *node = parent->node, *found = NULL;
+	struct proc_key key = parent->key;
+	struct subject s;
+	int err = 0;
 
 	(void)st;
-	for (const struct proc_node *c = node->children; c && c->name; c++)
-		if (strlen(c->name) == size && memcmp(c->name, name, size) == 0) {
-			*out = proc_inode_new(dir->mount, c, parent->tid, -1);
-			return *out ? 0 : -ENOMEM;
-		}
-	n = node->next ? parse_number(name, size) : -1;
-	if (n < 0 || node->next(n) != n)
-		return -ENOENT;
-	if (node->numbered_is_last)
-		*out = proc_inode_new(dir->mount, node->numbered, parent->tid, n);
-	else
-		*out = proc_inode_new(dir->mount, node->numbered, n, -1);
+	if (proc_subject(dir->inode, &s))
+		return node == &proc_pid_dir ? -ESRCH : -ENOENT; /* Linux's, too */
+	for (const struct proc_node *c = node->children; c && c->name && !found; c++)
+		if (strlen(c->name) == size && memcmp(c->name, name, size) == 0)
+			found = c;
+	if (!found) {
+		found = node->numbered;
+		err = found ? find_number(node, &s, parse_number(name, size), &key) : -ENOENT;
+	}
+	process_put(s.process);
+	if (err)
+		return err;
+	*out = proc_inode_new(dir->mount, found, key);
 	return *out ? 0 : -ENOMEM;
 }
 
 static int proc_getattr(struct dentry *d, struct statx *st)
 {
+	const struct proc_inode *inode = proc_inode(d->inode);
+	const struct process *owner = current()->process;
 	struct timespec now;
+	struct subject s;
 
+	if (!proc_subject(d->inode, &s) && s.process)
+		owner = s.process;
 	current_time(&now);
 	memset(st, 0, sizeof *st);
 	st->stx_mask = STATX_BASIC_STATS;
 	st->stx_blksize = 1024;
 	st->stx_nlink = is_dir(d->inode) ? 2 : 1;
-	st->stx_mode = (uint16_t)d->inode->mode;
+	st->stx_mode = (uint16_t)(inode->node == &fd_link && s.process ? fd_mode(&s) : d->inode->mode);
 	st->stx_ino = d->inode->ino;
-	st->stx_size = S_ISLNK(st->stx_mode) && proc_inode(d->inode)->number >= 0 ? 64 : 0;
-	st->stx_uid = current()->process->euid;
-	st->stx_gid = current()->process->egid;
+	st->stx_size = inode->node == &fd_link ? 64 : 0;
+	st->stx_uid = owner->euid;
+	st->stx_gid = owner->egid;
+	process_put(s.process);
 	st->stx_atime.tv_sec = st->stx_mtime.tv_sec = st->stx_ctime.tv_sec = now.tv_sec;
 	st->stx_atime.tv_nsec = st->stx_mtime.tv_nsec = st->stx_ctime.tv_nsec = (uint32_t)now.tv_nsec;
 	statx_anonymous_device(st, d->mount);
@@ -301,16 +348,29 @@ static int proc_getattr(struct dentry *d, struct statx *st)
 
 static ssize_t proc_readlink(struct dentry *d, char *buf, size_t size)
 {
-	struct proc_inode *inode = proc_inode(d->inode);
+	struct subject s;
+	ssize_t n;
 
-	return inode->node->link(buf, size, inode->number);
+	if (proc_subject(d->inode, &s))
+		return -ENOENT;
+	n = proc_inode(d->inode)->node->link(buf, size, &s);
+	process_put(s.process);
+	return n;
 }
 
 static int proc_follow(struct dentry *d, struct dentry **dentry, struct file **file)
 {
-	struct proc_inode *inode = proc_inode(d->inode);
+	const struct proc_node *node = proc_inode(d->inode)->node;
+	struct subject s;
+	int err;
 
-	return inode->node->follow ? inode->node->follow(inode->number, dentry, file) : -EAGAIN;
+	if (!node->follow)
+		return -EAGAIN;
+	if (proc_subject(d->inode, &s))
+		return -ENOENT;
+	err = node->follow(&s, dentry, file);
+	process_put(s.process);
+	return err;
 }
 
 static int proc_setattr(struct dentry *d, const struct attr *a)
@@ -341,6 +401,6 @@ static const struct inode_ops procfs_ops = { PROC_OPS, .follow = proc_follow };
 
 int procfs_mount(struct mount *m, struct dentry **out)
 {
-	*out = d_alloc_root(m, proc_inode_new(m, &proc_root, 0, -1));
+	*out = d_alloc_root(m, proc_inode_new(m, &proc_root, (struct proc_key){ .fd = -1 }));
 	return *out ? 0 : -ENOMEM;
 }

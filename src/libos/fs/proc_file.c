@@ -13,7 +13,7 @@ void text_add(struct text *t, const void *bytes, size_t size)
 		char *p = krealloc(t->bytes, room);
 
 		if (!p) {
-			t->failed = true;
+			t->error = -ENOMEM;
 			return;
 		}
 		t->bytes = p;
@@ -39,11 +39,16 @@ static int fill(struct file *f)
 {
 	struct proc_inode *inode = proc_inode(f->dentry->inode);
 	struct text *t = f->data;
+	struct subject s;
 
 	t->size = 0;
-	t->failed = false;
-	inode->node->fill(t, inode->tid, inode->number);
-	return t->failed ? -ENOMEM : 0;
+	t->error = proc_subject(&inode->base, &s);
+	if (!t->error)
+		inode->node->fill(t, &s);
+	process_put(s.process);
+	if (t->error)
+		t->size = 0;
+	return t->error;
 }
 
 static ssize_t procfile_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
@@ -68,6 +73,8 @@ static ssize_t procfile_write(struct file *f, const struct iovec *iov, unsigned 
 {
 	struct proc_inode *inode = proc_inode(f->dentry->inode);
 	char bytes[256];
+	struct subject s;
+	ssize_t n;
 	size_t size;
 
 	(void)pos;
@@ -78,7 +85,11 @@ static ssize_t procfile_write(struct file *f, const struct iovec *iov, unsigned 
 	size = MIN(iov->iov_len, sizeof bytes);
 	if (copy_from_user(bytes, iov->iov_base, size))
 		return -EFAULT;
-	return inode->node->write(bytes, size, inode->tid);
+	n = proc_subject(&inode->base, &s);
+	if (!n)
+		n = inode->node->write(bytes, size, &s);
+	process_put(s.process);
+	return n;
 }
 
 static off_t procfile_seek(struct file *f, off_t offset, int whence)
@@ -140,10 +151,14 @@ static ssize_t procdir_getdents(struct file *f, void *user, size_t size)
 {
 	struct dirent_writer w = { .user = user, .size = size };
 	const struct proc_node *node = proc_inode(f->dentry->inode)->node;
-	bool fits = f->pos >= NUMBER_BASE || put_fixed(f, &w);
+	struct subject s;
+	bool fits;
 
+	if (proc_subject(f->dentry->inode, &s))
+		return -ENOENT;
+	fits = f->pos >= NUMBER_BASE || put_fixed(f, &w);
 	while (fits && node->next) {
-		int n = node->next((int)(f->pos - NUMBER_BASE));
+		int n = node->next(&s, (int)(f->pos - NUMBER_BASE));
 		char name[12];
 
 		if (n < 0)
@@ -154,6 +169,7 @@ static ssize_t procdir_getdents(struct file *f, void *user, size_t size)
 		if (fits)
 			f->pos = NUMBER_BASE + n + 1;
 	}
+	process_put(s.process);
 	return dirent_result(&w, fits);
 }
 

@@ -1,9 +1,10 @@
 /*
- * /proc/net: the sockets that this cVM has open, found through its descriptors, in the columns of Linux. Queues, timers and
- * counters are zero: the host keeps them, and shows a cVM nothing of its other sockets or interfaces. Filled through the
- * node table at the end.
+ * /proc/net: the sockets that this cVM has open, found through its processes' descriptors, in the columns of Linux. Queues,
+ * timers and counters are zero: the host keeps them, and shows a cVM nothing of its other sockets or interfaces. Filled
+ * through the node table at the end.
  */
 #include "fs/proc.h"
+#include "core/kheap.h"
 #include "fs/vfs.h"
 #include "net/socket.h"
 
@@ -37,36 +38,60 @@ static void ask(struct open_socket *s)
 	s->inode = file_stat(s->file, &st) ? 0 : st.stx_ino;
 }
 
-static bool seen_before(const struct file *f, int below)
+/* Adds f to the files seen, with its reference, unless it is there. */
+static void see(struct text *seen, struct file *f)
 {
-	for (int fd = proc_next_fd(0); fd >= 0 && fd < below; fd = proc_next_fd(fd + 1)) {
-		struct file *other = fd_get(fd);
-		bool same = other == f;
+	struct file **files = (struct file **)(void *)seen->bytes;
+	bool found = false;
 
-		if (other)
-			file_put(other);
-		if (same)
-			return true;
+	for (size_t i = 0; i < seen->size / sizeof f && !found; i++)
+		found = files[i] == f;
+	if (!found && !seen->error)
+		text_add(seen, &f, sizeof f);
+	if (found || seen->error)
+		file_put(f);
+}
+
+/* Every socket that a process has open, once, with a reference each. */
+static void find_sockets(struct text *seen, struct process *p)
+{
+	for (int fd = fdtable_next_of(p, 0); fd >= 0; fd = fdtable_next_of(p, fd + 1)) {
+		bool cloexec;
+		struct file *f = fdtable_get_of(p, fd, &cloexec);
+
+		if (f && socket_of(f))
+			see(seen, f);
+		else if (f)
+			file_put(f);
 	}
-	return false;
 }
 
 /* Calls `put` for each open socket of a domain and type (0: any), with its number from 0. */
 static void each_socket(struct text *t, int domain, int type, void (*put)(struct text *, const struct open_socket *, unsigned))
 {
+	struct text seen = { 0 };
+	struct file **files;
 	unsigned n = 0;
 
-	for (int fd = proc_next_fd(0); fd >= 0; fd = proc_next_fd(fd + 1)) {
-		struct open_socket s = { .file = fd_get(fd) };
+	for (int32_t pid = process_next(1); pid > 0; pid = process_next(pid + 1)) {
+		struct process *p = process_find(pid);
 
-		s.socket = s.file ? socket_of(s.file) : NULL;
-		if (s.socket && s.socket->domain == domain && (!type || s.socket->type == type) && !seen_before(s.file, fd)) {
+		if (p)
+			find_sockets(&seen, p);
+		process_put(p);
+	}
+	files = (struct file **)(void *)seen.bytes;
+	for (size_t i = 0; i < seen.size / sizeof *files; i++) {
+		struct open_socket s = { .file = files[i], .socket = socket_of(files[i]) };
+
+		if (s.socket->domain == domain && (!type || s.socket->type == type)) {
 			ask(&s);
 			put(t, &s, n++);
 		}
-		if (s.file)
-			file_put(s.file);
+		file_put(s.file);
 	}
+	t->error = t->error ? t->error : seen.error;
+	kfree(seen.bytes);
 }
 
 /* Words as they lie in memory, and the port. */
@@ -133,41 +158,41 @@ static void inet_table(struct text *t, int domain, int type)
 	each_socket(t, domain, type, put_inet);
 }
 
-static void net_tcp(struct text *t, int tid, int number)
+static void net_tcp(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	inet_table(t, AF_INET, SOCK_STREAM);
 }
 
-static void net_tcp6(struct text *t, int tid, int number)
+static void net_tcp6(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	inet_table(t, AF_INET6, SOCK_STREAM);
 }
 
-static void net_udp(struct text *t, int tid, int number)
+static void net_udp(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	inet_table(t, AF_INET, SOCK_DGRAM);
 }
 
-static void net_udp6(struct text *t, int tid, int number)
+static void net_udp6(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	inet_table(t, AF_INET6, SOCK_DGRAM);
 }
 
-static void net_unix(struct text *t, int tid, int number)
+static void net_unix(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 	each_socket(t, AF_UNIX, 0, put_unix);
 }
 
 /* The loopback, as getifaddrs says too. */
-static void net_dev(struct text *t, int tid, int number)
+static void net_dev(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "Inter-|   Receive                                                |  Transmit\n"
 		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier "
 		    "compressed\n"

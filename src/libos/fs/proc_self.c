@@ -1,13 +1,16 @@
 /*
- * Contents of /proc/PID and /proc/PID/task/TID: what the libOS knows of its process. Called by proc_file.c at open and
- * read.
+ * Contents of /proc/PID and /proc/PID/task/TID: what the libOS knows of its processes. Called by proc_file.c, without locks,
+ * with a reference of the process, which may end at any time: process/report.h says what it still has. A zombie has no
+ * program, so what is told of one is empty.
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/proc_file.h"
 #include "mm/mm.h"
+#include "process/report.h"
 #include <linux/resource.h>
+#include <linux/time.h>
 
 #define TICKS 100ll /* USER_HZ */
 #define PATH_COLUMN 73
@@ -30,10 +33,19 @@ static void put_range(const struct mm_range *r, void *data)
 	text_add(t, "\n", 1);
 }
 
-void proc_maps(struct text *t, int tid, int number)
+static void put_ranges(struct text *t, const struct subject *s, void (*put)(const struct mm_range *r, void *data))
 {
-	(void)tid, (void)number;
-	mm_for_each(current()->process->program, put_range, t);
+	struct program *program = process_program(s->process);
+
+	if (!program)
+		return;
+	mm_for_each(program, put, t);
+	program_unwatch(program);
+}
+
+void proc_maps(struct text *t, const struct subject *s)
+{
+	put_ranges(t, s, put_range);
 }
 
 /* Resident sizes are not known per mapping: everything mapped counts. */
@@ -50,121 +62,143 @@ static void put_range_sizes(const struct mm_range *r, void *data)
 		 r->prot & PROT_WRITE ? kb : 0, r->prot ? kb : 0);
 }
 
-void proc_smaps(struct text *t, int tid, int number)
+void proc_smaps(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
-	mm_for_each(current()->process->program, put_range_sizes, t);
+	put_ranges(t, s, put_range_sizes);
 }
 
-static uint64_t resident(void)
+void proc_comm(struct text *t, const struct subject *s)
 {
-	struct hc_info info = { 0 };
+	struct process_report r;
 
-	hostcall(HC_cvm_info, &info);
-	return info.memory_now;
+	t->error = process_report(s->process, s->tid, &r);
+	if (!t->error)
+		text_put(t, "%s\n", r.comm);
 }
 
-/* Calls `use` with the thread (or the process's first) and the process lock held. */
-static void copy_comm(int tid, char comm[16])
+ssize_t proc_comm_write(const char *bytes, size_t size, const struct subject *s)
 {
-	struct process *p = current()->process;
-	struct thread *t;
-
-	mutex_lock(&p->lock);
-	t = thread_find(p, tid ? tid : p->pid);
-	memcpy(comm, t ? t->comm : current()->comm, 16);
-	mutex_unlock(&p->lock);
-	comm[15] = 0;
-}
-
-void proc_comm(struct text *t, int tid, int number)
-{
-	char comm[16];
-
-	(void)number;
-	copy_comm(tid, comm);
-	text_put(t, "%s\n", comm);
-}
-
-ssize_t proc_comm_write(const char *bytes, size_t size, int tid)
-{
-	struct process *p = current()->process;
-	struct thread *t;
+	char comm[16] = { 0 };
 	size_t n = 0;
 
-	mutex_lock(&p->lock);
-	t = thread_find(p, tid ? tid : p->pid);
-	if (t) {
-		while (n < size && n < 15 && bytes[n] != '\n')
-			n++;
-		memcpy(t->comm, bytes, n);
-		memset(t->comm + n, 0, 16 - n);
-	}
-	mutex_unlock(&p->lock);
-	return t ? (ssize_t)size : -ESRCH;
+	if (s->process != current()->process)
+		return -EINVAL;
+	while (n < size && n < sizeof comm - 1 && bytes[n] != '\n')
+		n++;
+	memcpy(comm, bytes, n);
+	process_set_comm(s->process, s->tid, comm);
+	return (ssize_t)size;
 }
 
-static int64_t cpu_time(void)
+/* Only a thread itself can ask for its time. So the first process has all of the cVM's, as its clocks say; another one that
+ * of its threads that have ended, and if it is the caller's that of the caller. */
+static uint64_t cpu_time(const struct process *p, const struct process_report *r)
 {
+	bool first = p == g_process;
 	uint64_t ns = 0;
 
-	hostcall(HC_thread_cputime, 1, &ns);
-	return (int64_t)ns;
+	if (first || p == current()->process)
+		hostcall(HC_thread_cputime, first, &ns);
+	return first ? ns : ns + r->cpu_ns;
 }
 
-void proc_stat_self(struct text *t, int tid, int number)
-{
-	const struct process *p = current()->process;
-	long ticks = cpu_time() / (NSEC_PER_SEC / TICKS);
-	const struct mm_args *a = mm_args(current()->process->program);
-	char comm[16];
+/* Of the program's memory; 0 in a zombie. */
+struct sizes {
+	uint64_t total, resident, locked;
+	struct mm_args args;
+};
 
-	(void)number;
-	copy_comm(tid, comm);
-	text_put(t, "%d (%s) R %d %d %d 0 -1 4194304 0 0 0 0 %ld 0 0 0 20 0 %u 0 0 %lu %lu 18446744073709551615 ",
-		 tid ? tid : p->pid, comm, p->ppid, p->pgid, p->sid, ticks, p->thread_count,
-		 (unsigned long)mm_total_size(current()->process->program), (unsigned long)(resident() / PAGE_SIZE));
-	text_put(t, "0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n", (unsigned long)a->arg_start,
-		 (unsigned long)a->arg_end, (unsigned long)a->env_start, (unsigned long)a->env_end);
+/* What is resident is known of the cVM only. */
+static struct sizes sizes_of(struct process *p)
+{
+	struct program *program = process_program(p);
+	struct hc_info info = { 0 };
+	struct sizes z = { 0 };
+
+	if (!program)
+		return z;
+	hostcall(HC_cvm_info, &info);
+	z.total = mm_total_size(program);
+	z.resident = MIN(info.memory_now, z.total);
+	z.locked = mm_locked_size(program);
+	z.args = *mm_args(program);
+	program_unwatch(program);
+	return z;
 }
 
-void proc_statm(struct text *t, int tid, int number)
+void proc_stat_self(struct text *t, const struct subject *s)
 {
-	unsigned long total = mm_total_size(current()->process->program) / PAGE_SIZE, rss = resident() / PAGE_SIZE;
+	const uint64_t tick = NSEC_PER_SEC / TICKS;
+	struct sizes z = sizes_of(s->process);
+	struct process_report r;
 
-	(void)tid, (void)number;
-	text_put(t, "%lu %lu 0 0 0 %lu 0\n", total, MIN(rss, total), total);
+	t->error = process_report(s->process, s->tid, &r);
+	if (t->error)
+		return;
+	text_put(t, "%d (%s) %c %d %d %d 0 -1 4194304 0 0 0 0 %lu 0 %lu 0 %d %d %u 0 %lu %lu %lu 18446744073709551615 ", r.tid, r.comm,
+		 r.state, r.ppid, r.pgid, r.sid, (unsigned long)(cpu_time(s->process, &r) / tick),
+		 (unsigned long)(r.children_cpu_ns / tick), 20 + r.nice, r.nice, r.threads,
+		 (unsigned long)((r.start_ns - g_process->start_ns) / tick), (unsigned long)z.total,
+		 (unsigned long)(z.resident / PAGE_SIZE));
+	text_put(t, "0 0 0 0 0 0 0 0 0 0 0 0 %d 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %d\n", r.exit_signal, (unsigned long)z.args.arg_start,
+		 (unsigned long)z.args.arg_end, (unsigned long)z.args.env_start, (unsigned long)z.args.env_end, r.exit_status);
 }
 
-void proc_status(struct text *t, int tid, int number)
+void proc_statm(struct text *t, const struct subject *s)
 {
-	const struct process *p = current()->process;
-	unsigned long total = mm_total_size(current()->process->program) / 1024, rss = resident() / 1024;
-	const struct thread *self = current();
-	uint64_t ignored = 0, caught = 0;
-	char comm[16];
+	struct sizes z = sizes_of(s->process);
+	unsigned long total = z.total / PAGE_SIZE;
 
-	(void)number;
-	copy_comm(tid, comm);
-	for (int i = 0; i < SIGNAL_COUNT; i++) {
-		uint64_t handler = p->signals.action[i].handler;
+	text_put(t, "%lu %lu 0 0 0 %lu 0\n", total, (unsigned long)(z.resident / PAGE_SIZE), total);
+}
 
-		ignored |= handler == 1 ? 1ull << i : 0;
-		caught |= handler > 1 ? 1ull << i : 0;
+static const char *state_text(char state)
+{
+	switch (state) {
+	case 'R': return "running";
+	case 'S': return "sleeping";
+	case 'D': return "disk sleep";
+	case 'T': return "stopped";
+	default: return "zombie";
 	}
-	text_put(t, "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		 comm, process_umask(), p->pid, tid ? tid : p->pid, p->ppid);
-	text_put(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t\n", p->uid, p->euid, p->suid,
-		 p->euid, p->gid, p->egid, p->sgid, p->egid, (fd_end() + 63) / 64 * 64);
+}
+
+static void put_memory(struct text *t, const struct sizes *z)
+{
+	unsigned long total = z->total / 1024, rss = z->resident / 1024;
+
 	text_put(t, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t       0 kB\nVmHWM:\t%8lu kB\n"
 		    "VmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t       0 kB\nRssShmem:\t       0 kB\n",
-		 total, total, mm_locked_size(current()->process->program) / 1024, rss, rss, rss);
-	text_put(t, "VmData:\t%8lu kB\nVmStk:\t    8192 kB\nVmSwap:\t       0 kB\nThreads:\t%u\n", total,
-		 p->thread_count);
+		 total, total, (unsigned long)(z->locked / 1024), rss, rss, rss);
+	text_put(t, "VmData:\t%8lu kB\nVmStk:\t    8192 kB\nVmSwap:\t       0 kB\n", total);
+}
+
+static void put_signals(struct text *t, const struct process_report *r)
+{
 	text_put(t, "SigQ:\t%u/%u\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-		 p->signals.queued, SIGNAL_QUEUE_MAX, (unsigned long long)self->signals.pending.set,
-		 (unsigned long long)p->signals.pending.set, (unsigned long long)self->signals.blocked,
-		 (unsigned long long)ignored, (unsigned long long)caught);
+		 r->signals_queued, SIGNAL_QUEUE_MAX, (unsigned long long)r->pending, (unsigned long long)r->shared_pending,
+		 (unsigned long long)r->blocked, (unsigned long long)r->ignored, (unsigned long long)r->caught);
+}
+
+void proc_status(struct text *t, const struct subject *s)
+{
+	struct sizes z = sizes_of(s->process);
+	struct process_report r;
+
+	t->error = process_report(s->process, s->tid, &r);
+	if (t->error)
+		return;
+	text_put(t, "Name:\t%s\n", r.comm);
+	if (r.has_files)
+		text_put(t, "Umask:\t%04o\n", r.umask);
+	text_put(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", r.state, state_text(r.state), r.pid,
+		 r.tid, r.ppid);
+	text_put(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t\n", r.uid, r.euid, r.suid, r.euid, r.gid,
+		 r.egid, r.sgid, r.egid, (fdtable_end_of(s->process) + 63) / 64 * 64);
+	if (z.total)
+		put_memory(t, &z);
+	text_put(t, "Threads:\t%u\n", r.threads);
+	put_signals(t, &r);
 	text_put(t, "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
 		    "CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
 	text_put(t, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t0-%u\nvoluntary_ctxt_switches:\t0\n"
@@ -187,35 +221,52 @@ static void add_program_bytes(struct text *t, uint64_t start, uint64_t end)
 	}
 }
 
-void proc_cmdline(struct text *t, int tid, int number)
+/* The words of mm_args tell a place in memory that all processes share: what was read is the program's if that is still
+ * running afterwards. */
+static void put_program_bytes(struct text *t, const struct subject *s, size_t start_word, size_t end_word, bool end_is_size)
 {
-	(void)tid, (void)number;
-	add_program_bytes(t, mm_args(current()->process->program)->arg_start, mm_args(current()->process->program)->arg_end);
+	struct program *program = process_program(s->process);
+	uint64_t start, end;
+
+	if (!program)
+		return;
+	start = *(uint64_t *)((char *)mm_args(program) + start_word);
+	end = *(uint64_t *)((char *)mm_args(program) + end_word);
+	add_program_bytes(t, start, end_is_size ? start + end : end);
+	if (!process_runs(s->process, program))
+		t->size = 0;
+	program_unwatch(program);
 }
 
-void proc_environ(struct text *t, int tid, int number)
+void proc_cmdline(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
-	add_program_bytes(t, mm_args(current()->process->program)->env_start, mm_args(current()->process->program)->env_end);
+	put_program_bytes(t, s, offsetof(struct mm_args, arg_start), offsetof(struct mm_args, arg_end), false);
 }
 
-void proc_auxv(struct text *t, int tid, int number)
+void proc_environ(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
-	add_program_bytes(t, mm_args(current()->process->program)->auxv, mm_args(current()->process->program)->auxv + mm_args(current()->process->program)->auxv_size);
+	put_program_bytes(t, s, offsetof(struct mm_args, env_start), offsetof(struct mm_args, env_end), false);
 }
 
-static void put_limit(struct text *t, const char *name, int resource, const char *unit)
+void proc_auxv(struct text *t, const struct subject *s)
 {
-	const struct rlimit64 *l = &current()->process->rlimits[resource];
+	put_program_bytes(t, s, offsetof(struct mm_args, auxv), offsetof(struct mm_args, auxv_size), true);
+}
+
+static void put_limit(struct text *t, struct process *p, const char *name, int resource, const char *unit)
+{
 	char soft[24], hard[24];
+	struct rlimit64 copy, *l = &copy;
 
+	mutex_lock(&p->lock);
+	copy = p->rlimits[resource];
+	mutex_unlock(&p->lock);
 	format(soft, sizeof soft, l->rlim_cur == ~0ull ? "unlimited" : "%llu", (unsigned long long)l->rlim_cur);
 	format(hard, sizeof hard, l->rlim_max == ~0ull ? "unlimited" : "%llu", (unsigned long long)l->rlim_max);
 	text_put(t, "%-26s%-21s%-21s%-10s\n", name, soft, hard, unit);
 }
 
-void proc_limits(struct text *t, int tid, int number)
+void proc_limits(struct text *t, const struct subject *s)
 {
 	static const struct {
 		const char *name;
@@ -240,30 +291,30 @@ void proc_limits(struct text *t, int tid, int number)
 		{ "Max realtime timeout", RLIMIT_RTTIME, "us" },
 	};
 
-	(void)tid, (void)number;
 	text_put(t, "%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
 	for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)
-		put_limit(t, limits[i].name, limits[i].resource, limits[i].unit);
+		put_limit(t, s->process, limits[i].name, limits[i].resource, limits[i].unit);
 }
 
-void proc_fdinfo(struct text *t, int tid, int number)
+void proc_fdinfo(struct text *t, const struct subject *s)
 {
-	struct file *f = fd_get(number);
+	bool cloexec;
+	struct file *f = fdtable_get_of(s->process, s->fd, &cloexec);
 	struct statx st;
 
-	(void)tid;
-	if (!f)
+	if (!f) {
+		t->error = -ENOENT;
 		return;
+	}
 	if (file_stat(f, &st))
 		st.stx_ino = 0;
 	text_put(t, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (long long)file_position(f),
-		 f->flags | (fd_get_cloexec(number) == 1 ? O_CLOEXEC : 0), f->dentry ? f->dentry->mount->id : 15,
-		 (unsigned long long)st.stx_ino);
+		 f->flags | (cloexec ? O_CLOEXEC : 0), f->dentry ? f->dentry->mount->id : 15, (unsigned long long)st.stx_ino);
 	file_put(f);
 }
 
-void proc_io(struct text *t, int tid, int number)
+void proc_io(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
 }

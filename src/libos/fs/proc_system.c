@@ -1,21 +1,22 @@
 /*
- * Contents of /proc outside the process: the cVM as a small machine. Memory is the cVM's limit, the processor's name
+ * Contents of /proc outside of processes: the cVM as a small machine. Memory is the cVM's limit, the processor's name
  * and features are what CPUID tells any program anyway. Called by proc_file.c at open and read.
  */
 #include "core/boot.h"
 #include "core/hostcall.h"
 #include "fs/proc_file.h"
+#include "process/report.h"
 #include <cpuid.h>
 #include <linux/time.h>
 
 #define RELEASE "6.12.0-cvm" /* as uname(2) says: sys/sys_info.c */
 
-void proc_meminfo(struct text *t, int tid, int number)
+void proc_meminfo(struct text *t, const struct subject *s)
 {
 	struct hc_info info = { 0 };
 	unsigned long total, free;
 
-	(void)tid, (void)number;
+	(void)s;
 	hostcall(HC_cvm_info, &info);
 	total = info.memory_max / 1024;
 	free = (info.memory_max - MIN(info.memory_now, info.memory_max)) / 1024;
@@ -75,12 +76,12 @@ static void cpu_names(char vendor[13], char model[49])
 	model[48] = 0;
 }
 
-void proc_cpuinfo(struct text *t, int tid, int number)
+void proc_cpuinfo(struct text *t, const struct subject *s)
 {
 	unsigned a = 0, b, c, d, family, cpus = MAX(g_start->host_cpus, 1u);
 	char vendor[13], model[49];
 
-	(void)tid, (void)number;
+	(void)s;
 	cpu_names(vendor, model);
 	__get_cpuid(1, &a, &b, &c, &d);
 	family = (a >> 8 & 15) + ((a >> 8 & 15) == 15 ? a >> 20 & 255 : 0);
@@ -100,58 +101,65 @@ static int64_t uptime_ns(void)
 	return clock_now(CLOCK_MONOTONIC) - (int64_t)g_process->start_ns;
 }
 
-void proc_stat(struct text *t, int tid, int number)
+void proc_stat(struct text *t, const struct subject *s)
 {
 	unsigned cpus = MAX(g_start->host_cpus, 1u);
 	int64_t up = uptime_ns() / 10000000;
+	uint32_t threads, running, taken;
 	uint64_t ns = 0;
+	int32_t last;
 	long busy, idle;
 
-	(void)tid, (void)number;
+	(void)s;
 	hostcall(HC_thread_cputime, 1, &ns);
 	busy = (long)(ns / 10000000);
 	idle = MAX((long)up * (long)cpus - busy, 0l);
 	text_put(t, "cpu  %ld 0 0 %ld 0 0 0 0 0 0\n", busy, idle);
 	for (unsigned i = 0; i < cpus; i++)
 		text_put(t, "cpu%u %ld 0 0 %ld 0 0 0 0 0 0\n", i, busy / cpus, idle / cpus);
-	text_put(t, "intr 0\nctxt 0\nbtime %lld\nprocesses 1\nprocs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
-		 (long long)((clock_now(CLOCK_REALTIME) - uptime_ns()) / NSEC_PER_SEC));
+	process_census(&threads, &running);
+	number_counts(&taken, &last);
+	text_put(t, "intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+		 (long long)((clock_now(CLOCK_REALTIME) - uptime_ns()) / NSEC_PER_SEC), taken, running);
 }
 
-void proc_uptime(struct text *t, int tid, int number)
+void proc_uptime(struct text *t, const struct subject *s)
 {
 	int64_t up = uptime_ns() / 10000000;
 
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "%lld.%02lld %lld.%02lld\n", (long long)(up / 100), (long long)(up % 100), (long long)(up / 100),
 		 (long long)(up % 100));
 }
 
-void proc_loadavg(struct text *t, int tid, int number)
+void proc_loadavg(struct text *t, const struct subject *s)
 {
-	const struct process *p = current()->process;
+	uint32_t threads, running, taken;
+	int32_t last;
 
-	(void)tid, (void)number;
-	text_put(t, "0.00 0.00 0.00 1/%u %d\n", p->thread_count, p->pid);
+	(void)s;
+	process_census(&threads, &running);
+	number_counts(&taken, &last);
+	text_put(t, "0.00 0.00 0.00 %u/%u %d\n", running, threads, last);
 }
 
-void proc_version(struct text *t, int tid, int number)
+void proc_version(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "Linux version " RELEASE " #1 SMP Intravisor\n");
 }
 
-void proc_filesystems(struct text *t, int tid, int number)
+void proc_filesystems(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\nnodev\thostfs\n");
 }
 
-void proc_vmstat(struct text *t, int tid, int number)
+void proc_vmstat(struct text *t, const struct subject *s)
 {
 	struct hc_info info = { 0 };
 
-	(void)tid, (void)number;
+	(void)s;
 	hostcall(HC_cvm_info, &info);
 	text_put(t, "nr_free_pages %lu\npgfault 0\npgmajfault 0\npswpin 0\npswpout 0\n",
 		 (unsigned long)((info.memory_max - MIN(info.memory_now, info.memory_max)) / PAGE_SIZE));
@@ -175,17 +183,19 @@ static const char *type_name(const struct mount *m)
 	}
 }
 
-void proc_mounts(struct text *t, int tid, int number)
+void proc_mounts(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	if (process_is_zombie(s->process))
+		t->error = -EINVAL;
 	for (unsigned i = 0; i < g_mount_count; i++)
 		text_put(t, "%s %s %s %s,relatime 0 0\n", type_name(g_mounts[i]), g_mounts[i]->path, type_name(g_mounts[i]),
 			 g_mounts[i]->read_only ? "ro" : "rw");
 }
 
-void proc_mountinfo(struct text *t, int tid, int number)
+void proc_mountinfo(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	if (process_is_zombie(s->process))
+		t->error = -EINVAL;
 	for (unsigned i = 0; i < g_mount_count; i++) {
 		const struct mount *m = g_mounts[i];
 		unsigned parent = m->point ? m->point->mount->id + 1 : 0;
@@ -198,9 +208,9 @@ void proc_mountinfo(struct text *t, int tid, int number)
 /* ---- /proc/sys and /proc/PID/net ---- */
 
 #define CONSTANT(function, string)                                           \
-	static void function(struct text *t, int tid, int number)            \
+	static void function(struct text *t, const struct subject *s)            \
 	{                                                                    \
-		(void)tid, (void)number;                                     \
+		(void)s;                                     \
 		text_put(t, string);                                         \
 	}
 
@@ -219,9 +229,9 @@ CONSTANT(sys_file_max, "65536\n")
 CONSTANT(sys_pipe_max, "1048576\n")
 CONSTANT(sys_zero, "0\n")
 
-static void sys_hostname(struct text *t, int tid, int number)
+static void sys_hostname(struct text *t, const struct subject *s)
 {
-	(void)tid, (void)number;
+	(void)s;
 	text_put(t, "%s\n", boot_string(boot_info()->hostname));
 }
 
@@ -234,23 +244,23 @@ static void put_uuid(struct text *t, uint8_t b[16])
 	text_put(t, "\n");
 }
 
-static void sys_uuid(struct text *t, int tid, int number)
+static void sys_uuid(struct text *t, const struct subject *s)
 {
 	uint8_t b[16] = { 0 };
 
-	(void)tid, (void)number;
+	(void)s;
 	hostcall(HC_random, b, sizeof b);
 	put_uuid(t, b);
 }
 
 /* The cVM boots once: one random number for its life. */
-static void sys_boot_id(struct text *t, int tid, int number)
+static void sys_boot_id(struct text *t, const struct subject *s)
 {
 	static uint8_t id[16];
 	static struct mutex lock;
 	uint8_t b[16];
 
-	(void)tid, (void)number;
+	(void)s;
 	mutex_lock(&lock);
 	if (!id[0] && !id[1] && !id[2])
 		hostcall(HC_random, id, sizeof id);

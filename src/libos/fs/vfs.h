@@ -43,6 +43,10 @@ nodiscard struct fdtable *fdtable_copy(struct fdtable *from); /* NULL: no memory
 void fdtable_set(struct fdtable *t, int fd, struct file *f);   /* of a new table: fd < FD_CHUNK; f is borrowed */
 void fdtable_close(struct fdtable *t, bool cloexec);	       /* every descriptor, or those to be closed by exec */
 void fdtable_free(struct fdtable *t);			       /* a closed one; NULL is fine */
+/* Of any process, which may be ending: */
+nodiscard struct file *fdtable_get_of(struct process *p, int fd, bool *cloexec); /* new reference; NULL: not open */
+int fdtable_next_of(struct process *p, int from);	      /* the first open one >= from, or -1 */
+int fdtable_end_of(struct process *p);			      /* one more than the highest open one */
 nodiscard struct fs_context *fs_context_copy(struct fs_context *from); /* NULL: no memory */
 void fs_context_free(struct fs_context *fs);			       /* NULL is fine */
 

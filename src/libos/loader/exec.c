@@ -239,7 +239,9 @@ static void set_names(struct exec *e)
 	char *comm = current()->comm;
 	size_t n;
 
+	mutex_lock(&p->lock); /* /proc */
 	file_path(e->program.file, p->exe_path, sizeof(p->exe_path));
+	mutex_unlock(&p->lock);
 	base = base ? base + 1 : e->name;
 	n = strnlen(base, sizeof(current()->comm) - 1);
 	memcpy(comm, base, n);

@@ -46,7 +46,7 @@ struct program *program_create(struct mm *mm)
 	struct program *p = kzalloc(sizeof(*p));
 
 	if (p) {
-		p->refs = 1;
+		p->refs = p->watchers = 1;
 		p->mm = mm;
 	}
 	return p;
@@ -66,7 +66,19 @@ void program_put(struct program *p)
 	unmap_program(p->mm, p);
 	p->mm->brk_windows &= ~p->brk_window;
 	mutex_unlock(&p->mm->lock);
-	kfree(p);
+	program_unwatch(p);
+}
+
+struct program *program_watch(struct program *p)
+{
+	__atomic_fetch_add(&p->watchers, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void program_unwatch(struct program *p)
+{
+	if (__atomic_sub_fetch(&p->watchers, 1, __ATOMIC_ACQ_REL) == 0)
+		kfree(p);
 }
 
 bool mm_will_be_free(uint64_t start, uint64_t end)
@@ -79,6 +91,24 @@ bool mm_will_be_free(uint64_t start, uint64_t end)
 	yes = __atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1 ? !vma_foreign(mm, start, end) : vma_range_free(mm, start, end);
 	mutex_unlock(&mm->lock);
 	return yes;
+}
+
+long mm_place_image(uint64_t span, uint64_t align)
+{
+	struct mm *mm = mm_current();
+	uint64_t found = 0;
+
+	mutex_lock(&mm->lock);
+	for (unsigned w = 0; w < SLOT_IMAGE_WINDOWS && !found; w++) {
+		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
+		uint64_t high = low + SLOT_STUB_DELTA;
+
+		found = vma_gap(mm, low, high - mm->image_skip, span, align);
+		if (!found)
+			found = vma_gap(mm, low, high, span, align);
+	}
+	mutex_unlock(&mm->lock);
+	return found ? (long)found : -ENOMEM;
 }
 
 long mm_map_stack(uint64_t size)

@@ -21,6 +21,9 @@ nodiscard struct mm *mm_create(uint64_t slot_base); /* of the cVM: every process
 nodiscard struct program *program_create(struct mm *mm);
 struct program *program_get(struct program *p);
 void program_put(struct program *p); /* the last one unmaps everything; NULL is fine */
+/* For who only looks: p stays, but what it has mapped may go. */
+struct program *program_watch(struct program *p);
+void program_unwatch(struct program *p);
 /* Addresses below 2 GiB for a program linked at a fixed place (abi/slot.h); -EBUSY while another cVM has them. */
 nodiscard int mm_take_low_window(void);
 /* mmap(2) and friends on the calling process; addresses or negative errno. `f` is borrowed. */
@@ -36,7 +39,7 @@ void mm_brk_init(void); /* choose the program break's start at random (exec) */
 nodiscard int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector);
 /* For execve: is there nothing in [start, end), or only what goes with the calling process's program? */
 bool mm_will_be_free(uint64_t start, uint64_t end);
-/* For the loader: a place in an image window, reserved (address or -ENOMEM), and the first thread's stack (its top). */
+/* For the loader: a free place in an image window (address or -ENOMEM), and the first thread's stack (its top). */
 nodiscard long mm_place_image(uint64_t span, uint64_t align);
 nodiscard long mm_map_stack(uint64_t size);
 

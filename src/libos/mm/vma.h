@@ -64,6 +64,7 @@ struct mm {
 
 struct program {
 	uint32_t refs;	   /* atomic */
+	uint32_t watchers; /* atomic: who looks; all of refs together are one */
 	struct mm *mm;	   /* never changes; its lock guards the rest */
 	uint64_t total;	   /* bytes mapped */
 	uint64_t brk_start, brk_now;

@@ -61,11 +61,13 @@ static int give_pidfd(struct process *p, int32_t *user)
 /* Signals wait, but not the end of this process. */
 static void wait_for_vfork(struct process *p)
 {
-	const struct thread *t = current();
+	struct thread *t = current();
 
+	__atomic_store_n(&t->asleep, 'D', __ATOMIC_RELAXED);
 	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) &&
 	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL)))
 		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, -1);
+	__atomic_store_n(&t->asleep, 0, __ATOMIC_RELAXED);
 }
 
 void process_vfork_done(struct process *p)

@@ -26,6 +26,7 @@ const struct cvm_start *g_start;
 static struct mutex g_numbers_lock;
 static uint64_t g_numbers[NUMBER_END / 64]; /* bit per number in use; g_numbers_lock */
 static int32_t g_last_number;
+static uint32_t g_numbers_taken;
 
 void thread_init(const struct cvm_start *start)
 {
@@ -45,6 +46,7 @@ int32_t number_take(void)
 		if (!(g_numbers[n / 64] >> (n % 64) & 1)) {
 			g_numbers[n / 64] |= 1ull << (n % 64);
 			found = n;
+			g_numbers_taken++;
 		}
 	}
 	mutex_unlock(&g_numbers_lock);
@@ -55,6 +57,14 @@ void number_give(int32_t number)
 {
 	mutex_lock(&g_numbers_lock);
 	g_numbers[number / 64] &= ~(1ull << (number % 64));
+	mutex_unlock(&g_numbers_lock);
+}
+
+void number_counts(uint32_t *taken, int32_t *last)
+{
+	mutex_lock(&g_numbers_lock);
+	*taken = g_numbers_taken;
+	*last = g_last_number;
 	mutex_unlock(&g_numbers_lock);
 }
 
@@ -125,6 +135,7 @@ struct process *process_copy(const struct process *from, bool descriptors)
 	memcpy(p->rlimits, from->rlimits, RLIM_NLIMITS * sizeof(*p->rlimits));
 	memcpy(p->signals.action, from->signals.action, sizeof(p->signals.action));
 	memcpy(p->exe_path, from->exe_path, sizeof(p->exe_path));
+	memcpy(p->comm, current()->comm, sizeof(p->comm));
 	p->mm = from->mm;
 	p->boot = from->boot;
 	p->boot_flags = from->boot_flags;

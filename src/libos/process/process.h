@@ -60,7 +60,8 @@ struct process {
 	int32_t nice;	   /* remembered only; atomic */
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
 	uint64_t cpu_ns;   /* of threads that have ended; lock */
-	char exe_path[4096];
+	char comm[16];	   /* of the first thread once it has ended; lock */
+	char exe_path[4096]; /* lock */
 	struct libos_boot *boot;
 	uint32_t boot_flags;	  /* BOOT_FLAG_*, of boot */
 	struct rlimit64 *rlimits; /* RLIM_NLIMITS of them */
@@ -99,6 +100,7 @@ void process_end(struct process *p);
 /* Numbers of processes and threads: 1 to 32767, one for both. 0: none is free. */
 nodiscard int32_t number_take(void);
 void number_give(int32_t number);
+void number_counts(uint32_t *taken, int32_t *last); /* how many so far, and the last one */
 
 /* process/tree.c. With a reference, or NULL; a zombie is found, too. */
 nodiscard struct process *process_find(int32_t pid);

@@ -6,6 +6,7 @@
 #include "core/boot.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "process/report.h"
 #include "sys/syscalls.h"
 
 #include <linux/random.h>
@@ -65,6 +66,7 @@ long sys_setdomainname(struct regs *r)
 long sys_sysinfo(struct regs *r)
 {
 	struct sysinfo s;
+	uint32_t threads, running;
 	struct hc_info info;
 
 	if (hostcall(HC_cvm_info, &info))
@@ -73,7 +75,8 @@ long sys_sysinfo(struct regs *r)
 	s.uptime = (long)(info.boottime_ns / NSEC_PER_SEC);
 	s.totalram = MIN(info.memory_max, info.host_memory);
 	s.freeram = s.totalram > info.memory_now ? s.totalram - info.memory_now : 0;
-	s.procs = (uint16_t)MIN(info.threads_now, UINT16_MAX);
+	process_census(&threads, &running);
+	s.procs = (uint16_t)MIN(threads, (uint32_t)UINT16_MAX);
 	s.mem_unit = 1;
 	return put_user(s, (struct sysinfo *)r->rdi);
 }

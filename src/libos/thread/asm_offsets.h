@@ -11,6 +11,7 @@
 #define THREAD_FAST_SYSCALLS 24
 #define THREAD_REGS 32
 #define THREAD_RESTORE_MASK 40
+#define THREAD_ASLEEP 42
 
 #define REGS_R15 0
 #define REGS_R14 8

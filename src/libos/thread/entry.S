@@ -212,7 +212,7 @@ hostcall_last:
 /*
  * long hostcall_blocking6(nr, a0, a1, a2, a3, a4, a5): C calling convention. -EINTR at once if thread->work is set. An
  * upcall in [blocking_begin, blocking_end), or at the gate with blocking_end as return address, continues at
- * blocking_begin: registers there are the hostcall's, rax is free.
+ * blocking_begin: registers there are the hostcall's, rax is free. Meanwhile others see the thread asleep (process/report.c).
  */
 	.balign 16
 	.globl hostcall_blocking6, blocking_begin, blocking_end
@@ -227,17 +227,20 @@ hostcall_blocking6:
 	mov	%r9, %r10
 	mov	%r8, %r9
 	mov	%rcx, %r8
+	mov	%gs:VCPU_LIBOS_THREAD, %rax
+	movb	$'S', THREAD_ASLEEP(%rax)
 blocking_begin:
 	mov	%gs:VCPU_LIBOS_THREAD, %rax
 	cmpl	$0, THREAD_WORK(%rax)
 	jne	1f
 	call	*%gs:VCPU_GATE
 blocking_end:
+	mov	%gs:VCPU_LIBOS_THREAD, %rcx
+	movb	$0, THREAD_ASLEEP(%rcx)
 	pop	%r12
 	ret
 1:	mov	$-EINTR, %rax
-	pop	%r12
-	ret
+	jmp	blocking_end
 
 /*
  * long gate_words_blocking(nr_and_cap, uint64_t word[6]): gate_words of abi/gate.h, as hostcall_blocking6 with the

@@ -381,6 +381,8 @@ static void leave_process(struct thread *t)
 	t->fast_syscalls = t->slow_syscalls = 0;
 	mutex_lock(&p->lock);
 	p->cpu_ns += cpu_ns;
+	if (t->tid == p->pid)
+		memcpy(p->comm, t->comm, sizeof(p->comm));
 	last = p->thread_count == 1;
 	if (!last) {
 		list_remove(&t->link);

@@ -36,6 +36,7 @@ struct thread {
 	struct regs *regs;	 /* current entry's registers on the kernel stack (entry.S) */
 	bool restore_mask;	 /* signals.saved_mask comes back at the end of this system call (entry.S) */
 	bool alone;		 /* the process has no other thread; atomic, set under process->lock */
+	uint8_t asleep;		 /* 'S' in a hostcall that may wait (entry.S), 'D' in vfork, else 0; atomic */
 	struct file **fds;	 /* process->files->first: all of a system call's way to its file is in one cache line */
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
@@ -125,6 +126,7 @@ _Static_assert(offsetof(struct thread, work) == THREAD_WORK, "entry.S");
 _Static_assert(offsetof(struct thread, fast_syscalls) == THREAD_FAST_SYSCALLS, "entry.S");
 _Static_assert(offsetof(struct thread, regs) == THREAD_REGS, "entry.S");
 _Static_assert(offsetof(struct thread, restore_mask) == THREAD_RESTORE_MASK, "entry.S");
+_Static_assert(offsetof(struct thread, asleep) == THREAD_ASLEEP, "entry.S");
 _Static_assert(offsetof(struct thread, wake_word) == THREAD_WAKE_WORD, "entry.S");
 _Static_assert(offsetof(struct regs, r10) == REGS_R10, "entry.S");
 _Static_assert(offsetof(struct regs, rax) == REGS_RAX, "entry.S");
