@@ -152,7 +152,7 @@ json_t *client_request_all(struct client *client, const json_t *request, unsigne
 
 		if (ret == 0)
 			json_array_append_new(answers, answer);
-		else if (ret != -ENOENT && ret != -ECONNREFUSED && ret != -EPROTO)
+		else if (ret != -ENOENT && ret != -ECONNREFUSED && ret != -ECONNRESET && ret != -EPROTO)
 			tell(names.item[i], ret);
 		hang_up(client);
 	}

@@ -108,12 +108,19 @@ static void tell(struct exec_session *s, uint32_t type, const void *payload, siz
 	put_message(s->out, &s->out_size, type, payload, count);
 }
 
-/* The program has ended, or is out of reach: whoever is there is told. */
-static void end_session(struct exec_relay *relay, struct exec_session *s, int32_t status, const char *why, size_t why_size)
+static void tell_end(struct exec_session *s, int32_t status, const char *why, size_t why_size)
 {
 	char payload[sizeof(struct exec_ended) + EXEC_WHY_MAX];
 	size_t size = 0;
 
+	put_bytes(payload, &size, &(struct exec_ended){.status = status}, sizeof(struct exec_ended));
+	put_bytes(payload, &size, why, why_size < EXEC_WHY_MAX ? why_size : EXEC_WHY_MAX);
+	tell(s, EXEC_ENDED, payload, size);
+}
+
+/* The program has ended, or is out of reach: whoever is there is told. */
+static void end_session(struct exec_relay *relay, struct exec_session *s, int32_t status, const char *why, size_t why_size)
+{
 	if (s->fd < 0) {
 		free_session(relay, s);
 		return;
@@ -121,9 +128,7 @@ static void end_session(struct exec_relay *relay, struct exec_session *s, int32_
 	s->phase = EXEC_OVER;
 	s->deadline_ms = 0;
 	s->in_size = 0;
-	put_bytes(payload, &size, &(struct exec_ended){.status = status}, sizeof(struct exec_ended));
-	put_bytes(payload, &size, why, why_size < EXEC_WHY_MAX ? why_size : EXEC_WHY_MAX);
-	tell(s, EXEC_ENDED, payload, size);
+	tell_end(s, status, why, why_size);
 }
 
 static void fail_session(struct exec_relay *relay, struct exec_session *s, const char *why)
@@ -145,6 +150,14 @@ static void client_gone(struct exec_relay *relay, struct exec_session *s)
 	put_message(s->in, &s->in_size, EXEC_INPUT, NULL, 0);
 	put_message(s->in, &s->in_size, EXEC_SIGNAL, &hangup, sizeof(hangup));
 	s->deadline_ms = clock_ms() + relay->pod->config->cvm[s->cvm]->stop_timeout_ms;
+}
+
+/* The client goes, and its program, should it ever start, ends as if the client had gone. */
+static void give_up(struct exec_relay *relay, struct exec_session *s, const char *why)
+{
+	tell_end(s, EXEC_STATUS_FAILED, why, strlen(why));
+	(void)!send(s->fd, s->out + s->out_sent, waits(s), MSG_NOSIGNAL | MSG_DONTWAIT);
+	client_gone(relay, s);
 }
 
 const char *exec_relay_accept(struct exec_relay *relay, int fd, uint32_t cvm)
@@ -214,24 +227,24 @@ static bool admit(struct exec_session *s, const struct exec_message *head, const
 	return head->type == EXEC_INPUT && head->size <= EXEC_DATA_MAX && (s->fd < 0 || HEAD + head->size <= s->input_room);
 }
 
-/* 0, -EAGAIN, or another negative errno after the client was told. */
+/* 0, -EAGAIN, or another negative errno after the client was told. The libOS is woken behind the message: if it has no room for its
+ * service, it looks once. */
 static int start_program(struct exec_relay *relay, struct exec_session *s, const char *payload, size_t size)
 {
 	struct exec_channel *c = channel_of(relay, s);
-
-	if (!c->woken && !link_send(relay->pod->link, CHANNEL_SIGNAL, s->cvm, EXEC_WAKE_SIGNAL)) {
-		fail_session(relay, s, "the monitor is busy (try again)");
-		return -EBUSY;
-	}
-	c->woken = true;
 	int ret = send_message(c, EXEC_START, s->id, payload, size);
-	if (ret == 0) {
-		s->phase = EXEC_STARTING;
-		s->deadline_ms = clock_ms() + START_TIMEOUT_MS;
-	} else if (ret != -EAGAIN) {
-		fail_session(relay, s, strerror(-ret));
+
+	if (ret) {
+		if (ret != -EAGAIN)
+			fail_session(relay, s, strerror(-ret));
+		return ret;
 	}
-	return ret;
+	s->phase = EXEC_STARTING;
+	s->deadline_ms = clock_ms() + START_TIMEOUT_MS;
+	if (c->serves || link_send(relay->pod->link, CHANNEL_SIGNAL, s->cvm, EXEC_WAKE_SIGNAL))
+		return 0;
+	give_up(relay, s, "the monitor is busy (try again)");
+	return -EBUSY;
 }
 
 /* Passes on the first message for the libOS, if it is complete. false: there is none, or it cannot go yet. */
@@ -391,6 +404,7 @@ static const char *take_message(struct exec_relay *relay, struct exec_channel *c
 		if (s->phase != EXEC_STARTING || size)
 			return "a second start";
 		s->phase = EXEC_RUNS;
+		c->serves = true;
 		s->deadline_ms = s->fd < 0 ? s->deadline_ms : 0;
 		return NULL;
 	case EXEC_OUTPUT:
@@ -492,19 +506,6 @@ void exec_relay_handle(struct exec_relay *relay, const struct pollfd *entries)
 	send_all(relay);
 }
 
-/* The client goes, and its program, should it ever start, ends as if the client had gone. */
-static void give_up(struct exec_relay *relay, struct exec_session *s)
-{
-	static const struct {
-		struct exec_ended ended;
-		char why[32];
-	} payload = {{EXEC_STATUS_FAILED}, "the cVM's libOS does not answer"};
-
-	tell(s, EXEC_ENDED, &payload, sizeof(payload.ended) + strlen(payload.why));
-	(void)!send(s->fd, s->out + s->out_sent, waits(s), MSG_NOSIGNAL | MSG_DONTWAIT);
-	client_gone(relay, s);
-}
-
 static void tick_session(struct exec_relay *relay, struct exec_session *s)
 {
 	int32_t number = SIGKILL;
@@ -513,7 +514,7 @@ static void tick_session(struct exec_relay *relay, struct exec_session *s)
 	if (s->phase == EXEC_ASKED)
 		fail_session(relay, s, "nothing to start was named in time");
 	else if (s->fd >= 0)
-		give_up(relay, s);
+		give_up(relay, s, "the cVM's libOS does not answer");
 	else
 		put_message(s->in, &s->in_size, EXEC_SIGNAL, &number, sizeof(number));
 }
@@ -558,7 +559,7 @@ void exec_relay_ended(struct exec_relay *relay, uint32_t cvm)
 		;
 	while (c->fd >= 0 && recv(c->far_end, &byte, 1, MSG_DONTWAIT) >= 0)
 		;
-	c->woken = c->full = c->cut_off = false;
+	c->serves = c->full = c->cut_off = false;
 }
 
 static void close_channel(struct exec_relay *relay, struct exec_channel *c)

@@ -38,7 +38,8 @@ struct exec_session {
 struct exec_channel {
 	int fd;	     /* or -1 */
 	int far_end; /* the cVM's, to be emptied between its lives */
-	bool woken, full;
+	bool full;
+	bool serves;  /* its libOS has started something, so needs no more waking */
 	bool cut_off; /* its libOS broke the rules in this life */
 	uint32_t turn; /* whose messages go first */
 	struct exec_session session[EXEC_MAX]; /* by id */

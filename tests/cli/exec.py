@@ -21,7 +21,7 @@ MAX, DATA_MAX, ROOM, HEAD, WAKE = 16, 16384, 65536, 12, 32
 SERVICE = """
 wakes = cvm.wait_signal(60)
 open(f'{cvm.name}.woken', 'a').write(f'{wakes} ')
-running = {}
+running, copies, room = {}, {}, {}
 def ended(i, status, why=b''):
     running.pop(i)
     cvm.exec_send(19, i, struct.pack('=i', status) + why)
@@ -34,7 +34,7 @@ while not cvm.killed():
         argc, envc, inputs = struct.unpack_from('=III', payload)
         strings = payload[12:].split(b'\\0')
         argv, env = strings[1:1 + argc], strings[1 + argc:1 + argc + envc]
-        running[i] = argv[0]
+        running[i], copies[i], room[i] = argv[0], [], 65536
         if argv[0] == b'missing':
             ended(i, 127 << 8, b'missing: not found\\x1b[31m')
             continue
@@ -52,12 +52,19 @@ while not cvm.killed():
             exec(argv[1])
     elif i not in running:
         pass
-    elif kind == 2 and running[i] == b'cat':
-        if payload:
-            cvm.exec_send(17, i, payload)
-            cvm.exec_send(8, i, struct.pack('=I', 12 + len(payload)))
+    elif kind in (2, 8) and running[i] == b'cat':
+        if kind == 2:
+            copies[i].append(payload)
         else:
-            ended(i, 0)
+            room[i] += struct.unpack('=I', payload)[0]
+        while copies[i] and len(copies[i][0]) + 12 <= room[i]:
+            payload = copies[i].pop(0)
+            if not payload:
+                ended(i, 0)
+                break
+            cvm.exec_send(17, i, payload)
+            room[i] -= 12 + len(payload)
+            cvm.exec_send(8, i, struct.pack('=I', 12 + len(payload)))
     elif kind == 3:
         number = struct.unpack('=i', payload)[0]
         open(f'{cvm.name}.signals', 'a').write(f'{number} ')

@@ -228,7 +228,6 @@ class ExecLive(LiveCase):
             self.assertEqual(client.stdout.read(1), b"x")
             self.command("kill", cvm)
             self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (137, b"intravisor: exec: the cVM ended\n"))
-            self.wait(lambda: self.state(cvm[-1]) in ("ended", None))
 
     def test_memory_limit(self):
         self.start_pod(keys=", memory: 96M")
@@ -242,6 +241,11 @@ class ExecLive(LiveCase):
                 hog.kill()
             self.wait(lambda: self.execute(cvm, "echo", "there") == (0, b"there\n", b""))
         self.assertEqual({c["restarts"] for c in self.cvms().values()} | {c["state"] for c in self.cvms().values()}, {0, "running"})
+
+    def test_no_threads_for_it(self):
+        self.start_pod(keys=", threads: 1")
+        for cvm in BOTH * 2:
+            self.assertEqual(self.execute(cvm, "echo"), (125, b"", b"intravisor: exec: the cVM has no room for exec: Resource temporarily unavailable\n"))
 
     def test_descendant_that_keeps_the_output(self):
         self.start_pod()

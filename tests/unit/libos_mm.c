@@ -164,7 +164,9 @@ static void test_directed(void)
 	CHECK(fault(a - (long)MM_STACK_MAX - 5000, true, 0) == -EFAULT);
 	CHECK(mm_unmap((uint64_t)a - MM_STACK_MAX, MM_STACK_MAX) == 0 && mm->count == 0);
 	a = mm_place_image(0x300000, 0x200000);
-	CHECK(a > 0 && a % 0x200000 == 0 && in_image_window(mm, (uint64_t)a, 0x300000));
+	b = mm_place_image(0x300000, 0x200000);
+	CHECK(a > 0 && a % 0x200000 == 0 && in_image_window(mm, (uint64_t)a, 0x300000) && b > 0 && (b >= a + 0x300000 || a >= b + 0x300000));
+	CHECK(mm_unmap((uint64_t)a, 0x300000) == 0 && mm_unmap((uint64_t)b, 0x300000) == 0 && mm->count == 0);
 }
 
 /* Writable and executable memory: one of the two at a time, by faults. */

@@ -110,27 +110,21 @@ static int map_segment(struct image *image, const struct elf_load *l)
 	return ret < 0 ? (int)ret : 0;
 }
 
-/* A place for all of it, reserved: other processes may be looking for one, too. Its address or -ENOMEM. */
-static long reserve(const struct elf_info *info)
+/* What the place has besides segments. */
+static int unmap_gaps(struct image *image)
 {
-	uint64_t size = ALIGN_UP(info->end - info->start, PAGE_SIZE);
-	long place, ret;
+	const struct elf_info *info = &image->info;
+	uint64_t at = ALIGN_DOWN(info->start, PAGE_SIZE);
+	int ret = 0;
 
-	do {
-		place = mm_place_image(info->end - info->start, info->align);
-		if (place < 0)
-			return place;
-		ret = mm_map((uint64_t)place, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL, 0);
-	} while (ret == -EEXIST);
+	for (uint32_t i = 0; !ret && i < info->loads; i++) {
+		uint64_t start = ALIGN_DOWN(info->load[i].vaddr, PAGE_SIZE);
+
+		if (start > at)
+			ret = mm_unmap(image->bias + at, start - at);
+		at = ALIGN_UP(info->load[i].vaddr + info->load[i].memory_size, PAGE_SIZE);
+	}
 	return ret;
-}
-
-/* What of the reservation lies between segments goes back. */
-static int unmap_hole(const struct image *image, uint64_t from, uint64_t to)
-{
-	from = ALIGN_UP(image->bias + from, PAGE_SIZE);
-	to = ALIGN_DOWN(image->bias + to, PAGE_SIZE);
-	return from < to ? mm_unmap(from, to - from) : 0;
 }
 
 int image_map(struct image *image)
@@ -145,17 +139,15 @@ int image_map(struct image *image)
 		ret = mm_take_low_window();
 		place = ret ? ret : (long)info->start;
 	} else {
-		place = reserve(info);
+		place = mm_place_image(info->end - info->start, info->align);
 	}
+
 	if (place < 0)
 		return (int)place;
 	image->bias = (uint64_t)place - info->start;
-	for (uint32_t i = 0; !ret && i < info->loads; i++) {
-		const struct elf_load *l = &info->load[i];
-
-		ret = map_segment(image, l);
-		if (!ret && i && !info->fixed)
-			ret = unmap_hole(image, l[-1].vaddr + l[-1].memory_size, l->vaddr);
-	}
+	for (uint32_t i = 0; !ret && i < info->loads; i++)
+		ret = map_segment(image, &info->load[i]);
+	if (!ret && !info->fixed)
+		ret = unmap_gaps(image);
 	return ret;
 }

@@ -249,6 +249,29 @@ long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, o
 	return ret;
 }
 
+long mm_place_image(uint64_t span, uint64_t align)
+{
+	struct mm *mm = mm_current();
+	uint64_t found = 0;
+	long ret = -ENOMEM;
+
+	span = ALIGN_UP(span, PAGE_SIZE);
+	mutex_lock(&mm->lock);
+	for (unsigned w = 0; w < SLOT_IMAGE_WINDOWS && !found; w++) {
+		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
+		uint64_t high = low + SLOT_STUB_DELTA;
+
+		found = vma_gap(mm, low, high - mm->image_skip, span, align);
+		if (!found)
+			found = vma_gap(mm, low, high, span, align);
+	}
+	/* Otherwise what another program maps meanwhile could lie there. */
+	if (found)
+		ret = map_locked(mm, found, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0, false);
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
 /* The part [start, end) of a reservation, cut out of it; NULL if no reservation has it all. Takes up to two spares. */
 static struct vma *take_reserved(struct mm *mm, uint64_t start, uint64_t end)
 {

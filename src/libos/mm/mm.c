@@ -93,24 +93,6 @@ bool mm_will_be_free(uint64_t start, uint64_t end)
 	return yes;
 }
 
-long mm_place_image(uint64_t span, uint64_t align)
-{
-	struct mm *mm = mm_current();
-	uint64_t found = 0;
-
-	mutex_lock(&mm->lock);
-	for (unsigned w = 0; w < SLOT_IMAGE_WINDOWS && !found; w++) {
-		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
-		uint64_t high = low + SLOT_STUB_DELTA;
-
-		found = vma_gap(mm, low, high - mm->image_skip, span, align);
-		if (!found)
-			found = vma_gap(mm, low, high, span, align);
-	}
-	mutex_unlock(&mm->lock);
-	return found ? (long)found : -ENOMEM;
-}
-
 long mm_map_stack(uint64_t size)
 {
 	struct mm *mm = mm_current();
