@@ -130,7 +130,7 @@ static void first_thread(void *arg)
 	load_program(&at);
 	if (served_low_window())
 		quit(STATUS_START);
-	signal_begin_outside();
+	signal_note_outside(current()); /* a signal that came before this thread could have upcalls has interrupted nobody */
 	thread_enter_program(at.rip, at.rsp);
 }
 

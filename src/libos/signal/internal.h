@@ -19,7 +19,6 @@
 /* Upcall code: fetch outside signals from the monitor; they are queued later, in the work loop. Takes no lock. */
 void signal_note_outside(struct thread *t);
 void signal_send_noted(void); /* queues them */
-void signal_begin_outside(void); /* the first thread, when there is a program: before, they wait */
 
 void signal_process_init(struct process *p);
 void signal_process_free(struct process *p);

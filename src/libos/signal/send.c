@@ -12,7 +12,6 @@
 #include "thread/entry.h"
 
 static uint64_t g_outside; /* signals from outside the cVM that are not queued yet; atomic */
-static bool g_outside_waits = true; /* until there is a program: nothing that the libOS does for its start is interrupted; atomic */
 
 static void pending_init(struct signal_pending *q)
 {
@@ -406,16 +405,7 @@ void signal_note_outside(struct thread *t)
 	if (bits == 0)
 		return;
 	__atomic_fetch_or(&g_outside, (uint64_t)bits, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&g_outside_waits, __ATOMIC_SEQ_CST))
-		__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
-}
-
-void signal_begin_outside(void)
-{
-	__atomic_store_n(&g_outside_waits, false, __ATOMIC_SEQ_CST);
-	signal_note_outside(current()); /* who came before this thread had upcalls interrupted nobody */
-	if (__atomic_load_n(&g_outside, __ATOMIC_SEQ_CST))
-		__atomic_fetch_or(&current()->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
 }
 
 void signal_send_noted(void)
