@@ -11,8 +11,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from fakes import PATIENCE  # noqa: E402
-from pods import UNTIL_TERM, PodCase, cvm  # noqa: E402
+from fakes import PATIENCE, libos_elf  # noqa: E402
+from pods import UNTIL_TERM, PodCase, cvm, quote  # noqa: E402
 
 START, INPUT, SIGNAL, MORE, STARTED, OUTPUT, ERRORS, ENDED = 1, 2, 3, 8, 16, 17, 18, 19
 MAX, DATA_MAX, ROOM, HEAD, WAKE = 16, 16384, 65536, 12, 32
@@ -274,6 +274,11 @@ class Exec(PodCase):
         self.assertEqual(client.stdout.read(1), b"x")
         pod.kill()
         self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (125, b"intravisor: exec: the pod ended\n"))
+
+    def test_bare_cvms_take_no_programs(self):
+        self.box.file("prog", libos_elf())
+        self.start_pod(f"  - {{name: b, runtime: bare, program: prog, args: [{quote('time.sleep(60)')}]}}\n")
+        self.assertIn("b has no libOS (runtime: bare), so no other program can be started in it", self.command("exec", "pod", "show", status=125))
 
     def test_cvms_that_take_no_programs(self):
         self.start_service(cvm("b", UNTIL_TERM, syscalls_to="a"), cvm("c", UNTIL_TERM, after="b", ready="{exit: 0}"), cvm("d", UNTIL_TERM, after="c"))
