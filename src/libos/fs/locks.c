@@ -26,9 +26,15 @@ struct held { /* a lock on a file in memory */
 	off_t start, end; /* inclusive */
 };
 
-static struct mutex g_lock; /* both lists */
+struct wanted { /* a lock in memory that a thread waits for */
+	struct list link;
+	const struct held *lock;
+};
+
+static struct mutex g_lock; /* all lists */
 static struct list g_carriers = LIST_INIT(g_carriers);
 static struct list g_held = LIST_INIT(g_held);
+static struct list g_wanted = LIST_INIT(g_wanted);
 static struct waitq g_freed = { .waiters = LIST_INIT(g_freed.waiters) }; /* a lock in memory went away */
 
 static bool identify(struct file *f, uint64_t *dev, uint64_t *ino)
@@ -227,6 +233,49 @@ static void merge(struct held *fresh)
 	}
 }
 
+static const struct held *wanted_by(const void *owner)
+{
+	list_for_each(p, &g_wanted) {
+		const struct held *h = list_entry(p, struct wanted, link)->lock;
+
+		if (h->owner == owner)
+			return h;
+	}
+	return NULL;
+}
+
+/* Would who waits for `want` wait for itself in the end? Only of record locks of processes, as Linux. g_lock held. */
+static bool is_deadlock(const struct held *want)
+{
+	const struct held *next = want, *blocker;
+
+	for (int depth = 0; depth < 10 && next && want->pid >= 0; depth++) {
+		blocker = find_conflict(next);
+		if (!blocker)
+			return false;
+		if (blocker->owner == want->owner)
+			return true;
+		next = wanted_by(blocker->owner);
+	}
+	return false;
+}
+
+/* Until a lock went away. g_lock held, and given up on the way. */
+static int wait_for(const struct held *want)
+{
+	struct wanted w = { .lock = want };
+	int err;
+
+	if (is_deadlock(want))
+		return -EDEADLK;
+	list_append(&g_wanted, &w.link);
+	mutex_unlock(&g_lock);
+	err = thread_sleep(-1);
+	mutex_lock(&g_lock);
+	list_remove(&w.link);
+	return err;
+}
+
 static int set_held(const struct held *want, bool unlock, bool wait)
 {
 	struct held *spare = kmalloc(sizeof *spare), *fresh = unlock ? NULL : kmalloc(sizeof *fresh);
@@ -241,11 +290,8 @@ static int set_held(const struct held *want, bool unlock, bool wait)
 	waiter_init_thread(&w, 0);
 	waitq_add(&g_freed, &w);
 	mutex_lock(&g_lock);
-	while (!unlock && !err && find_conflict(want)) {
-		mutex_unlock(&g_lock);
-		err = wait ? thread_sleep(-1) : -EAGAIN;
-		mutex_lock(&g_lock);
-	}
+	while (!unlock && !err && find_conflict(want))
+		err = wait ? wait_for(want) : -EAGAIN;
 	if (!err) {
 		cut(want, &spare);
 		if (fresh) {

@@ -13,7 +13,7 @@
 
 #define STATUS_EXEC 126
 #define STATUS_NOT_FOUND 127
-#define SCRIPT_DEPTH 4
+#define SCRIPT_DEPTH 5
 #define SCRIPT_LINE 256 /* BINPRM_BUF_SIZE */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -63,8 +63,8 @@ static struct file *open_executable(struct exec *e, const char *path, int *error
 	return NULL;
 }
 
-/* Replace argv[0] by interpreter, optional argument and the script's path. */
-static int script_argv(struct exec *e, char *interpreter, char *argument)
+/* Replace argv[0] by interpreter, optional argument and the script: the first one's name, paths of further ones. */
+static int script_argv(struct exec *e, int depth, char *interpreter, char *argument)
 {
 	const char *head[3] = {interpreter};
 	size_t n = 0, heads = 1;
@@ -72,7 +72,7 @@ static int script_argv(struct exec *e, char *interpreter, char *argument)
 
 	if (argument)
 		head[heads++] = argument;
-	head[heads++] = e->path;
+	head[heads++] = depth ? e->path : e->name;
 	while (e->argv[n])
 		n++;
 	argv = kmalloc((heads + n + 1) * sizeof(*argv));
@@ -98,7 +98,7 @@ static char *skip_blanks(char *s)
 }
 
 /* `line` is the start of a file that begins with "#!"; takes it apart as Linux does. */
-static int follow_script(struct exec *e, char *line)
+static int follow_script(struct exec *e, int depth, char *line)
 {
 	char *name = skip_blanks(line + 2), *end, *argument;
 	char *newline = strchr(name, '\n');
@@ -127,7 +127,7 @@ static int follow_script(struct exec *e, char *line)
 	} else {
 		argument = NULL;
 	}
-	return script_argv(e, name, argument);
+	return script_argv(e, depth, name, argument);
 }
 
 static void explain(struct exec *e, const char *path, int error)
@@ -176,7 +176,7 @@ static int open_program(struct exec *e)
 			return -ELOOP;
 		}
 		line[n] = '\0';
-		ret = follow_script(e, line);
+		ret = follow_script(e, depth, line);
 		if (ret)
 			return ret;
 	}

@@ -127,6 +127,7 @@ nodiscard int unix_name_to_msg(const struct unix_name *n, struct socket_msg *msg
 
 /* unix_scm.c */
 nodiscard int scm_from_user(struct unix_scm *scm, const struct socket_msg *msg);
+void scm_own_cred(struct unix_scm *scm); /* the calling process's credentials */
 /* Installs descriptors and writes control data; consumes scm. Sets control_size and MSG_CTRUNC. */
 void scm_to_user(struct unix_scm *scm, struct socket_msg *msg, bool cloexec);
 nodiscard int scm_dup(struct unix_scm *out, const struct unix_scm *scm);

@@ -87,8 +87,7 @@ static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg
 	m->from = unix_name_get(s->name);
 	mutex_unlock(&s->lock);
 	if (!m->scm.has_cred)
-		m->scm.cred = s->cred;
-	m->scm.has_cred = true; /* the receiver decides whether it wants to know */
+		scm_own_cred(&m->scm); /* the receiver decides whether it wants to know */
 	return m;
 }
 

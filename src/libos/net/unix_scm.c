@@ -74,6 +74,14 @@ static int take_cred(struct unix_scm *scm, const struct ucred *cred)
 	return 0;
 }
 
+void scm_own_cred(struct unix_scm *scm)
+{
+	const struct process *p = current()->process;
+
+	scm->cred = (struct ucred){ p->pid, p->uid, p->gid };
+	scm->has_cred = true;
+}
+
 static int parse(struct unix_scm *scm, const char *control, size_t size)
 {
 	size_t at = 0;

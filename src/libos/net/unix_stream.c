@@ -71,6 +71,8 @@ ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	ret = scm_from_user(&scm, msg);
 	if (ret)
 		return ret;
+	if (io.peer->passcred && !scm.has_cred && current()->process->pid != s->cred.pid)
+		scm_own_cred(&scm); /* else the receiver knows them from the connection */
 	if (scm.count || scm.has_cred) {
 		io.mark = kzalloc(sizeof(*io.mark));
 		if (!io.mark) {

@@ -73,7 +73,7 @@ struct process {
 	struct process *parent;	  /* NULL: outside the cVM, or gone */
 	struct list children, sibling;
 	int32_t exit_signal;  /* for the parent; 0: none */
-	int32_t stop_signal;  /* it has been stopped by this one, 0: not */
+	int32_t stop_signal;  /* it has been stopped by this one, 0: not; atomic: read without the lock */
 	uint32_t stop_told, continue_due; /* what wait4 has still to tell of it */
 	bool has_execed;
 	uint64_t children_cpu_ns; /* of those waited for */
@@ -115,8 +115,10 @@ nodiscard int process_adopt(struct process *p, struct process *parent);
 void process_disown(struct process *p); /* it never ran: takes that back */
 /* p's threads are gone; wait status as wait4 gives it. */
 void process_became_zombie(struct process *p, int status);
-/* p stopped by `sig`, or continued (0): tells the parent. */
+/* p stopped by `sig`, or perhaps went on (0): tells the parent. */
 void process_stopped(struct process *p, int sig);
+/* Has nobody in another group of its session a child in p's group? */
+bool process_group_is_orphaned(const struct process *p);
 
 struct wait_request {
 	int which;     /* P_ALL, P_PID, P_PGID */

@@ -56,7 +56,7 @@ struct process *process_of_thread(int32_t tid)
 		struct process *p = list_entry(pos, struct process, link);
 
 		mutex_lock(&p->lock);
-		if (!found && thread_find(p, tid))
+		if (!found && (p->pid == tid || thread_find(p, tid))) /* its number is the first thread's as long as it lasts */
 			found = process_get(p);
 		mutex_unlock(&p->lock);
 	}
@@ -222,20 +222,45 @@ void process_became_zombie(struct process *p, int status)
 	process_put(p);
 }
 
+/* Tree lock held. */
+static void set_stopped(struct process *p, int sig)
+{
+	__atomic_store_n(&p->stop_signal, sig, __ATOMIC_RELAXED);
+	p->stop_told = sig != 0;
+	p->continue_due = sig == 0;
+	if (p->parent) {
+		bool quiet = p->parent->signals.action[SIGCHLD - 1].flags & SA_NOCLDSTOP_;
+
+		tell_parent(p, quiet ? 0 : SIGCHLD, sig ? CLD_STOPPED : CLD_CONTINUED, sig ? sig : SIGCONT);
+	}
+}
+
+/* One thread tells that the process stopped, any that it went on; what comes between is seen from `stopped`. */
 void process_stopped(struct process *p, int sig)
 {
 	mutex_lock(&g_lock);
-	if (sig ? !p->stop_signal : p->stop_signal) {
-		p->stop_signal = sig;
-		p->stop_told = sig != 0;
-		p->continue_due = sig == 0;
-		if (p->parent) {
-			bool quiet = p->parent->signals.action[SIGCHLD - 1].flags & SA_NOCLDSTOP_;
+	if (p->stop_signal && (sig || !__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST)))
+		set_stopped(p, 0);
+	if (sig)
+		set_stopped(p, sig);
+	mutex_unlock(&g_lock);
+}
 
-			tell_parent(p, quiet ? 0 : SIGCHLD, sig ? CLD_STOPPED : CLD_CONTINUED, sig ? sig : SIGCONT);
-		}
+/* Who is outside the cVM can continue what it started. */
+bool process_group_is_orphaned(const struct process *p)
+{
+	bool orphaned = true;
+
+	mutex_lock(&g_lock);
+	list_for_each(pos, &g_all) {
+		const struct process *member = list_entry(pos, struct process, link), *parent = member->parent;
+
+		if (member->pgid == p->pgid && member->state == PROCESS_RUNS &&
+		    (!parent || (parent->pgid != p->pgid && parent->sid == p->sid)))
+			orphaned = false;
 	}
 	mutex_unlock(&g_lock);
+	return orphaned;
 }
 
 /* --- waiting --- */
@@ -271,7 +296,7 @@ static bool ask_child(struct wait_request *rq, struct process *child, struct pro
 	bool keep = rq->options & WNOWAIT;
 	int status = (int)child->exit_status;
 
-	if (child->state == PROCESS_ZOMBIE && (rq->options & WEXITED)) {
+	if (child->state == PROCESS_ZOMBIE) {
 		answer(rq, child, was_killed(status) ? CLD_KILLED : CLD_EXITED,
 		       was_killed(status) ? status & 0x7f : status >> 8, status);
 		if (!keep) {
@@ -301,7 +326,7 @@ static long look(struct wait_request *rq, struct process *waiter)
 	list_for_each_safe(pos, next, &waiter->children) {
 		struct process *child = list_entry(pos, struct process, sibling);
 
-		if (!is_wanted(rq, child, waiter))
+		if (!is_wanted(rq, child, waiter) || (child->state == PROCESS_ZOMBIE && !(rq->options & WEXITED)))
 			continue;
 		ret = 0;
 		if (ask_child(rq, child, waiter)) {

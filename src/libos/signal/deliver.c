@@ -46,10 +46,25 @@ static _Noreturn void die_of(struct thread *t, const struct regs *r, const sigin
 	process_exit((uint32_t)sig | 0x100);
 }
 
-static void stop_process(struct process *p)
+/* A stop signal was taken; does it stop the process? One of the terminal does not where nobody could let it go on, and none
+ * does if something let it go on meanwhile. The signal lock is held, and given up on the way. */
+static bool is_to_stop(struct process *p, int sig)
+{
+	uint32_t continued = p->signals.continued;
+	bool orphaned;
+
+	if (sig == SIGSTOP)
+		return true;
+	mutex_unlock(&p->signals.lock);
+	orphaned = process_group_is_orphaned(p);
+	mutex_lock(&p->signals.lock);
+	return !orphaned && p->signals.continued == continued;
+}
+
+/* `stopped` is set. */
+static void stop_threads(struct process *p)
 {
 	mutex_lock(&p->lock);
-	__atomic_store_n(&p->signals.stopped, 1, __ATOMIC_SEQ_CST);
 	list_for_each(pos, &p->threads)
 		thread_notify(list_entry(pos, struct thread, link), WORK_SIGNAL);
 	mutex_unlock(&p->lock);
@@ -57,9 +72,9 @@ static void stop_process(struct process *p)
 
 static void wait_while_stopped(struct process *p)
 {
-	if (likely(!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST)))
+	if (likely(!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !__atomic_load_n(&p->stop_signal, __ATOMIC_RELAXED)))
 		return;
-	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST)) {
+	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !(current()->work & WORK_EXIT)) {
 		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, -1);
 		signal_send_noted();
 	}
@@ -71,6 +86,7 @@ static void wait_while_stopped(struct process *p)
 static int next_handled(struct thread *t, struct regs *r, siginfo_t *info, struct signal_action *action)
 {
 	struct process *p = t->process;
+	bool first;
 	int sig;
 
 	mutex_lock(&p->signals.lock);
@@ -87,11 +103,18 @@ static int next_handled(struct thread *t, struct regs *r, siginfo_t *info, struc
 		}
 		if (SIGBIT(sig) & SIGNAL_IGNORE_SET)
 			continue;
-		mutex_unlock(&p->signals.lock);
-		if (!(SIGBIT(sig) & SIGNAL_STOP_SET))
+		if (!(SIGBIT(sig) & SIGNAL_STOP_SET)) {
+			mutex_unlock(&p->signals.lock);
 			die_of(t, r, info);
-		stop_process(p);
-		process_stopped(p, sig);
+		}
+		if (!is_to_stop(p, sig))
+			continue;
+		first = !__atomic_exchange_n(&p->signals.stopped, 1, __ATOMIC_SEQ_CST);
+		mutex_unlock(&p->signals.lock);
+		if (first) {
+			stop_threads(p);
+			process_stopped(p, sig);
+		}
 		wait_while_stopped(p);
 		if (current()->work & WORK_EXIT)
 			return 0;

@@ -145,6 +145,7 @@ static void stop_and_continue(struct process *p, int sig)
 		flush_everywhere(p, SIGBIT(SIGCONT));
 	} else if (sig == SIGCONT || sig == SIGKILL) {
 		flush_everywhere(p, SIGNAL_STOP_SET);
+		p->signals.continued++;
 		signal_release_stopped(p);
 	}
 }
@@ -235,6 +236,8 @@ int signal_send_tid(struct process *p, int32_t tid, int sig, const siginfo_t *in
 	t = thread_find(p, tid);
 	if (t)
 		err = sig ? send(p, t, sig, info) : 0;
+	else if (tid == p->pid) /* the first thread has left, the process not, or it is a zombie */
+		err = 0;
 	mutex_unlock(&p->lock);
 	if (t && sig)
 		waitq_wake(&p->signals.waitq, 0);
@@ -306,6 +309,8 @@ static bool take_from(struct process *p, struct signal_pending *q, int sig, sigi
 
 static int lowest(sigmask_t set)
 {
+	if (set & SIGBIT(SIGKILL))
+		return SIGKILL;
 	if (set & SIGNAL_SYNCHRONOUS_SET)
 		set &= SIGNAL_SYNCHRONOUS_SET;
 	return set ? __builtin_ctzll(set) + 1 : 0;
@@ -316,7 +321,7 @@ int signal_take(struct thread *t, sigmask_t set, siginfo_t *info)
 	struct process *p = t->process;
 	int sig = lowest(t->signals.pending.set & set);
 
-	if (sig) {
+	if (sig && !(p->signals.pending.set & set & SIGBIT(SIGKILL))) {
 		take_from(p, &t->signals.pending, sig, info);
 		return sig;
 	}

@@ -44,6 +44,7 @@ struct process_signals {
 	struct signal_pending pending;
 	uint32_t queued;
 	uint32_t stopped;    /* futex word: 1 while a stop signal holds the whole process */
+	uint32_t continued;  /* how often something let it go on */
 	struct waitq waitq;  /* signal_waitq() */
 };
 

@@ -88,9 +88,11 @@ static long set_group(struct process *p, int32_t pgid)
 
 	if (p != self && p->parent != self)
 		return -ESRCH;
+	if (p->sid != self->sid)
+		return -EPERM;
 	if (p != self && p->has_execed)
 		return -EACCES;
-	if (p->pid == p->sid || p->sid != self->sid)
+	if (p->pid == p->sid)
 		return -EPERM;
 	if (pgid != p->pid && !group_exists(pgid, self->sid))
 		return -EPERM;
@@ -104,7 +106,7 @@ long sys_setpgid(struct regs *r)
 	struct process *p;
 	long ret;
 
-	if (pgid < 0)
+	if (pgid < 0 || (!pgid && (int32_t)r->rdi < 0))
 		return -EINVAL;
 	p = named(r->rdi);
 	if (!p)

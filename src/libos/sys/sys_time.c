@@ -140,7 +140,8 @@ static int64_t cpu_time(int clock)
 long sys_times(struct regs *r)
 {
 	const int64_t tick = NSEC_PER_SEC / TICKS_PER_SEC;
-	struct tms tms = { .tms_utime = cpu_time(CLOCK_PROCESS_CPUTIME_ID) / tick };
+	struct tms tms = { .tms_utime = cpu_time(CLOCK_PROCESS_CPUTIME_ID) / tick,
+			   .tms_cutime = (int64_t)current()->process->children_cpu_ns / tick };
 
 	if (r->rdi && put_user(tms, (struct tms *)r->rdi))
 		return -EFAULT;
