@@ -54,7 +54,7 @@ def make_data(name, path):
 
 
 # name, command, more: `files` of data() that the command needs, `stdin` bytes, `options`, `vm` as in Test.
-# {200mb} stands for the path of that file, {programs} for tests/e2e/programs.
+# {200mb} stands for the path of that file, {programs} for tests/e2e/programs, {dir} for an empty directory that the program may write to.
 TABLE = [
     ("echo", "/bin/echo one 'two words' -n", {"vm": "too"}),
     ("true", "/bin/true", {}),
@@ -111,6 +111,27 @@ TABLE = [
     ("luajit_interpreted", "/usr/bin/luajit -joff {programs}/jit.lua", {}),
     ("php_jit", "/usr/bin/php -d opcache.enable_cli=1 -d opcache.jit=1255 -d opcache.jit_buffer_size=16M {programs}/jit.php", {}),
     ("grep_perl", "/bin/grep -cP '^(a|b)+[0-9]*.*\\d{2,}$' {lines}", {"files": ["lines"]}),
+    # programs that start others by vfork or posix_spawn
+    ("dash_commands", "/bin/dash {programs}/commands.sh {dir}", {"vm": "too"}),
+    ("dash_exec", "/bin/dash -c 'echo first; exec env A=1 nice -n 5 dash -c \"ls -d /usr; echo \\$A; exit 4\"'", {}),
+    ("bash_exec", "/bin/bash -c 'exec ls -d /usr'", {}),
+    ("env_nice_nohup", "/usr/bin/env A=1 nice -n 5 nohup env -u PATH /usr/bin/printenv A", {}),
+    ("stdbuf", "/usr/bin/stdbuf -oL /bin/cat /etc/services", {}),
+    ("make", "/usr/bin/make -C {dir} -f {programs}/rules.mk", {}),
+    ("make_parallel", "/usr/bin/make -j4 -C {dir} -f {programs}/rules.mk", {}),
+    ("make_fails", "/usr/bin/make -C {dir} -f {programs}/rules.mk fails", {}),
+    ("busybox_xargs", "/bin/busybox xargs -n1 /bin/echo word", {"stdin": b"a b c\nd 'e f'\n"}),
+    ("busybox_find_exec", "/bin/busybox find /usr/share/perl -name 'S*.pm' -exec /bin/echo found {} ;", {}),
+    ("busybox_time", "/bin/busybox time /bin/echo timed", {}),
+    ("mawk_system", "/usr/bin/mawk 'BEGIN { print system(\"echo x; exit 5\"); print system(\"kill -9 $$\") }'", {}),
+    ("gawk_system", "/usr/bin/gawk 'BEGIN { print system(\"exit 5\"); print \"b\\na\" | \"sort\"; print close(\"sort\") }'", {}),
+    ("lua_popen", "/usr/bin/lua5.4 -e 'print(os.execute(\"exit 3\")); f = io.popen(\"ls -d /usr; exit 4\"); print(f:read(\"a\")); print(f:close())'", {}),
+    ("php_exec", "/usr/bin/php -r 'system(\"echo a; echo b\"); echo shell_exec(\"ls -d /usr\"); exec(\"exit 3\", $o, $r); echo $r;'", {}),
+    ("sed_command", "/bin/sed '1e echo from a command' /etc/hostname", {}),
+    ("sqlite_shell", "/usr/bin/sqlite3 :memory: '.shell echo from a shell' 'select 1'", {}),
+    ("dc_command", "/usr/bin/dc -e '!echo hi\n2 3 + p'", {}),
+    ("gdb_shell", "/usr/bin/gdb -batch -nx -ex 'shell echo hi; exit 3' -ex 'print $_shell_exitcode'", {}),
+    ("perl_exec", "/usr/bin/perl -e '$ENV{A} = 5; exec \"sh\", \"-c\", \"echo $0 \\$A; exit 6\", \"zero\"'", {}),
     ("python_hello", f"{PYTHON} -c 'import sys; print(sys.version_info[:2], 6*7); sys.exit(5)'", {"vm": "too"}),
     ("python_stdin", f"{PYTHON} -", {"stdin": b"import os\nprint(os.getcwd(), sorted(os.environ)[:1])\n"}),
 ]
@@ -119,15 +140,21 @@ for _name in sorted(os.listdir(PROGRAMS)):
         TABLE.append(("python_" + _name[:-3], f"{PYTHON} {{programs}}/{_name}", {"options": ["--net", "any"]}))
 
 
-def same_as_native(command, more):
+def same_as_native(name, command, more):
     def test():
         import shlex
         places = {name: data(name) for name in more.get("files", ())}
         places["programs"] = PROGRAMS
-        words = [re.sub(r"\{(200mb|20mb|1mb|lines|programs)\}", lambda m: places[m[1]], w) for w in shlex.split(command)]
+        native_dir, cvm_dir = (scratch(f"e2e-{name}-{which}") for which in ("native", "cvm")) if "{dir}" in command else ("", "")
+
+        def words(folder):
+            return [re.sub(r"\{(200mb|20mb|1mb|lines|programs|dir)\}", lambda m: {**places, "dir": folder}[m[1]], w) for w in shlex.split(command)]
         volumes = ["-v", f"{PROGRAMS}:{PROGRAMS}:ro"] + (["-v", f"{DATA}:{DATA}:ro"] if "files" in more else [])
-        native = run(words, stdin=more.get("stdin"), cwd="/", env=more.get("env"))
-        ours = cvm(words, volumes + more.get("options", []), stdin=more.get("stdin"), timeout=300)
+        volumes += ["-v", f"{cvm_dir}:{cvm_dir}"] if cvm_dir else []
+        native = run(words(native_dir), stdin=more.get("stdin"), cwd="/", env=more.get("env"))
+        ours = cvm(words(cvm_dir), volumes + more.get("options", []), stdin=more.get("stdin"), timeout=300)
+        if native_dir:
+            native.out, native.err = (text.replace(native_dir.encode(), cvm_dir.encode()) for text in (native.out, native.err))
         expect_same(native, ours)
         if "insecure" not in ours.errors() and native.err:
             expect(native.errors().splitlines()[-1] in ours.errors(), "stderr lacks the program's last line", native, ours)
@@ -652,6 +679,6 @@ def prepare():
 
 
 def tests():
-    found = [Test("e2e/" + name, same_as_native(command, more), vm=more.get("vm")) for name, command, more in TABLE]
+    found = [Test("e2e/" + name, same_as_native(name, command, more), vm=more.get("vm")) for name, command, more in TABLE]
     found += [Test("e2e/" + (name or function.__name__), function, vm=vm) for function, name, vm in FUNCTIONS]
     return found

@@ -1,9 +1,9 @@
 /*
  * Random system calls whose results are determined by what went before: on files, directories, descriptors, pipes, sockets,
- * memory and signals. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
+ * memory, signals and child processes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -993,6 +993,7 @@ static void do_signalfd(void)
 }
 
 #include "syscalls_more.h"
+#include "syscalls_children.h"
 
 static const struct {
 	char kind;
@@ -1008,6 +1009,7 @@ static const struct {
 	{ 'f', 3, do_open_more }, { 'f', 2, do_statx }, { 'f', 3, do_names_more }, { 'f', 3, do_descriptor_more }, { 'd', 3, do_splice }, { 'd', 6, do_unix },
 	{ 'd', 4, do_pass }, { 'd', 3, do_wait_more }, { 'd', 3, do_seals }, { 'd', 2, do_descriptor_more }, { 'm', 3, do_map_more }, { 'p', 4, do_futex }, { 'p', 1, do_limits },
 	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
+	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 
@@ -1063,6 +1065,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 5)
 		return 2;
+	if (strchr(argv[3], 'c'))
+		apart(argv);
 	g_directory = argv[4];
 	prepare(g_directory);
 	g_random = strtoull(argv[1], NULL, 0) * 0x9e3779b97f4a7c15ull | 1;
@@ -1072,6 +1076,7 @@ int main(int argc, char **argv)
 	g_on_tmpfs = strchr(argv[3], 't') || !strchr(argv[3], 'f'); /* memfds are in one, too */
 	for (unsigned count = (unsigned)atoi(argv[2]); g_step < count; g_step++)
 		one(argv[3]);
+	end_children();
 	flush();
 	return 0;
 }
