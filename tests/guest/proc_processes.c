@@ -320,6 +320,25 @@ static pid_t start(const char *program, const char *what, int pipes[4])
 	return pid;
 }
 
+/* By its directory. */
+static void signals(pid_t pid)
+{
+	static const char *const names[] = { "", "/fd", "/stat" };
+	char path[64];
+	int fd;
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(path, sizeof path, "/proc/%d%s", pid, names[i]);
+		fd = open(path, O_RDONLY);
+		T(syscall(SYS_pidfd_send_signal, fd, SIGURG, NULL, 0));
+		close(fd);
+	}
+	snprintf(path, sizeof path, "/proc/%d", pid);
+	fd = open(path, O_PATH);
+	T(syscall(SYS_pidfd_send_signal, fd, SIGURG, NULL, 0));
+	close(fd);
+}
+
 static void end(pid_t pid, const int pipes[4])
 {
 	close(pipes[1]);
@@ -348,6 +367,7 @@ static void after(pid_t pid, const int fd[3], int dir)
 	T(lseek(dir, 0, SEEK_SET));
 	T(syscall(SYS_getdents64, dir, text, sizeof text));
 	T(fstat(dir, &st));
+	T(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0));
 }
 
 int main(int argc, char **argv)
@@ -390,6 +410,7 @@ int main(int argc, char **argv)
 			for (int n = 0; n < 3; n++)
 				fd[n] = openat(dir, (const char *[]){ "stat", "cmdline", "status" }[n], O_RDONLY);
 		}
+		signals(pid);
 		end(pid, pipes);
 	}
 	after(pid, fd, dir);

@@ -399,6 +399,22 @@ static void proc_release(struct inode *inode)
 
 static const struct inode_ops procfs_ops = { PROC_OPS, .follow = proc_follow };
 
+int procfs_process(const struct file *f, struct process **out)
+{
+	struct subject s;
+	int err;
+
+	if (!f->dentry || f->dentry->inode->ops != &procfs_ops || proc_inode(f->dentry->inode)->node != &proc_pid_dir)
+		return -EBADF;
+	err = proc_subject(f->dentry->inode, &s);
+	if (!err && s.tid) {
+		process_put(s.process);
+		err = -ESRCH;
+	}
+	*out = s.process;
+	return err;
+}
+
 int procfs_mount(struct mount *m, struct dentry **out)
 {
 	*out = d_alloc_root(m, proc_inode_new(m, &proc_root, (struct proc_key){ .fd = -1 }));

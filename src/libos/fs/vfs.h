@@ -73,6 +73,9 @@ nodiscard ssize_t dentry_path(struct dentry *d, char *buf, size_t size);
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); /* NULL is fine */
 
+/* Whose directory in /proc f is: one reference in *out. -EBADF: f is something else; -ESRCH: the process is gone. */
+nodiscard int procfs_process(const struct file *f, struct process **out);
+
 /* AF_UNIX names: a socket node in a file system in memory (tmpfs, overlay). The inode stands for the name: the socket
  * layer compares pointers. References by inode_get/inode_put. -EADDRINUSE if the path exists; -EPERM on host volumes. */
 nodiscard struct inode *vfs_socket_bind(const char *path, int mode, int *error);

@@ -1,6 +1,7 @@
 /* Signals: entry points of the system call table (signal(7)). The mechanism is in signal/. */
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "fs/vfs.h"
 #include "ipc/eventfd.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
@@ -302,26 +303,33 @@ static long pidfd_send(struct process *p, int sig, unsigned flags, siginfo_t *in
 	return send_to_process(p, sig, info);
 }
 
+/* What a pidfd, or a process's directory in /proc, stands for: one reference in *out, or negative errno. */
+static int process_of_fd(int fd, struct process **out)
+{
+	struct file *f = fd_get_open(fd);
+	struct process *p = f ? pidfd_process(f) : NULL;
+	int err = p ? 0 : f ? procfs_process(f, out) : -EBADF;
+
+	if (p)
+		*out = process_get(p);
+	if (f)
+		file_put(f);
+	return err;
+}
+
 long sys_pidfd_send_signal(struct regs *r)
 {
 	int sig = (int)r->rsi;
 	unsigned flags = (unsigned)r->r10;
 	struct process *p;
-	struct file *f;
 	siginfo_t info;
 	long ret;
 
 	if ((flags & ~PIDFD_SIGNAL_FLAGS) || (flags & (flags - 1)))
 		return -EINVAL;
-	f = fd_get((int)r->rdi);
-	p = f ? pidfd_process(f) : NULL;
-	if (!p) {
-		if (f)
-			file_put(f);
-		return -EBADF;
-	}
-	process_get(p);
-	file_put(f);
+	ret = process_of_fd((int)r->rdi, &p);
+	if (ret)
+		return ret;
 	info_of_caller(&info, sig, flags == PIDFD_SIGNAL_THREAD ? SI_TKILL : SI_USER);
 	ret = r->rdx && get_user(info, (void *)r->rdx) ? -EFAULT : 0;
 	if (!ret && (info.si_signo != sig || !signal_sendable(sig)))
