@@ -4,6 +4,7 @@
  */
 #include "core/waitq.h"
 #include "core/hostcall.h"
+#include "process/turn.h"
 #include "thread/thread.h"
 
 #include <linux/time.h>
@@ -66,15 +67,15 @@ void waiter_init_thread(struct waiter *w, uint32_t events)
 	w->data = current();
 }
 
-int thread_sleep(int64_t timeout_ns)
+static int sleep_until_woken(struct thread *t, int64_t timeout_ns)
 {
-	struct thread *t = current();
 	int64_t deadline = timeout_ns > 0 ? clock_now(CLOCK_MONOTONIC) + timeout_ns : 0;
 
 	for (;;) {
 		uint32_t running = 0;
 		long ret = -ETIMEDOUT;
 
+		turn_release(t); /* fork by another thread may just have given it one */
 		if (!__atomic_compare_exchange_n(&t->wake_word, &running, timeout_ns ? 2 : 0, false, __ATOMIC_SEQ_CST,
 						 __ATOMIC_SEQ_CST)) {
 			__atomic_store_n(&t->wake_word, 0, __ATOMIC_SEQ_CST);
@@ -86,9 +87,19 @@ int thread_sleep(int64_t timeout_ns)
 			return 0;
 		if (ret == -ETIMEDOUT)
 			return -ETIMEDOUT;
-		if (work_pending())
+		if (__atomic_load_n(&t->work, __ATOMIC_RELAXED) & ~WORK_TURN)
 			return -ERESTARTSYS;
+		__atomic_fetch_and(&t->work, ~WORK_TURN, __ATOMIC_SEQ_CST);
 		if (timeout_ns > 0)
 			timeout_ns = MAX(deadline - clock_now(CLOCK_MONOTONIC), 0);
 	}
+}
+
+int thread_sleep(int64_t timeout_ns)
+{
+	struct thread *t = current();
+	int ret = sleep_until_woken(t, timeout_ns);
+
+	turn_resume(t);
+	return ret;
 }

@@ -3,7 +3,7 @@
  * down from the other end, and moves exactly as asked, so that the cVM's memory limit counts what the program uses.
  */
 #include "core/hostcall.h"
-#include "mm/vma.h"
+#include "mm/family.h"
 
 #define BRK_RANDOM 0x40000000ull /* 1 GiB */
 #define BRK_WINDOW 0x80000000ull /* 2 GiB: each program's break starts in one of its own while there are any */
@@ -65,11 +65,14 @@ long mm_brk(uint64_t addr)
 	if (addr >= p->brk_start && addr <= mm->mmap_top) {
 		now = ALIGN_UP(p->brk_now, PAGE_SIZE);
 		wanted = ALIGN_UP(addr, PAGE_SIZE);
+		if (wanted > now)
+			family_use(mm, now, wanted + PAGE_SIZE);
 		if (wanted == now || (wanted < now && !unmap_locked(mm, wanted, now)) ||
 		    (wanted > now && !brk_grow(mm, now, wanted)))
 			p->brk_now = addr;
 	}
 	ret = (long)p->brk_now;
+	family_keep_own(mm);
 	mutex_unlock(&mm->lock);
 	return ret;
 }

@@ -9,7 +9,7 @@
 #include "core/hostcall.h"
 #include "core/log.h"
 #include "fs/vfs.h"
-#include "mm/vma.h"
+#include "mm/family.h"
 #include "thread/thread.h"
 
 #include <linux/resource.h>
@@ -244,7 +244,10 @@ long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, o
 	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
 		image = is_image(prot, flags, f, offset);
 	mutex_lock(&mm->lock);
+	if ((flags & MAP_FIXED) && !f && (flags & MAP_TYPE) == MAP_PRIVATE)
+		family_use(mm, addr, addr + size);
 	ret = map_locked(mm, addr, size, prot, flags, f, offset, image);
+	family_keep_own(mm);
 	mutex_unlock(&mm->lock);
 	return ret;
 }
@@ -403,6 +406,7 @@ int mm_unmap(uint64_t addr, uint64_t size)
 		part = window_end(mm, addr, end);
 		ret = unmap_locked(mm, addr, part);
 	}
+	family_keep_own(mm);
 	mutex_unlock(&mm->lock);
 	return ret;
 }

@@ -6,6 +6,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "mm/vma.h"
+#include "process/turn.h"
 #include "thread/thread.h"
 
 #define STACK_GUARD 0x100000ull	     /* Linux's stack_guard_gap */
@@ -48,6 +49,8 @@ struct program *program_create(struct mm *mm)
 	if (p) {
 		p->refs = p->watchers = 1;
 		p->mm = mm;
+		list_init(&p->family_link);
+		list_init(&p->aside);
 	}
 	return p;
 }
@@ -62,6 +65,8 @@ void program_put(struct program *p)
 {
 	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	if (p->family)
+		turn_end(p);
 	mutex_lock(&p->mm->lock);
 	unmap_program(p->mm, p);
 	p->mm->brk_windows &= ~p->brk_window;

@@ -11,6 +11,9 @@ static int check_mapping(const struct vma *v, uint32_t prot)
 		return refuse_shared("mprotect");
 	if ((prot & PROT_EXEC) && v->file && (v->flags & (VMA_SHARED | VMA_NO_WRITE)) == VMA_SHARED)
 		return -EACCES; /* as in mm/map.c */
+	/* Its family has it, too, and has it so. */
+	if (v->program != program_current() && !(v->flags & VMA_SHARED) && prot != v->prot)
+		return -ENOMEM;
 	return (prot & PROT_WRITE) && (v->flags & VMA_NO_WRITE) ? -EACCES : 0;
 }
 

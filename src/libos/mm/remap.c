@@ -4,7 +4,7 @@
  */
 #include "core/hostcall.h"
 #include "fs/file.h"
-#include "mm/vma.h"
+#include "mm/family.h"
 
 #include <linux/mman.h>
 
@@ -101,7 +101,7 @@ static long remap_fixed(struct mm *mm, uint64_t old, uint64_t old_size, uint64_t
 	if (ret)
 		return ret;
 	v = vma_find(mm, old);
-	if (!v || v->start > old || v->end < old + old_size || !vma_is_own(v))
+	if (!v || v->start > old || v->end < old + old_size || v->program != program_current())
 		return -EFAULT;
 	return move(mm, v, old, old_size, new, new_size);
 }
@@ -110,7 +110,7 @@ static long remap_locked(struct mm *mm, uint64_t old, uint64_t old_size, uint64_
 {
 	struct vma *v = vma_find(mm, old);
 
-	if (!v || v->start > old || !vma_is_own(v))
+	if (!v || v->start > old || v->program != program_current())
 		return -EFAULT;
 	if (flags & MREMAP_FIXED)
 		return remap_fixed(mm, old, old_size, new, new_size);
@@ -143,6 +143,7 @@ long mm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int flags, ui
 		return new_size > SLOT_SIZE ? -ENOMEM : -EFAULT;
 	mutex_lock(&mm->lock);
 	ret = remap_locked(mm, addr, ALIGN_UP(old_size, PAGE_SIZE), ALIGN_UP(new_size, PAGE_SIZE), flags, new_addr);
+	family_keep_own(mm);
 	mutex_unlock(&mm->lock);
 	return ret;
 }

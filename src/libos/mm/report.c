@@ -3,7 +3,7 @@
  * thread anywhere, so it only tries the lock.
  */
 #include "fs/vfs.h"
-#include "mm/vma.h"
+#include "mm/family.h"
 
 static void describe(const struct vma *v, struct mm_range *r, char *name, size_t name_size)
 {
@@ -33,9 +33,13 @@ void mm_for_each(const struct program *p, void (*visit)(const struct mm_range *r
 	list_for_each(pos, &mm->list) {
 		struct vma *v = list_entry(pos, struct vma, link);
 
-		if (v->program != p)
+		if (v->flags & (VMA_HOLE | VMA_PLACE) || (v->program != p && !(p->family && v->program == &p->family->common)))
 			continue;
 		describe(v, &r, name, sizeof(name));
+		visit(&r, data);
+	}
+	list_for_each(pos, &p->aside) {
+		describe(list_entry(pos, struct aside, link)->home, &r, name, sizeof(name));
 		visit(&r, data);
 	}
 	mutex_unlock(&mm->lock);

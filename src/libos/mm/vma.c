@@ -304,7 +304,7 @@ bool vma_range_free(struct mm *mm, uint64_t start, uint64_t end)
 struct vma *vma_foreign(struct mm *mm, uint64_t start, uint64_t end)
 {
 	for (struct vma *v = vma_find(mm, start); v && v->start < end; v = vma_next(mm, v))
-		if (!vma_is_own(v))
+		if (v->program != program_current())
 			return v;
 	return NULL;
 }

@@ -18,6 +18,8 @@
 #define VMA_DIRTY 32u	 /* private file mapping that was writable at some time */
 #define VMA_NO_WRITE 64u /* shared mapping of a file that is open read-only */
 #define VMA_LOCKED 128u	 /* mlock: counted, nothing more */
+#define VMA_HOLE 256u	 /* nothing, kept free for a member of the family (family.h) */
+#define VMA_PLACE 512u	 /* memory of a program that is not there */
 
 #define VMA_COUNT_MAX 65530u /* vm.max_map_count */
 
@@ -71,15 +73,15 @@ struct program {
 	uint32_t brk_window; /* bit in mm->brk_windows, 0: none */
 	bool lock_future;  /* mlockall(MCL_FUTURE) */
 	struct mm_args args; /* not locked: written by exec, when there is one thread */
+	struct family *family; /* made by fork (family.h), or NULL */
+	struct list family_link;
+	struct list aside; /* struct aside: what it has while it is not there */
 };
 
 struct mm *mm_current(void);
 struct program *program_current(void);
-/* Does the calling process have it? */
-static inline bool vma_is_own(const struct vma *v)
-{
-	return v->program == program_current();
-}
+/* Does the calling process have it, alone or with its family? */
+bool vma_is_own(const struct vma *v);
 
 /* Make sure that `count` vma_take()s succeed. */
 nodiscard int vma_reserve(struct mm *mm, unsigned count);
@@ -102,7 +104,7 @@ void vma_clear(struct mm *mm, uint64_t start, uint64_t end);
 /* Highest free range of `size` in [low, high), aligned; 0 if none. */
 uint64_t vma_gap(struct mm *mm, uint64_t low, uint64_t high, uint64_t size, uint64_t align);
 bool vma_range_free(struct mm *mm, uint64_t start, uint64_t end);
-/* The first mapping in [start, end) that another program has, or NULL. */
+/* The first mapping in [start, end) that the calling process does not have alone, or NULL. */
 struct vma *vma_foreign(struct mm *mm, uint64_t start, uint64_t end);
 
 /* mm/backing.c: make the host's memory in [start, end) (inside v) what v->file, offset and flags say, with access `prot`.

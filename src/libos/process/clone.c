@@ -1,5 +1,5 @@
 /*
- * New processes: clone(2) and vfork(2) that share the caller's memory, and programs started from outside the cVM
+ * New processes: clone(2), vfork(2) and fork(2), and programs started from outside the cVM
  * (process/process.h). Called by sys/sys_thread.c and process/exec_service.c.
  */
 #include "core/hostcall.h"
@@ -11,6 +11,7 @@
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "process/process.h"
+#include "process/turn.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
 #include "thread/create.h"
@@ -63,11 +64,13 @@ static void wait_for_vfork(struct process *p)
 {
 	struct thread *t = current();
 
+	turn_release(t);
 	__atomic_store_n(&t->asleep, 'D', __ATOMIC_RELAXED);
 	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) &&
 	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL)))
 		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, -1);
 	__atomic_store_n(&t->asleep, 0, __ATOMIC_RELAXED);
+	turn_resume(t);
 }
 
 void process_vfork_done(struct process *p)
@@ -109,7 +112,17 @@ long process_clone(const struct regs *r, const struct clone_request *c)
 
 	if (!p)
 		return -ENOMEM;
-	p->program = program_get(self->program);
+	if (c->flags & CLONE_VM) {
+		p->program = program_get(self->program);
+	} else {
+		int error = turn_begin(self->program);
+
+		p->program = error ? NULL : family_fork(self->program, r->rsp, &error);
+		if (!p->program) {
+			process_put(p);
+			return error;
+		}
+	}
 	p->exit_signal = c->exit_signal;
 	p->vfork_word = c->flags & CLONE_VFORK ? 1 : 0;
 	if (c->flags & CLONE_CLEAR_SIGHAND)

@@ -10,6 +10,7 @@
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "process/process.h"
+#include "process/turn.h"
 #include "signal/internal.h"
 #include "signal/timer.h"
 #include "sys/trace.h"
@@ -50,6 +51,7 @@ static int become_single(void)
 		uint32_t count = p->thread_count;
 
 		mutex_unlock(&p->lock);
+		turn_release(t);
 		(void)hostcall(HC_futex_wait, &p->thread_count, count, -1);
 		mutex_lock(&p->lock);
 	}
@@ -61,6 +63,7 @@ static int become_single(void)
 		t->tid = p->pid;
 	}
 	mutex_unlock(&p->lock);
+	turn_resume(t);
 	return ret;
 }
 
@@ -68,12 +71,15 @@ static void replace_program(struct process *p, struct program *program)
 {
 	struct program *old;
 
-	thread_tell_joiners(current());
+	struct thread *t = current();
+
+	thread_tell_joiners(t);
 	mutex_lock(&p->lock);
 	old = p->program;
 	p->program = program;
 	mutex_unlock(&p->lock);
 	program_put(old);
+	turn_release(t);
 	process_vfork_done(p);
 }
 

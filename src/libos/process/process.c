@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "fs/vfs.h"
 #include "mm/mm.h"
+#include "process/turn.h"
 #include "signal/internal.h"
 #include "signal/timer.h"
 #include "sys/trace.h"
@@ -236,6 +237,7 @@ void process_end(struct process *p)
 		cvm_exit(status);
 	timers_end(p, true);
 	drop_belongings(p);
+	turn_release(current());
 	process_vfork_done(p);
 	process_became_zombie(p, status & 0x100 ? (int)(status & 0xff) : (int)(status & 0xff) << 8);
 }

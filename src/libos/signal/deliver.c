@@ -5,6 +5,7 @@
  */
 #include "core/hostcall.h"
 #include "core/log.h"
+#include "process/turn.h"
 #include "signal/internal.h"
 #include "thread/entry.h"
 
@@ -74,10 +75,12 @@ static void wait_while_stopped(struct process *p)
 {
 	if (likely(!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !__atomic_load_n(&p->stop_signal, __ATOMIC_RELAXED)))
 		return;
+	turn_release(current());
 	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !(current()->work & WORK_EXIT)) {
 		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, -1);
 		signal_send_noted();
 	}
+	turn_resume(current());
 	if (!p->exiting && !(p->signals.pending.set & SIGBIT(SIGKILL)))
 		process_stopped(p, 0);
 }
@@ -158,7 +161,9 @@ void thread_return_work(struct regs *r)
 	struct thread *t = current();
 
 	do {
-		__atomic_fetch_and(&t->work, ~(WORK_SIGNAL | WORK_RETURN), __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(&t->work, ~(WORK_SIGNAL | WORK_RETURN | WORK_TURN), __ATOMIC_SEQ_CST);
+		if (unlikely(t->turn))
+			turn_yield(t);
 		if (t->work & WORK_EXIT)
 			thread_exit(0);
 		signal_send_noted();

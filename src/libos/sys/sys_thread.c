@@ -1,6 +1,5 @@
 /*
- * Threads and processes: clone, exec, exit, and the small per-thread registrations. fork, which would copy memory, says
- * once that it is missing. Entry points of the system call table.
+ * Threads and processes: clone, exec, exit, and the small per-thread registrations. Entry points of the system call table.
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
@@ -26,16 +25,6 @@
 #define CLONE_NEW_FLAGS                                                                                              \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define FS_BASE_END (1ull << 47)
-
-static long missing(const char *what)
-{
-	static uint32_t said;
-
-	if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
-		log_text("%s: not implemented: the processes of a cVM share its memory, so only vfork, posix_spawn and their like work",
-			 what);
-	return -ENOSYS;
-}
 
 /* Whose system calls another cVM serves has one process: the server knows no others. */
 static bool refused(void)
@@ -70,8 +59,6 @@ static long clone_process(struct regs *r, struct clone_request *c)
 {
 	if (c->flags & CLONE_NEW_FLAGS)
 		return -EPERM;
-	if (!(c->flags & CLONE_VM))
-		return missing("fork");
 	if ((c->flags & ~(CLONE_PROCESS_FLAGS | CLONE_OTHER_FLAGS)) || c->exit_signal < 0 || c->exit_signal > SIGNAL_COUNT)
 		return -EINVAL;
 	if ((c->flags & CLONE_SETTLS) && c->tls >= FS_BASE_END)
@@ -154,8 +141,9 @@ long sys_clone3(struct regs *r)
 
 long sys_fork(struct regs *r)
 {
-	(void)r;
-	return missing("fork");
+	struct clone_request c = { .exit_signal = SIGCHLD };
+
+	return do_clone(r, &c);
 }
 
 long sys_vfork(struct regs *r)

@@ -7,6 +7,7 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/file.h"
+#include "process/turn.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
 #include "thread/create.h"
@@ -280,6 +281,7 @@ void thread_first(struct thread *t)
 		t->start(t->start_arg);
 		thread_exit(0);
 	}
+	turn_resume(t);
 }
 
 void thread_enter_program(uint64_t rip, uint64_t rsp)
@@ -396,8 +398,10 @@ static void leave_process(struct thread *t)
 		mutex_lock(&p->lock);
 		list_remove(&t->link);
 		mutex_unlock(&p->lock);
-	} else if (t->tid != p->pid) {
-		number_give(t->tid);
+	} else {
+		turn_release(t);
+		if (t->tid != p->pid)
+			number_give(t->tid);
 	}
 }
 

@@ -25,6 +25,7 @@ struct regs {
 /* thread->work bits: anything set makes blocking hostcalls return -EINTR and the return to the program slow. */
 #define WORK_SIGNAL 1u /* maybe a deliverable signal */
 #define WORK_EXIT 2u   /* the thread has to end (exit_group, fatal signal, exec by another) */
+#define WORK_TURN 8u   /* others wait for its turn (process/turn.h) */
 #define WORK_RETURN 4u /* the whole context changed: leave through iretq (set last thing in a system call) */
 
 struct thread {
@@ -41,6 +42,7 @@ struct thread {
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
 	struct process *process; /* owner; never changes; a reference */
+	struct family *turn;	 /* it has the turn in this family (process/turn.h), or NULL */
 	struct list link;	 /* process->threads; process->lock */
 	int32_t tid;		 /* what the program sees; the first thread's is the pid, and who calls execve gets that */
 	uint32_t vcpu;		 /* for hostcall thread_kick */

@@ -1,0 +1,462 @@
+/*
+ * The memory of programs that fork made (mm/family.h): the copy, and moving whole programs to the side and back. Moving
+ * keeps the pages (hostcall mem_move), so a turn costs some microseconds for each mapping, whatever its size.
+ */
+#include "mm/family.h"
+#include "core/hostcall.h"
+#include "core/kheap.h"
+#include "core/log.h"
+#include "core/uaccess.h"
+#include "fs/file.h"
+
+#define RED_ZONE 128u
+#define NOT_MOVED (VMA_SHARED | VMA_HOLE | VMA_PLACE)
+
+/* Is it the program's own content, which two programs cannot have at one address? */
+static bool is_personal(const struct vma *v)
+{
+	return !(v->flags & NOT_MOVED) && !(v->prot & PROT_EXEC) && (!v->file || (v->flags & VMA_DIRTY));
+}
+
+bool vma_is_own(const struct vma *v)
+{
+	const struct program *p = program_current();
+
+	return v->program == p || (p->family && v->program == &p->family->common && !(v->flags & VMA_HOLE));
+}
+
+int family_begin(struct program *p)
+{
+	struct family *f;
+
+	if (p->family)
+		return 0;
+	f = kzalloc(sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	list_init(&f->members);
+	list_init(&f->waiting);
+	list_init(&f->common.aside);
+	f->common.mm = p->mm;
+	f->common.refs = 1;
+	f->common.family = f;
+	mutex_lock(&p->mm->lock);
+	f->there = p;
+	f->count = 1;
+	list_append(&f->members, &p->family_link);
+	p->family = f;
+	mutex_unlock(&p->mm->lock);
+	return 0;
+}
+
+static void change_owner(struct vma *v, struct program *to)
+{
+	v->program->total -= v->end - v->start;
+	v->program = to;
+	to->total += v->end - v->start;
+}
+
+/* --- places --- */
+
+/* A mapping of p's in the map, where `size` bytes may be put; takes one spare. NULL: no room. */
+static struct vma *place_make(struct mm *mm, struct program *p, uint64_t size)
+{
+	uint64_t at = choose_address(mm, size, PAGE_SIZE);
+	struct vma *v;
+
+	if (!at)
+		return NULL;
+	v = vma_take(mm);
+	v->start = at;
+	v->end = at + size;
+	v->flags = VMA_BACKED | VMA_PLACE;
+	v->program = p;
+	vma_insert(mm, v);
+	return v;
+}
+
+static void place_drop(struct mm *mm, struct vma *v)
+{
+	vma_remove(mm, v);
+	vma_free(mm, v);
+}
+
+/* Pages that were never written stay so. What cannot be read (behind a file's end) is left out. */
+static void copy_pages(uint64_t to, uint64_t from, uint64_t end)
+{
+	static uint64_t page[PAGE_SIZE / sizeof(uint64_t)]; /* mm->lock */
+
+	for (; from < end; from += PAGE_SIZE, to += PAGE_SIZE) {
+		uint64_t any = 0;
+
+		if (copy_from_user(page, (void *)from, PAGE_SIZE))
+			continue;
+		for (unsigned i = 0; i < ARRAY_SIZE(page); i++)
+			any |= page[i];
+		if (any)
+			memcpy((void *)to, page, PAGE_SIZE);
+	}
+}
+
+/* The memory of [from, from + size), with access `prot`, copied to a place that has none yet. */
+static int copy_memory(uint64_t to, uint64_t from, uint64_t skip, uint64_t size, uint32_t prot)
+{
+	long ret = hostcall(HC_mem_commit, to, size, PROT_READ | PROT_WRITE, 0);
+
+	if (ret < 0)
+		return (int)ret;
+	if (!(prot & PROT_READ))
+		ret = hostcall(HC_mem_protect, from, size, PROT_READ);
+	if (!ret)
+		copy_pages(to + skip, from + skip, from + size);
+	if (!ret && !(prot & PROT_READ))
+		ret = hostcall(HC_mem_protect, from, size, prot);
+	if (!ret && prot != (PROT_READ | PROT_WRITE))
+		ret = hostcall(HC_mem_protect, to, size, prot);
+	if (ret < 0)
+		backing_release(to, to + size);
+	return (int)ret;
+}
+
+/* Nothing is left at `from`. The host may know what is one mapping here as several, which it does not move at once. */
+static void move_memory(uint64_t to, uint64_t from, uint64_t size, uint32_t prot)
+{
+	if (hostcall(HC_mem_move, from, size, to, size) >= 0)
+		return;
+	if (copy_memory(to, from, 0, size, prot) || backing_release(from, from + size))
+		panic("memory of a forked process could not be moved");
+}
+
+/* --- fork --- */
+
+static void aside_free(struct mm *mm, struct aside *a)
+{
+	vma_free(mm, a->home);
+	list_remove(&a->link);
+	kfree(a);
+}
+
+/* p gets a copy of v; takes up to two spares. */
+static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uint64_t rsp)
+{
+	struct aside *a = kzalloc(sizeof(*a));
+	uint64_t size = v->end - v->start, skip = 0;
+	int ret = 0;
+
+	if (!a)
+		return -ENOMEM;
+	a->home = vma_take(mm);
+	*a->home = *v;
+	a->home->program = p;
+	a->home->left = a->home->right = NULL;
+	a->home->flags &= ~VMA_LOCKED;
+	list_init(&a->home->link);
+	if (v->file)
+		file_get(v->file);
+	list_append(&p->aside, &a->link);
+	if (!(v->flags & VMA_BACKED))
+		return 0;
+	a->place = place_make(mm, p, size);
+	if (!a->place)
+		return -ENOMEM;
+	if ((v->flags & VMA_STACK) && rsp >= v->start + RED_ZONE && rsp < v->end)
+		skip = ALIGN_DOWN(rsp - RED_ZONE - v->start, PAGE_SIZE);
+	ret = copy_memory(a->place->start, v->start, skip, size, v->prot);
+	if (ret) {
+		place_drop(mm, a->place);
+		a->place = NULL;
+	}
+	return ret;
+}
+
+static bool can_fork(struct mm *mm, const struct program *p)
+{
+	static bool said;
+
+	list_for_each(pos, &mm->list) {
+		const struct vma *v = list_entry(pos, struct vma, link);
+
+		if (v->program != p || !is_wx(v->prot))
+			continue;
+		if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+			log_text("fork: a program with memory that is writable and executable at once cannot fork (ENOMEM)");
+		return false;
+	}
+	return true;
+}
+
+static int copy_all(struct mm *mm, struct program *from, struct program *p, uint64_t rsp)
+{
+	int ret = 0;
+
+	list_for_each_safe(pos, next, &mm->list) {
+		struct vma *v = list_entry(pos, struct vma, link);
+
+		if (v->program != from || (v->flags & VMA_PLACE))
+			continue;
+		if (is_personal(v)) {
+			ret = vma_reserve(mm, 2);
+			ret = ret ? ret : copy_aside(mm, p, v, rsp);
+		} else {
+			change_owner(v, &from->family->common);
+		}
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+struct program *family_fork(struct program *from, uint64_t rsp, int *error)
+{
+	struct mm *mm = from->mm;
+	struct program *p = program_create(mm);
+	int ret = p ? 0 : -ENOMEM;
+
+	mutex_lock(&mm->lock);
+	if (!ret && !can_fork(mm, from))
+		ret = -ENOMEM;
+	if (!ret) {
+		p->brk_start = from->brk_start;
+		p->brk_now = from->brk_now;
+		p->args = from->args;
+		p->family = from->family;
+		p->family->count++;
+		list_append(&p->family->members, &p->family_link);
+		ret = copy_all(mm, from, p, rsp);
+	}
+	mutex_unlock(&mm->lock);
+	*error = ret;
+	if (!ret)
+		return p;
+	program_put(p);
+	return NULL;
+}
+
+/* --- turns --- */
+
+/* Does a member that is aside want any of [start, end)? */
+static bool is_wanted(const struct family *f, uint64_t start, uint64_t end)
+{
+	list_for_each(pos, &f->members) {
+		struct program *p = list_entry(pos, struct program, family_link);
+
+		list_for_each(a, &p->aside) {
+			const struct vma *home = list_entry(a, struct aside, link)->home;
+
+			if (home->start < end && home->end > start)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool must_move(const struct family *f, const struct vma *v)
+{
+	return v->program == f->there && is_personal(v) && is_wanted(f, v->start, v->end);
+}
+
+/* Everything that others want gets a place before any address is free: 0, or -ENOMEM and all is as before. */
+static int prepare_places(struct mm *mm, struct family *f, struct list *made)
+{
+	struct program *p = f->there;
+
+	for (struct list *pos = p ? mm->list.next : &mm->list; pos != &mm->list; pos = pos->next) {
+		struct vma *v = list_entry(pos, struct vma, link);
+		struct aside *a;
+
+		if (!must_move(f, v))
+			continue;
+		a = kzalloc(sizeof(*a));
+		if (!a)
+			return -ENOMEM;
+		a->home = v;
+		list_append(made, &a->link);
+		if (!(v->flags & VMA_BACKED))
+			continue;
+		if (vma_reserve(mm, 1) || !(a->place = place_make(mm, p, v->end - v->start)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void put_aside(struct mm *mm, struct family *f, struct list *made)
+{
+	struct program *p = f->there;
+
+	while (!list_empty(made)) {
+		struct aside *a = list_entry(made->next, struct aside, link);
+
+		if (a->place)
+			move_memory(a->place->start, a->home->start, a->home->end - a->home->start, a->home->prot);
+		vma_remove(mm, a->home);
+		list_remove(&a->link);
+		list_append(&p->aside, &a->link);
+	}
+}
+
+static void drop_holes(struct mm *mm, struct family *f, uint64_t start, uint64_t end)
+{
+	struct vma *v = vma_find(mm, start);
+
+	while (v && v->start < end) {
+		struct vma *next;
+
+		if (v->program != &f->common || !(v->flags & VMA_HOLE)) {
+			v = vma_next(mm, v);
+			continue;
+		}
+		if (v->start < start)
+			v = vma_split(mm, v, start);
+		if (v->end > end)
+			vma_split(mm, v, end);
+		next = vma_next(mm, v);
+		vma_remove(mm, v);
+		vma_free(mm, v);
+		v = next;
+	}
+}
+
+static void bring(struct mm *mm, struct family *f, struct program *p)
+{
+	while (!list_empty(&p->aside)) {
+		struct aside *a = list_entry(p->aside.next, struct aside, link);
+
+		drop_holes(mm, f, a->home->start, a->home->end);
+		if (a->place) {
+			move_memory(a->home->start, a->place->start, a->home->end - a->home->start, a->home->prot);
+			place_drop(mm, a->place);
+		}
+		vma_insert(mm, a->home);
+		list_remove(&a->link);
+		kfree(a);
+	}
+}
+
+/* What nobody has in `home` becomes a hole. Takes spares; without them the address may be lost, which is said. */
+static void fill_with_holes(struct mm *mm, struct family *f, const struct vma *home)
+{
+	uint64_t at = home->start;
+
+	while (at < home->end) {
+		struct vma *next = vma_find(mm, at), *hole;
+		uint64_t end = next ? MIN(MAX(next->start, at), home->end) : home->end;
+
+		if (end > at) {
+			if (vma_reserve(mm, 1)) {
+				log_text("fork: not enough memory to keep addresses of a process that waits for its turn");
+				return;
+			}
+			hole = vma_take(mm);
+			hole->start = at;
+			hole->end = end;
+			hole->flags = VMA_HOLE;
+			hole->program = &f->common;
+			vma_insert(mm, hole);
+		}
+		at = next ? MAX(next->end, end) : end;
+	}
+}
+
+static void keep(struct mm *mm, struct family *f)
+{
+	list_for_each(pos, &f->members) {
+		struct program *p = list_entry(pos, struct program, family_link);
+
+		list_for_each(a, &p->aside)
+			fill_with_holes(mm, f, list_entry(a, struct aside, link)->home);
+	}
+}
+
+void family_keep_own(struct mm *mm)
+{
+	struct family *f = program_current()->family;
+
+	if (unlikely(f))
+		keep(mm, f);
+}
+
+void family_use(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct family *f = program_current()->family;
+
+	if (unlikely(f) && !vma_reserve(mm, 2))
+		drop_holes(mm, f, start, end);
+}
+
+/* The last member has what was the family's. */
+static void inherit(struct mm *mm, struct family *f)
+{
+	struct program *heir = list_entry(f->members.next, struct program, family_link);
+
+	drop_holes(mm, f, 0, ~0ull);
+	list_for_each(pos, &mm->list) {
+		struct vma *v = list_entry(pos, struct vma, link);
+
+		if (v->program == &f->common)
+			change_owner(v, heir);
+	}
+}
+
+/* Each mapping that is brought may cut holes twice. */
+static unsigned spares_for(const struct program *p)
+{
+	unsigned n = 4;
+
+	list_for_each(pos, &p->aside)
+		n += 2;
+	return n;
+}
+
+int family_switch(struct family *f, struct program *p)
+{
+	struct mm *mm = p->mm;
+	struct list made = LIST_INIT(made);
+	int ret;
+
+	mutex_lock(&mm->lock);
+	ret = prepare_places(mm, f, &made);
+	ret = ret ? ret : vma_reserve(mm, spares_for(p));
+	if (!ret) {
+		put_aside(mm, f, &made);
+		bring(mm, f, p);
+		f->there = p;
+		keep(mm, f);
+	}
+	while (!list_empty(&made)) {
+		struct aside *a = list_entry(made.next, struct aside, link);
+
+		if (a->place)
+			place_drop(mm, a->place);
+		list_remove(&a->link);
+		kfree(a);
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
+}
+
+void family_leave(struct family *f, struct program *p)
+{
+	struct mm *mm = p->mm;
+
+	mutex_lock(&mm->lock);
+	while (!list_empty(&p->aside))
+		aside_free(mm, list_entry(p->aside.next, struct aside, link));
+	list_remove(&p->family_link);
+	p->family = NULL;
+	f->count--;
+	if (f->there == p)
+		f->there = NULL;
+	unmap_program(mm, p);
+	if (f->count == 1)
+		inherit(mm, f);
+	if (f->count)
+		keep(mm, f);
+	else
+		unmap_program(mm, &f->common);
+	mutex_unlock(&mm->lock);
+}
+
+void family_free(struct family *f)
+{
+	kfree(f);
+}

@@ -1,0 +1,46 @@
+/*
+ * Programs made of one another by fork. They want the same addresses, of which a cVM has one set: so one of them is
+ * there at a time, and the others' memory is aside, somewhere else in the slot. What they all have alike for good (shared
+ * mappings, code, files mapped and never written) stays where it is and belongs to the family. A member leaves with
+ * execve or its end. Who is there when: process/turn.c.
+ */
+#ifndef LIBOS_FAMILY_H
+#define LIBOS_FAMILY_H
+
+#include "mm/vma.h"
+
+struct family {
+	struct mutex lock; /* before mm->lock, which guards members, too */
+	struct list members; /* struct program by family_link */
+	uint32_t count;
+	struct program *there; /* NULL: nobody */
+	struct program common; /* owns what all have, and the holes: addresses that members aside will want again */
+	/* process/turn.c */
+	uint32_t running; /* threads that have the turn */
+	int64_t since;	  /* CLOCK_MONOTONIC ns: when it came to `there` */
+	struct list waiting;
+};
+
+/* A mapping of a program that is not there. */
+struct aside {
+	struct list link;   /* program->aside */
+	struct vma *home;   /* as it was, out of the map */
+	struct vma *place;  /* in the map: where its memory is meanwhile; NULL if it has none */
+};
+
+/* The calling process's program becomes a family of one, unless it has one. mm->lock not held. 0 or -ENOMEM. */
+nodiscard int family_begin(struct program *p);
+/* A copy of p, which is there, as a new member that is aside; rsp: below it p's first stack is not used. NULL with *error. */
+nodiscard struct program *family_fork(struct program *p, uint64_t rsp, int *error);
+/* p is there from now on. Lock held, and nobody has the turn. 0, or -ENOMEM: nothing happened. */
+nodiscard int family_switch(struct family *f, struct program *p);
+/* p's memory goes, and p from its family. Lock held. */
+void family_leave(struct family *f, struct program *p);
+void family_free(struct family *f); /* it has no members */
+
+/* With mm->lock held, for the calling process: before it maps memory of its own at fixed addresses, that may be ones which members
+ * aside will want; and after it changed the map: what they will want and nobody has is kept free. */
+void family_use(struct mm *mm, uint64_t start, uint64_t end);
+void family_keep_own(struct mm *mm);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * Whose turn it is (process/turn.h). Who waits stands in a queue; the first in it takes the turn when nobody has it any more,
+ * and after a slice asks the threads that have it to give it up: a kick ends what they wait for in the host, and on the way back
+ * to the program they queue up themselves.
+ */
+#include "process/turn.h"
+#include "core/hostcall.h"
+#include "core/log.h"
+#include "thread/clock.h"
+
+#define SLICE_NS 4000000ll
+
+struct turn_waiter {
+	struct list link; /* family->waiting */
+	uint32_t word; /* futex word: counts wake-ups */
+};
+
+static struct turn_waiter *first_waiter(const struct family *f)
+{
+	return list_empty(&f->waiting) ? NULL : list_entry(f->waiting.next, struct turn_waiter, link);
+}
+
+/* f->lock held. */
+static void wake_first(struct family *f)
+{
+	struct turn_waiter *w = first_waiter(f);
+
+	if (w) {
+		__atomic_fetch_add(&w->word, 1, __ATOMIC_SEQ_CST);
+		hostcall(HC_futex_wake, &w->word, 1);
+	}
+}
+
+static void ask_process(struct process *p, void *data)
+{
+	const struct family *f = data;
+
+	mutex_lock(&p->lock);
+	list_for_each(pos, &p->threads) {
+		struct thread *t = list_entry(pos, struct thread, link);
+
+		if (t->turn == f)
+			thread_notify(t, WORK_TURN);
+	}
+	mutex_unlock(&p->lock);
+}
+
+/* Who has the turn is to give it up. */
+static void ask_all(struct family *f)
+{
+	process_tree_lock();
+	process_for_each(ask_process, f);
+	process_tree_unlock();
+}
+
+/* Takes the turn for t's program if nobody else has it. f->lock held. */
+static bool take(struct family *f, struct thread *t, struct program *p)
+{
+	if (f->there != p) {
+		if (f->running || family_switch(f, p))
+			return false;
+		f->since = clock_now(CLOCK_MONOTONIC);
+	}
+	f->running++;
+	t->turn = f;
+	return true;
+}
+
+/* What is left of the slice of whoever is there; at least a little, since memory may be short, too. */
+static int64_t patience(const struct family *f)
+{
+	return MAX(f->since + SLICE_NS - clock_now(CLOCK_MONOTONIC), SLICE_NS / 16);
+}
+
+void turn_enter(struct thread *t)
+{
+	struct program *p = t->process->program;
+	struct family *f = p->family;
+	struct turn_waiter w = { .word = 0 };
+
+	mutex_lock(&f->lock);
+	if (likely(list_empty(&f->waiting)) && take(f, t, p)) {
+		mutex_unlock(&f->lock);
+		return;
+	}
+	list_append(&f->waiting, &w.link);
+	while (first_waiter(f) != &w || !take(f, t, p)) {
+		uint32_t seen = __atomic_load_n(&w.word, __ATOMIC_SEQ_CST);
+		bool first = first_waiter(f) == &w, over = clock_now(CLOCK_MONOTONIC) - f->since >= SLICE_NS;
+		int64_t wait = patience(f);
+
+		mutex_unlock(&f->lock);
+		if (first && over)
+			ask_all(f);
+		(void)hostcall(HC_futex_wait, &w.word, seen, first ? wait : -1);
+		mutex_lock(&f->lock);
+	}
+	list_remove(&w.link);
+	wake_first(f); /* it need not wait, being of the same program, or measures the slice now */
+	mutex_unlock(&f->lock);
+}
+
+void turn_leave(struct thread *t)
+{
+	struct family *f = t->turn;
+
+	t->turn = NULL;
+	__atomic_fetch_and(&t->work, ~WORK_TURN, __ATOMIC_SEQ_CST);
+	mutex_lock(&f->lock);
+	if (!--f->running)
+		wake_first(f);
+	mutex_unlock(&f->lock);
+}
+
+void turn_yield(struct thread *t)
+{
+	turn_leave(t);
+	turn_resume(t);
+}
+
+struct begin {
+	struct program *program;
+	struct family *family;
+};
+
+static void begin_process(struct process *p, void *data)
+{
+	struct begin *b = data;
+
+	if (p->program != b->program)
+		return;
+	mutex_lock(&p->lock);
+	list_for_each(pos, &p->threads) {
+		list_entry(pos, struct thread, link)->turn = b->family;
+		b->family->running++;
+	}
+	mutex_unlock(&p->lock);
+}
+
+int turn_begin(struct program *p)
+{
+	struct begin b = { .program = p };
+	int err = 0;
+
+	process_tree_lock();
+	if (!p->family) {
+		err = family_begin(p);
+		b.family = p->family;
+		if (!err)
+			process_for_each(begin_process, &b);
+	}
+	process_tree_unlock();
+	return err;
+}
+
+void turn_end(struct program *p)
+{
+	struct family *f = p->family;
+	struct thread *t = current();
+	bool last;
+
+	mutex_lock(&f->lock);
+	if (t->turn == f) {
+		t->turn = NULL;
+		f->running--;
+	}
+	family_leave(f, p);
+	last = !f->count;
+	if (!f->running)
+		wake_first(f);
+	mutex_unlock(&f->lock);
+	if (last)
+		family_free(f);
+}

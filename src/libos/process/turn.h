@@ -1,0 +1,43 @@
+/*
+ * Turns: programs made of one another by fork (mm/family.h) cannot be in memory at the same time. A thread of such a
+ * program has the turn while it executes the program, or what may touch its memory; it gives it up where it sleeps, and when
+ * another program has waited for a slice of time. Nothing here costs programs that do not fork more than a look at a word.
+ */
+#ifndef LIBOS_TURN_H
+#define LIBOS_TURN_H
+
+#include "mm/family.h"
+#include "thread/thread.h"
+
+/* Takes part in turns and has none now. */
+static inline bool turn_is_needed(const struct thread *t)
+{
+	const struct program *p = t->process->program;
+
+	return unlikely(p && p->family) && !t->turn && !thread_is_hidden(t);
+}
+
+void turn_enter(struct thread *t); /* t: the calling thread; waits, no matter which signals come */
+void turn_leave(struct thread *t);
+
+/* Around a wait that touches nothing of the program, with no lock held. */
+static inline void turn_release(struct thread *t)
+{
+	if (unlikely(t->turn))
+		turn_leave(t);
+}
+
+static inline void turn_resume(struct thread *t)
+{
+	if (turn_is_needed(t))
+		turn_enter(t);
+}
+
+void turn_yield(struct thread *t); /* to who waits; with WORK_TURN */
+
+/* fork(2)'s part: every thread of the calling process's program has the turn from now on. 0 or -ENOMEM. */
+nodiscard int turn_begin(struct program *p);
+/* The last reference to a program with a family is gone. */
+void turn_end(struct program *p);
+
+#endif
