@@ -6,7 +6,9 @@
 #include "core/uaccess.h"
 #include "fs/epoll.h"
 #include "net/loop.h"
+#include "process/turn.h"
 
+#include <asm/poll.h>
 #include <linux/time.h>
 
 #define HOST_TURNS 8
@@ -250,6 +252,19 @@ static long collect(struct epoll *ep, struct epoll_event *user, int max)
 	return n;
 }
 
+/* The host may not write to the program's memory while another one is there. */
+static long sleep_in_turns(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout)
+{
+	struct pollfd p = { .fd = ep->host, .events = POLLIN };
+	struct thread *t = current();
+	long n;
+
+	turn_release(t);
+	n = hostcall_blocking(HC_poll, &p, 1, timeout);
+	turn_resume(t);
+	return n > 0 ? hostcall(HC_epoll_wait, ep->host, user, max, 0) : n;
+}
+
 /* Sleep once. *ended: the time is over or an error came. */
 static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout, bool *ended)
 {
@@ -263,7 +278,8 @@ static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int6
 		loop_sleep_end();
 		return 0;
 	}
-	n = hostcall_blocking(HC_epoll_wait, ep->host, user, max, timeout);
+	n = likely(!turn_is_shared(current())) ? hostcall_blocking(HC_epoll_wait, ep->host, user, max, timeout) :
+						 sleep_in_turns(ep, user, max, timeout);
 	leave_sleep(ep);
 	loop_sleep_end();
 	if (n <= 0) {

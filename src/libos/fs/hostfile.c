@@ -9,6 +9,7 @@
 #include "fs/kept.h"
 #include "fs/mapped.h"
 #include "fs/spare.h"
+#include "process/turn.h"
 
 static uint32_t g_host_uid, g_host_gid; /* never change after owner_init */
 
@@ -220,9 +221,11 @@ static int hostfile_flock(struct file *f, int operation)
 	long err;
 
 	f->kind |= HF_CHANGED;
+	turn_release(current());
 	do
 		err = hostcall_blocking(HC_file_flock, hostfile_handle(f), operation);
 	while (retry_hostcall(&err));
+	turn_resume(current());
 	return (int)err;
 }
 

@@ -8,6 +8,7 @@
 #include "core/kheap.h"
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
+#include "process/turn.h"
 
 struct carrier { /* one per host file on which a process holds record locks */
 	struct list link;
@@ -159,10 +160,12 @@ int hostlock_fcntl(struct file *f, int cmd, void *flock)
 			return error;
 	}
 	lk->l_pid = 0;
+	turn_release(current());
 	do
 		err = hostcall_blocking(HC_file_lock, hostfile_handle(through),
 					get ? F_OFD_GETLK : wait ? F_OFD_SETLKW : F_OFD_SETLK, lk);
 	while (retry_hostcall(&err));
+	turn_resume(current());
 	file_put(through);
 	return (int)err;
 }

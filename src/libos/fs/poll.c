@@ -8,6 +8,7 @@
 #include "core/kheap.h"
 #include "fs/poll_set.h"
 #include "net/loop.h"
+#include "process/turn.h"
 
 #include <asm/poll.h>
 #include <linux/time.h>
@@ -259,7 +260,11 @@ static long wait_loop(struct poll_state *s, int64_t timeout)
 	int64_t deadline = timeout > 0 ? clock_now(CLOCK_MONOTONIC) + timeout : 0;
 
 	for (;;) {
-		long ret = sleep_once(s, timeout);
+		long ret;
+
+		turn_release(current());
+		ret = sleep_once(s, timeout);
+		turn_resume(current());
 
 		if (s->locals)
 			rescan_local(s);

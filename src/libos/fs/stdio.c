@@ -7,6 +7,7 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
+#include "process/turn.h"
 #include <asm/ioctls.h>
 #include <asm/poll.h>
 #include <asm/termbits.h>
@@ -19,9 +20,11 @@ static long stream_wait(struct file *f, short events, int64_t timeout)
 	struct pollfd p = { .fd = hostfile_handle(f), .events = events };
 	long n;
 
+	turn_release(current());
 	do
 		n = hostcall_blocking(HC_poll, &p, 1, timeout);
 	while (retry_hostcall(&n));
+	turn_resume(current());
 	return n < 0 ? n : n == 0 ? -EAGAIN : 0;
 }
 
@@ -32,6 +35,7 @@ static long stream_transfer(struct file *f, const struct iovec *iov, unsigned co
 	for (;;) {
 		if ((f->flags & O_NONBLOCK) && (n = stream_wait(f, writes ? POLLOUT : POLLIN, 0)) < 0)
 			return n;
+		turn_await(f, hostfile_handle(f), writes ? POLLOUT : POLLIN);
 		if (count == 1)
 			n = hostcall_blocking(writes ? HC_file_write : HC_file_read, hostfile_handle(f), iov->iov_base,
 					      iov->iov_len);

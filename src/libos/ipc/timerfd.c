@@ -5,6 +5,9 @@
 #include "core/hostcall.h"
 #include "ipc/block.h"
 #include "ipc/eventfd.h"
+#include "process/turn.h"
+
+#include <asm/poll.h>
 
 #include <linux/timerfd.h>
 
@@ -21,6 +24,7 @@ static ssize_t timerfd_read(struct file *f, const struct iovec *iov, unsigned co
 	if (!count)
 		return 0;
 	do {
+		turn_await(f, timerfd_handle(f), POLLIN);
 		ret = count == 1 ? hostcall_blocking(HC_file_read, timerfd_handle(f), iov->iov_base, iov->iov_len) :
 				   hostcall_blocking(HC_file_readv, timerfd_handle(f), iov, MIN(count, HC_IOV_MAX), -1);
 	} while (retry_hostcall(&ret));

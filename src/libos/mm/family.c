@@ -15,7 +15,13 @@
 /* Is it the program's own content, which two programs cannot have at one address? */
 static bool is_personal(const struct vma *v)
 {
-	return !(v->flags & NOT_MOVED) && !(v->prot & PROT_EXEC) && (!v->file || (v->flags & VMA_DIRTY));
+	return !(v->flags & NOT_MOVED) && !v->code && (!v->file || (v->flags & VMA_DIRTY));
+}
+
+/* Executable memory is moved as data: it becomes code again, after a scan, where it is to run. */
+static uint32_t access_aside(uint32_t prot)
+{
+	return prot & PROT_EXEC ? PROT_READ | PROT_WRITE : prot;
 }
 
 bool vma_is_own(const struct vma *v)
@@ -105,14 +111,14 @@ static int copy_memory(uint64_t to, uint64_t from, uint64_t skip, uint64_t size,
 
 	if (ret < 0)
 		return (int)ret;
-	if (!(prot & PROT_READ))
+	if (!(prot & (PROT_READ | PROT_EXEC)))
 		ret = hostcall(HC_mem_protect, from, size, PROT_READ);
 	if (!ret)
 		copy_pages(to + skip, from + skip, from + size);
-	if (!ret && !(prot & PROT_READ))
+	if (!ret && !(prot & (PROT_READ | PROT_EXEC)))
 		ret = hostcall(HC_mem_protect, from, size, prot);
-	if (!ret && prot != (PROT_READ | PROT_WRITE))
-		ret = hostcall(HC_mem_protect, to, size, prot);
+	if (!ret && access_aside(prot) != (PROT_READ | PROT_WRITE))
+		ret = hostcall(HC_mem_protect, to, size, access_aside(prot));
 	if (ret < 0)
 		backing_release(to, to + size);
 	return (int)ret;
@@ -121,6 +127,8 @@ static int copy_memory(uint64_t to, uint64_t from, uint64_t skip, uint64_t size,
 /* Nothing is left at `from`. The host may know what is one mapping here as several, which it does not move at once. */
 static void move_memory(uint64_t to, uint64_t from, uint64_t size, uint32_t prot)
 {
+	if (prot & PROT_EXEC)
+		hostcall(HC_mem_protect, from, size, PROT_READ | PROT_WRITE);
 	if (hostcall(HC_mem_move, from, size, to, size) >= 0)
 		return;
 	if (copy_memory(to, from, 0, size, prot) || backing_release(from, from + size))
@@ -169,18 +177,16 @@ static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uin
 	return ret;
 }
 
+/* Code of files that was written to, and has stubs, exists once. */
 static bool can_fork(struct mm *mm, const struct program *p)
 {
-	static bool said;
-
 	list_for_each(pos, &mm->list) {
 		const struct vma *v = list_entry(pos, struct vma, link);
 
-		if (v->program != p || !is_wx(v->prot))
-			continue;
-		if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-			log_text("fork: a program with memory that is writable and executable at once cannot fork (ENOMEM)");
-		return false;
+		if (v->program == p && v->code && (v->flags & VMA_DIRTY)) {
+			log_text("fork: code at %lx was written to: a process that has such memory cannot be copied (ENOMEM)", v->start);
+			return false;
+		}
 	}
 	return true;
 }
@@ -323,9 +329,12 @@ static void bring(struct mm *mm, struct family *f, struct program *p)
 
 		drop_holes(mm, f, a->home->start, a->home->end);
 		if (a->place) {
-			move_memory(a->home->start, a->place->start, a->home->end - a->home->start, a->home->prot);
+			move_memory(a->home->start, a->place->start, a->home->end - a->home->start, access_aside(a->home->prot));
 			place_drop(mm, a->place);
 		}
+		if (a->place && (a->home->prot & PROT_EXEC) && !is_wx(a->home->prot) && /* else faults make it code */
+		    hostcall(HC_mem_seal_code, a->home->start, a->home->end - a->home->start) < 0)
+			log_text("code at %lx was refused", a->home->start);
 		vma_insert(mm, a->home);
 		list_remove(&a->link);
 		kfree(a);

@@ -64,6 +64,12 @@ struct mm_range {
 	const char *name; /* path, "[heap]", "[stack]", "[vdso]" or "" */
 };
 void mm_for_each(const struct program *p, void (*visit)(const struct mm_range *range, void *data), void *data);
+/* What an address means to all processes that have the same memory there, for futexes. False: nothing is mapped. */
+struct mm_place {
+	const void *object;
+	uint64_t offset;
+};
+bool mm_place_of(uint64_t addr, struct mm_place *out);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
 /* mlock and munlock, mlockall and munlockall: locked memory counts against RLIMIT_MEMLOCK and is not treated otherwise. */
 nodiscard int mm_lock(uint64_t addr, uint64_t size, bool locked);

@@ -2,7 +2,7 @@
  * The map as others see it: /proc/PID/maps, crash reports. mm_find may be called by upcall code that interrupted this
  * thread anywhere, so it only tries the lock.
  */
-#include "fs/vfs.h"
+#include "fs/inode.h"
 #include "mm/family.h"
 
 static void describe(const struct vma *v, struct mm_range *r, char *name, size_t name_size)
@@ -58,6 +58,24 @@ bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size)
 		describe(v, out, name, name_size);
 		found = true;
 	}
+	mutex_unlock(&mm->lock);
+	return found;
+}
+
+bool mm_place_of(uint64_t addr, struct mm_place *out)
+{
+	struct mm *mm = mm_current();
+	struct vma *v;
+	bool found;
+
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, addr);
+	found = v && v->start <= addr && vma_is_own(v);
+	if (found && (v->flags & VMA_SHARED) && v->file)
+		*out = (struct mm_place){ v->file->dentry ? (void *)v->file->dentry->inode : (void *)v->file,
+					  (uint64_t)v->offset + addr - v->start };
+	else if (found)
+		*out = (struct mm_place){ v->program, addr };
 	mutex_unlock(&mm->lock);
 	return found;
 }

@@ -218,7 +218,7 @@ struct vma *vma_split(struct mm *mm, struct vma *v, uint64_t addr)
 
 static bool mergeable(const struct vma *a, const struct vma *b)
 {
-	return a->end == b->start && a->prot == b->prot && a->flags == b->flags && a->file == b->file &&
+	return a->end == b->start && !(a->flags & VMA_PLACE) && a->prot == b->prot && a->flags == b->flags && a->file == b->file &&
 	       a->program == b->program && a->code == b->code && (!a->file || a->offset + (off_t)(a->end - a->start) == b->offset);
 }
 

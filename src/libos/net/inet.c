@@ -11,8 +11,10 @@
 #include "core/uaccess.h"
 #include "ipc/block.h"
 #include "net/loop.h"
+#include "process/turn.h"
 
 #include <asm/ioctls.h>
+#include <asm/poll.h>
 #include <linux/in.h>
 
 #define PRIVILEGED_PORTS 1024 /* where ip_unprivileged_port_start begins unless it was set */
@@ -54,6 +56,8 @@ static ssize_t inet_read(struct file *f, const struct iovec *iov, unsigned count
 	if (unlikely(ret < 0))
 		return ret;
 	do {
+		if (!s->receive_timeout)
+			turn_await(f, s->handle, POLLIN);
 		if (likely(count == 1))
 			ret = hostcall_blocking(HC_file_read, s->handle, iov->iov_base, iov->iov_len);
 		else
@@ -71,6 +75,8 @@ static ssize_t inet_write(struct file *f, const struct iovec *iov, unsigned coun
 	if (unlikely(ret < 0))
 		return ret;
 	do {
+		if (!s->send_timeout)
+			turn_await(f, s->handle, POLLOUT);
 		if (likely(count == 1))
 			ret = hostcall_blocking(HC_file_write, s->handle, iov->iov_base, iov->iov_len);
 		else if (count <= HC_IOV_MAX)
@@ -223,9 +229,11 @@ static int inet_connect(struct file *f, const struct sockaddr_any *addr)
 	ret = inet_host(f);
 	if (ret < 0)
 		return (int)ret;
+	turn_release(current());
 	do {
 		ret = hostcall_blocking(HC_sock_connect, s->handle, &addr->storage, addr->size);
 	} while (again(s, s->send_timeout, &ret));
+	turn_resume(current());
 	if (ret == -EACCES && loop == -ENOENT)
 		return -ECONNREFUSED; /* it may reach a cVM there, but there is none */
 	if (ret == -EACCES && s->socket.type == SOCK_STREAM) /* resolvers try datagrams on any address */
@@ -277,6 +285,8 @@ static struct file *inet_accept(struct file *f, void *user_addr, uint32_t *user_
 
 	if (ret >= 0)
 		do {
+			if (!s->receive_timeout)
+				turn_await(f, s->handle, POLLIN);
 			ret = hostcall_blocking(HC_sock_accept, s->handle, user_addr, user_size, flags);
 		} while (again(s, s->receive_timeout, &ret));
 	*error = (int)ret;

@@ -9,6 +9,9 @@
 #include "ipc/block.h"
 #include "ipc/iter.h"
 #include "net/inet.h"
+#include "process/turn.h"
+
+#include <asm/poll.h>
 
 #define DATAGRAM_MAX 65535u
 /* Hints and flags that mean nothing here; the monitor refuses what it does not know. */
@@ -96,6 +99,8 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (ret < 0)
 		return ret;
 	flags &= ~IGNORED_FLAGS;
+	if (!s->send_timeout && !(flags & MSG_DONTWAIT))
+		turn_await(f, s->handle, POLLOUT);
 	if (msg->control_size) {
 		int err = control_check(msg, false);
 
@@ -153,6 +158,8 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN; /* not offered: looks like an empty queue */
 	flags &= ~IGNORED_FLAGS;
+	if (!s->receive_timeout && !(flags & MSG_DONTWAIT))
+		turn_await(f, s->handle, POLLIN);
 	msg->control_size = 0;
 	if (!flags && !msg->name && msg->count == 1 && msg->iov->iov_len && s->socket.type == SOCK_STREAM) {
 		do {

@@ -9,6 +9,7 @@
 #include "ipc/block.h"
 #include "ipc/iter.h"
 #include "net/loop.h"
+#include "process/turn.h"
 
 #include <asm/ioctls.h>
 #include <linux/time.h>
@@ -79,8 +80,12 @@ static int64_t time_left(uint64_t deadline)
 int loop_wait(struct loop *l, uint32_t states, uint64_t deadline)
 {
 	for (;;) {
-		long ret = hostcall_blocking(HC_cap_wait, l->cap, states, time_left(deadline), 0);
+		struct thread *t = current();
+		long ret;
 
+		turn_release(t);
+		ret = hostcall_blocking(HC_cap_wait, l->cap, states, time_left(deadline), 0);
+		turn_resume(t);
 		if (ret == -ETIMEDOUT)
 			return -EAGAIN;
 		if (ret >= 0)

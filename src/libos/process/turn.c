@@ -5,8 +5,10 @@
  */
 #include "process/turn.h"
 #include "core/hostcall.h"
-#include "core/log.h"
+#include "fs/file.h"
 #include "thread/clock.h"
+
+#include <asm/poll.h>
 
 #define SLICE_NS 4000000ll
 
@@ -110,6 +112,18 @@ void turn_leave(struct thread *t)
 	if (!--f->running)
 		wake_first(f);
 	mutex_unlock(&f->lock);
+}
+
+void turn_await(const struct file *f, int handle, short events)
+{
+	struct thread *t = current();
+	struct pollfd p = { .fd = handle, .events = events };
+
+	if (likely(!turn_is_shared(t)) || (f->flags & O_NONBLOCK))
+		return;
+	turn_release(t);
+	(void)hostcall_blocking(HC_poll, &p, 1, -1);
+	turn_resume(t);
 }
 
 void turn_yield(struct thread *t)

@@ -33,6 +33,14 @@ static inline void turn_resume(struct thread *t)
 		turn_enter(t);
 }
 
+/* Before a call of the host that may wait and reads or writes the program's memory: until it probably will not. A socket with a
+ * timeout of its own, or a file that does not block, is not waited for. */
+void turn_await(const struct file *f, int handle, short events);
+static inline bool turn_is_shared(const struct thread *t)
+{
+	return unlikely(t->turn) && t->turn->count > 1;
+}
+
 void turn_yield(struct thread *t); /* to who waits; with WORK_TURN */
 
 /* fork(2)'s part: every thread of the calling process's program has the turn from now on. 0 or -ENOMEM. */

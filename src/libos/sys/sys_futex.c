@@ -48,6 +48,7 @@ static long do_requeue(struct regs *r, bool compare)
 		return -EFAULT;
 	if (compare && value != (uint32_t)r->r9)
 		return -EAGAIN;
+	(void)futex_wake_in_turns(word, UINT32_MAX); /* a spurious wake-up is as good */
 	return hostcall(HC_futex_requeue, word, (uint32_t)r->rdx, r->r8, (uint32_t)r->r10);
 }
 

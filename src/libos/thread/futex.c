@@ -5,13 +5,77 @@
 #include "thread/futex.h"
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "mm/mm.h"
+#include "process/turn.h"
 #include "thread/isolated.h"
 
 #include <linux/futex.h>
 #include <linux/time.h>
 
+/*
+ * Programs that take turns (process/turn.h) wait here: the host would look at a word that may be another program's when it
+ * does. Who wakes them, from whatever process, names the same memory: an address of one program, or a place in what is shared.
+ */
+struct sleeper {
+	struct list link; /* g_sleepers */
+	struct mm_place place;
+	struct thread *thread;
+	bool woken;
+};
+
+static struct mutex g_sleepers_lock;
+static struct list g_sleepers = LIST_INIT(g_sleepers);
+static uint32_t g_sleeper_count; /* atomic */
+
+static long wait_in_turns(uint32_t *word, uint32_t expected, int clock, int64_t deadline)
+{
+	struct sleeper s = { .thread = current() };
+	uint32_t value;
+	int err;
+
+	if (!mm_place_of((uint64_t)word, &s.place))
+		return -EFAULT;
+	__atomic_add_fetch(&g_sleeper_count, 1, __ATOMIC_SEQ_CST);
+	mutex_lock(&g_sleepers_lock);
+	list_append(&g_sleepers, &s.link);
+	mutex_unlock(&g_sleepers_lock);
+	err = get_user(value, word) ? -EFAULT : value != expected ? -EAGAIN : 0;
+	while (!err && !__atomic_load_n(&s.woken, __ATOMIC_ACQUIRE))
+		err = thread_sleep(deadline < 0 ? -1 : MAX(deadline - clock_now(clock), 0));
+	mutex_lock(&g_sleepers_lock);
+	list_remove(&s.link);
+	mutex_unlock(&g_sleepers_lock);
+	__atomic_sub_fetch(&g_sleeper_count, 1, __ATOMIC_SEQ_CST);
+	return s.woken ? 0 : err == -ERESTARTSYS ? -EINTR : err;
+}
+
+uint32_t futex_wake_in_turns(uint32_t *word, uint32_t count)
+{
+	struct mm_place place;
+	uint32_t woken = 0;
+
+	if (likely(!__atomic_load_n(&g_sleeper_count, __ATOMIC_SEQ_CST)) || !mm_place_of((uint64_t)word, &place))
+		return 0;
+	mutex_lock(&g_sleepers_lock);
+	list_for_each(pos, &g_sleepers) {
+		struct sleeper *s = list_entry(pos, struct sleeper, link);
+
+		if (woken >= count)
+			break;
+		if (s->woken || s->place.object != place.object || s->place.offset != place.offset)
+			continue;
+		__atomic_store_n(&s->woken, true, __ATOMIC_RELEASE);
+		thread_wake(s->thread);
+		woken++;
+	}
+	mutex_unlock(&g_sleepers_lock);
+	return woken;
+}
+
 long futex_wait_until(uint32_t *word, uint32_t expected, int clock, int64_t deadline)
 {
+	if (turn_is_shared(current()))
+		return wait_in_turns(word, expected, clock, deadline);
 	for (;;) {
 		int64_t timeout = -1;
 		long ret;
@@ -32,7 +96,10 @@ long futex_wait_until(uint32_t *word, uint32_t expected, int clock, int64_t dead
 
 long futex_wake_up(uint32_t *word, uint32_t count)
 {
-	return hostcall(HC_futex_wake, word, count);
+	uint32_t woken = futex_wake_in_turns(word, count);
+	long ret = woken < count ? hostcall(HC_futex_wake, word, count - woken) : 0;
+
+	return ret < 0 ? ret : ret + (long)woken;
 }
 
 static int futex_modify(uint32_t *word, uint32_t op, uint32_t operand, uint32_t *old)
