@@ -79,6 +79,26 @@ static void positions(void)
 	close(fd);
 }
 
+/* Of nothing the address says nothing. */
+static void nothing(void)
+{
+	volatile size_t none = 0;
+	int fd = open("pos", O_RDWR | O_CREAT, 0600), p[2];
+
+	T(pipe(p));
+	T(write(fd, NULL, none));
+	T(pwrite(fd, NULL, none, 5));
+	T(read(fd, NULL, none));
+	T(pread(fd, (void *)1, none, 0));
+	T(write(p[1], NULL, none));
+	T(read(p[0], NULL, none));
+	fflush(stdout);
+	T(write(1, NULL, none));
+	close(p[0]);
+	close(p[1]);
+	close(fd);
+}
+
 static void appending(void)
 {
 	int a = open("app", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644), b = open("app", O_RDWR | O_APPEND);
@@ -279,6 +299,7 @@ int main(int argc, char **argv)
 		}
 		printf("-- %d\n", i);
 		positions();
+		nothing();
 		appending();
 		holes();
 		growing();

@@ -46,6 +46,8 @@ int main(void)
 	printf("%s from the right one %d size %u\n", buf, from.sin_port == a.sin_port, size);
 	say("empty", recv(y, buf, sizeof buf, 0));
 	say("truncated", recv(y, buf, 6, MSG_TRUNC));
+	say("nothing from nowhere", sendto(x, (void *)8, 0, 0, (void *)&b, sizeof b));
+	say("nothing to nowhere", recv(y, NULL, 0, 0));
 	say("none", recv(y, buf, 6, MSG_DONTWAIT));
 	say("connect", connect(x, (void *)&b, sizeof b));
 	say("send", send(x, "connected", 9, 0));

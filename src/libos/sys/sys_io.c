@@ -67,6 +67,8 @@ static inline long transfer_one(const struct regs *r, bool writes, bool position
 	f = file_for((int)r->rdi, writes, positioned, &n, &held);
 	if (unlikely(!f))
 		return n;
+	if (unlikely(!iov.iov_len))
+		iov.iov_base = &iov; /* nothing may lie anywhere, but the monitor takes no others' addresses */
 	if (unlikely(iov.iov_len > RW_MAX)) {
 		if ((int64_t)iov.iov_len < 0) {
 			fd_return(f, held);
@@ -95,7 +97,8 @@ long sys_write(struct regs *r)
 /* Databases live on these two: a host file's goes straight to its hostcall, or needs none. */
 static inline bool straight(const struct file *f, const struct regs *r, unsigned wrong_mode)
 {
-	return likely(f && !g_watching && f->ops == &hostfile_ops && (f->flags & O_ACCMODE) != wrong_mode && (off_t)r->r10 >= 0 && r->rdx <= RW_MAX);
+	return likely(f && !g_watching && f->ops == &hostfile_ops && (f->flags & O_ACCMODE) != wrong_mode && (off_t)r->r10 >= 0 &&
+	       r->rdx - 1 < RW_MAX);
 }
 
 long sys_pread64(struct regs *r)

@@ -15,9 +15,17 @@
 #define MESSAGES_MAX 1024u
 #define RW_MAX 0x7ffff000ul
 
+/* Nothing may lie anywhere, but the monitor takes no others' addresses. */
+static struct iovec buffer_of(struct regs *r)
+{
+	size_t size = MIN((size_t)arg(r, 2), RW_MAX);
+
+	return (struct iovec){ size ? (void *)arg(r, 1) : r, size };
+}
+
 long sys_sendto(struct regs *r)
 {
-	struct iovec iov = { (void *)arg(r, 1), MIN((size_t)arg(r, 2), RW_MAX) };
+	struct iovec iov = buffer_of(r);
 	struct socket_msg msg = { .name = (void *)arg(r, 4), .iov = &iov, .count = 1 };
 	struct socket *s;
 	struct file *f;
@@ -38,7 +46,7 @@ long sys_sendto(struct regs *r)
 
 long sys_recvfrom(struct regs *r)
 {
-	struct iovec iov = { (void *)arg(r, 1), MIN((size_t)arg(r, 2), RW_MAX) };
+	struct iovec iov = buffer_of(r);
 	struct socket_msg msg = { .name = (void *)arg(r, 4), .iov = &iov, .count = 1 };
 	uint32_t *user_size = (uint32_t *)arg(r, 5);
 	struct socket *s;
