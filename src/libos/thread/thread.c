@@ -339,7 +339,7 @@ void thread_tell_joiners(struct thread *t)
 
 	robust_list_exit(t);
 	if (word && put_user(0u, word) == 0)
-		hostcall(HC_futex_wake, word, 1);
+		(void)!futex_wake_up(word, 1);
 }
 
 static void add_syscalls(struct process *p, void *data)
