@@ -1,7 +1,7 @@
 /*
  * Processes of a cVM. They share its slot, and so see each other's memory as threads do: what a process has of its own is
- * its program's mappings (mm/mm.h), descriptors, directories, signals, limits and identity. So vfork, posix_spawn and
- * execve work, fork does not (CAVEATS.md).
+ * its program's mappings (mm/mm.h), descriptors, directories, signals, limits and identity. What fork makes shares addresses,
+ * too, and takes turns (process/turn.h).
  *
  * The first process has pid 1 and parent 0, as the first one of a container has; unlike there, signals with default action
  * do end it. The cVM ends with it. Other processes leave a zombie for their parent; orphans become children of pid 1.
