@@ -207,22 +207,21 @@ void proc_status(struct text *t, const struct subject *s)
 }
 
 /* The program may have changed or unmapped its own stack: then what can be read. */
-static void add_program_bytes(struct text *t, uint64_t start, uint64_t end)
+static void add_program_bytes(struct text *t, struct program *program, uint64_t start, uint64_t end)
 {
 	char part[512];
 
 	while (start < end) {
 		size_t n = MIN(sizeof part, end - start);
 
-		if (copy_from_user(part, (void *)start, n))
+		if (!mm_read(program, part, start, n))
 			break;
 		text_add(t, part, n);
 		start += n;
 	}
 }
 
-/* The words of mm_args tell a place in memory that all processes share: what was read is the program's if that is still
- * running afterwards. */
+/* The words of mm_args tell a place in the program's memory. */
 static void put_program_bytes(struct text *t, const struct subject *s, size_t start_word, size_t end_word, bool end_is_size)
 {
 	struct program *program = process_program(s->process);
@@ -232,9 +231,7 @@ static void put_program_bytes(struct text *t, const struct subject *s, size_t st
 		return;
 	start = *(uint64_t *)((char *)mm_args(program) + start_word);
 	end = *(uint64_t *)((char *)mm_args(program) + end_word);
-	add_program_bytes(t, start, end_is_size ? start + end : end);
-	if (!process_runs(s->process, program))
-		t->size = 0;
+	add_program_bytes(t, program, start, end_is_size ? start + end : end);
 	program_unwatch(program);
 }
 

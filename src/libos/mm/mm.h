@@ -70,6 +70,8 @@ struct mm_place {
 	uint64_t offset;
 };
 bool mm_place_of(uint64_t addr, struct mm_place *out);
+/* Copies what p has at addr, in one mapping, wherever that is now. False: nothing. */
+bool mm_read(const struct program *p, void *to, uint64_t addr, size_t size);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
 /* mlock and munlock, mlockall and munlockall: locked memory counts against RLIMIT_MEMLOCK and is not treated otherwise. */
 nodiscard int mm_lock(uint64_t addr, uint64_t size, bool locked);

@@ -2,6 +2,7 @@
  * The map as others see it: /proc/PID/maps, crash reports. mm_find may be called by upcall code that interrupted this
  * thread anywhere, so it only tries the lock.
  */
+#include "core/uaccess.h"
 #include "fs/inode.h"
 #include "mm/family.h"
 
@@ -78,4 +79,31 @@ bool mm_place_of(uint64_t addr, struct mm_place *out)
 		*out = (struct mm_place){ v->program, addr };
 	mutex_unlock(&mm->lock);
 	return found;
+}
+
+static bool contains(const struct vma *v, uint64_t addr, size_t size)
+{
+	return v->start <= addr && addr < v->end && size <= v->end - addr;
+}
+
+bool mm_read(const struct program *p, void *to, uint64_t addr, size_t size)
+{
+	struct mm *mm = p->mm;
+	uint64_t at = 0;
+	struct vma *v;
+
+	mutex_lock(&mm->lock);
+	v = vma_find(mm, addr);
+	if (v && contains(v, addr, size) && (v->program == p || (p->family && v->program == &p->family->common)))
+		at = addr;
+	list_for_each(pos, &p->aside) {
+		const struct aside *a = list_entry(pos, struct aside, link);
+
+		if (a->place && contains(a->home, addr, size))
+			at = a->place->start + addr - a->home->start;
+	}
+	if (at && copy_from_user(to, (void *)at, size))
+		at = 0;
+	mutex_unlock(&mm->lock);
+	return at != 0;
 }

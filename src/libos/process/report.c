@@ -118,16 +118,6 @@ struct program *process_program(struct process *p)
 	return program;
 }
 
-bool process_runs(struct process *p, const struct program *program)
-{
-	bool yes;
-
-	mutex_lock(&p->lock);
-	yes = p->program == program;
-	mutex_unlock(&p->lock);
-	return yes;
-}
-
 struct dentry *process_directory(struct process *p, bool root)
 {
 	struct dentry *d = NULL;

@@ -35,7 +35,6 @@ void process_set_comm(struct process *p, int32_t tid, const char comm[16]); /* t
 
 /* The program that p runs (mm/mm.h), watched; NULL: it has ended. */
 nodiscard struct program *process_program(struct process *p);
-bool process_runs(struct process *p, const struct program *program); /* still? */
 /* The working directory or the root directory, one reference; NULL: it has ended. */
 nodiscard struct dentry *process_directory(struct process *p, bool root);
 /* The program's path: its length, or -ENOENT if the process has ended. */
