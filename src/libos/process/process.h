@@ -6,7 +6,7 @@
  * The first process has pid 1 and parent 0, as the first one of a container has; unlike there, signals with default action
  * do end it. The cVM ends with it. Other processes leave a zombie for their parent; orphans become children of pid 1.
  *
- * Locks, in this order: the tree's (process_tree_lock), process->lock, process->signals.lock.
+ * Locks, in this order: the tree's (process_tree_lock); a family's and the map's (mm/family.h), process->lock, process->signals.lock.
  */
 #ifndef LIBOS_PROCESS_H
 #define LIBOS_PROCESS_H
