@@ -303,6 +303,54 @@ static void child_more(void)
 	}
 }
 
+/* The numbers of /proc/PID/stat that are determined. */
+static void child_numbers(const char *text)
+{
+	char state = 0;
+	int parent = 0, group = 0, session = 0, threads = 0, exit_signal = 0, exit_code = -1;
+	const char *at = strrchr(text, ')');
+
+	if (!at || sscanf(at, ") %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state, &parent, &group, &session, &threads) != 5) {
+		say(" strange");
+		return;
+	}
+	for (int i = 2; at && i < 38; i++)
+		at = strchr(at + 1, ' ');
+	if (at)
+		sscanf(at, " %d %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %d", &exit_signal, &exit_code);
+	say(" %c parent %s", strchr("RSD", state) ? 'R' : state, child_name(parent));
+	say(" group %s session %s threads %d %d code %d", child_name(group), child_name(session), threads, exit_signal, exit_code);
+}
+
+/* What /proc says of one. */
+static void child_look(void)
+{
+	struct child *child = some_child();
+	pid_t pid = child->state == CHILD_NONE ? 0x7fffffff : child->pid;
+	const char *name = rarely(2) ? "stat" : WORD_OF("", "status", "cmdline", "comm", "statm", "limits", "io", "cgroup", "fd", "fdinfo", "task", "exe", "cwd", "none", "fd/63");
+	char where[64], text[4096];
+	ssize_t n;
+	int fd;
+
+	snprintf(where, sizeof where, "/proc/%d/%s", pid, name);
+	fd = open(where, O_RDONLY | O_CLOEXEC);
+	say("look at %s of %s", name, child_name(pid));
+	if (result(fd < 0 ? -1 : 0))
+		return;
+	n = read(fd, text, sizeof text - 1);
+	result(n < 0 ? n : n > 0);
+	text[n < 0 ? 0 : n] = 0;
+	if (!strcmp(name, "stat"))
+		child_numbers(text);
+	if (!*name)
+		result(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+	if (!strncmp(name, "fd", 2)) {
+		n = syscall(SYS_getdents64, fd, text, sizeof text);
+		say(" %s", n > 64 ? "some" : "none");
+	}
+	close(fd);
+}
+
 /* Goes on in a child with a session of its own, never as pid 1, which is special, and ends as it does. */
 static void apart(char **argv)
 {

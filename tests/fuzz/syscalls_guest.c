@@ -1009,7 +1009,7 @@ static const struct {
 	{ 'f', 3, do_open_more }, { 'f', 2, do_statx }, { 'f', 3, do_names_more }, { 'f', 3, do_descriptor_more }, { 'd', 3, do_splice }, { 'd', 6, do_unix },
 	{ 'd', 4, do_pass }, { 'd', 3, do_wait_more }, { 'd', 3, do_seals }, { 'd', 2, do_descriptor_more }, { 'm', 3, do_map_more }, { 'p', 4, do_futex }, { 'p', 1, do_limits },
 	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
-	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more },
+	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more }, { 'c', 4, child_look },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 

@@ -22,6 +22,8 @@ static int g_data = 1;
 static int g_bss;
 static __thread int t_local = 5;
 
+static volatile sig_atomic_t g_signals;
+
 static int ended(pid_t pid)
 {
 	int status = -1;
@@ -227,7 +229,6 @@ static void spinning(void)
 	munmap((void *)count, PAGE);
 }
 
-static volatile sig_atomic_t g_signals;
 static void on_signal(int sig)
 {
 	(void)sig;
@@ -360,6 +361,22 @@ static void executing(void)
 		printf("sh says %s", buf);
 	fclose(f);
 	printf("sh ended: %#x\n", ended(pid));
+}
+
+/* What C libraries know of the thread is right on both sides. */
+static int identity(void)
+{
+	pthread_mutexattr_t a;
+	pthread_mutex_t m;
+
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_settype(&a, PTHREAD_MUTEX_ERRORCHECK);
+	pthread_mutex_init(&m, &a);
+	CHECK(pthread_mutex_lock(&m) == 0 && pthread_mutex_lock(&m) == EDEADLK);
+	CHECK(m.__data.__owner == gettid() && pthread_mutex_unlock(&m) == 0);
+	g_signals = 0;
+	CHECK(raise(SIGUSR1) == 0 && g_signals == 1);
+	return g_failures ? 1 : 6;
 }
 
 /* --- threads --- */
@@ -496,6 +513,8 @@ int main(void)
 	printf("tree: %d\n", tree(4));
 	orphan();
 	executing();
+	printf("identity: child %#x", in_child(identity));
+	printf(", parent %d\n", identity());
 	threads();
 	shared_locks();
 	growing();

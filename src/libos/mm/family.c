@@ -112,7 +112,7 @@ static int copy_memory(uint64_t to, uint64_t from, uint64_t skip, uint64_t size,
 	if (ret < 0)
 		return (int)ret;
 	if (!(prot & (PROT_READ | PROT_EXEC)))
-		ret = hostcall(HC_mem_protect, from, size, PROT_READ);
+		ret = hostcall(HC_mem_protect, from, size, prot | PROT_READ);
 	if (!ret)
 		copy_pages(to + skip, from + skip, from + size);
 	if (!ret && !(prot & (PROT_READ | PROT_EXEC)))
@@ -240,8 +240,7 @@ struct program *family_fork(struct program *from, uint64_t rsp, int *error)
 
 /* --- turns --- */
 
-/* Does a member that is aside want any of [start, end)? */
-static bool is_wanted(const struct family *f, uint64_t start, uint64_t end)
+bool family_wants(const struct family *f, uint64_t start, uint64_t end)
 {
 	list_for_each(pos, &f->members) {
 		struct program *p = list_entry(pos, struct program, family_link);
@@ -258,7 +257,7 @@ static bool is_wanted(const struct family *f, uint64_t start, uint64_t end)
 
 static bool must_move(const struct family *f, const struct vma *v)
 {
-	return v->program == f->there && is_personal(v) && is_wanted(f, v->start, v->end);
+	return v->program == f->there && is_personal(v) && family_wants(f, v->start, v->end);
 }
 
 /* Everything that others want gets a place before any address is free: 0, or -ENOMEM and all is as before. */

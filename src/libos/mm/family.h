@@ -16,7 +16,8 @@ struct family {
 	struct program *there; /* NULL: nobody */
 	struct program common; /* owns what all have, and the holes: addresses that members aside will want again */
 	/* process/turn.c */
-	uint32_t running; /* threads that have the turn */
+	bool active;	  /* threads need the turn: there are others, or the only program is not there. atomic */
+	uint32_t running; /* threads that have it */
 	int64_t since;	  /* CLOCK_MONOTONIC ns: when it came to `there` */
 	struct list waiting;
 };
@@ -38,6 +39,8 @@ nodiscard int family_switch(struct family *f, struct program *p);
 void family_leave(struct family *f, struct program *p);
 void family_free(struct family *f); /* it has no members */
 
+/* With mm->lock held: does a member that is aside want any of [start, end)? */
+bool family_wants(const struct family *f, uint64_t start, uint64_t end);
 /* With mm->lock held, for the calling process: before it maps memory of its own at fixed addresses, that may be ones which members
  * aside will want; and after it changed the map: what they will want and nobody has is kept free. */
 void family_use(struct mm *mm, uint64_t start, uint64_t end);

@@ -94,6 +94,7 @@ bool mm_will_be_free(uint64_t start, uint64_t end)
 
 	mutex_lock(&mm->lock);
 	yes = __atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1 ? !vma_foreign(mm, start, end) : vma_range_free(mm, start, end);
+	yes = yes && !(p->family && family_wants(p->family, start, end));
 	mutex_unlock(&mm->lock);
 	return yes;
 }

@@ -30,7 +30,7 @@ static void prepare(struct thread *t, void *data)
 	const struct clone_request *c = data;
 
 	thread_prepare(t, c);
-	if (c->flags & CLONE_VFORK) { /* else two processes would have the same alternate stack */
+	if ((c->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) { /* else two would have the same alternate stack at once */
 		const struct thread_signals *s = &current()->signals;
 
 		t->signals.altstack_base = s->altstack_base;

@@ -6,7 +6,7 @@
  * The first process has pid 1 and parent 0, as the first one of a container has; unlike there, signals with default action
  * do end it. The cVM ends with it. Other processes leave a zombie for their parent; orphans become children of pid 1.
  *
- * Locks, in this order: the tree's (process_tree_lock), process->lock, process->signals.lock.
+ * Locks, in this order: the tree's (process_tree_lock); a family's and the map's (mm/family.h), process->lock, process->signals.lock.
  */
 #ifndef LIBOS_PROCESS_H
 #define LIBOS_PROCESS_H
@@ -110,8 +110,7 @@ int32_t process_next(int32_t from);
 void process_tree_lock(void);
 void process_tree_unlock(void);
 void process_for_each(void (*visit)(struct process *p, void *data), void *data); /* tree lock held */
-/* Gives p its number and makes it a child of `parent` (NULL: outside). 0, -EAGAIN, or -ERESTARTNOINTR:
- * a signal for the calling thread, which is the parent's, comes first. */
+/* Gives p its number and makes it a child of `parent` (NULL: outside). 0 or -EAGAIN. */
 nodiscard int process_adopt(struct process *p, struct process *parent);
 void process_disown(struct process *p); /* it never ran: takes that back */
 /* p's threads are gone; wait status as wait4 gives it. */

@@ -60,7 +60,10 @@ int process_report(struct process *p, int32_t tid, struct process_report *r)
 	r->threads = MAX(p->thread_count, 1u);
 	r->nice = __atomic_load_n(&p->nice, __ATOMIC_RELAXED);
 	r->exit_signal = r->tid == p->pid ? p->exit_signal : -1;
-	r->exit_status = r->state == 'T' ? p->stop_signal : p->state == PROCESS_ZOMBIE ? (int32_t)p->exit_status : 0;
+	if (r->state == 'T')
+		r->exit_status = p->stop_told ? p->stop_signal : 0;
+	else if (p->state == PROCESS_ZOMBIE)
+		r->exit_status = (int32_t)p->exit_status;
 	r->start_ns = p->start_ns;
 	r->cpu_ns = p->cpu_ns;
 	r->children_cpu_ns = p->children_cpu_ns;

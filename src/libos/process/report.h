@@ -17,7 +17,7 @@ struct process_report {
 	uint32_t uid, euid, suid, gid, egid, sgid;
 	uint32_t threads;	 /* a zombie is one */
 	int32_t nice, exit_signal;
-	int32_t exit_status; /* as wait4 gives it, or the signal that stopped it */
+	int32_t exit_status; /* as wait4 gives it, or the signal that stopped it while nobody was told */
 	uint64_t start_ns, cpu_ns, children_cpu_ns; /* cpu_ns: of threads that have ended */
 	uint32_t signals_queued;
 	sigmask_t pending, shared_pending, blocked, ignored, caught;

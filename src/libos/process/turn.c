@@ -5,6 +5,7 @@
  */
 #include "process/turn.h"
 #include "core/hostcall.h"
+#include "core/log.h"
 #include "fs/file.h"
 #include "thread/clock.h"
 
@@ -55,14 +56,24 @@ static void ask_all(struct family *f)
 	process_tree_unlock();
 }
 
+static bool change(struct family *f, struct program *p)
+{
+	static bool said;
+
+	if (!family_switch(f, p)) {
+		f->since = clock_now(CLOCK_MONOTONIC);
+		return true;
+	}
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		log_text("fork: a process waits for memory, to take the place of another one (raise the cVM's memory)");
+	return false;
+}
+
 /* Takes the turn for t's program if nobody else has it. f->lock held. */
 static bool take(struct family *f, struct thread *t, struct program *p)
 {
-	if (f->there != p) {
-		if (f->running || family_switch(f, p))
-			return false;
-		f->since = clock_now(CLOCK_MONOTONIC);
-	}
+	if (f->there != p && (f->running || !change(f, p)))
+		return false;
 	f->running++;
 	t->turn = f;
 	return true;
@@ -109,8 +120,11 @@ void turn_leave(struct thread *t)
 	t->turn = NULL;
 	__atomic_fetch_and(&t->work, ~WORK_TURN, __ATOMIC_SEQ_CST);
 	mutex_lock(&f->lock);
-	if (!--f->running)
+	if (!--f->running) {
+		if (f->count == 1 && f->there)
+			__atomic_store_n(&f->active, false, __ATOMIC_SEQ_CST);
 		wake_first(f);
+	}
 	mutex_unlock(&f->lock);
 }
 
@@ -145,8 +159,12 @@ static void begin_process(struct process *p, void *data)
 		return;
 	mutex_lock(&p->lock);
 	list_for_each(pos, &p->threads) {
-		list_entry(pos, struct thread, link)->turn = b->family;
-		b->family->running++;
+		struct thread *t = list_entry(pos, struct thread, link);
+
+		if (!t->turn) {
+			t->turn = b->family;
+			b->family->running++;
+		}
 	}
 	mutex_unlock(&p->lock);
 }
@@ -154,14 +172,18 @@ static void begin_process(struct process *p, void *data)
 int turn_begin(struct program *p)
 {
 	struct begin b = { .program = p };
-	int err = 0;
+	int err;
 
 	process_tree_lock();
-	if (!p->family) {
-		err = family_begin(p);
-		b.family = p->family;
-		if (!err)
+	err = family_begin(p);
+	b.family = p->family;
+	if (!err) {
+		mutex_lock(&b.family->lock);
+		if (!b.family->active) {
+			__atomic_store_n(&b.family->active, true, __ATOMIC_SEQ_CST);
 			process_for_each(begin_process, &b);
+		}
+		mutex_unlock(&b.family->lock);
 	}
 	process_tree_unlock();
 	return err;
@@ -174,7 +196,8 @@ void turn_end(struct program *p)
 	bool last;
 
 	mutex_lock(&f->lock);
-	if (t->turn == f) {
+	/* The thread's own program it was; not so if a fork failed. */
+	if (t->turn == f && !(t->process->program && t->process->program->family == f)) {
 		t->turn = NULL;
 		f->running--;
 	}

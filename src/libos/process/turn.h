@@ -14,7 +14,7 @@ static inline bool turn_is_needed(const struct thread *t)
 {
 	const struct program *p = t->process->program;
 
-	return unlikely(p && p->family) && !t->turn && !thread_is_hidden(t);
+	return unlikely(p && p->family) && !t->turn && __atomic_load_n(&p->family->active, __ATOMIC_SEQ_CST) && !thread_is_hidden(t);
 }
 
 void turn_enter(struct thread *t); /* t: the calling thread; waits, no matter which signals come */

@@ -44,7 +44,7 @@ void thread_prepare(struct thread *t, const struct clone_request *c)
 	if (c->flags & CLONE_PARENT_SETTID)
 		(void)!put_user(t->tid, c->parent_tid);
 	if (c->flags & CLONE_CHILD_SETTID)
-		(void)!put_user(t->tid, c->child_tid);
+		t->set_child_tid = c->child_tid;
 	if (c->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = (uint32_t *)c->child_tid;
 }

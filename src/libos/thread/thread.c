@@ -282,6 +282,8 @@ void thread_first(struct thread *t)
 		thread_exit(0);
 	}
 	turn_resume(t);
+	if (t->set_child_tid)
+		(void)!put_user(t->tid, t->set_child_tid); /* Linux ignores a bad address, too */
 }
 
 void thread_enter_program(uint64_t rip, uint64_t rsp)

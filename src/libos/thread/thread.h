@@ -49,6 +49,7 @@ struct thread {
 	int32_t wake_eventfd;	 /* host handle written to wake this thread from hostcall poll, -1 if none yet */
 	uint32_t polling;	 /* 1 while it waits in hostcall poll: wake through wake_eventfd. atomic */
 	uint32_t *clear_child_tid; /* program address or NULL */
+	int32_t *set_child_tid;	   /* clone's CLONE_CHILD_SETTID: written by the new thread, whose memory it may be */
 	void *robust_list;	 /* program address of struct robust_list_head, or NULL */
 	size_t robust_list_size;
 	char comm[16];
