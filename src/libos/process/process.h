@@ -110,7 +110,8 @@ int32_t process_next(int32_t from);
 void process_tree_lock(void);
 void process_tree_unlock(void);
 void process_for_each(void (*visit)(struct process *p, void *data), void *data); /* tree lock held */
-/* Gives p its number and makes it a child of `parent` (NULL: outside). 0 or -EAGAIN. */
+/* Gives p its number and makes it a child of `parent` (NULL: outside). 0, -EAGAIN, or -ERESTARTNOINTR:
+ * a signal for the calling thread, which is the parent's, comes first. */
 nodiscard int process_adopt(struct process *p, struct process *parent);
 void process_disown(struct process *p); /* it never ran: takes that back */
 /* p's threads are gone; wait status as wait4 gives it. */

@@ -91,11 +91,16 @@ static bool names_group(int32_t number)
 	return false;
 }
 
+/* A signal for a group reaches all who are in it: the new process is there when it is sent, or its parent has the signal now. */
 int process_adopt(struct process *p, struct process *parent)
 {
 	int32_t number;
 
 	mutex_lock(&g_lock);
+	if (parent && (__atomic_load_n(&current()->work, __ATOMIC_SEQ_CST) & (WORK_SIGNAL | WORK_EXIT))) {
+		mutex_unlock(&g_lock);
+		return -ERESTARTNOINTR;
+	}
 	number = number_take();
 	while (number && names_group(number)) {
 		number_give(number);
@@ -104,6 +109,10 @@ int process_adopt(struct process *p, struct process *parent)
 	if (number && (!parent || parent->state == PROCESS_RUNS)) {
 		p->pid = number;
 		p->parent = parent;
+		if (parent) {
+			p->pgid = parent->pgid;
+			p->sid = parent->sid;
+		}
 		__atomic_store_n(&p->ppid, parent ? parent->pid : 0, __ATOMIC_RELAXED);
 		if (parent)
 			list_append(&parent->children, &p->sibling);
