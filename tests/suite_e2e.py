@@ -132,6 +132,23 @@ TABLE = [
     ("dc_command", "/usr/bin/dc -e '!echo hi\n2 3 + p'", {}),
     ("gdb_shell", "/usr/bin/gdb -batch -nx -ex 'shell echo hi; exit 3' -ex 'print $_shell_exitcode'", {}),
     ("perl_exec", "/usr/bin/perl -e '$ENV{A} = 5; exec \"sh\", \"-c\", \"echo $0 \\$A; exit 6\", \"zero\"'", {}),
+    # and by fork
+    ("dash_pipelines", "/bin/dash {programs}/pipelines.sh {dir}", {"vm": "too"}),
+    ("bash_forks", "/bin/bash --norc -c 'ls -d /usr | cat; x=$(echo a); echo $x; cat <(echo sub); for i in 1 2 3; do (exit $i); echo $?; done; "
+                   "seq 5 | while read a; do echo $((a * a)); done; coproc cat; echo hi >&${COPROC[1]}; read x <&${COPROC[0]}; echo $x'", {}),
+    ("busybox_sh", "/bin/busybox sh -c 'ls -d /usr | cat; busybox echo x; x=$(echo y); echo $x; (exit 4); echo $?'", {}),
+    ("xargs_parallel", "/usr/bin/xargs -n1 -P4 /usr/bin/test -n", {"stdin": b" ".join(b"%d" % i for i in range(60))}),
+    ("timeout", "/usr/bin/timeout 60 echo in time", {}),
+    ("timeout_passes", "/usr/bin/timeout 0.1 sleep 1000", {}),
+    ("find_exec", "/usr/bin/find /usr/share/perl -name 'S*.pm' -exec echo {} ;", {}),
+    ("perl_forks", "/usr/bin/perl {programs}/forks.pl", {}),
+    ("ruby_forks", "/usr/bin/ruby -e 'puts `ls -d /usr`; p Process.wait2(fork { exit 4 })[1].exitstatus; "
+                   "IO.popen(\"cat\", \"r+\") { |f| f.puts \"x\"; f.close_write; puts f.read }'", {}),
+    ("tar_gzip", "/bin/dash -c 'tar czf {dir}/a.tgz -C /usr/share perl && tar tzf {dir}/a.tgz | sort'", {}),
+    ("mawk_pipes", "/usr/bin/mawk 'BEGIN { \"echo got\" | getline x; print x; print \"b\\na\" | \"sort\"; close(\"sort\") }'", {}),
+    ("split_filter", "/usr/bin/split -l 1 --filter=cat /etc/hosts", {}),
+    ("flock_runs", "/usr/bin/flock {dir} echo locked", {}),
+    ("vim_command", "/usr/bin/vim -es -u NONE -c '!echo from a shell' -c q", {}),
     ("python_hello", f"{PYTHON} -c 'import sys; print(sys.version_info[:2], 6*7); sys.exit(5)'", {"vm": "too"}),
     ("python_stdin", f"{PYTHON} -", {"stdin": b"import os\nprint(os.getcwd(), sorted(os.environ)[:1])\n"}),
 ]
