@@ -322,6 +322,23 @@ def git_log():
         expect_same(run(git + command), cvm(git + command, volume))
 
 
+def fixed_addresses():
+    """Who cannot start another program because both want the same fixed place, or it wants an impossible one, is told so and goes on."""
+    code = ("import subprocess\ntry:\n subprocess.run(['/usr/bin/python3.11', '-c', 'print(1)'])\nexcept OSError as e:\n print(e.strerror)\n"
+            "print(subprocess.check_output(['echo', 'goes on']))")
+    ours = cvm([PYTHON, "-c", code])
+    expect(ours.status == 0 and ours.text() == "Device or resource busy\nb'goes on\\n'\n" and "has the one low window" in ours.errors(), "not refused", ours)
+    where = scratch("fixed")
+    with open(f"{where}/a.s", "w") as f:
+        f.write(".globl a; a: mov $60, %eax; mov $7, %edi; syscall\n")
+    for command in (["as", "-o", f"{where}/a.o", f"{where}/a.s"], ["ld", "-e", "a", "-Ttext-segment=0x200000000", "-o", f"{where}/a", f"{where}/a.o"]):
+        ran = run(command)
+        expect(ran.status == 0, "not built", ran)
+    expect(run([f"{where}/a"]).status == 7, "does not run natively")
+    ours = cvm(["/bin/dash", "-c", f"{where}/a; echo $?; echo goes on"], ["-v", f"{where}:{where}"])
+    expect(ours.status == 0 and ours.text() == "126\ngoes on\n" and "non-PIE executable" in ours.errors(), "not refused", ours)
+
+
 def www(name):
     where = scratch(name)
     os.makedirs(f"{where}/www")
@@ -681,7 +698,7 @@ FUNCTIONS = [
     (nginx, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
     (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
-    (pipes_between_cvms, None, None), (closed_pipe, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),
+    (pipes_between_cvms, None, None), (closed_pipe, None, None), (fixed_addresses, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),
     (trace, None, None), (stats, None, None), (read_over_without_the_host, None, None), (crash_report, None, "too"),
     (leaves_nothing_behind, None, None), (ordinary_user, None, None), (make_run, None, None), (check_command, None, "too"), (refuses_without_keys, None, None),
 ]

@@ -92,7 +92,7 @@ SERVERS = [
     ("uwsgi", "GET and POST, Python, 2 threads", "/usr/bin/uwsgi --http-socket 127.0.0.1:{port} --plugin python3 --wsgi-file {dir}/app.py --threads 2 "
      "--die-on-term --disable-logging --need-app", GET_POST, {"load": WRK, "files": {"app.py": WSGI}}),
     ("gunicorn", "GET and POST, Python", "/usr/bin/gunicorn --chdir {dir} -b 127.0.0.1:{port} --threads 2 app", GET_POST,
-     {"differs": "fork", "files": {"app.py": WSGI}}),
+     {"files": {"app.py": WSGI}}),
     ("prometheus", "a query", "/usr/bin/prometheus --config.file={dir}/cfg --storage.tsdb.path={dir}/db --web.listen-address=127.0.0.1:{port}",
      "curl -sS http://127.0.0.1:{port}/-/healthy 'http://127.0.0.1:{port}/api/v1/query?query=vector(42)&time=1'",
      {"load": "wrk -t1 -c16 -d1 'http://127.0.0.1:{port}/api/v1/query?query=vector(42)&time=1'", "files": {

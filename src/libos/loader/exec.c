@@ -281,8 +281,10 @@ static int check_place(struct exec *e)
 	const struct elf_info *info = &e->program.info;
 	int ret;
 
-	if (!info->fixed || info->start < SLOT_LOW_BASE || info->end > SLOT_STUB_DELTA)
-		return 0; /* image_map says what is wrong */
+	if (!info->fixed)
+		return 0;
+	if (info->start < SLOT_LOW_BASE || info->end > SLOT_STUB_DELTA)
+		return ELF_ERROR_NOT_PIE;
 	ret = mm_take_low_window();
 	if (!ret && !mm_will_be_free(info->start, info->end)) {
 		e->low_window_own = true;
@@ -315,7 +317,7 @@ struct exec *exec_open(const char *path, const char *name, const char *const *ar
 		ret = stack_check(e->argv, envp, MM_STACK_MAX);
 	if (!ret)
 		ret = check_place(e);
-	*error = ret;
+	*error = errno_of(ret);
 	if (!ret)
 		return e;
 	explain(e, path, ret);
