@@ -236,6 +236,13 @@ static void *fifo_writer(void *arg)
 	return NULL;
 }
 
+static void *fifo_short_writer(void *arg)
+{
+	(void)arg;
+	close(open(g_fifo, O_WRONLY));
+	return NULL;
+}
+
 static void fifo(void)
 {
 	pthread_t t;
@@ -254,6 +261,12 @@ static void fifo(void)
 	say("own write", write(fd, "me", 2));
 	say("own read", read(fd, buf, 2));
 	close(fd);
+	for (int i = 0; i < 500; i++) { /* a writer may be through before the reader's open is back, which then waits for nobody */
+		pthread_create(&t, NULL, fifo_short_writer, NULL);
+		fd = open(g_fifo, O_RDONLY);
+		close(fd);
+		pthread_join(t, NULL);
+	}
 	say("unlink", unlink(g_fifo));
 }
 

@@ -359,30 +359,26 @@ static ssize_t other_side_came(void *ctx)
 	return came ? 0 : -EAGAIN;
 }
 
-/* fifo(7): open for reading waits for a writer and the other way round; O_RDWR waits for nobody. */
-static int wait_for_other(struct pipe *p, uint32_t flags)
+/* fifo(7): open for reading waits for a writer and the other way round; O_RDWR waits for nobody. The slot's lock is held: the other
+ * side may come, or go again, only behind this. */
+static bool must_wait(struct fifo_wait *w, struct pipe *p, uint32_t flags)
 {
 	bool reader = (flags & O_ACCMODE) == O_RDONLY;
-	struct fifo_wait w = { .pipe = p, .opens = reader ? &p->writer_opens : &p->reader_opens };
-	uint32_t others;
 
-	if ((flags & O_ACCMODE) == O_RDWR || (reader && (flags & O_NONBLOCK)))
-		return 0;
-	mutex_lock(&p->lock);
-	others = reader ? p->writers : p->readers;
-	w.seen = *w.opens;
-	mutex_unlock(&p->lock);
-	if (others)
-		return 0;
-	return (int)block_until(&p->wait, 0, -1, other_side_came, &w);
+	w->pipe = p;
+	w->opens = reader ? &p->writer_opens : &p->reader_opens;
+	w->seen = *w->opens;
+	return !(reader ? p->writers : p->readers) && (flags & O_ACCMODE) != O_RDWR && !(reader && (flags & O_NONBLOCK));
 }
 
 struct file *fifo_open(void **slot, struct mutex *lock, int flags, int *error);
 
 struct file *fifo_open(void **slot, struct mutex *lock, int flags, int *error)
 {
+	struct fifo_wait w;
 	struct pipe *p;
 	struct file *f = NULL;
+	bool wait = false;
 
 	mutex_lock(lock);
 	p = *slot;
@@ -399,16 +395,18 @@ struct file *fifo_open(void **slot, struct mutex *lock, int flags, int *error)
 		p->slot_lock = lock;
 	}
 	f = open_end(p, &g_fifo_ops, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK | O_APPEND));
-	if (f)
+	if (f) {
 		*slot = p;
-	else if (!p->files)
+		wait = must_wait(&w, p, (uint32_t)flags);
+	} else if (!p->files) {
 		kfree(p);
+	}
 out:
 	mutex_unlock(lock);
 	if (!f)
 		return NULL;
 	waitq_wake(&p->wait, 0);
-	*error = wait_for_other(p, (uint32_t)flags);
+	*error = wait ? (int)block_until(&p->wait, 0, -1, other_side_came, &w) : 0;
 	if (*error) {
 		file_put(f);
 		return NULL;
