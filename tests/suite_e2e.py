@@ -149,6 +149,23 @@ TABLE = [
     ("split_filter", "/usr/bin/split -l 1 --filter=cat /etc/hosts", {}),
     ("flock_runs", "/usr/bin/flock {dir} echo locked", {}),
     ("vim_command", "/usr/bin/vim -es -u NONE -c '!echo from a shell' -c q", {}),
+    ("dash_forks", "/bin/dash {programs}/forks.sh {dir}", {"vm": "too"}),
+    ("bash_script_forks", "/bin/bash --norc {programs}/forks.bash", {}),
+    ("busybox_sh_forks", "/bin/busybox sh {programs}/forks.sh {dir}", {}),
+    ("perl_copies", "/usr/bin/perl {programs}/copies.pl {dir}", {}),
+    ("git_forks", "/bin/dash {programs}/git.sh {dir}", {}),
+    ("make_pipes", "/usr/bin/make -j2 -Otarget -f {programs}/pipes.mk -C {dir}", {}),
+    ("entry_point", "/usr/bin/env INIT_PORT=80 INIT_NAME=x {programs}/entry.sh {dir} /bin/dash -c 'echo $0 $*; cat $1 | wc -l' zero {dir}/conf", {}),
+    ("find_xargs", "/bin/dash -c 'find /usr/share/perl -name \"*.pm\" -print0 | sort -z | xargs -0 -n40 -P4 sha256sum | sort'", {}),
+    ("tar_gunzip", "/bin/dash -c 'cd {dir} && tar czf a.tgz -C /usr/include linux && tar tzf a.tgz | wc -l && tar xzf a.tgz && "
+                 "diff -r linux /usr/include/linux'", {}),
+    ("sort_compresses", "/usr/bin/sort --parallel=2 -S 20M -T {dir} --compress-program=gzip {lines}", {"files": ["lines"]}),
+    ("gawk_coprocess", "/usr/bin/gawk 'BEGIN { c = \"sort -n\"; for (i = 12; i; i--) print i |& c; close(c, \"to\"); "
+                       "while ((c |& getline x) > 0) print x; print close(c) }'", {}),
+    ("timeout_statuses", "/bin/dash -c 'timeout 0.1 sleep 100; echo $?; timeout 100 sh -c \"exit 3\"; echo $?; timeout -s KILL 0.1 sleep 100; echo $?'", {}),
+    ("bash_time", "/bin/bash -c 'TIMEFORMAT=; time { seq 5 | tac; }'", {}),
+    ("php_pipes", "/usr/bin/php -r '$p = popen(\"seq 9 | sort -r\", \"r\"); echo stream_get_contents($p), pclose($p); echo `echo x | tr x y`;'", {}),
+    ("script_in_script", "/bin/dash -c 'echo \"echo \\$(dash -c \\\"echo \\\\\\$(echo deep)\\\")\" | sh | cat'", {}),
     ("python_hello", f"{PYTHON} -c 'import sys; print(sys.version_info[:2], 6*7); sys.exit(5)'", {"vm": "too"}),
     ("python_stdin", f"{PYTHON} -", {"stdin": b"import os\nprint(os.getcwd(), sorted(os.environ)[:1])\n"}),
 ]
