@@ -275,7 +275,7 @@ def sqlite(rows):
 
 def redis_command(port, folder="/data"):
     return ["/usr/bin/redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes",
-            "--appendfsync", "everysec", "--save", "", "--daemonize", "no"]
+            "--appendfsync", "everysec", "--save", "", "--daemonize", "no", "--enable-debug-command", "yes"]
 
 
 def redis_cli(port, *words):
@@ -319,6 +319,40 @@ def redis(requests):
             redis_cli(port, "shutdown", "nosave")
             expect(server.wait() == 0, "status after SHUTDOWN\n" + server.output())
     return test
+
+
+def redis_snapshot():
+    """BGSAVE's child writes what there was at its fork, though the server goes on changing every key; and the server goes on."""
+    where, port = scratch("redis-snapshot"), free_port()
+
+    def idle(what):
+        return lambda: not re.search(rf"^{what}:1", redis_cli(port, "info", "persistence").text(), re.M)
+    command = cvm_command(redis_command(port), ["-v", f"{where}:/data", "-p", f"127.0.0.1:{port}"])
+    with Started(command) as server:
+        server.wait_for(ready(port))
+        redis_cli(port, "debug", "populate", "30000", "key", "500")
+        before = contents(port)
+        expect(redis_cli(port, "bgsave").text() == "Background saving started\n", "no BGSAVE\n" + server.output())
+        redis_cli(port, "eval", "for i = 0, 29999 do redis.call('set', 'key:' .. i, 'changed' .. i) end", "0")
+        server.wait_for(idle("rdb_bgsave_in_progress"))
+        changed = contents(port)
+        expect(redis_cli(port, "bgrewriteaof").text().startswith("Background append only file rewriting"), "no rewriting\n" + server.output())
+        redis_cli(port, "set", "mark:0", "behind the rewriting")
+        server.wait_for(idle("aof_rewrite_(in_progress|scheduled)"))
+        state = redis_cli(port, "info", "persistence").text()
+        expect("rdb_last_bgsave_status:ok" in state and "aof_last_bgrewrite_status:ok" in state, f"{state}\n{server.output()}")
+        after = contents(port)
+        server.process.send_signal(signal.SIGTERM)
+        expect(server.wait() == 0, "status after SIGTERM\n" + server.output())
+    expect(len({before, changed, after}) == 3, "nothing changed")
+    with Started(command) as server:
+        server.wait_for(ready(port))
+        expect(contents(port) == after, "the rewritten log has something else\n" + server.output())
+    port = free_port()
+    with Started(["/usr/bin/redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", where, "--save", "",
+                  "--enable-debug-command", "yes"]) as native:
+        native.wait_for(ready(port))
+        expect(contents(port) == before, "the snapshot is not what there was at the fork\n" + native.output())
 
 
 def git_log():
@@ -389,6 +423,33 @@ def nginx():
     with Started(cvm_command(["/usr/sbin/nginx", "-c", "/srv/conf"], ["-v", f"{where}:/srv:ro", "-p", f"127.0.0.1:{port}"])) as server:
         serves(server, port, where)
         ends(server)
+
+
+def nginx_workers():
+    """As Debian configures it: a master and workers, reload and graceful end by signals."""
+    where, port = www("nginx-workers")
+
+    def configure(text):
+        with open(f"{where}/conf", "w") as f:
+            f.write("user www-data; worker_processes 2; daemon off; error_log stderr; pid /tmp/pid; events { worker_connections 768; } "
+                    "http { sendfile on; tcp_nopush on; include /etc/nginx/mime.types; access_log off; gzip on; "
+                    f"server {{ listen 127.0.0.1:{port}; root /srv/www; location /text {{ return 200 {text}; }} }} }}\n")
+
+    def text():
+        return run(["/usr/bin/curl", "-sS", f"http://127.0.0.1:{port}/text"]).text()
+    configure("one")
+    with Started(cvm_command(["/usr/sbin/nginx", "-c", "/srv/conf"], ["-v", f"{where}:/srv:ro", "-p", f"127.0.0.1:{port}"])) as server:
+        serves(server, port, where)
+        load = run(["/usr/bin/wrk", "-t1", "-c16", "-d1", "--timeout", "60s", f"http://127.0.0.1:{port}/text"])
+        expect("Requests/sec" in load.text() and "errors" not in load.text() and "Non-2xx" not in load.text(), "under load\n" + server.output(), load)
+        expect(text() == "one", "wrong text")
+        configure("two")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for(lambda: text() == "two")
+        serves(server, port, where)
+        expect("[alert]" not in server.output(), "something is wrong\n" + server.output())
+        server.process.send_signal(signal.SIGQUIT)
+        expect(server.wait() == 0, "status after SIGQUIT\n" + server.output())
 
 
 def lighttpd():
@@ -712,7 +773,7 @@ FUNCTIONS = [
     (tar_to_volume, None, None), (overlay_is_private, None, "too"), (read_only_volume, None, None), (openssl_genrsa, None, None),
     (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
     (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (git_log, None, None),
-    (nginx, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
+    (redis_snapshot, None, None), (nginx, None, None), (nginx_workers, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
     (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
     (pipes_between_cvms, None, None), (closed_pipe, None, None), (fixed_addresses, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),

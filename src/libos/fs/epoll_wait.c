@@ -262,7 +262,10 @@ static long sleep_in_turns(struct epoll *ep, struct epoll_event *user, int max, 
 	turn_release(t);
 	n = hostcall_blocking(HC_poll, &p, 1, timeout);
 	turn_resume(t);
-	return n > 0 ? hostcall(HC_epoll_wait, ep->host, user, max, 0) : n;
+	if (n <= 0)
+		return n;
+	n = hostcall(HC_epoll_wait, ep->host, user, max, 0);
+	return n ? n : -EINTR; /* meanwhile another process took what came */
 }
 
 /* Sleep once. *ended: the time is over or an error came. */
