@@ -14,11 +14,11 @@ import shlex
 from harness import ROOT, Test, compile_c, cvm, directives, expect, expect_same, run, scratch
 
 FOLDER = os.path.join(ROOT, "tests/guest")
-SMOKE = ("hello", "threads_many", "signal_rules", "mmap_rules", "syscall_registers", "write_exec")  # also in the emulated machine
+SMOKE = ("hello", "process_signal", "process_spawn", "threads_many", "signal_rules", "mmap_rules", "syscall_registers", "write_exec")  # also in the emulated machine
 
 
 ISOLATED = SMOKE + ("fs_data", "fs_read_over", "ipc_events", "ipc_pipe", "ipc_unix", "net_epoll_threads", "net_udp", "proc_processes", "process_exec",
-                    "process_share", "process_signal", "process_spawn", "process_wait", "signal_frames", "signal_storm",
+                    "process_share", "process_wait", "signal_frames", "signal_storm",
                     "signal_timers", "thread_rules")  # also with --isolate-libos
 
 
