@@ -44,12 +44,18 @@ SERVERS = [
     ("beanstalkd", "puts, reserves, deletes", "/usr/bin/beanstalkd -l 127.0.0.1 -p {port}",
      "{client} lines {port} 'put 1 0 60 5' hello reserve 'delete 1' 'put 1 0 60 2' ab peek-ready quit", {"as_init": 137, "load": "{client} beanstalkd {port}"}),
     ("nginx", "a file", "/usr/sbin/nginx -c {dir}/cfg -e stderr", HEADERS, {"load": WRK, "files": {"cfg": NGINX.replace("{listen}", "{port}")}}),
+    ("nginx-workers", "a file, master and 2 workers", "/usr/sbin/nginx -c {dir}/cfg -e stderr", HEADERS, {"load": WRK, "files": {
+        "cfg": NGINX.replace("{listen}", "{port}").replace("master_process off", "worker_processes 2")}}),
     ("lighttpd", "a file", "/usr/sbin/lighttpd -D -f {dir}/cfg", HEADERS,
      {"load": WRK, "files": {"cfg": 'server.document-root = "{dir}"\nserver.port = {port}\nserver.bind = "127.0.0.1"\n'}}),
     ("apache2", "a file, by `-X` and threads", "/usr/sbin/apache2 -X -d {dir} -f {dir}/cfg", HEADERS, {"load": WRK, "files": {
         "cfg": "ServerName a\nListen 127.0.0.1:{port}\nDocumentRoot {dir}\nPidFile {run}/pid\nErrorLog /dev/stderr\nMutex posixsem\n"
                "LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n"
                "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n"}}),
+    ("apache2-prefork", "a file, 2 processes", "/usr/sbin/apache2 -D FOREGROUND -d {dir} -f {dir}/cfg", HEADERS, {"load": WRK, "files": {
+        "cfg": "ServerName a\nListen 127.0.0.1:{port}\nDocumentRoot {dir}\nPidFile {run}/pid\nErrorLog /dev/stderr\nMutex posixsem\n"
+               "LoadModule mpm_prefork_module /usr/lib/apache2/modules/mod_mpm_prefork.so\nStartServers 2\nMaxRequestWorkers 2\n"
+               "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\nUser www-data\nGroup www-data\n"}}),
     ("caddy-server", "a file", "/usr/bin/caddy run --config {dir}/cfg --adapter caddyfile", HEADERS, {"load": WRK, "files": {
         "cfg": "{\n admin off\n auto_https off\n}\nhttp://127.0.0.1:{port} {\n bind 127.0.0.1\n root * {dir}\n file_server\n}\n"}}),
     ("haproxy", "a file, from nginx outside", "/usr/sbin/haproxy -db -f {dir}/cfg", HEADERS, {"load": WRK, "files": {
@@ -91,8 +97,10 @@ SERVERS = [
     ("python-http", "a file, `http.server`", "/usr/bin/python3.11 -m http.server -b 127.0.0.1 -d {dir} {port}", HEADERS, {"load": WRK}),
     ("uwsgi", "GET and POST, Python, 2 threads", "/usr/bin/uwsgi --http-socket 127.0.0.1:{port} --plugin python3 --wsgi-file {dir}/app.py --threads 2 "
      "--die-on-term --disable-logging --need-app", GET_POST, {"load": WRK, "files": {"app.py": WSGI}}),
-    ("gunicorn", "GET and POST, Python", "/usr/bin/gunicorn --chdir {dir} -b 127.0.0.1:{port} --threads 2 app", GET_POST,
-     {"files": {"app.py": WSGI}}),
+    ("uwsgi-workers", "GET and POST, Python, 2 processes", "/usr/bin/uwsgi --http-socket 127.0.0.1:{port} --plugin python3 --wsgi-file {dir}/app.py "
+     "--master --processes 2 --die-on-term --disable-logging --need-app", GET_POST, {"load": WRK, "files": {"app.py": WSGI}}),
+    ("gunicorn", "GET and POST, Python, 2 processes", "/usr/bin/gunicorn --chdir {dir} -b 127.0.0.1:{port} -w 2 app", GET_POST,
+     {"load": WRK, "files": {"app.py": WSGI}}),
     ("prometheus", "a query", "/usr/bin/prometheus --config.file={dir}/cfg --storage.tsdb.path={dir}/db --web.listen-address=127.0.0.1:{port}",
      "curl -sS http://127.0.0.1:{port}/-/healthy 'http://127.0.0.1:{port}/api/v1/query?query=vector(42)&time=1'",
      {"load": "wrk -t1 -c16 -d1 'http://127.0.0.1:{port}/api/v1/query?query=vector(42)&time=1'", "files": {
