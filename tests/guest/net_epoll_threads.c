@@ -23,8 +23,8 @@ enum { SERVERS = 4, CLIENTS = 48, ROUNDS = 6, MESSAGES = 40 };
 
 static int g_ep, g_stop, g_tcp, g_unix;
 static struct sockaddr_in g_in;
-static struct sockaddr_un g_un = { AF_UNIX, "\0guest-epoll-threads" };
-static socklen_t g_un_size = sizeof(sa_family_t) + 20;
+static struct sockaddr_un g_un = { .sun_family = AF_UNIX }; /* the kernel chooses the name: abstract ones are everybody's */
+static socklen_t g_un_size = sizeof g_un;
 static unsigned long g_bytes, g_wrong, g_ends;
 
 static void watch(int op, int fd)
@@ -138,7 +138,8 @@ static void listeners(void)
 	getsockname(g_tcp, (void *)&g_in, &size);
 	listen(g_tcp, 128);
 	g_unix = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	bind(g_unix, (void *)&g_un, g_un_size);
+	bind(g_unix, (void *)&g_un, sizeof g_un.sun_family);
+	getsockname(g_unix, (void *)&g_un, &g_un_size);
 	listen(g_unix, 128);
 }
 
