@@ -158,6 +158,16 @@ def open_close():
     yield entry("open_close", "ns", *both(*alternate(lambda: number(ours([program_, f"{where}/f"], *options)), lambda: number([program_, f"{where}/f"]))))
 
 
+def processes():
+    make = program("process")
+    options = ("-v", f"{os.path.dirname(make)}:{os.path.dirname(make)}:ro")
+    for how, name in (("fork", "fork_wait"), ("exec", "fork_exec_wait"), ("spawn", "spawn_wait")):
+        yield entry(name, "us", *both(*alternate(lambda: number(ours([make, how], *options)), lambda: number([make, how]))))
+    script = "i=0; while [ $i -lt 100 ]; do x=$(echo $i | tr 0-9 a-j); i=$((i + 1)); done"
+    shell = ["/bin/sh", "-c", script]
+    yield entry("shell_pipelines", "ms", *both(*alternate(lambda: timed(ours(shell))[0], lambda: timed(shell)[0])))
+
+
 def fast_share(command, options=(), load=None, stdin=None):
     """Rewritten share of the program's executed system calls, from --stats."""
     where = [*ours(command, "--stats", *options)]
@@ -353,7 +363,7 @@ def crun_bundle(name, command):
     return make if run(make()).status in (0, 42) else None
 
 
-MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, isolated_getpid_cycles, pread_4k, open_close, syscall_fast_share, redis_rates,
+MEASURES = [wrpkru_cycles, gate_roundtrip_cycles, syscall_getpid_cycles, isolated_getpid_cycles, pread_4k, open_close, processes, syscall_fast_share, redis_rates,
             nginx_static, python_bench, sqlite, sha256_200mb, trees, start_times]
 
 
