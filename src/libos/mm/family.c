@@ -1,6 +1,7 @@
 /*
  * The memory of programs that fork made (mm/family.h): the copy, and moving whole programs to the side and back. Moving
- * keeps the pages (hostcall mem_move), so a turn costs some microseconds for each mapping, whatever its size.
+ * keeps the pages (hostcall mem_move), so a turn costs some microseconds for each mapping, whatever its size. Of small ones, which
+ * are most, the bytes change places.
  */
 #include "mm/family.h"
 #include "core/hostcall.h"
@@ -10,7 +11,10 @@
 #include "fs/file.h"
 
 #define RED_ZONE 128u
+#define EXCHANGE_MAX (16 * PAGE_SIZE)
 #define NOT_MOVED (VMA_SHARED | VMA_HOLE | VMA_PLACE)
+
+static uint64_t g_pages[2][PAGE_SIZE / sizeof(uint64_t)]; /* mm->lock */
 
 /* Is it the program's own content, which two programs cannot have at one address? */
 static bool is_personal(const struct vma *v)
@@ -90,14 +94,14 @@ static void place_drop(struct mm *mm, struct vma *v)
 /* Pages that were never written stay so. What cannot be read (behind a file's end) is left out. */
 static void copy_pages(uint64_t to, uint64_t from, uint64_t end)
 {
-	static uint64_t page[PAGE_SIZE / sizeof(uint64_t)]; /* mm->lock */
+	uint64_t *page = g_pages[0];
 
 	for (; from < end; from += PAGE_SIZE, to += PAGE_SIZE) {
 		uint64_t any = 0;
 
 		if (copy_from_user(page, (void *)from, PAGE_SIZE))
 			continue;
-		for (unsigned i = 0; i < ARRAY_SIZE(page); i++)
+		for (unsigned i = 0; i < ARRAY_SIZE(g_pages[0]); i++)
 			any |= page[i];
 		if (any)
 			memcpy((void *)to, page, PAGE_SIZE);
@@ -260,8 +264,74 @@ static bool must_move(const struct family *f, const struct vma *v)
 	return v->program == f->there && is_personal(v) && family_wants(f, v->start, v->end);
 }
 
+/* Both pages, as far as they can be read. */
+static bool read_pages(uint64_t a, uint64_t b)
+{
+	return !copy_from_user(g_pages[0], (void *)a, PAGE_SIZE) && !copy_from_user(g_pages[1], (void *)b, PAGE_SIZE);
+}
+
+static bool same_bytes(uint64_t a, uint64_t b, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+		if (!read_pages(a + at, b + at) || memcmp(g_pages[0], g_pages[1], PAGE_SIZE))
+			return false;
+	return true;
+}
+
+static void exchange_bytes(uint64_t a, uint64_t b, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+		if (read_pages(a + at, b + at)) {
+			memcpy((void *)(a + at), g_pages[1], PAGE_SIZE);
+			memcpy((void *)(b + at), g_pages[0], PAGE_SIZE);
+		}
+}
+
+/* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, or are the same. */
+static bool is_exchangeable(const struct aside *a, const struct vma *v)
+{
+	uint64_t size = a->home->end - a->home->start;
+
+	if (!a->place || size > EXCHANGE_MAX || v->start != a->home->start || v->end != a->home->end || v->prot != a->home->prot ||
+	    !(v->flags & VMA_BACKED) || !is_personal(v))
+		return false;
+	return v->prot == (PROT_READ | PROT_WRITE) ||
+	       (v->prot == PROT_READ && same_bytes(a->home->start, a->place->start, size));
+}
+
+static bool will_be_exchanged(const struct program *p, const struct vma *v)
+{
+	list_for_each(pos, &p->aside) {
+		const struct aside *a = list_entry(pos, struct aside, link);
+
+		if (a->home->start == v->start)
+			return is_exchangeable(a, v);
+	}
+	return false;
+}
+
+/* What p has aside and what f->there has in its stead: each becomes the other. */
+static void exchange(struct mm *mm, struct family *f, struct program *p)
+{
+	list_for_each_safe(pos, next, &p->aside) {
+		struct aside *a = list_entry(pos, struct aside, link);
+		struct vma *v = vma_find(mm, a->home->start), *home = a->home;
+
+		if (!v || v->program != f->there || !is_exchangeable(a, v))
+			continue;
+		if (v->prot & PROT_WRITE)
+			exchange_bytes(v->start, a->place->start, v->end - v->start);
+		vma_remove(mm, v);
+		vma_insert(mm, home);
+		a->home = v;
+		change_owner(a->place, v->program);
+		list_remove(&a->link);
+		list_append(&v->program->aside, &a->link);
+	}
+}
+
 /* Everything that others want gets a place before any address is free: 0, or -ENOMEM and all is as before. */
-static int prepare_places(struct mm *mm, struct family *f, struct list *made)
+static int prepare_places(struct mm *mm, struct family *f, const struct program *next, struct list *made)
 {
 	struct program *p = f->there;
 
@@ -269,7 +339,7 @@ static int prepare_places(struct mm *mm, struct family *f, struct list *made)
 		struct vma *v = list_entry(pos, struct vma, link);
 		struct aside *a;
 
-		if (!must_move(f, v))
+		if (!must_move(f, v) || will_be_exchanged(next, v))
 			continue;
 		a = kzalloc(sizeof(*a));
 		if (!a)
@@ -422,9 +492,10 @@ int family_switch(struct family *f, struct program *p)
 	int ret;
 
 	mutex_lock(&mm->lock);
-	ret = prepare_places(mm, f, &made);
+	ret = prepare_places(mm, f, p, &made);
 	ret = ret ? ret : vma_reserve(mm, spares_for(p));
 	if (!ret) {
+		exchange(mm, f, p);
 		put_aside(mm, f, &made);
 		bring(mm, f, p);
 		f->there = p;
