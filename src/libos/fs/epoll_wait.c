@@ -257,8 +257,10 @@ static long sleep_in_turns(struct epoll *ep, struct epoll_event *user, int max, 
 {
 	struct pollfd p = { .fd = ep->host, .events = POLLIN };
 	struct thread *t = current();
-	long n;
+	long n = hostcall(HC_epoll_wait, ep->host, user, max, 0);
 
+	if (n)
+		return n;
 	turn_release(t);
 	n = hostcall_blocking(HC_poll, &p, 1, timeout);
 	turn_resume(t);

@@ -289,10 +289,11 @@ long poll_set_wait(struct poll_entry *set, unsigned count, int64_t timeout)
 	if (loop_active())
 		loop_collect();
 	scan_local(&s);
-	if (s.ready || timeout == 0) {
+	if (s.ready || timeout == 0 || turn_is_shared(current())) { /* a turn is not given up for nothing */
 		if (s.hosts)
 			ret = poll_hosts_now(&s);
-		return ret < 0 ? ret : s.ready;
+		if (ret < 0 || s.ready || timeout == 0)
+			return ret < 0 ? ret : s.ready;
 	}
 	add_waiters(&s);
 	if (s.locals)

@@ -135,9 +135,15 @@ void turn_await(const struct file *f, int handle, short events)
 
 	if (likely(!turn_is_shared(t)) || (f->flags & O_NONBLOCK))
 		return;
-	turn_release(t);
-	(void)hostcall_blocking(HC_poll, &p, 1, -1);
-	turn_resume(t);
+	while (!hostcall(HC_poll, &p, 1, 0)) { /* also again: another process may have taken what came */
+		long n;
+
+		turn_release(t);
+		n = hostcall_blocking(HC_poll, &p, 1, -1);
+		turn_resume(t);
+		if ((n < 0 && work_pending()) || !turn_is_shared(t))
+			return;
+	}
 }
 
 void turn_yield(struct thread *t)
