@@ -436,6 +436,45 @@ static void threads(void)
 	printf("threads: %d wrong\n", wrong);
 }
 
+/* What another thread writes in an order is not copied as if it had written in another one. */
+#define MARKS_SIZE (4ul << 20)
+static volatile uint64_t *g_low, *g_high;
+
+static void *mark(void *arg)
+{
+	for (uint64_t i = 1; !g_stop; i++) {
+		g_low[0] = i;
+		g_high[0] = i;
+		g_high[1] = i;
+		g_low[1] = i;
+	}
+	return arg;
+}
+
+static int in_order(void)
+{
+	return g_low[0] - g_high[0] <= 1 && g_high[1] - g_low[1] <= 1 ? 9 : 1;
+}
+
+static void snapshot(void)
+{
+	char *marks = mmap(NULL, MARKS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t t;
+	int wrong = 0;
+
+	memset(marks + PAGE, 1, MARKS_SIZE - 2 * PAGE);
+	g_low = (uint64_t *)marks;
+	g_high = (uint64_t *)(marks + MARKS_SIZE - PAGE);
+	g_stop = 0;
+	pthread_create(&t, NULL, mark, NULL);
+	for (int i = 0; i < 40; i++)
+		wrong += in_child(in_order) != 9 << 8;
+	g_stop = 1;
+	pthread_join(t, NULL);
+	munmap(marks, MARKS_SIZE);
+	printf("snapshot: %d wrong\n", wrong);
+}
+
 /* A process-shared mutex and condition between parent and child. */
 static void shared_locks(void)
 {
@@ -516,6 +555,7 @@ int main(void)
 	printf("identity: child %#x", in_child(identity));
 	printf(", parent %d\n", identity());
 	threads();
+	snapshot();
 	shared_locks();
 	growing();
 	printf("%d failures\n", g_failures);

@@ -17,7 +17,8 @@ struct family {
 	struct program common; /* owns what all have, and the holes: addresses that members aside will want again */
 	/* process/turn.c */
 	bool active;	  /* threads need the turn: there are others, or the only program is not there. atomic */
-	uint32_t running; /* threads that have it */
+	bool alone;	  /* a thread forks: nobody else gets it */
+	uint32_t running; /* threads that have it; futex word of who wants to be alone */
 	int64_t since;	  /* CLOCK_MONOTONIC ns: when it came to `there` */
 	struct list waiting;
 };

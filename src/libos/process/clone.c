@@ -64,11 +64,12 @@ static void wait_for_vfork(struct process *p)
 {
 	struct thread *t = current();
 
-	turn_release(t);
 	__atomic_store_n(&t->asleep, 'D', __ATOMIC_RELAXED);
 	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) &&
-	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL)))
+	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL))) {
+		turn_release(t); /* fork by another thread may have given it one */
 		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, -1);
+	}
 	__atomic_store_n(&t->asleep, 0, __ATOMIC_RELAXED);
 	turn_resume(t);
 }
@@ -115,9 +116,12 @@ long process_clone(const struct regs *r, const struct clone_request *c)
 	if (c->flags & CLONE_VM) {
 		p->program = program_get(self->program);
 	} else {
-		int error = turn_begin(self->program);
+		int error = turn_fork_begin(self->program);
 
-		p->program = error ? NULL : family_fork(self->program, r->rsp, &error);
+		if (!error) {
+			p->program = family_fork(self->program, r->rsp, &error);
+			turn_fork_end(self->program);
+		}
 		if (!p->program) {
 			process_put(p);
 			return error;

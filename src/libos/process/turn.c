@@ -42,7 +42,7 @@ static void ask_process(struct process *p, void *data)
 	list_for_each(pos, &p->threads) {
 		struct thread *t = list_entry(pos, struct thread, link);
 
-		if (t->turn == f)
+		if (t->turn == f && t != current())
 			thread_notify(t, WORK_TURN);
 	}
 	mutex_unlock(&p->lock);
@@ -72,7 +72,7 @@ static bool change(struct family *f, struct program *p)
 /* Takes the turn for t's program if nobody else has it. f->lock held. */
 static bool take(struct family *f, struct thread *t, struct program *p)
 {
-	if (f->there != p && (f->running || !change(f, p)))
+	if (f->alone || (f->there != p && (f->running || !change(f, p))))
 		return false;
 	f->running++;
 	t->turn = f;
@@ -120,7 +120,10 @@ void turn_leave(struct thread *t)
 	t->turn = NULL;
 	__atomic_fetch_and(&t->work, ~WORK_TURN, __ATOMIC_SEQ_CST);
 	mutex_lock(&f->lock);
-	if (!--f->running) {
+	f->running--;
+	if (f->alone)
+		hostcall(HC_futex_wake, &f->running, 1);
+	if (!f->running) {
 		if (f->count == 1 && f->there)
 			__atomic_store_n(&f->active, false, __ATOMIC_SEQ_CST);
 		wake_first(f);
@@ -175,7 +178,28 @@ static void begin_process(struct process *p, void *data)
 	mutex_unlock(&p->lock);
 }
 
-int turn_begin(struct program *p)
+/* The calling thread keeps the turn and all others give it up. False: one of them is about to fork. */
+static bool be_alone(struct family *f)
+{
+	mutex_lock(&f->lock);
+	if (f->alone) {
+		mutex_unlock(&f->lock);
+		return false;
+	}
+	f->alone = true;
+	while (f->running > 1) {
+		uint32_t running = f->running;
+
+		mutex_unlock(&f->lock);
+		ask_all(f);
+		(void)hostcall(HC_futex_wait, &f->running, running, SLICE_NS / 4);
+		mutex_lock(&f->lock);
+	}
+	mutex_unlock(&f->lock);
+	return true;
+}
+
+static int begin(struct program *p)
 {
 	struct begin b = { .program = p };
 	int err;
@@ -193,6 +217,27 @@ int turn_begin(struct program *p)
 	}
 	process_tree_unlock();
 	return err;
+}
+
+int turn_fork_begin(struct program *p)
+{
+	for (;;) {
+		int err = begin(p);
+
+		if (err || be_alone(p->family))
+			return err;
+		turn_yield(current());
+	}
+}
+
+void turn_fork_end(struct program *p)
+{
+	struct family *f = p->family;
+
+	mutex_lock(&f->lock);
+	f->alone = false;
+	wake_first(f);
+	mutex_unlock(&f->lock);
 }
 
 void turn_end(struct program *p)

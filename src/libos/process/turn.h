@@ -43,8 +43,10 @@ static inline bool turn_is_shared(const struct thread *t)
 
 void turn_yield(struct thread *t); /* to who waits; with WORK_TURN */
 
-/* fork(2)'s part: every thread of the calling process's program has the turn from now on. 0 or -ENOMEM. */
-nodiscard int turn_begin(struct program *p);
+/* Around the copy that fork(2) makes of the calling thread's program: turns are needed from now on, and no other thread has one
+ * meanwhile, since what it changed would be copied in part. 0, or -ENOMEM: no copy, and no end. */
+nodiscard int turn_fork_begin(struct program *p);
+void turn_fork_end(struct program *p);
 /* The last reference to a program with a family is gone. */
 void turn_end(struct program *p);
 

@@ -75,8 +75,8 @@ static void wait_while_stopped(struct process *p)
 {
 	if (likely(!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !__atomic_load_n(&p->stop_signal, __ATOMIC_RELAXED)))
 		return;
-	turn_release(current());
 	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !(current()->work & WORK_EXIT)) {
+		turn_release(current());
 		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, -1);
 		signal_send_noted();
 	}
