@@ -3,14 +3,19 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -475,6 +480,51 @@ static void snapshot(void)
 	printf("snapshot: %d wrong\n", wrong);
 }
 
+static int nothing(void)
+{
+	return 0;
+}
+
+static void *fork_on(void *arg)
+{
+	while (!g_stop) {
+		in_child(nothing);
+		usleep(2000);
+	}
+	return arg;
+}
+
+static void say(const char *what, long result)
+{
+	printf("%s: %ld %s\n", what, result, result < 0 ? strerror(errno) : "");
+}
+
+/* Waits end in their time though another thread forks again and again meanwhile. */
+static void timeouts(void)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(0), local = eventfd(0, 0), timer = timerfd_create(CLOCK_MONOTONIC, 0);
+	struct pollfd p[2] = { { .fd = timer, .events = POLLIN }, { .fd = local, .events = POLLIN } };
+	struct timespec time = { .tv_nsec = 100000000 };
+	uint32_t word = 1;
+	pthread_t t;
+
+	CHECK(!epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event));
+	g_stop = 0;
+	fflush(stdout);
+	pthread_create(&t, NULL, fork_on, NULL);
+	say("epoll_wait", epoll_wait(epoll, &event, 1, 100));
+	say("poll of the host's", poll(p, 1, 100));
+	say("poll of both", poll(p, 2, 100));
+	say("futex", syscall(SYS_futex, &word, FUTEX_WAIT, 1, &time, NULL, 0));
+	say("nanosleep", nanosleep(&time, NULL));
+	g_stop = 1;
+	pthread_join(t, NULL);
+	close(timer);
+	close(local);
+	close(epoll);
+}
+
 /* A process-shared mutex and condition between parent and child. */
 static void shared_locks(void)
 {
@@ -556,6 +606,7 @@ int main(void)
 	printf(", parent %d\n", identity());
 	threads();
 	snapshot();
+	timeouts();
 	shared_locks();
 	growing();
 	printf("%d failures\n", g_failures);

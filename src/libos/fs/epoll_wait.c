@@ -288,7 +288,7 @@ static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int6
 	leave_sleep(ep);
 	loop_sleep_end();
 	if (n <= 0) {
-		*ended = (n == 0 && timeout == whole) || n != -EINTR || work_pending();
+		*ended = (n == 0 && timeout == whole) || n != -EINTR || (work_pending() && !turn_interrupted());
 		return n == -EINTR ? (*ended ? -ERESTARTNOHAND : 0) : n;
 	}
 	n = strip(ep, user, n, &signaled);

@@ -274,7 +274,7 @@ static long wait_loop(struct poll_state *s, int64_t timeout)
 			return 0;
 		if (ret < 0 && ret != -EINTR)
 			return ret;
-		if (ret == -EINTR && work_pending())
+		if (ret == -EINTR && work_pending() && !turn_interrupted())
 			return -ERESTARTNOHAND;
 		if (timeout > 0)
 			timeout = MAX(deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0);

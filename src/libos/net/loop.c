@@ -92,7 +92,7 @@ int loop_wait(struct loop *l, uint32_t states, uint64_t deadline)
 			return 0;
 		if (ret != -EINTR)
 			return (int)ret;
-		if (work_pending())
+		if (work_pending() && !turn_interrupted())
 			return deadline ? -EINTR : -ERESTARTSYS;
 	}
 }

@@ -155,6 +155,18 @@ void turn_yield(struct thread *t)
 	turn_resume(t);
 }
 
+bool turn_interrupted(void)
+{
+	struct thread *t = current();
+
+	if (__atomic_load_n(&t->work, __ATOMIC_RELAXED) != WORK_TURN)
+		return false;
+	__atomic_fetch_and(&t->work, ~WORK_TURN, __ATOMIC_SEQ_CST);
+	if (t->turn)
+		turn_yield(t);
+	return true;
+}
+
 struct begin {
 	struct program *program;
 	struct family *family;

@@ -42,6 +42,8 @@ static inline bool turn_is_shared(const struct thread *t)
 }
 
 void turn_yield(struct thread *t); /* to who waits; with WORK_TURN */
+/* Behind a wait that was interrupted, with no lock held: was it only for the turn, which others have had now? Else it ends. */
+bool turn_interrupted(void);
 
 /* Around the copy that fork(2) makes of the calling thread's program: turns are needed from now on, and no other thread has one
  * meanwhile, since what it changed would be copied in part. 0, or -ENOMEM: no copy, and no end. */

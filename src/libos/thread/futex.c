@@ -74,18 +74,18 @@ uint32_t futex_wake_in_turns(uint32_t *word, uint32_t count)
 
 long futex_wait_until(uint32_t *word, uint32_t expected, int clock, int64_t deadline)
 {
-	if (turn_is_shared(current()))
-		return wait_in_turns(word, expected, clock, deadline);
 	for (;;) {
 		int64_t timeout = -1;
 		long ret;
 
+		if (turn_is_shared(current()))
+			return wait_in_turns(word, expected, clock, deadline);
 		if (deadline >= 0) {
 			timeout = deadline - clock_now(clock);
 			timeout = MAX(timeout, 0);
 		}
 		ret = hostcall_blocking(HC_futex_wait, word, expected, timeout);
-		if (ret == -EINTR && !work_pending())
+		if (ret == -EINTR && (!work_pending() || turn_interrupted()))
 			continue;
 		/* the host's clock may be a little ahead of the deadline's */
 		if (ret == -ETIMEDOUT && deadline >= 0 && clock_now(clock) < deadline)
