@@ -8,6 +8,7 @@
 #include "loader/elf_map.h"
 #include "loader/stack.h"
 #include "mm/mm.h"
+#include "process/turn.h"
 #include "sys/trace.h"
 #include "thread/thread.h"
 
@@ -202,6 +203,20 @@ static int open_interpreter(struct exec *e)
 	return errno_of(ret);
 }
 
+/* Where others are, too, they take turns. */
+static int take_place(const struct elf_info *info)
+{
+	uint64_t start = ALIGN_DOWN(info->start, PAGE_SIZE), end = ALIGN_UP(info->end, PAGE_SIZE);
+	int ret;
+
+	if (!info->fixed || mm_will_be_free(start, end))
+		return 0;
+	ret = turn_join(start, end);
+	if (!ret)
+		turn_resume(current());
+	return ret;
+}
+
 /* The old program is gone from here on. */
 static int map_program(struct exec *e, const char *const *envp, struct exec_start *start)
 {
@@ -210,7 +225,9 @@ static int map_program(struct exec *e, const char *const *envp, struct exec_star
 	int ret;
 
 	mm_brk_init();
-	ret = image_map(&e->program);
+	ret = take_place(&e->program.info);
+	if (!ret)
+		ret = image_map(&e->program);
 	if (!ret && e->interpreter.file) {
 		ret = image_map(&e->interpreter);
 		rq.interpreter_base = e->interpreter.bias;
@@ -287,8 +304,11 @@ static int check_place(struct exec *e)
 		return ELF_ERROR_NOT_PIE;
 	ret = mm_take_low_window();
 	if (!ret && !mm_will_be_free(info->start, info->end)) {
-		e->low_window_own = true;
-		ret = -EBUSY;
+		struct program *other = mm_occupant(info->start, info->end);
+
+		e->low_window_own = !other;
+		ret = other ? 0 : -EBUSY;
+		program_put(other);
 	}
 	return ret;
 }

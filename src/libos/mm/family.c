@@ -22,6 +22,12 @@ static bool is_personal(const struct vma *v)
 	return !(v->flags & NOT_MOVED) && !v->code && (!v->file || (v->flags & VMA_DIRTY));
 }
 
+/* Is it as its file is? Then it need not be kept. */
+static bool is_of_file(const struct vma *v)
+{
+	return !(v->flags & (NOT_MOVED | VMA_DIRTY)) && v->file;
+}
+
 /* Executable memory is moved as data: it becomes code again, after a scan, where it is to run. */
 static uint32_t access_aside(uint32_t prot)
 {
@@ -33,6 +39,13 @@ bool vma_is_own(const struct vma *v)
 	const struct program *p = program_current();
 
 	return v->program == p || (p->family && v->program == &p->family->common && !(v->flags & VMA_HOLE));
+}
+
+static void add_member(struct family *f, struct program *p)
+{
+	p->family = f;
+	f->count++;
+	list_append(&f->members, &p->family_link);
 }
 
 int family_begin(struct program *p)
@@ -52,9 +65,7 @@ int family_begin(struct program *p)
 	f->common.family = f;
 	mutex_lock(&p->mm->lock);
 	f->there = p;
-	f->count = 1;
-	list_append(&f->members, &p->family_link);
-	p->family = f;
+	add_member(f, p);
 	mutex_unlock(&p->mm->lock);
 	return 0;
 }
@@ -223,15 +234,17 @@ struct program *family_fork(struct program *from, uint64_t rsp, int *error)
 	int ret = p ? 0 : -ENOMEM;
 
 	mutex_lock(&mm->lock);
+	if (!ret && from->family->strangers) {
+		log_text("fork: refused (ENOMEM) while another program linked at the same fixed addresses runs in this cVM");
+		ret = -ENOMEM;
+	}
 	if (!ret && !can_fork(mm, from))
 		ret = -ENOMEM;
 	if (!ret) {
 		p->brk_start = from->brk_start;
 		p->brk_now = from->brk_now;
 		p->args = from->args;
-		p->family = from->family;
-		p->family->count++;
-		list_append(&p->family->members, &p->family_link);
+		add_member(from->family, p);
 		ret = copy_all(mm, from, p, rsp);
 	}
 	mutex_unlock(&mm->lock);
@@ -240,6 +253,80 @@ struct program *family_fork(struct program *from, uint64_t rsp, int *error)
 		return p;
 	program_put(p);
 	return NULL;
+}
+
+/* --- fixed addresses --- */
+
+/* A program, or the first of a family, that has or wants what is at [start, end); NULL if there is none, more than one, or one that
+ * shares it with forked ones. mm->lock held. */
+static struct program *occupant(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct program *found = NULL;
+
+	for (struct vma *v = vma_find(mm, start); v && v->start < end; v = vma_next(mm, v)) {
+		struct program *p = v->program;
+
+		if (v->flags & VMA_HOLE)
+			p = list_entry(p->family->members.next, struct program, family_link);
+		else if (p->family && p == &p->family->common)
+			return NULL;
+		if (found && found != p && (!found->family || found->family != p->family))
+			return NULL;
+		found = p;
+	}
+	return found;
+}
+
+struct program *mm_occupant(uint64_t start, uint64_t end)
+{
+	struct mm *mm = mm_current();
+	struct program *p;
+
+	mutex_lock(&mm->lock);
+	p = occupant(mm, start, end);
+	p = p && __atomic_load_n(&p->refs, __ATOMIC_RELAXED) ? program_get(p) : NULL;
+	mutex_unlock(&mm->lock);
+	return p;
+}
+
+static int reserve_aside(struct mm *mm, struct program *p, uint64_t start, uint64_t end)
+{
+	struct aside *a = kzalloc(sizeof(*a));
+
+	if (!a || vma_reserve(mm, 1)) {
+		kfree(a);
+		return -ENOMEM;
+	}
+	a->home = vma_take(mm);
+	a->home->start = start;
+	a->home->end = end;
+	a->home->program = p;
+	list_init(&a->home->link);
+	list_append(&p->aside, &a->link);
+	return 0;
+}
+
+/* More than one, made of one another. */
+static bool family_is_forked(const struct family *f)
+{
+	return f->count > 1 && !f->strangers;
+}
+
+int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end)
+{
+	struct mm *mm = p->mm;
+	int ret = -EBUSY;
+
+	mutex_lock(&mm->lock);
+	if (f->count && !family_is_forked(f)) {
+		ret = reserve_aside(mm, p, start, end);
+		if (!ret) {
+			add_member(f, p);
+			f->strangers = true;
+		}
+	}
+	mutex_unlock(&mm->lock);
+	return ret;
 }
 
 /* --- turns --- */
@@ -261,7 +348,7 @@ bool family_wants(const struct family *f, uint64_t start, uint64_t end)
 
 static bool must_move(const struct family *f, const struct vma *v)
 {
-	return v->program == f->there && is_personal(v) && family_wants(f, v->start, v->end);
+	return v->program == f->there && (is_personal(v) || is_of_file(v)) && family_wants(f, v->start, v->end);
 }
 
 /* Both pages, as far as they can be read. */
@@ -346,7 +433,7 @@ static int prepare_places(struct mm *mm, struct family *f, const struct program 
 			return -ENOMEM;
 		a->home = v;
 		list_append(made, &a->link);
-		if (!(v->flags & VMA_BACKED))
+		if (!(v->flags & VMA_BACKED) || is_of_file(v))
 			continue;
 		if (vma_reserve(mm, 1) || !(a->place = place_make(mm, p, v->end - v->start)))
 			return -ENOMEM;
@@ -361,8 +448,13 @@ static void put_aside(struct mm *mm, struct family *f, struct list *made)
 	while (!list_empty(made)) {
 		struct aside *a = list_entry(made->next, struct aside, link);
 
-		if (a->place)
+		if (a->place) {
 			move_memory(a->place->start, a->home->start, a->home->end - a->home->start, a->home->prot);
+		} else if (is_of_file(a->home) && (a->home->flags & VMA_BACKED)) {
+			backing_release(a->home->start, a->home->end);
+			code_map_put(a->home->code);
+			a->home->code = NULL;
+		}
 		vma_remove(mm, a->home);
 		list_remove(&a->link);
 		list_append(&p->aside, &a->link);
@@ -401,6 +493,9 @@ static void bring(struct mm *mm, struct family *f, struct program *p)
 			move_memory(a->home->start, a->place->start, a->home->end - a->home->start, access_aside(a->home->prot));
 			place_drop(mm, a->place);
 		}
+		else if (is_of_file(a->home) && (a->home->flags & VMA_BACKED) &&
+			 backing_map(a->home, a->home->start, a->home->end, a->home->prot))
+			log_text("what was mapped of a file at %lx is lost (raise the cVM's memory)", a->home->start);
 		if (a->place && (a->home->prot & PROT_EXEC) && !is_wx(a->home->prot) && /* else faults make it code */
 		    hostcall(HC_mem_seal_code, a->home->start, a->home->end - a->home->start) < 0)
 			log_text("code at %lx was refused", a->home->start);
@@ -526,8 +621,10 @@ void family_leave(struct family *f, struct program *p)
 	if (f->there == p)
 		f->there = NULL;
 	unmap_program(mm, p);
-	if (f->count == 1)
+	if (f->count == 1) {
 		inherit(mm, f);
+		f->strangers = false;
+	}
 	if (f->count)
 		keep(mm, f);
 	else

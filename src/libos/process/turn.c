@@ -252,6 +252,22 @@ void turn_fork_end(struct program *p)
 	mutex_unlock(&f->lock);
 }
 
+int turn_join(uint64_t start, uint64_t end)
+{
+	struct program *other = mm_occupant(start, end);
+	struct family *f;
+	int err = other ? begin(other) : -EBUSY;
+
+	if (!err) {
+		f = other->family;
+		mutex_lock(&f->lock);
+		err = family_join(f, current()->process->program, start, end);
+		mutex_unlock(&f->lock);
+	}
+	program_put(other);
+	return err;
+}
+
 void turn_end(struct program *p)
 {
 	struct family *f = p->family;

@@ -49,6 +49,9 @@ bool turn_interrupted(void);
  * meanwhile, since what it changed would be copied in part. 0, or -ENOMEM: no copy, and no end. */
 nodiscard int turn_fork_begin(struct program *p);
 void turn_fork_end(struct program *p);
+/* exec's part: the calling process's program, which is empty, gets [start, end) in turns with those that have it. 0, or as
+ * family_join, and without the turn: turn_resume. */
+nodiscard int turn_join(uint64_t start, uint64_t end);
 /* The last reference to a program with a family is gone. */
 void turn_end(struct program *p);
 
