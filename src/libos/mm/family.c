@@ -159,7 +159,7 @@ static void aside_free(struct mm *mm, struct aside *a)
 	kfree(a);
 }
 
-/* p gets a copy of v; takes up to two spares. */
+/* p gets a copy of v, or what makes one; takes up to two spares. */
 static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uint64_t rsp)
 {
 	struct aside *a = kzalloc(sizeof(*a));
@@ -172,12 +172,13 @@ static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uin
 	*a->home = *v;
 	a->home->program = p;
 	a->home->left = a->home->right = NULL;
+	a->home->code = NULL;
 	a->home->flags &= ~VMA_LOCKED;
 	list_init(&a->home->link);
 	if (v->file)
 		file_get(v->file);
 	list_append(&p->aside, &a->link);
-	if (!(v->flags & VMA_BACKED))
+	if (!(v->flags & VMA_BACKED) || is_of_file(v))
 		return 0;
 	a->place = place_make(mm, p, size);
 	if (!a->place)
@@ -215,7 +216,8 @@ static int copy_all(struct mm *mm, struct program *from, struct program *p, uint
 
 		if (v->program != from || (v->flags & VMA_PLACE))
 			continue;
-		if (is_personal(v)) {
+		/* At fixed addresses there may be strangers, so nothing stays. */
+		if (is_personal(v) || (is_of_file(v) && v->end <= SLOT_LOW_END)) {
 			ret = vma_reserve(mm, 2);
 			ret = ret ? ret : copy_aside(mm, p, v, rsp);
 		} else {
@@ -234,10 +236,6 @@ struct program *family_fork(struct program *from, uint64_t rsp, int *error)
 	int ret = p ? 0 : -ENOMEM;
 
 	mutex_lock(&mm->lock);
-	if (!ret && from->family->strangers) {
-		log_text("fork: refused (ENOMEM) while another program linked at the same fixed addresses runs in this cVM");
-		ret = -ENOMEM;
-	}
 	if (!ret && !can_fork(mm, from))
 		ret = -ENOMEM;
 	if (!ret) {
@@ -306,25 +304,16 @@ static int reserve_aside(struct mm *mm, struct program *p, uint64_t start, uint6
 	return 0;
 }
 
-/* More than one, made of one another. */
-static bool family_is_forked(const struct family *f)
-{
-	return f->count > 1 && !f->strangers;
-}
-
 int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end)
 {
 	struct mm *mm = p->mm;
 	int ret = -EBUSY;
 
 	mutex_lock(&mm->lock);
-	if (f->count && !family_is_forked(f)) {
+	if (f->count)
 		ret = reserve_aside(mm, p, start, end);
-		if (!ret) {
-			add_member(f, p);
-			f->strangers = true;
-		}
-	}
+	if (!ret)
+		add_member(f, p);
 	mutex_unlock(&mm->lock);
 	return ret;
 }
@@ -374,13 +363,16 @@ static void exchange_bytes(uint64_t a, uint64_t b, uint64_t size)
 		}
 }
 
-/* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, or are the same. */
+/* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, are the same, or the same file's. */
 static bool is_exchangeable(const struct aside *a, const struct vma *v)
 {
 	uint64_t size = a->home->end - a->home->start;
 
-	if (!a->place || size > EXCHANGE_MAX || v->start != a->home->start || v->end != a->home->end || v->prot != a->home->prot ||
-	    !(v->flags & VMA_BACKED) || !is_personal(v))
+	if (v->start != a->home->start || v->end != a->home->end || v->prot != a->home->prot || !(v->flags & VMA_BACKED))
+		return false;
+	if (is_of_file(v))
+		return v->file == a->home->file && v->offset == a->home->offset && v->flags == a->home->flags;
+	if (!a->place || size > EXCHANGE_MAX || !is_personal(v))
 		return false;
 	return v->prot == (PROT_READ | PROT_WRITE) ||
 	       (v->prot == PROT_READ && same_bytes(a->home->start, a->place->start, size));
@@ -406,12 +398,17 @@ static void exchange(struct mm *mm, struct family *f, struct program *p)
 
 		if (!v || v->program != f->there || !is_exchangeable(a, v))
 			continue;
-		if (v->prot & PROT_WRITE)
+		if (is_of_file(v)) {
+			home->code = v->code;
+			v->code = NULL;
+		} else if (v->prot & PROT_WRITE) {
 			exchange_bytes(v->start, a->place->start, v->end - v->start);
+		}
 		vma_remove(mm, v);
 		vma_insert(mm, home);
 		a->home = v;
-		change_owner(a->place, v->program);
+		if (a->place)
+			change_owner(a->place, v->program);
 		list_remove(&a->link);
 		list_append(&v->program->aside, &a->link);
 	}
@@ -621,10 +618,8 @@ void family_leave(struct family *f, struct program *p)
 	if (f->there == p)
 		f->there = NULL;
 	unmap_program(mm, p);
-	if (f->count == 1) {
+	if (f->count == 1)
 		inherit(mm, f);
-		f->strangers = false;
-	}
 	if (f->count)
 		keep(mm, f);
 	else

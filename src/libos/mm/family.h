@@ -1,8 +1,8 @@
 /*
  * Programs that want the same addresses, of which a cVM has one set: those made of one another by fork, and those linked at the
  * same fixed ones. One of them is there at a time, and what the others have at such addresses is aside, somewhere else in the slot.
- * What forked ones all have alike for good (shared mappings, code, files mapped and never written) stays where it is and
- * belongs to the family. A member leaves with execve or its end. Who is there when: process/turn.c.
+ * What forked ones all have alike for good (shared mappings, code, files mapped and never written, but not at fixed addresses)
+ * stays where it is and belongs to the family. A member leaves with execve or its end. Who is there when: process/turn.c.
  */
 #ifndef LIBOS_FAMILY_H
 #define LIBOS_FAMILY_H
@@ -16,7 +16,6 @@ struct family {
 	struct program *there; /* NULL: nobody */
 	struct program common; /* owns what all have, and the holes: addresses that members aside will want again */
 	/* process/turn.c */
-	bool strangers;	  /* some are not made of one another: what is mapped is each one's own */
 	bool active;	  /* threads need the turn: there are others, or the only program is not there. atomic */
 	bool alone;	  /* a thread forks: nobody else gets it */
 	uint32_t running; /* threads that have it; futex word of who wants to be alone */
@@ -36,7 +35,7 @@ nodiscard int family_begin(struct program *p);
 /* A copy of p, which is there, as a new member that is aside; rsp: below it p's first stack is not used. NULL with *error. */
 nodiscard struct program *family_fork(struct program *p, uint64_t rsp, int *error);
 /* p, which is empty, wants [start, end), which f's members have or want: it becomes one of them, aside, with a reservation there. Lock
- * held. 0, -ENOMEM, or -EBUSY: they are forked ones, and what they have there is not to be moved. */
+ * held. 0, -ENOMEM, or -EBUSY: they have gone. */
 nodiscard int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end);
 /* p is there from now on. Lock held, and nobody has the turn. 0, or -ENOMEM: nothing happened. */
 nodiscard int family_switch(struct family *f, struct program *p);

@@ -67,8 +67,8 @@ static void wait_for_vfork(struct process *p)
 	__atomic_store_n(&t->asleep, 'D', __ATOMIC_RELAXED);
 	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) &&
 	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL))) {
-		turn_release(t); /* fork by another thread may have given it one */
-		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, -1);
+		turn_release(t); /* a fork or an exec elsewhere may have given it one */
+		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, TURN_LOOK_NS);
 	}
 	__atomic_store_n(&t->asleep, 0, __ATOMIC_RELAXED);
 	turn_resume(t);

@@ -52,7 +52,7 @@ static int become_single(void)
 
 		mutex_unlock(&p->lock);
 		turn_release(t);
-		(void)hostcall(HC_futex_wait, &p->thread_count, count, -1);
+		(void)hostcall(HC_futex_wait, &p->thread_count, count, TURN_LOOK_NS);
 		mutex_lock(&p->lock);
 	}
 	p->exec_thread = NULL;

@@ -20,6 +20,9 @@ static inline bool turn_is_needed(const struct thread *t)
 void turn_enter(struct thread *t); /* t: the calling thread; waits, no matter which signals come */
 void turn_leave(struct thread *t);
 
+/* A wait in the host that a kick might just miss ends by itself, for another look at what this thread was given or is asked for. */
+#define TURN_LOOK_NS 20000000ll
+
 /* Around a wait that touches nothing of the program, with no lock held. */
 static inline void turn_release(struct thread *t)
 {

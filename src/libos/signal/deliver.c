@@ -77,7 +77,7 @@ static void wait_while_stopped(struct process *p)
 		return;
 	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !(current()->work & WORK_EXIT)) {
 		turn_release(current());
-		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, -1);
+		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, p->program && p->program->family ? TURN_LOOK_NS : -1);
 		signal_send_noted();
 	}
 	turn_resume(current());
