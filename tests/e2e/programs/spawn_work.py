@@ -1,5 +1,5 @@
 """Other programs from Python: subprocess (which uses vfork), posix_spawn, os.system and popen, asyncio, signals and errors.
-Python itself is not started again: Debian's is linked at a fixed address, of which there is one."""
+"""
 import asyncio
 import os
 import signal
