@@ -279,12 +279,15 @@ struct program *mm_occupant(uint64_t start, uint64_t end)
 {
 	struct mm *mm = mm_current();
 	struct program *p;
+	uint32_t refs; /* 0: it is about to go */
 
 	mutex_lock(&mm->lock);
 	p = occupant(mm, start, end);
-	p = p && __atomic_load_n(&p->refs, __ATOMIC_RELAXED) ? program_get(p) : NULL;
+	refs = p ? __atomic_load_n(&p->refs, __ATOMIC_RELAXED) : 0;
+	while (refs && !__atomic_compare_exchange_n(&p->refs, &refs, refs + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 	mutex_unlock(&mm->lock);
-	return p;
+	return refs ? p : NULL;
 }
 
 static int reserve_aside(struct mm *mm, struct program *p, uint64_t start, uint64_t end)

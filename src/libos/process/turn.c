@@ -92,7 +92,7 @@ void turn_enter(struct thread *t)
 	struct turn_waiter w = { .word = 0 };
 
 	mutex_lock(&f->lock);
-	if (likely(list_empty(&f->waiting)) && take(f, t, p)) {
+	if (t->turn || (likely(list_empty(&f->waiting)) && take(f, t, p))) { /* begin() may just have given it one */
 		mutex_unlock(&f->lock);
 		return;
 	}
@@ -124,7 +124,7 @@ void turn_leave(struct thread *t)
 	if (f->alone)
 		hostcall(HC_futex_wake, &f->running, 1);
 	if (!f->running) {
-		if (f->count == 1 && f->there)
+		if (f->count == 1 && f->there && list_empty(&f->waiting))
 			__atomic_store_n(&f->active, false, __ATOMIC_SEQ_CST);
 		wake_first(f);
 	}
@@ -176,13 +176,11 @@ static void begin_process(struct process *p, void *data)
 {
 	struct begin *b = data;
 
-	if (p->program != b->program)
-		return;
-	mutex_lock(&p->lock);
+	mutex_lock(&p->lock); /* who executes another program now has given up its turn behind this lock */
 	list_for_each(pos, &p->threads) {
 		struct thread *t = list_entry(pos, struct thread, link);
 
-		if (!t->turn) {
+		if (p->program == b->program && !t->turn) {
 			t->turn = b->family;
 			b->family->running++;
 		}
@@ -211,7 +209,8 @@ static bool be_alone(struct family *f)
 	return true;
 }
 
-static int begin(struct program *p)
+/* From now on turns are needed; `joins`, if there is one, becomes one of the family for [start, end). */
+static int begin(struct program *p, struct program *joins, uint64_t start, uint64_t end)
 {
 	struct begin b = { .program = p };
 	int err;
@@ -225,6 +224,8 @@ static int begin(struct program *p)
 			__atomic_store_n(&b.family->active, true, __ATOMIC_SEQ_CST);
 			process_for_each(begin_process, &b);
 		}
+		if (joins)
+			err = family_join(b.family, joins, start, end);
 		mutex_unlock(&b.family->lock);
 	}
 	process_tree_unlock();
@@ -234,7 +235,7 @@ static int begin(struct program *p)
 int turn_fork_begin(struct program *p)
 {
 	for (;;) {
-		int err = begin(p);
+		int err = begin(p, NULL, 0, 0);
 
 		if (err || be_alone(p->family))
 			return err;
@@ -255,15 +256,8 @@ void turn_fork_end(struct program *p)
 int turn_join(uint64_t start, uint64_t end)
 {
 	struct program *other = mm_occupant(start, end);
-	struct family *f;
-	int err = other ? begin(other) : -EBUSY;
+	int err = other ? begin(other, current()->process->program, start, end) : -EBUSY;
 
-	if (!err) {
-		f = other->family;
-		mutex_lock(&f->lock);
-		err = family_join(f, current()->process->program, start, end);
-		mutex_unlock(&f->lock);
-	}
 	program_put(other);
 	return err;
 }
