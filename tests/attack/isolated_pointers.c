@@ -64,12 +64,22 @@ static void in_structures(const int *pipes, const int *sockets, int file)
 	} sigset = { g_at, 8 };
 	struct timespec zero = { 0, 0 };
 	REFUSES(EFAULT, SYS_pselect6, 0, NULL, NULL, NULL, &zero, &sigset);
+	/* the program started would print what it got */
+	char *words[] = { "echo", (char *)g_at, NULL }, *none[] = { NULL };
+	for (int i = 0; i < 2; i++) {
+		REFUSES(EFAULT, SYS_execve, "/bin/echo", i ? none : words, i ? words : none);
+		REFUSES(EFAULT, SYS_execveat, AT_FDCWD, "/bin/echo", i ? none : words, i ? words : none, 0);
+	}
 	static char stack[65536];
 	for (int i = 0; i < 2; i++) {
 		struct clone_args c = { .flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
 						 (i ? CLONE_CHILD_CLEARTID : CLONE_PARENT_SETTID),
 					.stack = (uint64_t)stack, .stack_size = sizeof stack };
 		*(i ? &c.child_tid : &c.parent_tid) = g_at;
+		REFUSES(EFAULT, SYS_clone3, &c, sizeof c);
+		/* a process, by fork and with the program's memory */
+		c = (struct clone_args){ .flags = i ? CLONE_VM | CLONE_VFORK | CLONE_PIDFD : CLONE_CHILD_SETTID };
+		*(i ? &c.pidfd : &c.child_tid) = g_at;
 		REFUSES(EFAULT, SYS_clone3, &c, sizeof c);
 	}
 }

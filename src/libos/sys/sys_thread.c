@@ -217,7 +217,7 @@ static int list_from_user(uint64_t user, const char *if_empty, const char ***out
 	for (long i = 0; i < count && !err; i++) {
 		uint64_t p;
 
-		err = get_user(p, (void *)(user + (uint64_t)i * sizeof(p))) ? -EFAULT : strings_add(&s, p);
+		err = get_user(p, (void *)(user + (uint64_t)i * sizeof(p))) || !address_in_program(p) ? -EFAULT : strings_add(&s, p);
 	}
 	list = err ? NULL : kmalloc((n + 1) * sizeof(*list) + s.used + 1);
 	if (!err && !list)

@@ -23,14 +23,10 @@ void isolated_init(uint64_t slot_base)
 	g_libos_size = SLOT_LIBOS_END;
 }
 
-bool arguments_in_program(const struct regs *r, unsigned count)
+bool arguments_in_program(const struct regs *r)
 {
-	const uint64_t argument[] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
-
-	for (unsigned i = 0; i < count; i++)
-		if (!address_in_program(argument[i]))
-			return false;
-	return true;
+	return address_in_program(r->rdi) && address_in_program(r->rsi) && address_in_program(r->rdx) &&
+	       address_in_program(r->r10) && address_in_program(r->r8) && address_in_program(r->r9);
 }
 
 uint64_t program_area_take(void)

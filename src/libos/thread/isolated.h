@@ -35,8 +35,8 @@ static inline bool isolated(void)
 }
 
 void isolated_init(uint64_t slot_base);
-/* None of the first `count` arguments of a system call names the libOS. */
-nodiscard bool arguments_in_program(const struct regs *r, unsigned count);
+/* No system call argument names the libOS. */
+nodiscard bool arguments_in_program(const struct regs *r);
 
 /* A thread's program area: REGS_SIZE bytes on the program's side. 0 if there is no more. Callers hold a lock. */
 uint64_t program_area_take(void);

@@ -23,17 +23,6 @@ syscall_handler *const g_handlers[SYSCALL_COUNT] __attribute__((visibility("hidd
 
 uint64_t g_fast_limit = SYSCALL_COUNT;
 
-#define SYS_ARGUMENTS(name, args) [__NR_##name] = sizeof(args) - 1,
-static const uint8_t g_argument_count[SYSCALL_COUNT] = { SYSCALL_TABLE(SYS_ARGUMENTS) }; /* scripts/check-source checks it */
-#undef SYS_ARGUMENTS
-
-/* Registers that are no arguments hold what they will, also what looks like an address of the libOS. Of a call that Linux
- * does not have, or that is not known, all are looked at. */
-static unsigned argument_count(uint64_t nr)
-{
-	return nr < SYSCALL_COUNT && g_handlers[nr] ? g_argument_count[nr] : 6;
-}
-
 static syscall_handler *handler_of(uint64_t nr)
 {
 	if (likely(nr < SYSCALL_COUNT))
@@ -104,7 +93,8 @@ long syscall_dispatch(struct regs *r)
 	uint64_t nr = r->orig_rax;
 
 	t->regs = r;
-	if (unlikely(isolated() && !arguments_in_program(r, argument_count(nr))))
+	/* rt_sigreturn has no arguments: the registers are what the handler and the interrupted code left there */
+	if (unlikely(isolated() && nr != __NR_rt_sigreturn && !arguments_in_program(r)))
 		return -EFAULT;
 	return syscall_finish(r, likely(nr < g_fast_limit && g_handlers[nr]) ? g_handlers[nr](r) :
 										dispatch_slow(r, t->process->boot_flags));
