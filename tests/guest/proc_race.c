@@ -30,13 +30,20 @@ static void bad(const char *what, const char *path, const char *text)
 		printf("%s: %s: %.200s\n", what, path, text);
 }
 
+/* What a number says of a process that has just gone: natively numbers are everybody's, and soon used again. */
+static void bad_here(const char *what, const char *path, const char *text)
+{
+	if (getpid() == 1)
+		bad(what, path, text);
+}
+
 static ssize_t slurp(const char *path, char *text, size_t size)
 {
 	ssize_t n = 0, part;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 && errno != ENOENT && errno != ESRCH && errno != EINVAL)
-		bad("open", path, strerror(errno));
+		bad_here("open", path, strerror(errno));
 	while (fd >= 0 && n < (ssize_t)size - 1 && (part = read(fd, text + n, size - 1 - (size_t)n)) > 0)
 		n += part;
 	if (fd >= 0) {
@@ -81,7 +88,7 @@ static void look(pid_t pid, char *text, size_t size)
 	snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
 	n = slurp(path, text, size);
 	if (n > 0 && (strcmp(text, g_self) || (n > (ssize_t)strlen(g_self) + 1 && strcmp(text + strlen(g_self) + 1, "child"))))
-		bad("what nobody said", path, text);
+		bad_here("what nobody said", path, text);
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
 		snprintf(path, sizeof path, "/proc/%d/%s", pid, names[i]);
 		slurp(path, text, size);
@@ -90,7 +97,7 @@ static void look(pid_t pid, char *text, size_t size)
 	n = readlink(path, text, size - 1);
 	text[n < 0 ? 0 : n] = 0;
 	if (n > 0 && strcmp(text, g_self))
-		bad("another program", path, text);
+		bad_here("another program", path, text);
 	directory(pid, "fd");
 	directory(pid, "task");
 }
@@ -173,7 +180,7 @@ int main(int argc, char **argv)
 
 		snprintf(path, sizeof path, "/proc/%d", g_pid[i]);
 		if (!access(path, F_OK))
-			bad("still there", path, "");
+			bad_here("still there", path, "");
 	}
 	if (g_reads < CHILDREN)
 		bad("too little was read", "/proc", "");
