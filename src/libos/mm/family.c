@@ -34,11 +34,14 @@ static uint32_t access_aside(uint32_t prot)
 	return prot & PROT_EXEC ? PROT_READ | PROT_WRITE : prot;
 }
 
+bool vma_is_of(const struct vma *v, const struct program *p)
+{
+	return !(v->flags & (VMA_HOLE | VMA_PLACE)) && (v->program == p || (p->family && v->program == &p->family->common));
+}
+
 bool vma_is_own(const struct vma *v)
 {
-	const struct program *p = program_current();
-
-	return v->program == p || (p->family && v->program == &p->family->common && !(v->flags & VMA_HOLE));
+	return vma_is_of(v, program_current());
 }
 
 static void add_member(struct family *f, struct program *p)
@@ -441,6 +444,20 @@ static int prepare_places(struct mm *mm, struct family *f, const struct program 
 	return 0;
 }
 
+/* memory_back undoes it. */
+static void memory_away(const struct aside *a)
+{
+	struct vma *v = a->home;
+
+	if (a->place) {
+		move_memory(a->place->start, v->start, v->end - v->start, v->prot);
+	} else if (is_of_file(v) && (v->flags & VMA_BACKED)) {
+		backing_release(v->start, v->end);
+		code_map_put(v->code);
+		v->code = NULL;
+	}
+}
+
 static void put_aside(struct mm *mm, struct family *f, struct list *made)
 {
 	struct program *p = f->there;
@@ -448,38 +465,40 @@ static void put_aside(struct mm *mm, struct family *f, struct list *made)
 	while (!list_empty(made)) {
 		struct aside *a = list_entry(made->next, struct aside, link);
 
-		if (a->place) {
-			move_memory(a->place->start, a->home->start, a->home->end - a->home->start, a->home->prot);
-		} else if (is_of_file(a->home) && (a->home->flags & VMA_BACKED)) {
-			backing_release(a->home->start, a->home->end);
-			code_map_put(a->home->code);
-			a->home->code = NULL;
-		}
+		memory_away(a);
 		vma_remove(mm, a->home);
 		list_remove(&a->link);
 		list_append(&p->aside, &a->link);
 	}
 }
 
+/* The holes in [start, end); takes up to two spares. */
 static void drop_holes(struct mm *mm, struct family *f, uint64_t start, uint64_t end)
 {
 	struct vma *v = vma_find(mm, start);
 
 	while (v && v->start < end) {
-		struct vma *next;
+		struct vma *next = vma_next(mm, v);
 
-		if (v->program != &f->common || !(v->flags & VMA_HOLE)) {
-			v = vma_next(mm, v);
-			continue;
-		}
-		if (v->start < start)
-			v = vma_split(mm, v, start);
-		if (v->end > end)
-			vma_split(mm, v, end);
-		next = vma_next(mm, v);
-		vma_remove(mm, v);
-		vma_free(mm, v);
+		if (v->program == &f->common && (v->flags & VMA_HOLE))
+			vma_clear(mm, MAX(v->start, start), MIN(v->end, end));
 		v = next;
+	}
+}
+
+/* The memory that `home` has, from its place, or from the file. */
+static void memory_back(const struct aside *a)
+{
+	struct vma *v = a->home;
+	uint64_t size = v->end - v->start;
+
+	if (a->place) {
+		move_memory(v->start, a->place->start, size, access_aside(v->prot));
+		if ((v->prot & PROT_EXEC) && !is_wx(v->prot) && /* else faults make it code */
+		    hostcall(HC_mem_seal_code, v->start, size) < 0)
+			log_text("code at %lx was refused", v->start);
+	} else if (is_of_file(v) && (v->flags & VMA_BACKED) && backing_map(v, v->start, v->end, v->prot)) {
+		log_text("what was mapped of a file at %lx is lost (raise the cVM's memory)", v->start);
 	}
 }
 
@@ -489,16 +508,9 @@ static void bring(struct mm *mm, struct family *f, struct program *p)
 		struct aside *a = list_entry(p->aside.next, struct aside, link);
 
 		drop_holes(mm, f, a->home->start, a->home->end);
-		if (a->place) {
-			move_memory(a->home->start, a->place->start, a->home->end - a->home->start, access_aside(a->home->prot));
+		memory_back(a);
+		if (a->place)
 			place_drop(mm, a->place);
-		}
-		else if (is_of_file(a->home) && (a->home->flags & VMA_BACKED) &&
-			 backing_map(a->home, a->home->start, a->home->end, a->home->prot))
-			log_text("what was mapped of a file at %lx is lost (raise the cVM's memory)", a->home->start);
-		if (a->place && (a->home->prot & PROT_EXEC) && !is_wx(a->home->prot) && /* else faults make it code */
-		    hostcall(HC_mem_seal_code, a->home->start, a->home->end - a->home->start) < 0)
-			log_text("code at %lx was refused", a->home->start);
 		vma_insert(mm, a->home);
 		list_remove(&a->link);
 		kfree(a);

@@ -34,7 +34,7 @@ void mm_for_each(const struct program *p, void (*visit)(const struct mm_range *r
 	list_for_each(pos, &mm->list) {
 		struct vma *v = list_entry(pos, struct vma, link);
 
-		if (v->flags & (VMA_HOLE | VMA_PLACE) || (v->program != p && !(p->family && v->program == &p->family->common)))
+		if (!vma_is_of(v, p))
 			continue;
 		describe(v, &r, name, sizeof(name));
 		visit(&r, data);
@@ -94,7 +94,7 @@ bool mm_read(const struct program *p, void *to, uint64_t addr, size_t size)
 
 	mutex_lock(&mm->lock);
 	v = vma_find(mm, addr);
-	if (v && contains(v, addr, size) && (v->program == p || (p->family && v->program == &p->family->common)))
+	if (v && contains(v, addr, size) && vma_is_of(v, p))
 		at = addr;
 	list_for_each(pos, &p->aside) {
 		const struct aside *a = list_entry(pos, struct aside, link);

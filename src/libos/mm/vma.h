@@ -80,7 +80,8 @@ struct program {
 
 struct mm *mm_current(void);
 struct program *program_current(void);
-/* Does the calling process have it, alone or with its family? */
+/* Does p, or the calling process, have it there, alone or with its family? */
+bool vma_is_of(const struct vma *v, const struct program *p);
 bool vma_is_own(const struct vma *v);
 
 /* Make sure that `count` vma_take()s succeed. */
