@@ -39,13 +39,6 @@ static void prepare(struct thread *t, void *data)
 	}
 }
 
-static void clear_handlers(struct process *p)
-{
-	for (int i = 0; i < SIGNAL_COUNT; i++)
-		if (p->signals.action[i].handler != (uint64_t)SIG_IGN)
-			p->signals.action[i] = (struct signal_action){ 0 };
-}
-
 static int give_pidfd(struct process *p, int32_t *user)
 {
 	struct file *f = pidfd_create(p, 0);
@@ -130,7 +123,7 @@ long process_clone(const struct regs *r, const struct clone_request *c)
 	p->exit_signal = c->exit_signal;
 	p->vfork_word = c->flags & CLONE_VFORK ? 1 : 0;
 	if (c->flags & CLONE_CLEAR_SIGHAND)
-		clear_handlers(p);
+		signal_reset_handlers(p);
 	ret = process_adopt(p, self);
 	if (!ret) {
 		ret = start_child(p, r, c);

@@ -23,6 +23,7 @@ void signal_send_noted(void); /* queues them */
 void signal_process_init(struct process *p);
 void signal_process_free(struct process *p);
 void signal_release_stopped(struct process *p); /* it ends */
+void signal_reset_handlers(struct process *p);	/* what is not ignored gets its default action */
 void signal_exec(struct thread *t);		/* handlers and the alternate stack go, all else stays */
 void signal_thread_init(struct thread *t, sigmask_t blocked);
 void signal_thread_exit(struct thread *t); /* drops what is queued; hands process signals to others */

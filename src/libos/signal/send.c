@@ -72,16 +72,21 @@ void signal_release_stopped(struct process *p)
 	hostcall(HC_futex_wake, &p->signals.stopped, INT32_MAX);
 }
 
-void signal_exec(struct thread *t)
+void signal_reset_handlers(struct process *p)
 {
-	struct process *p = t->process;
-
-	mutex_lock(&p->signals.lock);
 	for (int i = 0; i < SIGNAL_COUNT; i++) {
 		uint64_t handler = p->signals.action[i].handler == (uint64_t)SIG_IGN ? (uint64_t)SIG_IGN : (uint64_t)SIG_DFL;
 
 		p->signals.action[i] = (struct signal_action){ .handler = handler };
 	}
+}
+
+void signal_exec(struct thread *t)
+{
+	struct process *p = t->process;
+
+	mutex_lock(&p->signals.lock);
+	signal_reset_handlers(p);
 	t->signals.altstack_base = t->signals.altstack_size = 0;
 	t->signals.altstack_flags = SS_DISABLE;
 	mutex_unlock(&p->signals.lock);
