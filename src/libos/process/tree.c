@@ -144,26 +144,36 @@ void process_disown(struct process *p)
 	mutex_unlock(&g_lock);
 }
 
-/* code: CLD_*; status: exit code or signal. Tree lock held. */
-static void tell_parent(struct process *p, int sig, int code, int status)
+/* What a parent is told of p. code: CLD_*; status: exit code or signal. */
+static siginfo_t news_of(const struct process *p, int code, int status)
 {
 	siginfo_t info;
 
 	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
+	info.si_signo = SIGCHLD;
 	info.si_code = code;
 	info.si_pid = p->pid;
 	info.si_uid = p->uid;
 	info.si_status = status;
+	return info;
+}
+
+/* The same of a zombie. */
+static siginfo_t end_of(const struct process *p, int status)
+{
+	bool killed = status & 0x7f;
+
+	return news_of(p, killed ? CLD_KILLED : CLD_EXITED, killed ? status & 0x7f : status >> 8);
+}
+
+/* By `sig`, or 0: only who waits. Tree lock held. */
+static void tell_parent(struct process *p, int sig, siginfo_t info)
+{
+	info.si_signo = sig;
 	info.si_utime = (long)(p->cpu_ns / 10000000);
 	if (sig)
 		(void)signal_send_process(p->parent, sig, &info);
 	waitq_wake(&p->parent->child_events, 0);
-}
-
-static bool was_killed(int status)
-{
-	return (status & 0x7f) != 0;
 }
 
 /* A zombie and its parent: the signal, and whether anybody will ask. True if it may go at once. Tree lock held. */
@@ -173,8 +183,7 @@ static bool tell_of_end(struct process *p, int status)
 	bool unasked = p->exit_signal == SIGCHLD &&
 		       (child.handler == (uint64_t)SIG_IGN || (child.flags & SA_NOCLDWAIT_));
 
-	tell_parent(p, unasked && child.handler == (uint64_t)SIG_IGN ? 0 : p->exit_signal,
-		    was_killed(status) ? CLD_KILLED : CLD_EXITED, was_killed(status) ? status & 0x7f : status >> 8);
+	tell_parent(p, unasked && child.handler == (uint64_t)SIG_IGN ? 0 : p->exit_signal, end_of(p, status));
 	return unasked;
 }
 
@@ -240,7 +249,7 @@ static void set_stopped(struct process *p, int sig)
 	if (p->parent) {
 		bool quiet = p->parent->signals.action[SIGCHLD - 1].flags & SA_NOCLDSTOP_;
 
-		tell_parent(p, quiet ? 0 : SIGCHLD, sig ? CLD_STOPPED : CLD_CONTINUED, sig ? sig : SIGCONT);
+		tell_parent(p, quiet ? 0 : SIGCHLD, sig ? news_of(p, CLD_STOPPED, sig) : news_of(p, CLD_CONTINUED, SIGCONT));
 	}
 }
 
@@ -287,14 +296,9 @@ static bool is_wanted(const struct wait_request *rq, const struct process *child
 	}
 }
 
-static void answer(struct wait_request *rq, const struct process *p, int code, int value, int status)
+static void answer(struct wait_request *rq, const struct process *p, siginfo_t info, int status)
 {
-	memset(&rq->info, 0, sizeof(rq->info));
-	rq->info.si_signo = SIGCHLD;
-	rq->info.si_code = code;
-	rq->info.si_pid = p->pid;
-	rq->info.si_uid = p->uid;
-	rq->info.si_status = value;
+	rq->info = info;
 	rq->status = status;
 	rq->cpu_ns = p->cpu_ns + p->children_cpu_ns;
 }
@@ -306,8 +310,7 @@ static bool ask_child(struct wait_request *rq, struct process *child, struct pro
 	int status = (int)child->exit_status;
 
 	if (child->state == PROCESS_ZOMBIE) {
-		answer(rq, child, was_killed(status) ? CLD_KILLED : CLD_EXITED,
-		       was_killed(status) ? status & 0x7f : status >> 8, status);
+		answer(rq, child, end_of(child, status), status);
 		if (!keep) {
 			waiter->children_cpu_ns += rq->cpu_ns;
 			leave_tree(child);
@@ -315,12 +318,12 @@ static bool ask_child(struct wait_request *rq, struct process *child, struct pro
 		return true;
 	}
 	if (child->stop_told && child->stop_signal && (rq->options & WSTOPPED)) {
-		answer(rq, child, CLD_STOPPED, child->stop_signal, child->stop_signal << 8 | 0x7f);
+		answer(rq, child, news_of(child, CLD_STOPPED, child->stop_signal), child->stop_signal << 8 | 0x7f);
 		child->stop_told = keep;
 		return true;
 	}
 	if (child->continue_due && (rq->options & WCONTINUED)) {
-		answer(rq, child, CLD_CONTINUED, SIGCONT, 0xffff);
+		answer(rq, child, news_of(child, CLD_CONTINUED, SIGCONT), 0xffff);
 		child->continue_due = keep;
 		return true;
 	}
