@@ -168,7 +168,7 @@ long sys_wait4(struct regs *r)
 	return ret;
 }
 
-/* -EBADF, or the pid of what the descriptor stands for; -EAGAIN in *block for one that does not wait. */
+/* The pid of what the descriptor stands for, or -EBADF; *nonblock is set if it is one that does not wait. */
 static long pidfd_pid(uint64_t fd, bool *nonblock)
 {
 	struct file *f = (int32_t)fd < 0 ? NULL : fd_get_open((int)fd);

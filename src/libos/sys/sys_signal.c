@@ -258,6 +258,12 @@ long sys_tgkill(struct regs *r)
 	return send_to_thread((int32_t)r->rdi, (int32_t)r->rsi, (int)r->rdx, &info);
 }
 
+/* As Linux: what only kernel and kill say, nobody may say to others. */
+static bool is_forged(const siginfo_t *info, int32_t pid)
+{
+	return (info->si_code >= 0 || info->si_code == SI_TKILL) && pid != current()->process->pid;
+}
+
 long sys_rt_sigqueueinfo(struct regs *r)
 {
 	int sig = (int)r->rsi;
@@ -268,8 +274,7 @@ long sys_rt_sigqueueinfo(struct regs *r)
 	info.si_signo = sig;
 	if (!signal_sendable(sig))
 		return -EINVAL;
-	/* as Linux: what only kernel and kill say, nobody may say to others */
-	if ((info.si_code >= 0 || info.si_code == SI_TKILL) && (int)r->rdi != current()->process->pid)
+	if (is_forged(&info, (int32_t)r->rdi))
 		return -EPERM;
 	return kill_pid((int)r->rdi, sig, &info);
 }
@@ -283,7 +288,7 @@ long sys_rt_tgsigqueueinfo(struct regs *r)
 	info.si_signo = (int)r->rdx;
 	if ((int32_t)r->rdi <= 0)
 		return -EINVAL;
-	if ((info.si_code >= 0 || info.si_code == SI_TKILL) && (int32_t)r->rdi != current()->process->pid)
+	if (is_forged(&info, (int32_t)r->rdi))
 		return -EPERM;
 	return send_to_thread((int32_t)r->rdi, (int32_t)r->rsi, (int)r->rdx, &info);
 }
@@ -334,7 +339,7 @@ long sys_pidfd_send_signal(struct regs *r)
 	ret = r->rdx && get_user(info, (void *)r->rdx) ? -EFAULT : 0;
 	if (!ret && (info.si_signo != sig || !signal_sendable(sig)))
 		ret = -EINVAL;
-	if (!ret && r->rdx && (info.si_code >= 0 || info.si_code == SI_TKILL) && p != current()->process)
+	if (!ret && r->rdx && is_forged(&info, p->pid))
 		ret = -EPERM;
 	if (!ret)
 		ret = pidfd_send(p, sig, flags, &info);
