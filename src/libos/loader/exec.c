@@ -131,8 +131,11 @@ static int follow_script(struct exec *e, int depth, char *line)
 	return script_argv(e, depth, name, argument);
 }
 
+/* Unless the sentence stands already. */
 static void explain(struct exec *e, const char *path, int error)
 {
+	if (e->why[0])
+		return;
 	if (error > 0)
 		format(e->why, e->why_size, "%s: %s", path, elf_error_text(error));
 	else if (error == -EBUSY)
@@ -143,13 +146,8 @@ static void explain(struct exec *e, const char *path, int error)
 		format(e->why, e->why_size,
 		       "%s: its code cannot be translated: the host has no process for that (raise ulimit -u or the container's limit "
 		       "of processes)", path);
-	else if (!e->why[0])
+	else
 		format(e->why, e->why_size, "%s: cannot be loaded (%s)", path, errno_text(-error));
-}
-
-static int errno_of(int error)
-{
-	return error > 0 ? -ENOEXEC : error;
 }
 
 /* Opens e->path, following scripts, until it is an ELF file whose headers are good. */
@@ -169,7 +167,7 @@ static int open_program(struct exec *e)
 			ret = n < 0 ? (file_put(f), (int)n) : image_read(&e->program, f);
 			if (ret)
 				explain(e, e->path, ret);
-			return errno_of(ret);
+			return ret;
 		}
 		file_put(f);
 		if (depth >= SCRIPT_DEPTH) {
@@ -200,7 +198,7 @@ static int open_interpreter(struct exec *e)
 	ret = image_read(&e->interpreter, f);
 	if (ret)
 		explain(e, path, ret);
-	return errno_of(ret);
+	return ret;
 }
 
 /* Where others are, too, they take turns. */
@@ -337,7 +335,7 @@ struct exec *exec_open(const char *path, const char *name, const char *const *ar
 		ret = stack_check(e->argv, envp, MM_STACK_MAX);
 	if (!ret)
 		ret = check_place(e);
-	*error = errno_of(ret);
+	*error = ret;
 	if (!ret)
 		return e;
 	explain(e, path, ret);
@@ -356,18 +354,14 @@ int exec_map(struct exec *e, const char *const *envp, struct exec_start *start)
 	return ret;
 }
 
-static bool ends_with(const char *s, const char *end)
+int exec_errno(int error)
 {
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && !memcmp(s + n - m, end, m);
+	return error > 0 ? -ENOEXEC : error;
 }
 
-bool exec_is_remarkable(int error, const char *why)
+bool exec_is_remarkable(int error)
 {
-	return error == -EBUSY || error == -EAGAIN ||
-	       (error == -ENOEXEC && !ends_with(why, elf_error_text(ELF_ERROR_NOT_ELF)) &&
-		!ends_with(why, elf_error_text(ELF_ERROR_TRUNCATED)));
+	return error == -EBUSY || error == -EAGAIN || (error > 0 && error != ELF_ERROR_NOT_ELF && error != ELF_ERROR_TRUNCATED);
 }
 
 static int try_executable(const char *path)

@@ -69,9 +69,8 @@ static int become_single(void)
 
 static void replace_program(struct process *p, struct program *program)
 {
-	struct program *old;
-
 	struct thread *t = current();
+	struct program *old;
 
 	thread_tell_joiners(t);
 	mutex_lock(&p->lock);
@@ -119,12 +118,12 @@ long process_exec(struct exec_strings *s)
 	if (!ret)
 		ret = become_single();
 	if (ret) {
-		if (exec_is_remarkable(ret, why))
+		if (exec_is_remarkable(ret))
 			log_text("execve: %s", why);
 		exec_close(e);
 		program_put(program);
 		kfree(why);
-		return ret;
+		return exec_errno(ret);
 	}
 	if (p->boot_flags & BOOT_FLAG_TRACE)
 		trace_exit(current()->regs, 0);
@@ -133,11 +132,11 @@ long process_exec(struct exec_strings *s)
 	ret = exec_map(e, s->envp, &at);
 	exec_close(e);
 	exec_strings_free(s);
-	if (ret) {
+	if (ret)
 		log_text("execve: %s", why);
-		process_exit(SIGKILL | 0x100);
-	}
 	kfree(why);
+	if (ret)
+		process_exit(SIGKILL | 0x100);
 	__asm__ volatile("wrfsbase %0" : : "r"(0ul));
 	thread_enter_program(at.rip, at.rsp);
 }
