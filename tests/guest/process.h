@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +113,33 @@ __attribute__((unused)) static int hear(int fd)
 	return (int)got;
 }
 
+/* A thread that counts until it is told to end. */
+struct counter {
+	atomic_long count;
+	atomic_int end;
+	pthread_t thread;
+};
+
+__attribute__((unused)) static void *counter_run(void *arg)
+{
+	struct counter *c = arg;
+
+	while (!c->end)
+		c->count++;
+	return NULL;
+}
+
+__attribute__((unused)) static void counter_start(struct counter *c)
+{
+	pthread_create(&c->thread, NULL, counter_run, c);
+}
+
+__attribute__((unused)) static void counter_end(struct counter *c)
+{
+	c->end = 1;
+	pthread_join(c->thread, NULL);
+}
+
 /* Runs `tests` in a child with a session of its own. */
 __attribute__((unused)) static int apart(int argc, char **argv, void (*tests)(void))
 {
@@ -126,6 +155,16 @@ __attribute__((unused)) static int apart(int argc, char **argv, void (*tests)(vo
 	pid = start("tests", argc > 1 ? argv[1] : NULL, NULL);
 	reap("tests", pid);
 	return 0;
+}
+
+/* main: the program's own argument, if any, is a path, and everything else a role. */
+__attribute__((unused)) static int play(int argc, char **argv, int (*role)(char **argv), void (*tests)(void))
+{
+	setvbuf(stdout, NULL, _IONBF, 0);
+	g_self = argv[0];
+	if (argc > 1 && *argv[1] != '/' && strcmp(argv[1], "tests"))
+		return role(argv);
+	return apart(argc, argv, tests);
 }
 
 #endif

@@ -11,21 +11,12 @@
 
 #include "process.h"
 
-static atomic_long g_turns;
-static atomic_int g_end;
-
-static void *turns(void *arg)
-{
-	while (!g_end)
-		g_turns++;
-	return arg;
-}
+static struct counter g_other_thread;
 
 static void tests(void)
 {
 	static const char *const how[] = { "null", "read-only", "no-code", "instruction", "divide", "abort", "stack", "thread", "breakpoint", "blocked", "ignored" };
 	int ends[2];
-	pthread_t thread;
 	pid_t other;
 	long before;
 
@@ -33,15 +24,14 @@ static void tests(void)
 		signal(sig, SIG_DFL);
 	new_pipe(ends);
 	other = start("other", keep(ends[0]), NULL);
-	pthread_create(&thread, NULL, turns, NULL);
+	counter_start(&g_other_thread);
 	for (unsigned i = 0; i < sizeof how / sizeof *how; i++)
 		reap(how[i], start(how[i], NULL));
 	reap("caught", start("caught", NULL));
-	before = g_turns;
-	while (g_turns == before)
+	before = g_other_thread.count;
+	while (g_other_thread.count == before)
 		sched_yield();
-	g_end = 1;
-	pthread_join(thread, NULL);
+	counter_end(&g_other_thread);
 	printf("the other lives %d\n", waitpid(other, NULL, WNOHANG) == 0);
 	tell(ends[1]);
 	reap("the other", other);
@@ -121,9 +111,5 @@ static int role(char **argv)
 
 int main(int argc, char **argv)
 {
-	setvbuf(stdout, NULL, _IONBF, 0);
-	g_self = argv[0];
-	if (argc > 1 && strcmp(argv[1], "tests"))
-		return role(argv);
-	return apart(argc, argv, tests);
+	return play(argc, argv, role, tests);
 }

@@ -459,9 +459,9 @@ static int lock_it(int fd, int command)
 	return fcntl(fd, command, &lock);
 }
 
-static int role(int argc, char **argv)
+static int role(char **argv)
 {
-	const char *name = argv[1], *word = argc > 4 ? argv[4] : "", *more = argc > 5 ? argv[5] : "";
+	const char *name = argv[1], *word = argv[4] ? argv[4] : "", *more = argv[4] && argv[5] ? argv[5] : "";
 	int in = atoi(argv[2]), out = atoi(argv[3]), fd = atoi(word);
 	static char buf[65536];
 	long got;
@@ -559,9 +559,5 @@ static int role(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	setvbuf(stdout, NULL, _IONBF, 0);
-	g_self = argv[0];
-	if (argc > 1 && (*argv[1] == '/' || !strcmp(argv[1], "tests")))
-		return apart(argc, argv, tests);
-	return role(argc, argv);
+	return play(argc, argv, role, tests);
 }

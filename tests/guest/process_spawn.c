@@ -294,34 +294,24 @@ static void shares_memory(void)
 }
 
 /* The other threads of who calls vfork run on while it waits. */
-static atomic_long g_turns;
-static atomic_int g_end;
-
-static void *turns(void *arg)
-{
-	while (!g_end)
-		g_turns++;
-	return arg;
-}
+static struct counter g_other_thread;
 
 static void threads_run_on(void)
 {
-	pthread_t thread;
 	pid_t pid;
 
-	pthread_create(&thread, NULL, turns, NULL);
-	while (!g_turns)
+	counter_start(&g_other_thread);
+	while (!g_other_thread.count)
 		sched_yield();
 	pid = vfork();
 	if (!pid) {
-		long before = g_turns;
-		while (g_turns < before + 1000)
+		long before = g_other_thread.count;
+		while (g_other_thread.count < before + 1000)
 			syscall(SYS_sched_yield);
 		_exit(70);
 	}
 	reap("others run on", pid);
-	g_end = 1;
-	pthread_join(thread, NULL);
+	counter_end(&g_other_thread);
 }
 
 static void *spawns(void *arg)
@@ -415,9 +405,5 @@ static int role(char **argv)
 
 int main(int argc, char **argv)
 {
-	setvbuf(stdout, NULL, _IONBF, 0);
-	g_self = argv[0];
-	if (argc > 1 && (*argv[1] == '/' || !strcmp(argv[1], "tests")))
-		return apart(argc, argv, tests);
-	return role(argv);
+	return play(argc, argv, role, tests);
 }

@@ -423,9 +423,5 @@ static int role(char **argv)
 
 int main(int argc, char **argv)
 {
-	setvbuf(stdout, NULL, _IONBF, 0);
-	g_self = argv[0];
-	if (argc > 1 && strcmp(argv[1], "tests"))
-		return role(argv);
-	return apart(argc, argv, tests);
+	return play(argc, argv, role, tests);
 }
