@@ -82,4 +82,5 @@ def main(module, path, seconds):
     os._exit(0)  # threads that tests left behind do not matter
 
 
-main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+if __name__ == "__main__":  # multiprocessing imports it anew in its children
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
