@@ -34,6 +34,7 @@ static void memfs_release(struct inode *base)
 	struct mem_inode *inode = mem_inode(base);
 
 	mem_drop(inode);
+	mem_xattr_drop(inode);
 	kfree(inode->lower);
 	kfree(inode->text);
 	kfree(inode);

@@ -29,6 +29,7 @@ struct mem_inode {
 	bool mapped;	       /* it was: the object reaches to the end of the file, or mappings would fault there */
 	uint64_t memobj_size;  /* bytes, page-aligned; what lies behind it up to `size` is a hole */
 	char *text;	       /* symlink: target; memfd: name */
+	struct xattr *xattrs;  /* xattr.c */
 	void *fifo;	       /* FIFO: ipc/pipe.c's */
 	/* character device: opens it */
 	struct file *(*open_device)(struct mem_inode *inode, int flags, int *error);
@@ -65,6 +66,14 @@ void mem_drop(struct mem_inode *inode);
 uint64_t mem_blocks(const struct mem_inode *inode); /* of 512 bytes */
 void mem_set_limit(uint64_t bytes);
 void mem_usage(uint64_t *used, uint64_t *limit);
+
+/* xattr.c: extended attributes; inode->lock held. flags: XATTR_*. Size 0 only asks how much there is. */
+nodiscard int mem_xattr_set(struct mem_inode *inode, const char *name, const void *value, size_t size, int flags);
+nodiscard int mem_xattr_remove(struct mem_inode *inode, const char *name);
+nodiscard ssize_t mem_xattr_get(struct mem_inode *inode, const char *name, void *buf, size_t size);
+/* All names but those that begin with `hidden`, each with its NUL. */
+nodiscard ssize_t mem_xattr_list(struct mem_inode *inode, char *buf, size_t size, const char *hidden);
+void mem_xattr_drop(struct mem_inode *inode);
 
 /* memdir.c */
 nodiscard struct file *memdir_open(struct dentry *d, int flags, int *error);

@@ -1,6 +1,6 @@
 /*
  * System calls that change attributes and sizes: chmod, chown, utimes, truncate, fallocate, and the sync family; and
- * those that a file system without extended attributes refuses.
+ * those that are refused.
  */
 #include "core/hostcall.h"
 #include "core/uaccess.h"
@@ -417,18 +417,6 @@ long sys_readahead(struct regs *r)
 		return -(error);     \
 	}
 
-REFUSE(setxattr, EOPNOTSUPP)
-REFUSE(lsetxattr, EOPNOTSUPP)
-REFUSE(fsetxattr, EOPNOTSUPP)
-REFUSE(getxattr, EOPNOTSUPP)
-REFUSE(lgetxattr, EOPNOTSUPP)
-REFUSE(fgetxattr, EOPNOTSUPP)
-REFUSE(listxattr, EOPNOTSUPP)
-REFUSE(llistxattr, EOPNOTSUPP)
-REFUSE(flistxattr, EOPNOTSUPP)
-REFUSE(removexattr, EOPNOTSUPP)
-REFUSE(lremovexattr, EOPNOTSUPP)
-REFUSE(fremovexattr, EOPNOTSUPP)
 REFUSE(name_to_handle_at, EOPNOTSUPP)
 REFUSE(open_by_handle_at, EPERM)
 REFUSE(mount, EPERM)
