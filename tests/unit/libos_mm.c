@@ -6,6 +6,7 @@
 #include "core/uaccess.h"
 #include "fs/capfs.h"
 #include "fs/vfs.h"
+#include "ipc/sysv.h"
 #include "mm/vma.h"
 #include "process/turn.h"
 #include "thread/clock.h"
@@ -78,6 +79,11 @@ void turn_end(struct program *p)
 {
 	(void)p;
 	__builtin_trap();
+}
+
+void shm_leave(struct program *p)
+{
+	(void)p;
 }
 
 uint64_t process_limit(struct process *p, int resource)

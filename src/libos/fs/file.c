@@ -175,8 +175,8 @@ size_t file_path(struct file *f, char *buf, size_t size)
 	struct statx st;
 	ssize_t n;
 
-	if (f->ops == &memfile_ops && !f->dentry)
-		return memfile_name(f, buf, size);
+	if (f->ops->path && !f->dentry)
+		return f->ops->path(f, buf, size);
 	if (f->dentry) {
 		n = dentry_path(f->dentry, buf, size);
 		if (n == -ENOENT) {

@@ -36,6 +36,7 @@ struct file_ops {
 	/* Maps shared memory that has no handle at `start`; with it map_handle says -ENOTBLK. */
 	int (*map_at)(struct file *f, uint64_t start, uint64_t size, int prot, off_t offset);
 	int (*stat)(struct file *f, struct statx *st);
+	size_t (*path)(struct file *f, char *buf, size_t size); /* of files without dentry, as file_path; may be NULL */
 	int (*truncate)(struct file *f, off_t size);
 	int (*sync)(struct file *f, bool data_only);
 	int (*allocate)(struct file *f, int mode, off_t offset, off_t size);

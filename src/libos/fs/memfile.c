@@ -162,6 +162,14 @@ static long memfile_ioctl(struct file *f, unsigned long request, void *user)
 	return request == 0x541b ? copy_to_user(user, &left, sizeof left) : -ENOTTY; /* FIONREAD */
 }
 
+static size_t memfile_name(struct file *f, char *buf, size_t size)
+{
+	const char *name = inode_of(f)->text;
+	int n = format(buf, size, "/memfd:%s (deleted)", name ? name : "");
+
+	return MIN((size_t)n, size - 1);
+}
+
 static void memfile_release(struct file *f)
 {
 	if (f->kind & HF_LOCKED)
@@ -179,6 +187,7 @@ const struct file_ops memfile_ops = {
 	.poll = memfile_poll,
 	.map_handle = memfile_map_handle,
 	.stat = memfile_stat,
+	.path = memfile_name,
 	.truncate = memfile_truncate,
 	.sync = memfile_sync,
 	.allocate = memfile_allocate,
@@ -241,14 +250,6 @@ struct file *memfd_new(const char *name, uint32_t seals, int *error)
 		f = memfile_open(inode, NULL, O_RDWR, error);
 	inode_put(&inode->base);
 	return f;
-}
-
-size_t memfile_name(struct file *f, char *buf, size_t size)
-{
-	const char *name = inode_of(f)->text;
-	int n = format(buf, size, "/memfd:%s (deleted)", name ? name : "");
-
-	return MIN((size_t)n, size - 1);
 }
 
 long memfile_seals(struct file *f, int cmd, unsigned long seals)

@@ -5,6 +5,7 @@
 #include "fs/proc.h"
 #include "core/kheap.h"
 #include "fs/proc_file.h"
+#include "ipc/sysv.h"
 #include "process/report.h"
 #include <linux/magic.h>
 
@@ -204,6 +205,10 @@ static const struct proc_node pid_nodes[] = {
 };
 static const struct proc_node proc_pid_dir = { "", DIR_MODE, .children = pid_nodes };
 
+static const struct proc_node sysvipc_nodes[] = {
+	FILE_NODE("msg", proc_sysvipc_msg), FILE_NODE("sem", proc_sysvipc_sem), FILE_NODE("shm", proc_sysvipc_shm), { 0 },
+};
+
 static const struct proc_node root_nodes[] = {
 	LINK_NODE("self", link_self),
 	LINK_NODE("thread-self", link_thread_self),
@@ -217,6 +222,7 @@ static const struct proc_node root_nodes[] = {
 	FILE_NODE("version", proc_version),
 	FILE_NODE("filesystems", proc_filesystems),
 	FILE_NODE("vmstat", proc_vmstat),
+	{ "sysvipc", DIR_MODE, .children = sysvipc_nodes },
 	{ "sys", DIR_MODE, .children = proc_sys_nodes },
 	{ 0 },
 };

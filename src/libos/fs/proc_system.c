@@ -228,6 +228,12 @@ CONSTANT(sys_port_range, "32768\t60999\n")
 CONSTANT(sys_file_max, "65536\n")
 CONSTANT(sys_pipe_max, "1048576\n")
 CONSTANT(sys_zero, "0\n")
+CONSTANT(sys_shm_max, "18446744073692774399\n") /* as ipc/ has them */
+CONSTANT(sys_shmmni, "4096\n")
+CONSTANT(sys_sem, "32000\t1024000000\t500\t32000\n")
+CONSTANT(sys_msgmax, "8192\n")
+CONSTANT(sys_msgmnb, "16384\n")
+CONSTANT(sys_msgmni, "32000\n")
 
 static void sys_hostname(struct text *t, const struct subject *s)
 {
@@ -278,6 +284,9 @@ static const struct proc_node kernel_nodes[] = {
 	FILE_NODE("version", sys_version), FILE_NODE("pid_max", sys_pid_max),
 	FILE_NODE("threads-max", sys_threads_max), FILE_NODE("cap_last_cap", sys_cap_last_cap),
 	FILE_NODE("randomize_va_space", sys_zero), DIR_NODE("random", random_nodes),
+	FILE_NODE("shmmax", sys_shm_max), FILE_NODE("shmall", sys_shm_max), FILE_NODE("shmmni", sys_shmmni),
+	FILE_NODE("shm_rmid_forced", sys_zero), FILE_NODE("sem", sys_sem), FILE_NODE("msgmax", sys_msgmax),
+	FILE_NODE("msgmnb", sys_msgmnb), FILE_NODE("msgmni", sys_msgmni),
 	{ 0 },
 };
 static const struct proc_node vm_nodes[] = {

@@ -5,6 +5,7 @@
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "ipc/sysv.h"
 #include "mm/vma.h"
 #include "process/turn.h"
 #include "thread/thread.h"
@@ -51,6 +52,7 @@ struct program *program_create(struct mm *mm)
 		p->mm = mm;
 		list_init(&p->family_link);
 		list_init(&p->aside);
+		list_init(&p->attached);
 	}
 	return p;
 }
@@ -65,6 +67,7 @@ void program_put(struct program *p)
 {
 	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	shm_leave(p);
 	if (p->family)
 		turn_end(p);
 	mutex_lock(&p->mm->lock);

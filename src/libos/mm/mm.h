@@ -72,6 +72,8 @@ struct mm_place {
 	uint64_t offset;
 };
 bool mm_place_of(uint64_t addr, struct mm_place *out);
+/* The data of the file whose mapping p has from addr on, or NULL. */
+const void *mm_object_of(const struct program *p, uint64_t addr);
 /* Copies what p has at addr, in one mapping, wherever that is now. False: nothing. */
 bool mm_read(const struct program *p, void *to, uint64_t addr, size_t size);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);

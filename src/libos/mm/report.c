@@ -73,11 +73,24 @@ bool mm_place_of(uint64_t addr, struct mm_place *out)
 	v = vma_find(mm, addr);
 	found = v && v->start <= addr && vma_is_own(v);
 	if (found && (v->flags & VMA_SHARED) && v->file)
-		*out = (struct mm_place){ v->file->dentry ? (void *)v->file->dentry->inode : (void *)v->file,
+		*out = (struct mm_place){ v->file->dentry ? (void *)v->file->dentry->inode : v->file->data,
 					  (uint64_t)v->offset + addr - v->start };
 	else if (found)
 		*out = (struct mm_place){ v->program, addr };
 	mutex_unlock(&mm->lock);
+	return found;
+}
+
+const void *mm_object_of(const struct program *p, uint64_t addr)
+{
+	const struct vma *v;
+	const void *found = NULL;
+
+	mutex_lock(&p->mm->lock);
+	v = vma_find(p->mm, addr);
+	if (v && v->start == addr && v->file && vma_is_of(v, p))
+		found = v->file->data;
+	mutex_unlock(&p->mm->lock);
 	return found;
 }
 

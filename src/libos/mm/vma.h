@@ -76,6 +76,7 @@ struct program {
 	struct family *family; /* made by fork (family.h), or NULL */
 	struct list family_link;
 	struct list aside; /* struct aside: what it has while it is not there */
+	struct list attached; /* of System V shared memory; ipc/shm.c's, with its lock */
 };
 
 struct mm *mm_current(void);

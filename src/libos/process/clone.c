@@ -8,6 +8,7 @@
 #include "core/uaccess.h"
 #include "fs/vfs.h"
 #include "ipc/eventfd.h"
+#include "ipc/sysv.h"
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "process/process.h"
@@ -113,9 +114,11 @@ long process_clone(const struct regs *r, const struct clone_request *c)
 
 		if (!error) {
 			p->program = family_fork(self->program, r->rsp, &error);
+			if (p->program)
+				error = shm_fork(self->program, p->program);
 			turn_fork_end(self->program);
 		}
-		if (!p->program) {
+		if (error) {
 			process_put(p);
 			return error;
 		}

@@ -8,6 +8,7 @@
 #include "core/kheap.h"
 #include "core/log.h"
 #include "fs/vfs.h"
+#include "ipc/sysv.h"
 #include "mm/mm.h"
 #include "process/turn.h"
 #include "signal/internal.h"
@@ -99,6 +100,7 @@ static struct process *process_alloc(void)
 	list_init(&p->link);
 	list_init(&p->children);
 	list_init(&p->sibling);
+	list_init(&p->sem_undos);
 	waitq_init(&p->child_events);
 	waitq_init(&p->ended);
 	signal_process_init(p);
@@ -236,6 +238,7 @@ void process_end(struct process *p)
 	if (p == g_process)
 		cvm_exit(status);
 	timers_end(p, true);
+	sem_exit(p);
 	drop_belongings(p);
 	turn_release(current());
 	process_vfork_done(p);

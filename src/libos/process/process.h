@@ -65,6 +65,7 @@ struct process {
 	struct libos_boot *boot;
 	uint32_t boot_flags;	  /* BOOT_FLAG_*, of boot */
 	struct rlimit64 *rlimits; /* RLIM_NLIMITS of them */
+	struct list sem_undos;	  /* ipc/sem.c's, with its lock */
 	uint32_t vfork_word;	  /* futex word: 1 while the parent waits for exec or exit */
 
 	/* the tree lock: */

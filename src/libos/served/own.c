@@ -15,6 +15,7 @@ static const bool k_own[SERVED_CALLS] = {
 	/* memory */
 	OWN(mmap), OWN(munmap), OWN(mprotect), OWN(pkey_mprotect), OWN(pkey_alloc), OWN(pkey_free), OWN(mremap), OWN(brk), OWN(madvise),
 	OWN(msync), OWN(mincore), OWN(mlock), OWN(mlock2), OWN(mlockall), OWN(munlock), OWN(munlockall), OWN(remap_file_pages),
+	OWN(shmget), OWN(shmat), OWN(shmdt), OWN(shmctl),
 	/* threads and processes */
 	OWN(clone), OWN(clone3), OWN(fork), OWN(vfork), OWN(execve), OWN(execveat), OWN(exit), OWN(exit_group), OWN(gettid),
 	OWN(set_tid_address), OWN(set_robust_list), OWN(get_robust_list), OWN(rseq), OWN(arch_prctl), OWN(prctl), OWN(futex),
@@ -24,6 +25,8 @@ static const bool k_own[SERVED_CALLS] = {
 	OWN(rt_tgsigqueueinfo), OWN(rt_sigreturn), OWN(sigaltstack), OWN(kill), OWN(tkill), OWN(tgkill), OWN(pause), OWN(alarm),
 	OWN(getitimer), OWN(setitimer), OWN(timer_create), OWN(timer_settime), OWN(timer_gettime), OWN(timer_getoverrun),
 	OWN(timer_delete), OWN(signalfd), OWN(signalfd4), OWN(pidfd_open), OWN(pidfd_send_signal),
+	/* what processes share, and wait for */
+	OWN(semget), OWN(semop), OWN(semtimedop), OWN(semctl), OWN(msgget), OWN(msgsnd), OWN(msgrcv), OWN(msgctl),
 	/* descriptors as such */
 	OWN(close), OWN(close_range), OWN(dup), OWN(dup2), OWN(dup3), OWN(poll), OWN(ppoll), OWN(select), OWN(pselect6),
 	OWN(epoll_create), OWN(epoll_create1), OWN(epoll_ctl), OWN(epoll_wait), OWN(epoll_pwait), OWN(epoll_pwait2),

@@ -1,0 +1,20 @@
+/* System calls of the ipc family; see sys/syscalls.h for the format. */
+#ifndef LIBOS_TABLE_IPC_H
+#define LIBOS_TABLE_IPC_H
+
+#define SYSCALLS_IPC(SYS)          \
+	/* sys_sysv.c */           \
+	SYS(shmget, "xux")         \
+	SYS(shmat, "dpx")          \
+	SYS(shmdt, "p")            \
+	SYS(shmctl, "ddp")         \
+	SYS(semget, "xdx")         \
+	SYS(semop, "dpu")          \
+	SYS(semtimedop, "dput")    \
+	SYS(semctl, "dddx")        \
+	SYS(msgget, "xx")          \
+	SYS(msgsnd, "dpux")        \
+	SYS(msgrcv, "dpudx")       \
+	SYS(msgctl, "ddp")
+
+#endif
