@@ -382,6 +382,11 @@ def fixed_addresses():
             "print(os.waitpid(p, 0)[1], [c.communicate()[0] for c in children])")
     native, ours = run([PYTHON, "-c", code]), cvm([PYTHON, "-c", code])
     expect(native.status == ours.status == 0 and ours.text() == native.text() == "1280 " + str([b"768 499500\n"] * 3) + "\n", "not as natively", ours)
+    # Between python and the compiler proper, which wants more than both, is gcc's driver, which wants less than python.
+    code = ("import subprocess\nmine = list(range(1000))\nprint([subprocess.run(['/usr/bin/gcc', '-x', 'c', '-c', '-o', '/dev/null', '-'], input=b'int a;')"
+            ".returncode for _ in range(3)], sum(mine))")
+    ours = cvm([PYTHON, "-c", code])
+    expect(ours.status == 0 and ours.text() == "[0, 0, 0] 499500\n", "python starts gcc", ours)
     where = scratch("fixed")
     with open(f"{where}/a.s", "w") as f:
         f.write(".globl a; a: mov $60, %eax; mov $7, %edi; syscall\n")

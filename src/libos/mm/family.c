@@ -256,6 +256,60 @@ struct program *family_fork(struct program *from, uint64_t rsp, int *error)
 	return NULL;
 }
 
+/* --- putting aside --- */
+
+/* v is to be put aside: an entry of `made`, with a place. */
+static int aside_make(struct mm *mm, struct vma *v, struct list *made)
+{
+	struct aside *a = kzalloc(sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->home = v;
+	list_append(made, &a->link);
+	if (!(v->flags & VMA_BACKED) || is_of_file(v))
+		return 0;
+	return vma_reserve(mm, 1) || !(a->place = place_make(mm, v->program, v->end - v->start)) ? -ENOMEM : 0;
+}
+
+static void asides_drop(struct mm *mm, struct list *made)
+{
+	while (!list_empty(made)) {
+		struct aside *a = list_entry(made->next, struct aside, link);
+
+		if (a->place)
+			place_drop(mm, a->place);
+		list_remove(&a->link);
+		kfree(a);
+	}
+}
+
+/* memory_back undoes it. */
+static void memory_away(const struct aside *a)
+{
+	struct vma *v = a->home;
+
+	if (a->place) {
+		move_memory(a->place->start, v->start, v->end - v->start, v->prot);
+	} else if (is_of_file(v) && (v->flags & VMA_BACKED)) {
+		backing_release(v->start, v->end);
+		code_map_put(v->code);
+		v->code = NULL;
+	}
+}
+
+static void put_aside(struct mm *mm, struct list *made)
+{
+	while (!list_empty(made)) {
+		struct aside *a = list_entry(made->next, struct aside, link);
+
+		memory_away(a);
+		vma_remove(mm, a->home);
+		list_remove(&a->link);
+		list_append(&a->home->program->aside, &a->link);
+	}
+}
+
 /* --- fixed addresses --- */
 
 /* A program, or the first of a family, that has or wants what is at [start, end); NULL if there is none, more than one, or one that
@@ -310,6 +364,21 @@ static int reserve_aside(struct mm *mm, struct program *p, uint64_t start, uint6
 	return 0;
 }
 
+/* What members that are not there left in [start, end), because nobody wanted it so far, goes aside. */
+static int clear_place(struct mm *mm, const struct family *f, uint64_t start, uint64_t end)
+{
+	struct list made = LIST_INIT(made);
+	int ret = 0;
+
+	for (struct vma *v = vma_find(mm, start); !ret && v && v->start < end; v = vma_next(mm, v))
+		if (v->program != f->there && (is_personal(v) || is_of_file(v)))
+			ret = aside_make(mm, v, &made);
+	if (!ret)
+		put_aside(mm, &made);
+	asides_drop(mm, &made);
+	return ret;
+}
+
 int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end)
 {
 	struct mm *mm = p->mm;
@@ -317,6 +386,8 @@ int family_join(struct family *f, struct program *p, uint64_t start, uint64_t en
 
 	mutex_lock(&mm->lock);
 	if (f->count)
+		ret = clear_place(mm, f, start, end);
+	if (!ret)
 		ret = reserve_aside(mm, p, start, end);
 	if (!ret)
 		add_member(f, p);
@@ -423,53 +494,15 @@ static void exchange(struct mm *mm, struct family *f, struct program *p)
 /* Everything that others want gets a place before any address is free: 0, or -ENOMEM and all is as before. */
 static int prepare_places(struct mm *mm, struct family *f, const struct program *next, struct list *made)
 {
-	struct program *p = f->there;
+	int ret = 0;
 
-	for (struct list *pos = p ? mm->list.next : &mm->list; pos != &mm->list; pos = pos->next) {
+	for (struct list *pos = f->there ? mm->list.next : &mm->list; !ret && pos != &mm->list; pos = pos->next) {
 		struct vma *v = list_entry(pos, struct vma, link);
-		struct aside *a;
 
-		if (!must_move(f, v) || will_be_exchanged(next, v))
-			continue;
-		a = kzalloc(sizeof(*a));
-		if (!a)
-			return -ENOMEM;
-		a->home = v;
-		list_append(made, &a->link);
-		if (!(v->flags & VMA_BACKED) || is_of_file(v))
-			continue;
-		if (vma_reserve(mm, 1) || !(a->place = place_make(mm, p, v->end - v->start)))
-			return -ENOMEM;
+		if (must_move(f, v) && !will_be_exchanged(next, v))
+			ret = aside_make(mm, v, made);
 	}
-	return 0;
-}
-
-/* memory_back undoes it. */
-static void memory_away(const struct aside *a)
-{
-	struct vma *v = a->home;
-
-	if (a->place) {
-		move_memory(a->place->start, v->start, v->end - v->start, v->prot);
-	} else if (is_of_file(v) && (v->flags & VMA_BACKED)) {
-		backing_release(v->start, v->end);
-		code_map_put(v->code);
-		v->code = NULL;
-	}
-}
-
-static void put_aside(struct mm *mm, struct family *f, struct list *made)
-{
-	struct program *p = f->there;
-
-	while (!list_empty(made)) {
-		struct aside *a = list_entry(made->next, struct aside, link);
-
-		memory_away(a);
-		vma_remove(mm, a->home);
-		list_remove(&a->link);
-		list_append(&p->aside, &a->link);
-	}
+	return ret;
 }
 
 /* The holes in [start, end); takes up to two spares. */
@@ -603,19 +636,12 @@ int family_switch(struct family *f, struct program *p)
 	ret = ret ? ret : vma_reserve(mm, spares_for(p));
 	if (!ret) {
 		exchange(mm, f, p);
-		put_aside(mm, f, &made);
+		put_aside(mm, &made);
 		bring(mm, f, p);
 		f->there = p;
 		keep(mm, f);
 	}
-	while (!list_empty(&made)) {
-		struct aside *a = list_entry(made.next, struct aside, link);
-
-		if (a->place)
-			place_drop(mm, a->place);
-		list_remove(&a->link);
-		kfree(a);
-	}
+	asides_drop(mm, &made);
 	mutex_unlock(&mm->lock);
 	return ret;
 }
