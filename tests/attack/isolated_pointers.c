@@ -1,6 +1,7 @@
 /*
- * Question: does the isolated libOS read or write itself for its program (the confused deputy), by a pointer in a system
- * call's registers or in a structure that it copies, by mappings, or for an ending thread's robust mutexes?
+ * Question: does the isolated libOS read or write itself for its program (the confused deputy), by a pointer in a structure that it
+ * copies, also if another thread changes it meanwhile, by mappings, or for an ending thread's robust mutexes? (Registers:
+ * isolated_calls.c.)
  * Expect: REFUSED: no system call took an address of the libOS
  * Control: isolate_libos=false
  * Options: isolate_libos=true
@@ -20,7 +21,7 @@
 #include "attack.h"
 #include "isolated.h"
 
-static uint64_t g_at; /* a page of the libOS that it does not use: the end of its data's boot stack */
+static uint64_t g_at; /* a page of the libOS */
 
 static void wants(int error, const char *what, long result)
 {
@@ -84,6 +85,53 @@ static void in_structures(const int *pipes, const int *sockets, int file)
 	}
 }
 
+/* Another thread changes an iovec between a buffer and the libOS: each call sees the one or the other. */
+static struct iovec g_changing;
+static char g_buffer[8] = "own text";
+static volatile bool g_stop;
+
+static void *change(void *unused)
+{
+	for (uint64_t at = g_at; !g_stop; at ^= g_at ^ (uint64_t)g_buffer)
+		*(void *volatile *)&g_changing.iov_base = (void *)at;
+	return unused;
+}
+
+static void changing(const int *pipes, const int *sockets)
+{
+	struct msghdr message = { .msg_iov = &g_changing, .msg_iovlen = 1 };
+	pthread_t thread;
+	char text[8];
+
+	g_changing = (struct iovec){ g_buffer, 8 };
+	pthread_create(&thread, NULL, change, NULL);
+	for (int way = 0; way < 4; way++)
+		for (int taken = 0, refusals = 0; taken < 500 || refusals < 500;) {
+			long left = 8;
+
+			/* what is read is what was written, so the buffer keeps its text */
+			if ((way == 1 && write(pipes[1], g_buffer, 8) != 8) || (way == 3 && send(sockets[0], g_buffer, 8, 0) != 8))
+				breach("nothing to read");
+			long n = way == 0 ? writev(pipes[1], &g_changing, 1) : way == 1 ? readv(pipes[0], &g_changing, 1) :
+				 way == 2 ? sendmsg(sockets[0], &message, 0) : recvmsg(sockets[1], &message, 0);
+			if (n != 8 && (n != -1 || errno != EFAULT))
+				breach("a changing vector, way %d, gave %ld, errno %d", way, n, errno);
+			taken += n == 8;
+			refusals += n == -1;
+			memcpy(text, g_buffer, 8);
+			if (way == 0 ? n == 8 : way == 1 && n == -1)
+				left = read(pipes[0], text, 8);
+			else if (way == 2 ? n == 8 : way == 3 && n == -1)
+				left = recv(sockets[1], text, 8, MSG_DONTWAIT);
+			if (left != 8)
+				breach("a changing vector, way %d: %ld bytes were left", way, left);
+			if (memcmp(text, "own text", 8) != 0)
+				breach("a changing vector, way %d, moved something else", way);
+		}
+	g_stop = true;
+	pthread_join(thread, NULL);
+}
+
 static void mappings(void)
 {
 	uint64_t page = g_at & ~(PAGE - 1);
@@ -129,48 +177,16 @@ static void *robust(void *argument)
 	return NULL;
 }
 
-static void registers(const int *pipes)
-{
-	REFUSES(EFAULT, SYS_write, pipes[1], g_at, 8);
-	REFUSES(EFAULT, SYS_read, pipes[0], g_at, 8);
-	REFUSES(EFAULT, SYS_getrandom, g_at, 8, 0);
-	REFUSES(EFAULT, SYS_clock_gettime, 0, g_at);
-	REFUSES(EFAULT, SYS_futex, g_at, FUTEX_WAKE, 1, NULL, NULL, 0);
-	REFUSES(EFAULT, SYS_futex, &g_at, FUTEX_REQUEUE, 0, 1, g_at, 0);
-	REFUSES(EFAULT, SYS_set_tid_address, g_at);
-	REFUSES(EFAULT, SYS_set_robust_list, g_at, 24);
-	REFUSES(EFAULT, SYS_openat, AT_FDCWD, g_at, O_RDONLY);
-	REFUSES(EFAULT, SYS_sigaltstack, NULL, g_at);
-	REFUSES(EFAULT, SYS_rt_sigprocmask, SIG_BLOCK, g_at, NULL, 8);
-	/* every call, with the address in every register */
-	for (long number = 0; number < 470; number++) {
-		/* uretprobe, uprobe: the host's kernel makes SIGILL of them; rt_sigreturn takes its frame from the stack, no arguments */
-		if (number == 335 || number == 336 || number == SYS_rt_sigreturn)
-			continue;
-		long result = own_syscall(number, g_at, g_at, g_at, g_at, g_at, g_at);
-		if (result != -EFAULT)
-			breach("system call %ld gave %ld", number, result);
-		for (int i = 0; i < 6; i++) {
-			uint64_t a[6] = { 0 };
-			a[i] = g_at;
-			result = own_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-			if (result != -EFAULT)
-				breach("system call %ld, argument %d gave %ld", number, i, result);
-		}
-	}
-}
-
 static void attack(void)
 {
 	int pipes[2], sockets[2];
 	pthread_t thread;
 
 	g_at = libos_thread() & ~(PAGE - 1);
-	/* first: later, an argument that a call does not have may name the libOS, which is refused too */
 	int file = memfd_create("file", 0);
 	if (pipe2(pipes, O_NONBLOCK) || socketpair(AF_UNIX, SOCK_DGRAM, 0, sockets) || file < 0)
 		breach("no pipes");
-	registers(pipes);
+	changing(pipes, sockets);
 	in_structures(pipes, sockets, file);
 	mappings();
 	/* where struct thread has its number does not matter: every word of it */

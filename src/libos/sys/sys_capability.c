@@ -32,11 +32,11 @@ struct rule {
 	long (*make)(long number, const uint64_t *a); /* NULL: the hostcall with these arguments */
 };
 
-static uint32_t g_held[CAPS_MAX]; /* the program's handles, by index; atomic */
+static uint32_t g_program_caps[CAPS_MAX]; /* the program's handles, by index; atomic */
 
 static uint32_t own(uint64_t handle)
 {
-	return __atomic_load_n(&g_held[handle % CAPS_MAX], __ATOMIC_RELAXED) == handle ? (uint32_t)handle : NOBODYS;
+	return __atomic_load_n(&g_program_caps[handle % CAPS_MAX], __ATOMIC_RELAXED) == handle ? (uint32_t)handle : NOBODYS;
 }
 
 static void all_own(uint32_t *handles, uint64_t count)
@@ -48,7 +48,7 @@ static void all_own(uint32_t *handles, uint64_t count)
 /* Its number in the list is taken from now on, until the program closes it. */
 static void hold(uint32_t handle)
 {
-	__atomic_store_n(&g_held[handle % CAPS_MAX], handle, __ATOMIC_RELAXED);
+	__atomic_store_n(&g_program_caps[handle % CAPS_MAX], handle, __ATOMIC_RELAXED);
 }
 
 static long close(long number, const uint64_t *a)
@@ -58,7 +58,7 @@ static long close(long number, const uint64_t *a)
 
 	/* Another thread may hold the next one with the same number already. */
 	if (!ret)
-		__atomic_compare_exchange_n(&g_held[handle % CAPS_MAX], &handle, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		__atomic_compare_exchange_n(&g_program_caps[handle % CAPS_MAX], &handle, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	return ret;
 }
 

@@ -5,6 +5,7 @@
 #include "ipc/pipe.h"
 #include "net/socket.h"
 #include "sys/syscalls.h"
+#include "thread/isolated.h"
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
 
@@ -58,7 +59,7 @@ static long do_lock(struct file *f, int cmd, struct flock *user)
 	struct flock lk, asked;
 	long err;
 
-	if (copy_from_user(&lk, user, sizeof lk))
+	if (!in_program(user) || copy_from_user(&lk, user, sizeof lk))
 		return -EFAULT;
 	if (cmd >= F_OFD_GETLK && lk.l_pid)
 		return -EINVAL;
@@ -173,6 +174,10 @@ static long do_ioctl(struct file *f, int fd, unsigned long request, void *user)
 		return fd_set_cloexec(fd, true);
 	case FIONCLEX:
 		return fd_set_cloexec(fd, false);
+	}
+	if (!in_program(user))
+		return -EFAULT;
+	switch (request) {
 	case FIONBIO:
 		if (get_user(on, (int *)user))
 			return -EFAULT;

@@ -10,6 +10,7 @@
 #include "thread/clock.h"
 #include "thread/entry.h"
 #include "thread/futex.h"
+#include "thread/isolated.h"
 
 #include <linux/futex.h>
 
@@ -63,10 +64,25 @@ static long do_wake(struct regs *r, uint32_t bits)
 	return futex_wake_up((uint32_t *)r->rdi, bits == FUTEX_BITSET_MATCH_ANY ? (uint32_t)count : INT32_MAX);
 }
 
+/* Other operations have no timeout and no second word, and C libraries leave anything there. */
+static bool addresses_in_program(const struct regs *r, int command)
+{
+	switch (command) {
+	case FUTEX_WAIT:
+	case FUTEX_WAIT_BITSET: return address_in_program(r->r10);
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+	case FUTEX_WAKE_OP: return address_in_program(r->r8);
+	default: return true;
+	}
+}
+
 long sys_futex(struct regs *r)
 {
 	int op = (int)r->rsi;
 
+	if (!addresses_in_program(r, op & FUTEX_CMD_MASK))
+		return -EFAULT;
 	if (r->rdi & 3)
 		return -EINVAL;
 	if ((op & FUTEX_CLOCK_REALTIME) && (op & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)

@@ -6,6 +6,7 @@
 #include "fs/file.h"
 #include "mm/mm.h"
 #include "sys/syscalls.h"
+#include "thread/isolated.h"
 
 long sys_mmap(struct regs *r)
 {
@@ -46,6 +47,8 @@ long sys_pkey_mprotect(struct regs *r)
 
 long sys_mremap(struct regs *r)
 {
+	if (((int)arg(r, 3) & MREMAP_FIXED) && !address_in_program((uint64_t)arg(r, 4)))
+		return -EFAULT;
 	return mm_remap((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (uint64_t)arg(r, 2), (int)arg(r, 3), (uint64_t)arg(r, 4));
 }
 

@@ -6,6 +6,7 @@
 #include "ipc/eventfd.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
+#include "thread/isolated.h"
 
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -234,11 +235,18 @@ static long set_name(const void *user)
 	return 0;
 }
 
+static bool prctl_has_address(int option)
+{
+	return option == PR_SET_NAME || option == PR_GET_NAME || option == PR_GET_PDEATHSIG || option == PR_GET_CHILD_SUBREAPER;
+}
+
 long sys_prctl(struct regs *r)
 {
 	struct process_words *w = &current()->process->words;
 	uint64_t a = r->rsi;
 
+	if (!address_in_program(a) && prctl_has_address((int)r->rdi))
+		return -EFAULT;
 	switch ((int)r->rdi) {
 	case PR_SET_NAME: return set_name((void *)a);
 	case PR_GET_NAME: return copy_to_user((void *)a, current()->comm, sizeof(current()->comm));

@@ -66,6 +66,15 @@ static long clone_process(struct regs *r, struct clone_request *c)
 	return refused() ? -ENOSYS : process_clone(r, c);
 }
 
+/* What the flags do not ask for may be anything. */
+static bool addresses_in_program(const struct clone_request *c)
+{
+	return address_in_program(c->stack) && (!(c->flags & CLONE_SETTLS) || address_in_program(c->tls)) &&
+	       (!(c->flags & CLONE_PIDFD) || in_program(c->pidfd)) &&
+	       (!(c->flags & CLONE_PARENT_SETTID) || in_program(c->parent_tid)) &&
+	       (!(c->flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) || in_program(c->child_tid));
+}
+
 static long do_clone(struct regs *r, struct clone_request *c)
 {
 	struct regs child = *r;
@@ -73,6 +82,8 @@ static long do_clone(struct regs *r, struct clone_request *c)
 	int32_t tid;
 	int error;
 
+	if (!addresses_in_program(c))
+		return -EFAULT;
 	if (!(c->flags & CLONE_THREAD)) {
 		if ((c->flags & (CLONE_SIGHAND | CLONE_VM)) == CLONE_SIGHAND)
 			return -EINVAL;
@@ -126,8 +137,6 @@ long sys_clone3(struct regs *r)
 		return -EINVAL;
 	memset(&a, 0, sizeof(a));
 	if (copy_from_user(&a, (void *)r->rdi, MIN(size, sizeof(a))))
-		return -EFAULT;
-	if (!address_in_program(a.pidfd) || !address_in_program(a.parent_tid) || !address_in_program(a.child_tid))
 		return -EFAULT;
 	if ((a.flags & CSIGNAL) || a.set_tid_size || (a.stack != 0) != (a.stack_size != 0))
 		return -EINVAL;

@@ -4,6 +4,9 @@
  *
  * SYS(name, args): args is one letter an argument: d int, u unsigned, x hex/flags, p pointer, s string, b buffer
  * (length is the next argument), r buffer that the result fills, f descriptor, h hostcall, m prot, o open flags, t timespec, a sockaddr, - nothing.
+ * Which arguments are addresses is what an isolated libOS relies on: those with p, s, b, r, t and a are checked before the handler runs.
+ * As capitals they are addresses in some of the call's modes only, and the handler checks them then: whoever calls it in another mode
+ * leaves there what he likes. scripts/check-source compares handlers with their letters.
  * A handler is `long sys_NAME(struct regs *r)`; arguments by arg(r, n).
  */
 #ifndef LIBOS_SYSCALLS_H

@@ -29,9 +29,9 @@
 	SYS(dup, "f")                   \
 	SYS(dup2, "fd")                 \
 	SYS(dup3, "fdo")                \
-	SYS(fcntl, "fdx")               \
+	SYS(fcntl, "fdP")               \
 	SYS(flock, "fx")                \
-	SYS(ioctl, "fxp")               \
+	SYS(ioctl, "fxP")               \
 	SYS(stat, "sp")                 \
 	SYS(lstat, "sp")                \
 	SYS(fstat, "fp")                \

@@ -7,7 +7,7 @@
 	SYS(munmap, "pu")          \
 	SYS(mprotect, "pum")       \
 	SYS(pkey_mprotect, "pumd") \
-	SYS(mremap, "puuxp")       \
+	SYS(mremap, "puuxP")       \
 	SYS(brk, "p")              \
 	SYS(madvise, "pud")        \
 	SYS(msync, "pux")          \

@@ -8,7 +8,7 @@
 
 #define SYSCALLS_THREAD(SYS)              \
 	/* sys_thread.c */                \
-	SYS(clone, "xpppp")               \
+	SYS(clone, "xpPPP")               \
 	SYS(clone3, "pu")                 \
 	SYS(fork, "")                     \
 	SYS(vfork, "")                    \
@@ -21,7 +21,7 @@
 	SYS(set_robust_list, "pu")        \
 	SYS(get_robust_list, "dpp")       \
 	SYS(arch_prctl, "xp")             \
-	SYS(futex, "pddtpu")              \
+	SYS(futex, "pddTPu")              \
 	SYS(sched_yield, "")              \
 	/* sys_signal.c */                \
 	SYS(rt_sigaction, "dppu")         \
@@ -71,7 +71,7 @@
 	SYS(setsid, "")                   \
 	SYS(wait4, "dpxp")                \
 	SYS(waitid, "ddpxp")              \
-	SYS(prctl, "dxxxx")               \
+	SYS(prctl, "dPxxx")               \
 	SYS(personality, "x")             \
 	SYS(getpriority, "dd")            \
 	SYS(setpriority, "ddd")           \
@@ -109,7 +109,7 @@
 	SYS(sched_rr_get_interval, "dp")  \
 	SYS(sched_getattr, "dpux")        \
 	SYS(sched_setattr, "dpx")         \
-	SYS(getcpu, "ppp")                \
+	SYS(getcpu, "ppx")                \
 	/* sys_info.c */                  \
 	SYS(uname, "p")                   \
 	SYS(sysinfo, "p")                 \

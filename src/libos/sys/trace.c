@@ -11,6 +11,7 @@
 #include "fs/file.h"
 #include "net/socket.h"
 #include "sys/syscalls.h"
+#include "thread/isolated.h"
 
 #include <asm/fcntl.h>
 #include <linux/fcntl.h>
@@ -170,7 +171,9 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 {
 	long value = arg(r, i);
 
-	switch (kind) {
+	if (!address_in_program((uint64_t)value))
+		kind = 'x';
+	switch (kind | 0x20) { /* as a small letter */
 	case 'd': put(l, "%d", (int)value); break;
 	case 'u': put(l, "%lu", (unsigned long)value); break;
 	case 'f':
@@ -187,7 +190,7 @@ static void put_argument(struct line *l, char kind, const struct regs *r, int i,
 	case 'o': put_open_flags(l, (uint32_t)value); break;
 	case 't': put_time(l, (void *)value); break;
 	default:
-		if (value == 0 && (kind == 'p' || kind == 'a'))
+		if (value == 0 && ((kind | 0x20) == 'p' || kind == 'a'))
 			put(l, "NULL");
 		else
 			put(l, value ? "0x%lx" : "%lu", (unsigned long)value);

@@ -23,7 +23,7 @@ void isolated_init(uint64_t slot_base)
 	g_libos_size = SLOT_LIBOS_END;
 }
 
-bool arguments_in_program(const struct regs *r)
+bool registers_in_program(const struct regs *r)
 {
 	return address_in_program(r->rdi) && address_in_program(r->rsi) && address_in_program(r->rdx) &&
 	       address_in_program(r->r10) && address_in_program(r->r8) && address_in_program(r->r9);

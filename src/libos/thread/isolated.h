@@ -4,7 +4,7 @@
  *
  * The program can name addresses of its libOS in system calls all the same, and the libOS itself may write there. So every
  * address that comes from the program is checked where it comes in, by in_program() or address_in_program(): those in
- * registers by syscall_dispatch, those in structures where they are copied. Nothing is mapped below the libOS's memory
+ * registers by syscall_dispatch, or by the handler where the call's mode decides what is one; those in structures where they are copied. Nothing is mapped below the libOS's memory
  * in the slot and nothing of the program above the slot, and what is accessed is accessed upwards: so the start of a range
  * tells for all of it.
  */
@@ -35,8 +35,8 @@ static inline bool isolated(void)
 }
 
 void isolated_init(uint64_t slot_base);
-/* No system call argument names the libOS. */
-nodiscard bool arguments_in_program(const struct regs *r);
+/* None of the six registers that may hold arguments of a system call names the libOS. */
+nodiscard bool registers_in_program(const struct regs *r);
 
 /* A thread's program area: REGS_SIZE bytes on the program's side. 0 if there is no more. Callers hold a lock. */
 uint64_t program_area_take(void);

@@ -87,14 +87,27 @@ long syscall_finish(struct regs *r, long ret)
 	return ret;
 }
 
+/* Of the registers that look like addresses of the libOS, is one an address? Others hold numbers, or what was left there: C
+ * libraries do not clear what a call, or the mode that they ask for, does not look at. */
+static bool address_names_libos(const struct regs *r)
+{
+	const char *letters = trace_syscall_args(r->orig_rax);
+
+	if (r->orig_rax >= SYSCALL_COUNT) /* Linux's have letters, and numbers without handler do nothing */
+		return true;
+	for (int i = 0; letters && letters[i]; i++)
+		if (strchr("psbrta", letters[i]) && !address_in_program((uint64_t)arg(r, i)))
+			return true;
+	return false;
+}
+
 long syscall_dispatch(struct regs *r)
 {
 	struct thread *t = current();
 	uint64_t nr = r->orig_rax;
 
 	t->regs = r;
-	/* rt_sigreturn has no arguments: the registers are what the handler and the interrupted code left there */
-	if (unlikely(isolated() && nr != __NR_rt_sigreturn && !arguments_in_program(r)))
+	if (unlikely(isolated() && !registers_in_program(r) && address_names_libos(r)))
 		return -EFAULT;
 	return syscall_finish(r, likely(nr < g_fast_limit && g_handlers[nr]) ? g_handlers[nr](r) :
 										dispatch_slow(r, t->process->boot_flags));
