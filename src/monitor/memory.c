@@ -254,15 +254,14 @@ long hc_mem_advise(struct thread *t, const uint64_t *a)
 	return host(__NR_madvise, a[0], a[1], a[2]);
 }
 
-/* Moves the bookkeeping of pages that mremap moved. */
-static void move_pages(struct cvm *c, uint64_t from, uint64_t to, uint64_t size)
+/* Moves what a bitmap says of pages that mremap moved; it says the same of all of them, or each is looked at. */
+static void move_pages(struct cvm *c, uint64_t *bitmap, uint64_t from, uint64_t to, uint64_t size)
 {
-	for (uint64_t at = 0; at < size; at += CVM_PAGE_SIZE) {
-		bool counted = pages_change(c, c->counted, from + at, CVM_PAGE_SIZE, PAGES_CLEAR);
-		pages_change(c, c->counted, to + at, CVM_PAGE_SIZE, counted ? PAGES_SET : PAGES_CLEAR);
-		if (pages_change(c, c->shared, from + at, CVM_PAGE_SIZE, PAGES_CLEAR))
-			pages_change(c, c->shared, to + at, CVM_PAGE_SIZE, PAGES_SET);
-	}
+	uint64_t set = pages_change(c, bitmap, from, size, PAGES_COUNT) * CVM_PAGE_SIZE;
+	uint64_t step = set && set != size ? CVM_PAGE_SIZE : size;
+
+	for (uint64_t at = 0; at < size; at += step)
+		pages_change(c, bitmap, to + at, step, pages_change(c, bitmap, from + at, step, PAGES_CLEAR) ? PAGES_SET : PAGES_CLEAR);
 }
 
 long hc_mem_move(struct thread *t, const uint64_t *a)
@@ -278,7 +277,7 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 	LOCKED(&c->mem_lock);
 	if (pages_change(c, c->exec, from, old_size, PAGES_COUNT) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
 		return -EINVAL;
-	r = memory_unmap(c, to, new_size);
+	r = pages_change(c, c->mapped, to, new_size, PAGES_COUNT) ? memory_unmap(c, to, new_size) : 0;
 	if (!r && old_size > kept)
 		r = memory_unmap(c, from + kept, old_size - kept);
 	if (!r && new_size > kept)
@@ -290,7 +289,8 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 		memory_unmap(c, to, new_size);
 		return moved;
 	}
-	move_pages(c, from, to, kept);
+	move_pages(c, c->counted, from, to, kept);
+	move_pages(c, c->shared, from, to, kept);
 	pages_change(c, c->mapped, to, new_size, PAGES_SET);
 	return memory_unmap(c, from, old_size);
 }

@@ -12,6 +12,7 @@
 
 #define RED_ZONE 128u
 #define EXCHANGE_MAX (16 * PAGE_SIZE)
+#define TABLE_SIZE (512 * PAGE_SIZE) /* of a page table: between addresses that are alike below it, the host moves whole ones */
 #define NOT_MOVED (VMA_SHARED | VMA_HOLE | VMA_PLACE)
 
 static uint64_t g_pages[2][PAGE_SIZE / sizeof(uint64_t)]; /* mm->lock */
@@ -26,6 +27,17 @@ static bool is_personal(const struct vma *v)
 static bool is_of_file(const struct vma *v)
 {
 	return !(v->flags & (NOT_MOVED | VMA_DIRTY)) && v->file;
+}
+
+/* Has it memory of its own, that a copy needs, too? */
+static bool has_memory(const struct vma *v)
+{
+	return (v->flags & VMA_BACKED) && !is_of_file(v);
+}
+
+static bool is_small(const struct vma *v)
+{
+	return v->end - v->start <= EXCHANGE_MAX;
 }
 
 /* Executable memory is moved as data: it becomes code again, after a scan, where it is to run. */
@@ -82,17 +94,18 @@ static void change_owner(struct vma *v, struct program *to)
 
 /* --- places --- */
 
-/* A mapping of p's in the map, where `size` bytes may be put; takes one spare. NULL: no room. */
-static struct vma *place_make(struct mm *mm, struct program *p, uint64_t size)
+/* A mapping of p's in the map, where what is at `home` may be put; takes one spare. NULL: no room. */
+static struct vma *place_make(struct mm *mm, struct program *p, uint64_t home, uint64_t size)
 {
-	uint64_t at = choose_address(mm, size, PAGE_SIZE);
+	uint64_t align = size < TABLE_SIZE ? PAGE_SIZE : TABLE_SIZE, offset = home % align;
+	uint64_t at = choose_address(mm, size + offset, align);
 	struct vma *v;
 
 	if (!at)
 		return NULL;
 	v = vma_take(mm);
-	v->start = at;
-	v->end = at + size;
+	v->start = at + offset;
+	v->end = v->start + size;
 	v->flags = VMA_BACKED | VMA_PLACE;
 	v->program = p;
 	vma_insert(mm, v);
@@ -122,24 +135,21 @@ static void copy_pages(uint64_t to, uint64_t from, uint64_t end)
 	}
 }
 
-/* The memory of [from, from + size), with access `prot`, copied to a place that has none yet. */
+static int commit(uint64_t at, uint64_t size)
+{
+	return (int)hostcall(HC_mem_commit, at, size, PROT_READ | PROT_WRITE, 0);
+}
+
+/* [from + skip, from + size), which is accessible as `prot` says, to memory that can be written to. */
 static int copy_memory(uint64_t to, uint64_t from, uint64_t skip, uint64_t size, uint32_t prot)
 {
-	long ret = hostcall(HC_mem_commit, to, size, PROT_READ | PROT_WRITE, 0);
+	bool hidden = !(prot & (PROT_READ | PROT_EXEC));
+	long ret = hidden ? hostcall(HC_mem_protect, from, size, prot | PROT_READ) : 0;
 
 	if (ret < 0)
 		return (int)ret;
-	if (!(prot & (PROT_READ | PROT_EXEC)))
-		ret = hostcall(HC_mem_protect, from, size, prot | PROT_READ);
-	if (!ret)
-		copy_pages(to + skip, from + skip, from + size);
-	if (!ret && !(prot & (PROT_READ | PROT_EXEC)))
-		ret = hostcall(HC_mem_protect, from, size, prot);
-	if (!ret && access_aside(prot) != (PROT_READ | PROT_WRITE))
-		ret = hostcall(HC_mem_protect, to, size, access_aside(prot));
-	if (ret < 0)
-		backing_release(to, to + size);
-	return (int)ret;
+	copy_pages(to + skip, from + skip, from + size);
+	return hidden ? (int)hostcall(HC_mem_protect, from, size, prot) : 0;
 }
 
 /* Nothing is left at `from`. The host may know what is one mapping here as several, which it does not move at once. */
@@ -149,7 +159,7 @@ static void move_memory(uint64_t to, uint64_t from, uint64_t size, uint32_t prot
 		hostcall(HC_mem_protect, from, size, PROT_READ | PROT_WRITE);
 	if (hostcall(HC_mem_move, from, size, to, size) >= 0)
 		return;
-	if (copy_memory(to, from, 0, size, prot) || backing_release(from, from + size))
+	if (commit(to, size) || copy_memory(to, from, 0, size, prot) || backing_release(from, from + size))
 		panic("memory of a forked process could not be moved");
 }
 
@@ -162,12 +172,34 @@ static void aside_free(struct mm *mm, struct aside *a)
 	kfree(a);
 }
 
+/* Where a copy of v goes: the next part of `block`, if it is small. Takes one spare. */
+static int place_copy(struct mm *mm, struct program *p, const struct vma *v, struct vma **block, struct vma **place)
+{
+	uint64_t size = v->end - v->start;
+	int ret;
+
+	if (is_small(v)) {
+		*place = *block;
+		*block = (*block)->end - (*block)->start > size ? vma_split(mm, *block, (*block)->start + size) : NULL;
+		return 0;
+	}
+	*place = place_make(mm, p, v->start, size);
+	if (!*place)
+		return -ENOMEM;
+	ret = commit((*place)->start, size);
+	if (ret) {
+		place_drop(mm, *place);
+		*place = NULL;
+	}
+	return ret;
+}
+
 /* p gets a copy of v, or what makes one; takes up to two spares. */
-static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uint64_t rsp)
+static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uint64_t rsp, struct vma **block)
 {
 	struct aside *a = kzalloc(sizeof(*a));
-	uint64_t size = v->end - v->start, skip = 0;
-	int ret = 0;
+	uint64_t skip = 0;
+	int ret;
 
 	if (!a)
 		return -ENOMEM;
@@ -181,19 +213,14 @@ static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uin
 	if (v->file)
 		file_get(v->file);
 	list_append(&p->aside, &a->link);
-	if (!(v->flags & VMA_BACKED) || is_of_file(v))
+	if (!has_memory(v))
 		return 0;
-	a->place = place_make(mm, p, size);
-	if (!a->place)
-		return -ENOMEM;
+	ret = place_copy(mm, p, v, block, &a->place);
+	if (ret)
+		return ret;
 	if ((v->flags & VMA_STACK) && rsp >= v->start + RED_ZONE && rsp < v->end)
 		skip = ALIGN_DOWN(rsp - RED_ZONE - v->start, PAGE_SIZE);
-	ret = copy_memory(a->place->start, v->start, skip, size, v->prot);
-	if (ret) {
-		place_drop(mm, a->place);
-		a->place = NULL;
-	}
-	return ret;
+	return copy_memory(a->place->start, v->start, skip, v->end - v->start, v->prot);
 }
 
 /* Code of files that was written to, and has stubs, exists once. */
@@ -210,24 +237,54 @@ static bool can_fork(struct mm *mm, const struct program *p)
 	return true;
 }
 
+/* At fixed addresses there may be strangers, so nothing stays. */
+static bool is_copied(const struct vma *v)
+{
+	return is_personal(v) || (is_of_file(v) && v->end <= SLOT_LOW_END);
+}
+
+static bool is_of_forked(const struct vma *v, const struct program *p)
+{
+	return v->program == p && !(v->flags & VMA_PLACE);
+}
+
+/* Memory for the small copies together; *block is NULL if there are none. */
+static int make_block(struct mm *mm, const struct program *from, struct program *p, struct vma **block)
+{
+	uint64_t size = 0;
+
+	list_for_each(pos, &mm->list) {
+		const struct vma *v = list_entry(pos, struct vma, link);
+
+		if (is_of_forked(v, from) && is_copied(v) && has_memory(v) && is_small(v))
+			size += v->end - v->start;
+	}
+	*block = NULL;
+	if (!size)
+		return 0;
+	if (vma_reserve(mm, 1) || !(*block = place_make(mm, p, 0, size)))
+		return -ENOMEM;
+	return commit((*block)->start, size);
+}
+
 static int copy_all(struct mm *mm, struct program *from, struct program *p, uint64_t rsp)
 {
-	int ret = 0;
+	struct vma *block;
+	int ret = make_block(mm, from, p, &block);
 
 	list_for_each_safe(pos, next, &mm->list) {
 		struct vma *v = list_entry(pos, struct vma, link);
 
-		if (v->program != from || (v->flags & VMA_PLACE))
+		if (ret)
+			break;
+		if (!is_of_forked(v, from))
 			continue;
-		/* At fixed addresses there may be strangers, so nothing stays. */
-		if (is_personal(v) || (is_of_file(v) && v->end <= SLOT_LOW_END)) {
+		if (is_copied(v)) {
 			ret = vma_reserve(mm, 2);
-			ret = ret ? ret : copy_aside(mm, p, v, rsp);
+			ret = ret ? ret : copy_aside(mm, p, v, rsp, &block);
 		} else {
 			change_owner(v, &from->family->common);
 		}
-		if (ret)
-			break;
 	}
 	return ret;
 }
@@ -267,9 +324,9 @@ static int aside_make(struct mm *mm, struct vma *v, struct list *made)
 		return -ENOMEM;
 	a->home = v;
 	list_append(made, &a->link);
-	if (!(v->flags & VMA_BACKED) || is_of_file(v))
+	if (!has_memory(v))
 		return 0;
-	return vma_reserve(mm, 1) || !(a->place = place_make(mm, v->program, v->end - v->start)) ? -ENOMEM : 0;
+	return vma_reserve(mm, 1) || !(a->place = place_make(mm, v->program, v->start, v->end - v->start)) ? -ENOMEM : 0;
 }
 
 static void asides_drop(struct mm *mm, struct list *made)
@@ -443,16 +500,14 @@ static void exchange_bytes(uint64_t a, uint64_t b, uint64_t size)
 /* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, are the same, or the same file's. */
 static bool is_exchangeable(const struct aside *a, const struct vma *v)
 {
-	uint64_t size = a->home->end - a->home->start;
-
 	if (v->start != a->home->start || v->end != a->home->end || v->prot != a->home->prot || !(v->flags & VMA_BACKED))
 		return false;
 	if (is_of_file(v))
 		return v->file == a->home->file && v->offset == a->home->offset && v->flags == a->home->flags;
-	if (!a->place || size > EXCHANGE_MAX || !is_personal(v))
+	if (!a->place || !is_small(v) || !is_personal(v))
 		return false;
 	return v->prot == (PROT_READ | PROT_WRITE) ||
-	       (v->prot == PROT_READ && same_bytes(a->home->start, a->place->start, size));
+	       (v->prot == PROT_READ && same_bytes(v->start, a->place->start, v->end - v->start));
 }
 
 static bool will_be_exchanged(const struct program *p, const struct vma *v)
@@ -527,6 +582,8 @@ static void memory_back(const struct aside *a)
 
 	if (a->place) {
 		move_memory(v->start, a->place->start, size, access_aside(v->prot));
+		if (access_aside(v->prot) != (PROT_READ | PROT_WRITE))
+			hostcall(HC_mem_protect, v->start, size, access_aside(v->prot));
 		if ((v->prot & PROT_EXEC) && !is_wx(v->prot) && /* else faults make it code */
 		    hostcall(HC_mem_seal_code, v->start, size) < 0)
 			log_text("code at %lx was refused", v->start);
@@ -646,19 +703,26 @@ int family_switch(struct family *f, struct program *p)
 	return ret;
 }
 
-void family_leave(struct family *f, struct program *p)
+void family_leave(struct family *f, struct program *p, struct program *next)
 {
 	struct mm *mm = p->mm;
 
 	mutex_lock(&mm->lock);
+	if (f->there == p && next && !vma_reserve(mm, spares_for(next)))
+		exchange(mm, f, next);
+	else
+		next = NULL;
 	while (!list_empty(&p->aside))
 		aside_free(mm, list_entry(p->aside.next, struct aside, link));
 	list_remove(&p->family_link);
 	p->family = NULL;
 	f->count--;
-	if (f->there == p)
-		f->there = NULL;
 	unmap_program(mm, p);
+	if (f->there == p) {
+		if (next)
+			bring(mm, f, next);
+		f->there = next;
+	}
 	if (f->count == 1)
 		inherit(mm, f);
 	if (f->count)

@@ -39,8 +39,9 @@ nodiscard struct program *family_fork(struct program *p, uint64_t rsp, int *erro
 nodiscard int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end);
 /* p is there from now on. Lock held, and nobody has the turn. 0, or -ENOMEM: nothing happened. */
 nodiscard int family_switch(struct family *f, struct program *p);
-/* p's memory goes, and p from its family. Lock held. */
-void family_leave(struct family *f, struct program *p);
+/* p's memory goes, and p from its family. If p was there, `next`, another member or NULL, is now: f->there tells. Lock held, and nobody
+ * has the turn if p was there. */
+void family_leave(struct family *f, struct program *p, struct program *next);
 void family_free(struct family *f); /* it has no members */
 
 /* With mm->lock held: does a member that is aside want any of [start, end)? */

@@ -15,6 +15,7 @@
 
 struct turn_waiter {
 	struct list link; /* family->waiting */
+	struct program *program;
 	uint32_t word; /* futex word: counts wake-ups */
 };
 
@@ -89,7 +90,7 @@ void turn_enter(struct thread *t)
 {
 	struct program *p = t->process->program;
 	struct family *f = p->family;
-	struct turn_waiter w = { .word = 0 };
+	struct turn_waiter w = { .program = p };
 
 	mutex_lock(&f->lock);
 	if (t->turn || (likely(list_empty(&f->waiting)) && take(f, t, p))) { /* begin() may just have given it one */
@@ -262,6 +263,22 @@ int turn_join(uint64_t start, uint64_t end)
 	return err;
 }
 
+/* Who most likely is there after p: who waits, or who was first, which is a parent. */
+static struct program *successor(const struct family *f, const struct program *p)
+{
+	struct turn_waiter *w = first_waiter(f);
+
+	if (w)
+		return w->program;
+	list_for_each(pos, &f->members) {
+		struct program *other = list_entry(pos, struct program, family_link);
+
+		if (other != p)
+			return other;
+	}
+	return NULL;
+}
+
 void turn_end(struct program *p)
 {
 	struct family *f = p->family;
@@ -274,7 +291,9 @@ void turn_end(struct program *p)
 		t->turn = NULL;
 		f->running--;
 	}
-	family_leave(f, p);
+	if (f->there == p)
+		f->since = clock_now(CLOCK_MONOTONIC);
+	family_leave(f, p, successor(f, p));
 	last = !f->count;
 	if (!f->running)
 		wake_first(f);
