@@ -178,6 +178,26 @@ static void used_again(char **argv)
 	close(dir), close(file), close(fds);
 }
 
+/* Programs that write over their arguments, and further. */
+static void title(int argc, char **argv)
+{
+	char *end = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
+	size_t size = (size_t)(end - argv[0]), longer = size + 4;
+	char seen[4096];
+	int fd;
+
+	CHECK(environ[0] == end && strlen(environ[0]) >= 4);
+	memset(argv[0], 'x', longer);
+	argv[0][longer] = 0;
+	fd = open("/proc/self/cmdline", O_RDONLY);
+	CHECK(read(fd, seen, sizeof seen) == (ssize_t)longer + 1 && !memcmp(seen, argv[0], longer + 1));
+	close(fd);
+	argv[0][size - 1] = 0;
+	fd = open("/proc/self/cmdline", O_RDONLY);
+	CHECK(read(fd, seen, sizeof seen) == (ssize_t)size && !memcmp(seen, argv[0], size));
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -187,6 +207,7 @@ int main(int argc, char **argv)
 	descriptors();
 	machine();
 	devices();
+	title(argc, argv);
 	printf(g_failures ? "%d failures\n" : "ok\n", g_failures);
 	return g_failures != 0;
 }

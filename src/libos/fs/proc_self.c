@@ -221,6 +221,21 @@ static void add_program_bytes(struct text *t, struct program *program, uint64_t 
 	}
 }
 
+/* Where the arguments at [start, end) end. Who wrote something longer over them goes on in the environment, which lies behind
+ * (setproctitle): to its NUL, but no more than a page. */
+static uint64_t end_of_title(struct program *program, uint64_t start, uint64_t end)
+{
+	char part[64] = { 0 };
+	size_t n = 0;
+
+	if (start >= end || !mm_read(program, part, end - 1, 1) || !part[0])
+		return end;
+	for (end = start; end < start + PAGE_SIZE && mm_read(program, part, end, sizeof part); end += n)
+		if ((n = strnlen(part, sizeof part)) < sizeof part)
+			return end + n + 1;
+	return end;
+}
+
 /* The words of mm_args tell a place in the program's memory. */
 static void put_program_bytes(struct text *t, const struct subject *s, size_t start_word, size_t end_word, bool end_is_size)
 {
@@ -231,6 +246,8 @@ static void put_program_bytes(struct text *t, const struct subject *s, size_t st
 		return;
 	start = *(uint64_t *)((char *)mm_args(program) + start_word);
 	end = *(uint64_t *)((char *)mm_args(program) + end_word);
+	if (end_word == offsetof(struct mm_args, arg_end))
+		end = end_of_title(program, start, end);
 	add_program_bytes(t, program, start, end_is_size ? start + end : end);
 	program_unwatch(program);
 }
