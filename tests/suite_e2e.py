@@ -61,7 +61,7 @@ TABLE = [
     ("false", "/bin/false", {"vm": "too"}),
     ("cat_stdin", "/bin/cat", {"stdin": b"piped\n" * 5000 + b"no newline", "vm": "too"}),
     ("ls_recursive", "/bin/ls -lR /usr/share", {}),
-    ("ls_small", "/bin/ls -l /usr/share/doc/bash /etc/hosts", {"vm": "too"}),
+    ("ls_small", "/bin/ls -l /usr/share/doc/bash /etc/passwd", {"vm": "too"}),
     ("sha256sum_200mb", "/usr/bin/sha256sum {200mb}", {"files": ["200mb"]}),
     ("sort_million", "/usr/bin/sort {lines}", {"files": ["lines"]}),
     ("sort_numeric_one_thread", "/usr/bin/sort --parallel=1 -S 20M -T /tmp -k2n {lines}", {"files": ["lines"]}),
@@ -146,7 +146,7 @@ TABLE = [
                    "IO.popen(\"cat\", \"r+\") { |f| f.puts \"x\"; f.close_write; puts f.read }'", {}),
     ("tar_gzip", "/bin/dash -c 'tar czf {dir}/a.tgz -C /usr/share perl && tar tzf {dir}/a.tgz | sort'", {}),
     ("mawk_pipes", "/usr/bin/mawk 'BEGIN { \"echo got\" | getline x; print x; print \"b\\na\" | \"sort\"; close(\"sort\") }'", {}),
-    ("split_filter", "/usr/bin/split -l 1 --filter=cat /etc/hosts", {}),
+    ("split_filter", "/usr/bin/split -l 1 --filter=cat /etc/passwd", {}),
     ("flock_runs", "/usr/bin/flock {dir} echo locked", {}),
     ("vim_command", "/usr/bin/vim -es -u NONE -c '!echo from a shell' -c q", {}),
     ("dash_forks", "/bin/dash {programs}/forks.sh {dir}", {"vm": "too"}),
@@ -222,6 +222,24 @@ def overlay_is_private():
     expect(ours.status == 0 and ours.text() == "01\n", "writing into the overlay failed", ours)
     expect(os.stat("/etc/hosts").st_mtime_ns == before and not os.path.exists("/new-file") and os.path.exists("/etc/passwd")
            and not os.path.exists("/etc/new"), "the host's files changed")
+
+
+def own_name():
+    """A cVM's host name resolves there, by a line that only its own /etc/hosts has; a file of the user's is left as it is."""
+    def hosts(name, options=()):
+        return cvm(["/bin/dash", "-c", "cat /etc/hosts; getent ahostsv4 $(uname -n) | cut -d ' ' -f 1 | uniq"], ["--hostname", name, *options])
+    theirs = open("/etc/hosts").read()
+    ours = hosts("own-name.of-a-test")
+    end = "" if theirs.endswith("\n") else "\n"
+    expect(ours.status == 0 and ours.text() == theirs + end + "127.0.0.1\town-name.of-a-test\n127.0.0.1\n", "its name does not resolve", ours)
+    ours = hosts("localhost")
+    expect(ours.status == 0 and ours.text() == theirs + "127.0.0.1\n", "a name was added twice", ours)
+    where = scratch("own-name")
+    with open(f"{where}/hosts", "w") as f:
+        f.write("10.0.0.1 other # own-name.of-a-test\nown-name.of-a-test")
+    before = open(f"{where}/hosts").read()
+    ours = hosts("own-name.of-a-test", ["-v", f"{where}/hosts:/etc/hosts"])
+    expect(ours.text() == before and open(f"{where}/hosts").read() == before, "the user's file changed", ours)
 
 
 def read_only_volume():
@@ -778,7 +796,7 @@ def refuses_without_keys():
 FUNCTIONS = [
     (hello("gcc"), "hello_glibc", "too"), (hello("static"), "hello_static_glibc", None), (hello("musl"), "hello_musl", None),
     (hello("musl-static"), "hello_static_musl", "too"),
-    (tar_to_volume, None, None), (overlay_is_private, None, "too"), (read_only_volume, None, None), (openssl_genrsa, None, None),
+    (tar_to_volume, None, None), (overlay_is_private, None, "too"), (own_name, None, None), (read_only_volume, None, None), (openssl_genrsa, None, None),
     (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
     (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (git_log, None, None),
     (redis_snapshot, None, None), (nginx, None, None), (nginx_workers, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
