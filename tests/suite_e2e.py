@@ -816,7 +816,13 @@ def prepare():
         compile_c(os.path.join(ROOT, "tests/guest/hello.c"), kind)
 
 
+ISOLATED = ("dash_forks", "bash_script_forks", "git_forks", "make_pipes", "php_pipes", "ruby_forks", "python_spawn_work", "python_threading_work",
+            "python_asyncio_work", "sqlite_memory")  # also with --isolate-libos
+
+
 def tests():
     found = [Test("e2e/" + name, same_as_native(name, command, more), vm=more.get("vm")) for name, command, more in TABLE]
+    found += [Test(f"e2e/{name}.isolated", same_as_native(name + ".isolated", command, {**more, "options": more.get("options", []) + ["--isolate-libos"]}))
+              for name, command, more in TABLE if name in ISOLATED]
     found += [Test("e2e/" + (name or function.__name__), function, vm=vm) for function, name, vm in FUNCTIONS]
     return found

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -316,6 +317,22 @@ static void clones(void)
 	}
 }
 
+static void semaphores(void)
+{
+	long id = semget(IPC_PRIVATE, 2, 0600);
+
+	works("semget", 0, id);
+	for (int command = 1; command < 32; command++) {
+		bool number = command == GETPID || command == GETVAL || command == GETNCNT || command == GETZCNT || command == SETVAL;
+		long result = DO(semctl, id, 0, command, g_at);
+
+		if ((result == -EFAULT) == number && result != -EINVAL)
+			breach("semctl, command %d, gave %ld", command, result);
+		untouched("semctl", command);
+	}
+	works("semctl", IPC_RMID, DO(semctl, id, 0, IPC_RMID));
+}
+
 static void leftovers(void)
 {
 	char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), word[8];
@@ -362,6 +379,7 @@ static void attack(void)
 	descriptors();
 	of_the_process();
 	clones();
+	semaphores();
 	leftovers();
 	refused("every address of the libOS was refused, and nothing else");
 }

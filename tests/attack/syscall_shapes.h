@@ -80,6 +80,9 @@ static const struct shape k_shapes[512] = {
 	CALL(gettimeofday, "pp"), CALL(settimeofday, "pp"), CALL(clock_adjtime, ".p"), CALL(adjtimex, "p"), CALL(time, "p"), CALL(times, "p"),
 	CALL(getrusage, ".p"), CALL(alarm, "."), CALL(getitimer, ".p"), CALL(setitimer, ".pp"), CALL(timer_create, ".pp"),
 	CALL(timer_settime, "..pp"), CALL(timer_gettime, ".p"), CALL(timer_getoverrun, "."), CALL(timer_delete, "."),
+	/* System V */
+	CALL(shmget, "..."), CALL(shmat, ".p."), CALL(shmdt, "p"), CALL(shmctl, "..p"), CALL(semget, "..."), CALL(semop, ".p."),
+	CALL(semtimedop, ".p.p"), CALL(semctl, "...m"), CALL(msgget, ".."), CALL(msgsnd, ".p.."), CALL(msgrcv, ".p..."), CALL(msgctl, "..p"),
 	/* identity, limits, the machine */
 	CALL(getpid, ""), CALL(getppid, ""), CALL(getpgid, "."), CALL(getpgrp, ""), CALL(setpgid, ".."), CALL(getsid, "."), CALL(setsid, ""),
 	CALL(getpriority, ".."), CALL(setpriority, "..."), CALL(prlimit64, "..pp"), CALL(getrlimit, ".p"), CALL(setrlimit, ".p"),

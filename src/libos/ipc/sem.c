@@ -6,6 +6,7 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "ipc/sysv.h"
+#include "thread/isolated.h"
 #include "thread/thread.h"
 #include <asm/sembuf.h>
 #include <linux/sem.h>
@@ -429,10 +430,19 @@ static long values_control(int id, int number, int cmd, unsigned long arg)
 	return ret;
 }
 
+/* The last argument of others is a number, or what was left there. */
+static bool takes_address(int cmd)
+{
+	return cmd == IPC_SET || cmd == IPC_STAT || cmd == IPC_INFO || cmd == GETALL || cmd == SETALL || cmd == SEM_INFO ||
+	       cmd == SEM_STAT || cmd == SEM_STAT_ANY;
+}
+
 long sem_control(int id, int number, int cmd, unsigned long arg)
 {
 	if (id < 0)
 		return -EINVAL;
+	if (takes_address(cmd) && !address_in_program(arg))
+		return -EFAULT;
 	switch (cmd) {
 	case IPC_INFO: case SEM_INFO:
 		return info(cmd, (void *)arg);

@@ -11,7 +11,7 @@
 	SYS(semget, "xdx")         \
 	SYS(semop, "dpu")          \
 	SYS(semtimedop, "dput")    \
-	SYS(semctl, "dddx")        \
+	SYS(semctl, "dddP")        \
 	SYS(msgget, "xx")          \
 	SYS(msgsnd, "dpux")        \
 	SYS(msgrcv, "dpudx")       \
