@@ -21,6 +21,7 @@ enum boot_mount_type {
 	BOOT_MOUNT_DEV = 5,
 	BOOT_MOUNT_HOST_FILE = 6, /* handle: a granted regular file, mounted on a file */
 	BOOT_MOUNT_CAP = 7,	/* what `grant` names, as files */
+	BOOT_MOUNT_PTS = 8,	/* pseudo-terminals */
 };
 
 struct boot_mount {

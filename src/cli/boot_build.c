@@ -61,7 +61,7 @@ static int compare_mounts(const void *a, const void *b)
 	return strcmp(((const struct mount *)a)->path, ((const struct mount *)b)->path);
 }
 
-#define DEFAULT_MOUNTS 7
+#define DEFAULT_MOUNTS 8
 _Static_assert(DEFAULT_MOUNTS + CONFIG_TMPFS_MAX + CONFIG_VOLUMES_MAX <= BOOT_MOUNTS_MAX, "mounts fit the table");
 _Static_assert(BOOT_HANDLE_VOLUMES + CONFIG_VOLUMES_MAX + 1 <= LAUNCH_HANDLES_MAX, "handles fit the table");
 
@@ -91,6 +91,7 @@ static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_fi
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_OVERLAY, BOOT_HANDLE_ROOT, false, "/"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_PROC, 0, false, "/proc"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_DEV, 0, false, "/dev"});
+	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_PTS, 0, false, "/dev/pts"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, "/dev/shm"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, "/tmp"});
 	add_mount(mounts, &count, (struct mount){BOOT_MOUNT_TMPFS, 0, false, "/run"});

@@ -7,8 +7,9 @@
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
 #include "net/loop.h"
-
-extern int stream_tty_handle; /* stdio.c */
+#include "tty/console.h"
+#include "tty/devpts.h"
+#include "tty/terminal.h"
 
 static size_t iov_size(const struct iovec *iov, unsigned count)
 {
@@ -114,15 +115,8 @@ static struct file *open_device(struct mem_inode *inode, int flags, int *error)
 
 static struct file *open_tty(struct mem_inode *inode, int flags, int *error)
 {
-	long h;
-
 	(void)inode;
-	*error = -ENXIO;
-	if (stream_tty_handle < 0)
-		return NULL;
-	h = hostcall(HC_file_dup, stream_tty_handle);
-	*error = (int)h;
-	return h < 0 ? NULL : hostfile_wrap((int)h, &stream_ops, flags, NULL, error);
+	return terminal_open_own(flags, error);
 }
 
 static struct file *open_events(struct mem_inode *inode, int flags, int *error)
@@ -140,6 +134,7 @@ static const struct device {
 	{ "null", 1, 3, &null_ops, open_device },     { "zero", 1, 5, &zero_ops, open_device },
 	{ "full", 1, 7, &full_ops, open_device },     { "random", 1, 8, &random_ops, open_device },
 	{ "urandom", 1, 9, &random_ops, open_device }, { "tty", 5, 0, NULL, open_tty },
+	{ "ptmx", 5, 2, NULL, devpts_open_master },   { "console", 5, 1, NULL, console_open },
 	{ "cvm", 10, 240, NULL, open_events },
 };
 

@@ -189,8 +189,7 @@ size_t file_path(struct file *f, char *buf, size_t size)
 	if (file_stat(f, &st) || !st.stx_ino)
 		st.stx_ino = 0;
 	if (f->ops == &stream_ops)
-		n = format(buf, size, S_ISCHR(st.stx_mode) ? "/dev/tty" : "%s:[%llu]",
-			   S_ISFIFO(st.stx_mode) ? "pipe" : S_ISSOCK(st.stx_mode) ? "socket" : "stdio",
+		n = format(buf, size, "%s:[%llu]", S_ISFIFO(st.stx_mode) ? "pipe" : S_ISSOCK(st.stx_mode) ? "socket" : "stdio",
 			   (unsigned long long)st.stx_ino);
 	else if (!st.stx_ino)
 		n = format(buf, size, "anon_inode:[%s]", f->ops->name);

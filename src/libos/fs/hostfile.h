@@ -10,6 +10,7 @@
 #define HF_STUBS_DONE 4u /* directory: the made-up mount points have been listed */
 #define HF_SPARE 8u	 /* its handle belongs to fs/spare.c */
 #define HF_CHANGED 16u	 /* the host's open file is not as it was opened: locks, flags */
+#define HF_TERMINAL 32u  /* the command's terminal (tty/console.h) */
 
 static inline int hostfile_handle(const struct file *f)
 {

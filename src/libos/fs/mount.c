@@ -11,6 +11,7 @@
 #include "fs/hostfile.h"
 #include "fs/memfs.h"
 #include "sys/trace.h"
+#include "tty/devpts.h"
 
 struct mount *g_mounts[MOUNTS_MAX];
 unsigned g_mount_count;
@@ -129,6 +130,8 @@ static int make_root(struct mount *m)
 		return procfs_mount(m, &m->root);
 	case BOOT_MOUNT_DEV:
 		return devfs_mount(m, &m->root);
+	case BOOT_MOUNT_PTS:
+		return devpts_mount(m, &m->root);
 	case BOOT_MOUNT_CAP:
 		return capfs_mount(m, &m->root);
 	default:

@@ -132,7 +132,8 @@ static int follow_fd(const struct subject *s, struct dentry **dentry, struct fil
 
 	if (!f)
 		return -ENOENT;
-	by_name = f->dentry && (!(f->dentry->flags & D_DEAD) || f->dentry->mount->type == BOOT_MOUNT_TMPFS);
+	by_name = f->dentry && (!(f->dentry->flags & D_DEAD) || f->dentry->mount->type == BOOT_MOUNT_TMPFS ||
+			       f->dentry->mount->type == BOOT_MOUNT_PTS);
 	if (by_name) {
 		*dentry = dentry_get(f->dentry);
 		file_put(f);

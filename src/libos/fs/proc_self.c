@@ -9,6 +9,7 @@
 #include "fs/proc_file.h"
 #include "mm/mm.h"
 #include "process/report.h"
+#include "tty/terminal.h"
 #include <linux/resource.h>
 #include <linux/time.h>
 
@@ -131,12 +132,15 @@ void proc_stat_self(struct text *t, const struct subject *s)
 	const uint64_t tick = NSEC_PER_SEC / TICKS;
 	struct sizes z = sizes_of(s->process);
 	struct process_report r;
+	int32_t foreground;
+	uint32_t terminal;
 
 	t->error = process_report(s->process, s->tid, &r);
 	if (t->error)
 		return;
-	text_put(t, "%d (%s) %c %d %d %d 0 -1 4194304 0 0 0 0 %lu 0 %lu 0 %d %d %u 0 %lu %lu %lu 18446744073709551615 ", r.tid, r.comm,
-		 r.state, r.ppid, r.pgid, r.sid, (unsigned long)(cpu_time(s->process, &r) / tick),
+	terminal_of(s->process, &terminal, &foreground);
+	text_put(t, "%d (%s) %c %d %d %d %u %d 4194304 0 0 0 0 %lu 0 %lu 0 %d %d %u 0 %lu %lu %lu 18446744073709551615 ", r.tid, r.comm,
+		 r.state, r.ppid, r.pgid, r.sid, terminal, foreground, (unsigned long)(cpu_time(s->process, &r) / tick),
 		 (unsigned long)(r.children_cpu_ns / tick), 20 + r.nice, r.nice, r.threads,
 		 (unsigned long)((r.start_ns - g_process->start_ns) / tick), (unsigned long)z.total,
 		 (unsigned long)(z.resident / PAGE_SIZE));

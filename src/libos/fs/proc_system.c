@@ -152,7 +152,7 @@ void proc_version(struct text *t, const struct subject *s)
 void proc_filesystems(struct text *t, const struct subject *s)
 {
 	(void)s;
-	text_put(t, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\nnodev\thostfs\n");
+	text_put(t, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\toverlay\nnodev\thostfs\n");
 }
 
 void proc_vmstat(struct text *t, const struct subject *s)
@@ -176,6 +176,8 @@ static const char *type_name(const struct mount *m)
 		return "proc";
 	case BOOT_MOUNT_DEV:
 		return "devtmpfs";
+	case BOOT_MOUNT_PTS:
+		return "devpts";
 	case BOOT_MOUNT_CAP:
 		return "cap";
 	default:

@@ -1,18 +1,18 @@
 /*
  * The standard streams: host handles 0-2, which may be files, pipes, sockets or terminals shared with the outside. The
  * offset is the host's, so reads and writes are plain; O_NONBLOCK is kept by the libOS alone, since setting it on the
- * host's open file would change it for whoever else has it. Called through file_ops; also /dev/tty.
+ * host's open file would change it for whoever else has it. Called through file_ops; also for /dev/console (tty/console.c).
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
+#include "fs/inode.h"
 #include "process/turn.h"
+#include "tty/console.h"
 #include <asm/ioctls.h>
 #include <asm/poll.h>
 #include <asm/termbits.h>
-
-int stream_tty_handle = -1; /* a duplicate of the first standard stream that is a terminal */
 
 /* 0 when ready, -EAGAIN (timeout 0), or -ERESTARTSYS. */
 static long stream_wait(struct file *f, short events, int64_t timeout)
@@ -55,6 +55,10 @@ static long stream_transfer(struct file *f, const struct iovec *iov, unsigned co
 
 static ssize_t stream_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
 {
+	int err = f->kind & HF_TERMINAL ? console_check_read(f) : 0;
+
+	if (err)
+		return err;
 	if (pos != &f->pos)
 		return hostcall(HC_file_readv, hostfile_handle(f), iov, MIN(count, HC_IOV_MAX), *pos);
 	return stream_transfer(f, iov, count, false);
@@ -62,8 +66,10 @@ static ssize_t stream_read(struct file *f, const struct iovec *iov, unsigned cou
 
 static ssize_t stream_write(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
 {
-	long n;
+	long n = f->kind & HF_TERMINAL ? console_check_write(f) : 0;
 
+	if (n)
+		return n;
 	if (pos != &f->pos)
 		return hostcall(HC_file_writev, hostfile_handle(f), iov, MIN(count, HC_IOV_MAX), *pos);
 	n = stream_transfer(f, iov, count, true);
@@ -86,24 +92,18 @@ static bool is_tty(int handle)
 
 static long stream_ioctl(struct file *f, unsigned long request, void *user)
 {
-	int handle = hostfile_handle(f), group = current()->process->pgid;
+	long ret = f->kind & HF_TERMINAL ? console_ioctl(f, request, user) : 1;
 
+	if (ret <= 0)
+		return ret;
 	switch (request) {
-	case TIOCGPGRP:
-		return is_tty(handle) ? copy_to_user(user, &group, sizeof group) : -ENOTTY;
-	case TIOCGSID:
-		group = current()->process->sid;
-		return is_tty(handle) ? copy_to_user(user, &group, sizeof group) : -ENOTTY;
-	case TIOCSPGRP:
-	case TIOCSCTTY:
-		return is_tty(handle) ? 0 : -ENOTTY;
 	case FIONREAD:
 	case TCGETS:
 	case TCSETS:
 	case TCSETSW:
 	case TCSETSF:
 	case TIOCGWINSZ:
-		return hostcall(HC_file_ioctl, handle, request, user);
+		return hostcall(HC_file_ioctl, hostfile_handle(f), request, user);
 	default:
 		return -ENOTTY;
 	}
@@ -116,8 +116,11 @@ static int stream_host_handle(struct file *f)
 
 static int stream_stat(struct file *f, struct statx *st)
 {
-	int err = (int)hostcall(HC_file_stat, hostfile_handle(f), 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
+	int err;
 
+	if (f->dentry)
+		return dentry_getattr(f->dentry, st);
+	err = (int)hostcall(HC_file_stat, hostfile_handle(f), 0, 0, STATX_BASIC_STATS | STATX_BTIME, st);
 	if (!err)
 		owner_from_host(st);
 	return err;
@@ -154,7 +157,7 @@ static bool is_closed(int fd)
 	return hostcall(HC_file_readv, fd, &none, 0, -1) == -EBADF && hostcall(HC_file_writev, fd, &none, 0, -1) == -EBADF;
 }
 
-/* A path a host pipe or terminal shows nobody; /proc/self/fd says "stdio:[inode]". */
+/* A path a host pipe shows nobody; /proc/self/fd says "stdio:[inode]". */
 int stdio_init(void)
 {
 	for (int fd = 0; fd < 3; fd++) {
@@ -167,12 +170,9 @@ int stdio_init(void)
 		f = hostfile_wrap(fd, &stream_ops, fd == 0 ? O_RDONLY : O_WRONLY, NULL, &err);
 		if (!f)
 			return err;
-		if (S_ISCHR(st.stx_mode) && is_tty(fd)) {
-			f->flags = O_RDWR;
-			if (stream_tty_handle < 0)
-				stream_tty_handle = (int)hostcall(HC_file_dup, fd);
-		}
 		f->kind |= HF_STREAM;
+		if (S_ISCHR(st.stx_mode) && is_tty(fd))
+			console_attach(f, hostcall(HC_file_dup, fd));
 		err = fd_replace(f, fd, false);
 		if (err < 0)
 			return err;

@@ -243,6 +243,7 @@ long process_run(const struct process_request *rq, void (*at_end)(void *arg, int
 	if (!err) {
 		process_tree_lock();
 		pid = p->pgid = p->sid = p->pid;
+		p->no_terminal = false;
 		process_tree_unlock();
 		p->at_end = at_end;
 		p->at_end_arg = arg;

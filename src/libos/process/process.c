@@ -17,6 +17,7 @@
 #include "thread/clock.h"
 #include "thread/entry.h"
 #include "thread/thread.h"
+#include "tty/terminal.h"
 
 #include <linux/resource.h>
 
@@ -149,6 +150,7 @@ struct process *process_copy(const struct process *from, bool descriptors)
 	p->nice = from->nice;
 	p->pgid = from->pgid;
 	p->sid = from->sid;
+	p->no_terminal = from->no_terminal;
 	p->files = descriptors ? fdtable_copy(from->files) : fdtable_create();
 	p->fs = fs_context_copy(from->fs);
 	if (p->files && p->fs)
@@ -240,6 +242,7 @@ void process_end(struct process *p)
 	timers_end(p, true);
 	sem_exit(p);
 	drop_belongings(p);
+	terminal_leader_ended(p);
 	turn_release(current());
 	process_vfork_done(p);
 	process_became_zombie(p, status & 0x100 ? (int)(status & 0xff) : (int)(status & 0xff) << 8);

@@ -41,6 +41,8 @@ enum process_state { PROCESS_RUNS, PROCESS_ZOMBIE, PROCESS_GONE };
 struct process {
 	int32_t pid, ppid; /* ppid: of `parent`, 0 if it is outside; atomic */
 	int32_t pgid, sid; /* written with the tree lock; atomic */
+	bool no_terminal; /* it has given up its session's; terminals' lock (tty/terminal.h) */
+	int32_t hung_up;  /* the group that was in the foreground when its terminal was; the same */
 	uint32_t refs;	   /* atomic; the tree has one, every thread has one */
 	struct mutex lock; /* threads, exit state */
 	struct list threads;
@@ -121,6 +123,9 @@ void process_became_zombie(struct process *p, int status);
 void process_stopped(struct process *p, int sig);
 /* Has nobody in another group of its session a child in p's group? */
 bool process_group_is_orphaned(const struct process *p);
+/* From the kernel, to a group; 0 is none. */
+void process_signal_group(int32_t pgid, int sig);
+int32_t process_session_of_group(int32_t pgid); /* 0: there is no such group */
 
 struct wait_request {
 	int which;     /* P_ALL, P_PID, P_PGID */

@@ -264,7 +264,7 @@ void process_stopped(struct process *p, int sig)
 	mutex_unlock(&g_lock);
 }
 
-/* Who is outside the cVM can continue what it started. */
+/* Who is outside the cVM can continue its first process. */
 bool process_group_is_orphaned(const struct process *p)
 {
 	bool orphaned = true;
@@ -274,11 +274,50 @@ bool process_group_is_orphaned(const struct process *p)
 		const struct process *member = list_entry(pos, struct process, link), *parent = member->parent;
 
 		if (member->pgid == p->pgid && member->state == PROCESS_RUNS &&
-		    (!parent || (parent->pgid != p->pgid && parent->sid == p->sid)))
+		    (member == g_process || (parent && parent->pgid != p->pgid && parent->sid == p->sid)))
 			orphaned = false;
 	}
 	mutex_unlock(&g_lock);
 	return orphaned;
+}
+
+struct group_signal {
+	int32_t pgid;
+	int sig;
+};
+
+static void signal_member(struct process *p, void *data)
+{
+	const struct group_signal *g = data;
+
+	if (p->pgid == g->pgid)
+		(void)signal_send_process(p, g->sig, NULL);
+}
+
+void process_signal_group(int32_t pgid, int sig)
+{
+	struct group_signal g = { pgid, sig };
+
+	if (!pgid)
+		return;
+	mutex_lock(&g_lock);
+	process_for_each(signal_member, &g);
+	mutex_unlock(&g_lock);
+}
+
+int32_t process_session_of_group(int32_t pgid)
+{
+	int32_t sid = 0;
+
+	mutex_lock(&g_lock);
+	list_for_each(pos, &g_all) {
+		const struct process *p = list_entry(pos, struct process, link);
+
+		if (p->pgid == pgid)
+			sid = p->sid;
+	}
+	mutex_unlock(&g_lock);
+	return sid;
 }
 
 /* --- waiting --- */

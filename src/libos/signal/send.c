@@ -10,6 +10,7 @@
 #include "signal/internal.h"
 #include "signal/timer.h"
 #include "thread/entry.h"
+#include "tty/console.h"
 
 static uint64_t g_outside; /* signals from outside the cVM that are not queued yet; atomic */
 
@@ -432,6 +433,8 @@ void signal_send_noted(void)
 	memset(&info, 0, sizeof(info));
 	for (; bits; bits &= bits - 1) {
 		info.si_signo = __builtin_ctzll(bits) + 1;
+		if (console_signal(info.si_signo))
+			continue;
 		info.si_code = SI_USER;
 		signal_send_process(g_process, info.si_signo, &info);
 	}

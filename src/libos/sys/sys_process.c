@@ -129,6 +129,7 @@ long sys_setsid(struct regs *r)
 	if (!group_exists(p->pid, 0)) {
 		__atomic_store_n(&p->pgid, p->pid, __ATOMIC_RELAXED);
 		__atomic_store_n(&p->sid, p->pid, __ATOMIC_RELAXED);
+		p->no_terminal = false;
 		ret = p->pid;
 	}
 	process_tree_unlock();
