@@ -363,17 +363,17 @@ static const char *take_output(struct exec_session *s, const struct exec_message
 
 static const char *take_more(struct exec_session *s, const struct exec_message *head, const char *payload)
 {
-	uint32_t more;
+	/* The end of input that a client leaves behind takes no room of it (client_gone). */
+	uint32_t more, used = EXEC_ROOM - s->input_room - s->input_more + (s->fd < 0 ? HEAD : 0);
 
 	if (head->size != sizeof(more))
 		return "a message of a wrong size";
 	memcpy(&more, payload, sizeof(more));
-	if (s->fd < 0)
-		return NULL;
-	if (s->phase != EXEC_RUNS || !more || more > EXEC_ROOM - s->input_room - s->input_more)
+	if (s->phase != EXEC_RUNS || !more || more > used)
 		return "room that nobody used";
 	s->input_more += more;
-	tell_more(s);
+	if (s->fd >= 0)
+		tell_more(s);
 	return NULL;
 }
 

@@ -239,6 +239,22 @@ class Exec(PodCase):
             self.assertEqual(self.execute(["show"], pod="pod/b")[0], 3)
             self.command("restart", "-t", "0", "pod/a")
 
+    def test_libos_that_floods_when_its_client_has_gone(self):
+        pod = self.start_service(cvm("b", SERVICE))
+        code = ("open(f'{cvm.name}.up', 'w').write('up')\nwhile (cvm.exec_receive(0.05) or [0])[0] != 3:\n pass\n"
+                "for n in range(%d):\n cvm.exec_send(8, i, struct.pack('=I', 6))\nopen(f'{cvm.name}.sent', 'w').write('sent')\n")
+        for messages in 2, 3:  # the end of its input was one of 12 bytes
+            client = self.client("pod/a", "break", code % messages)
+            self.wait(lambda: self.read("a.up"))
+            client.kill()
+            if messages == 3:
+                self.assertIn("a: its libOS broke the rules of exec (room that nobody used)", pod.stderr.readline().decode())
+            self.wait(lambda: self.read("a.sent"))
+            self.assertEqual(self.execute(["show"])[0], 3 if messages == 2 else 125)
+            for name in "up", "sent":
+                os.unlink(os.path.join(self.box.work, "a." + name))
+        self.assertEqual(self.execute(["show"], pod="pod/b")[0], 3)
+
     def test_what_nobody_asked_for(self):
         pod = self.start_pod(cvm("a", "cvm.exec_send(19, 0, bytes(4))\n" + UNTIL_TERM), cvm("b", SERVICE))
         self.assertIn("a: its libOS broke the rules of exec (a message about no program)", pod.stderr.readline().decode())

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 }
 """
 
-# Past the libOS: finds the channel (the second socket among the handles), and writes to it what the argument says.
+# Past the libOS: finds the channel (the second socket among the handles), and does with it what the argument says.
 HOSTILE = r"""
 #define main unused_main
 #include "attack.h"
@@ -64,6 +64,14 @@ int main(int argc, char **argv)
 	long sent = 0, n = 0, left = argc > 2 ? atol(argv[2]) : 1000000;
 	unsigned random = 1;
 
+	if (strcmp(argv[1], "noise") && strcmp(argv[1], "flood")) {
+		if (strcmp(argv[1], "close") == 0)
+			hostcall(HC_file_close, handle, 0, 0, 0, 0, 0);
+		fclose(fopen("/data/done", "w")); /* it may have no output any more */
+		while (strcmp(argv[1], "steal") == 0)
+			hostcall(HC_file_read, handle, (uint64_t)&m, sizeof m, 0, 0, 0);
+		pause();
+	}
 	while (left--) {
 		if (strcmp(argv[1], "noise") == 0)
 			for (size_t i = 0; i < sizeof m.head + 64; i++)
@@ -255,6 +263,25 @@ class ExecLive(LiveCase):
             self.assertEqual((status, errors), (0, b""))
             self.assertTrue(self.alive(cvm, int(out)))
             self.execute(cvm, "perl", "-e", f"kill 'KILL', {int(out)}")
+
+    def test_channel_that_its_cvm_closes_or_reads_itself(self):
+        self.start_pod(keys=", stop_timeout: 300ms")
+        program = self.compile("hostile", HOSTILE)
+        self.assertEqual(self.execute("pod/b", program, "close")[:2], (1, b"no channel\n"))
+        for n, how in (2, "close"), (3, "steal"):
+            takes = self.client("pod/a", program, how)
+            self.wait(lambda: os.path.exists(self.path("data/done")))
+            unheard = [self.client("pod/a", "sh", "-c", "echo >>/data/unheard") for _ in range(20)]
+            self.assertEqual(self.execute("pod/b", "echo", "there"), (0, b"there\n", b""))
+            for client in unheard + [takes]:
+                client.kill()
+            self.assertEqual(self.execute("pod/b", "echo", "there"), (0, b"there\n", b""))
+            self.command("restart", "-t", "0", "pod/a")
+            self.wait(lambda: self.ups().count("a") == n)
+            self.assertEqual(self.execute("pod/a", "echo", "again"), (0, b"again\n", b""))
+            if how == "close":  # nothing that was asked of the old life is done in the new one
+                self.assertFalse(os.path.exists(self.path("data/unheard")))
+            os.unlink(self.path("data/done"))
 
     def test_program_that_goes_past_its_libos_to_the_channel(self):
         run = self.start_pod()
