@@ -44,6 +44,7 @@ static int advise_one(struct vma *v, uint64_t start, uint64_t end, int advice)
 		return -EINVAL;
 	if (!(v->flags & VMA_BACKED))
 		return 0;
+	v->stamp = 0;
 	/* Pages that were sealed as code would come back. */
 	if (is_wx(v->prot))
 		return backing_map(v, start, end, v->prot);

@@ -70,9 +70,9 @@ long mm_brk(uint64_t addr)
 		if (wanted == now || (wanted < now && !unmap_locked(mm, wanted, now)) ||
 		    (wanted > now && !brk_grow(mm, now, wanted)))
 			p->brk_now = addr;
+		family_keep_own(mm, MIN(now, wanted), MAX(now, wanted) + PAGE_SIZE);
 	}
 	ret = (long)p->brk_now;
-	family_keep_own(mm);
 	mutex_unlock(&mm->lock);
 	return ret;
 }

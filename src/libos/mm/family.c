@@ -11,11 +11,13 @@
 #include "fs/file.h"
 
 #define RED_ZONE 128u
-#define EXCHANGE_MAX (16 * PAGE_SIZE)
+#define SMALL_MAX (16 * PAGE_SIZE)
+#define EXCHANGE_MAX (128 * PAGE_SIZE) /* of more, moving costs less */
 #define TABLE_SIZE (512 * PAGE_SIZE) /* of a page table: between addresses that are alike below it, the host moves whole ones */
 #define NOT_MOVED (VMA_SHARED | VMA_HOLE | VMA_PLACE)
 
 static uint64_t g_pages[2][PAGE_SIZE / sizeof(uint64_t)]; /* mm->lock */
+static uint64_t g_stamps;				    /* given out so far; mm->lock */
 
 /* Is it the program's own content, which two programs cannot have at one address? */
 static bool is_personal(const struct vma *v)
@@ -37,7 +39,7 @@ static bool has_memory(const struct vma *v)
 
 static bool is_small(const struct vma *v)
 {
-	return v->end - v->start <= EXCHANGE_MAX;
+	return v->end - v->start <= SMALL_MAX;
 }
 
 /* Executable memory is moved as data: it becomes code again, after a scan, where it is to run. */
@@ -195,7 +197,7 @@ static int place_copy(struct mm *mm, struct program *p, const struct vma *v, str
 }
 
 /* p gets a copy of v, or what makes one; takes up to two spares. */
-static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uint64_t rsp, struct vma **block)
+static int copy_aside(struct mm *mm, struct program *p, struct vma *v, uint64_t rsp, struct vma **block)
 {
 	struct aside *a = kzalloc(sizeof(*a));
 	uint64_t skip = 0;
@@ -203,6 +205,8 @@ static int copy_aside(struct mm *mm, struct program *p, const struct vma *v, uin
 
 	if (!a)
 		return -ENOMEM;
+	if (!v->stamp && v->prot == PROT_READ)
+		v->stamp = ++g_stamps;
 	a->home = vma_take(mm);
 	*a->home = *v;
 	a->home->program = p;
@@ -367,6 +371,44 @@ static void put_aside(struct mm *mm, struct list *made)
 	}
 }
 
+/* --- holes --- */
+
+/* What nobody has in `home` becomes a hole. Takes spares; without them the address may be lost, which is said. */
+static void fill_with_holes(struct mm *mm, struct family *f, const struct vma *home)
+{
+	uint64_t at = home->start;
+
+	while (at < home->end) {
+		struct vma *next = vma_find(mm, at), *hole;
+		uint64_t end = next ? MIN(MAX(next->start, at), home->end) : home->end;
+
+		if (end > at) {
+			if (vma_reserve(mm, 1)) {
+				log_text("fork: not enough memory to keep addresses of a process that waits for its turn");
+				return;
+			}
+			hole = vma_take(mm);
+			hole->start = at;
+			hole->end = end;
+			hole->flags = VMA_HOLE;
+			hole->program = &f->common;
+			vma_insert(mm, hole);
+		}
+		at = next ? MAX(next->end, end) : end;
+	}
+}
+
+/* What p has aside in [start, end) stays free for it. */
+static void keep_of(struct mm *mm, struct family *f, const struct program *p, uint64_t start, uint64_t end)
+{
+	list_for_each(a, &p->aside) {
+		const struct vma *home = list_entry(a, struct aside, link)->home;
+
+		if (home->start < end && home->end > start)
+			fill_with_holes(mm, f, home);
+	}
+}
+
 /* --- fixed addresses --- */
 
 /* A program, or the first of a family, that has or wants what is at [start, end); NULL if there is none, more than one, or one that
@@ -446,8 +488,10 @@ int family_join(struct family *f, struct program *p, uint64_t start, uint64_t en
 		ret = clear_place(mm, f, start, end);
 	if (!ret)
 		ret = reserve_aside(mm, p, start, end);
-	if (!ret)
+	if (!ret) {
 		add_member(f, p);
+		keep_of(mm, f, p, start, end);
+	}
 	mutex_unlock(&mm->lock);
 	return ret;
 }
@@ -471,7 +515,7 @@ bool family_wants(const struct family *f, uint64_t start, uint64_t end)
 
 static bool must_move(const struct family *f, const struct vma *v)
 {
-	return v->program == f->there && (is_personal(v) || is_of_file(v)) && family_wants(f, v->start, v->end);
+	return v->program == f->there && !v->has_twin && (is_personal(v) || is_of_file(v)) && family_wants(f, v->start, v->end);
 }
 
 /* Both pages, as far as they can be read. */
@@ -486,6 +530,19 @@ static bool same_bytes(uint64_t a, uint64_t b, uint64_t size)
 		if (!read_pages(a + at, b + at) || memcmp(g_pages[0], g_pages[1], PAGE_SIZE))
 			return false;
 	return true;
+}
+
+/* Anonymous memory can be read and written, what a file ends before cannot. */
+static void exchange_words(uint64_t *a, uint64_t *b, uint64_t size)
+{
+	for (uint64_t i = 0; i < size / sizeof(*a); i++) {
+		uint64_t x = a[i], y = b[i];
+
+		if (x != y) {
+			a[i] = y;
+			b[i] = x;
+		}
+	}
 }
 
 static void exchange_bytes(uint64_t a, uint64_t b, uint64_t size)
@@ -504,40 +561,58 @@ static bool is_exchangeable(const struct aside *a, const struct vma *v)
 		return false;
 	if (is_of_file(v))
 		return v->file == a->home->file && v->offset == a->home->offset && v->flags == a->home->flags;
-	if (!a->place || !is_small(v) || !is_personal(v))
+	if (!a->place || !is_personal(v))
 		return false;
-	return v->prot == (PROT_READ | PROT_WRITE) ||
-	       (v->prot == PROT_READ && same_bytes(v->start, a->place->start, v->end - v->start));
+	if (v->prot == PROT_READ)
+		return v->stamp ? v->stamp == a->home->stamp :
+				  is_small(v) && same_bytes(v->start, a->place->start, v->end - v->start);
+	return v->prot == (PROT_READ | PROT_WRITE) && v->end - v->start <= EXCHANGE_MAX;
 }
 
-static bool will_be_exchanged(const struct program *p, const struct vma *v)
+/* Decides what will be exchanged. */
+static void find_twins(struct mm *mm, const struct family *f, struct program *p)
 {
 	list_for_each(pos, &p->aside) {
-		const struct aside *a = list_entry(pos, struct aside, link);
+		struct aside *a = list_entry(pos, struct aside, link);
+		struct vma *v = vma_find(mm, a->home->start);
 
-		if (a->home->start == v->start)
-			return is_exchangeable(a, v);
+		a->twin = v && v->program == f->there && is_exchangeable(a, v) ? v : NULL;
+		if (a->twin)
+			v->has_twin = true;
 	}
-	return false;
+}
+
+static void forget_twins(struct program *p)
+{
+	list_for_each(pos, &p->aside) {
+		struct aside *a = list_entry(pos, struct aside, link);
+
+		if (a->twin)
+			a->twin->has_twin = false;
+		a->twin = NULL;
+	}
 }
 
 /* What p has aside and what f->there has in its stead: each becomes the other. */
-static void exchange(struct mm *mm, struct family *f, struct program *p)
+static void exchange(struct mm *mm, struct program *p)
 {
 	list_for_each_safe(pos, next, &p->aside) {
 		struct aside *a = list_entry(pos, struct aside, link);
-		struct vma *v = vma_find(mm, a->home->start), *home = a->home;
+		struct vma *v = a->twin, *home = a->home;
 
-		if (!v || v->program != f->there || !is_exchangeable(a, v))
+		if (!v)
 			continue;
+		v->has_twin = false;
+		a->twin = NULL;
 		if (is_of_file(v)) {
 			home->code = v->code;
 			v->code = NULL;
+		} else if ((v->prot & PROT_WRITE) && !v->file) {
+			exchange_words((uint64_t *)v->start, (uint64_t *)a->place->start, v->end - v->start);
 		} else if (v->prot & PROT_WRITE) {
 			exchange_bytes(v->start, a->place->start, v->end - v->start);
 		}
-		vma_remove(mm, v);
-		vma_insert(mm, home);
+		vma_replace(mm, v, home);
 		a->home = v;
 		if (a->place)
 			change_owner(a->place, v->program);
@@ -547,14 +622,14 @@ static void exchange(struct mm *mm, struct family *f, struct program *p)
 }
 
 /* Everything that others want gets a place before any address is free: 0, or -ENOMEM and all is as before. */
-static int prepare_places(struct mm *mm, struct family *f, const struct program *next, struct list *made)
+static int prepare_places(struct mm *mm, struct family *f, struct list *made)
 {
 	int ret = 0;
 
 	for (struct list *pos = f->there ? mm->list.next : &mm->list; !ret && pos != &mm->list; pos = pos->next) {
 		struct vma *v = list_entry(pos, struct vma, link);
 
-		if (must_move(f, v) && !will_be_exchanged(next, v))
+		if (must_move(f, v))
 			ret = aside_make(mm, v, made);
 	}
 	return ret;
@@ -607,47 +682,18 @@ static void bring(struct mm *mm, struct family *f, struct program *p)
 	}
 }
 
-/* What nobody has in `home` becomes a hole. Takes spares; without them the address may be lost, which is said. */
-static void fill_with_holes(struct mm *mm, struct family *f, const struct vma *home)
+static void keep(struct mm *mm, struct family *f, uint64_t start, uint64_t end)
 {
-	uint64_t at = home->start;
-
-	while (at < home->end) {
-		struct vma *next = vma_find(mm, at), *hole;
-		uint64_t end = next ? MIN(MAX(next->start, at), home->end) : home->end;
-
-		if (end > at) {
-			if (vma_reserve(mm, 1)) {
-				log_text("fork: not enough memory to keep addresses of a process that waits for its turn");
-				return;
-			}
-			hole = vma_take(mm);
-			hole->start = at;
-			hole->end = end;
-			hole->flags = VMA_HOLE;
-			hole->program = &f->common;
-			vma_insert(mm, hole);
-		}
-		at = next ? MAX(next->end, end) : end;
-	}
+	list_for_each(pos, &f->members)
+		keep_of(mm, f, list_entry(pos, struct program, family_link), start, end);
 }
 
-static void keep(struct mm *mm, struct family *f)
-{
-	list_for_each(pos, &f->members) {
-		struct program *p = list_entry(pos, struct program, family_link);
-
-		list_for_each(a, &p->aside)
-			fill_with_holes(mm, f, list_entry(a, struct aside, link)->home);
-	}
-}
-
-void family_keep_own(struct mm *mm)
+void family_keep_own(struct mm *mm, uint64_t start, uint64_t end)
 {
 	struct family *f = program_current()->family;
 
 	if (unlikely(f))
-		keep(mm, f);
+		keep(mm, f, start, end);
 }
 
 void family_use(struct mm *mm, uint64_t start, uint64_t end)
@@ -684,19 +730,24 @@ static unsigned spares_for(const struct program *p)
 
 int family_switch(struct family *f, struct program *p)
 {
-	struct mm *mm = p->mm;
+	struct program *was = f->there;
 	struct list made = LIST_INIT(made);
+	struct mm *mm = p->mm;
 	int ret;
 
 	mutex_lock(&mm->lock);
-	ret = prepare_places(mm, f, p, &made);
+	find_twins(mm, f, p);
+	ret = prepare_places(mm, f, &made);
 	ret = ret ? ret : vma_reserve(mm, spares_for(p));
 	if (!ret) {
-		exchange(mm, f, p);
+		exchange(mm, p);
 		put_aside(mm, &made);
 		bring(mm, f, p);
 		f->there = p;
-		keep(mm, f);
+		if (was) /* what others want was kept before */
+			keep_of(mm, f, was, 0, ~0ull);
+	} else {
+		forget_twins(p);
 	}
 	asides_drop(mm, &made);
 	mutex_unlock(&mm->lock);
@@ -708,10 +759,12 @@ void family_leave(struct family *f, struct program *p, struct program *next)
 	struct mm *mm = p->mm;
 
 	mutex_lock(&mm->lock);
-	if (f->there == p && next && !vma_reserve(mm, spares_for(next)))
-		exchange(mm, f, next);
-	else
+	if (f->there == p && next && !vma_reserve(mm, spares_for(next))) {
+		find_twins(mm, f, next);
+		exchange(mm, next);
+	} else {
 		next = NULL;
+	}
 	while (!list_empty(&p->aside))
 		aside_free(mm, list_entry(p->aside.next, struct aside, link));
 	list_remove(&p->family_link);
@@ -726,7 +779,7 @@ void family_leave(struct family *f, struct program *p, struct program *next)
 	if (f->count == 1)
 		inherit(mm, f);
 	if (f->count)
-		keep(mm, f);
+		keep(mm, f, 0, ~0ull);
 	else
 		unmap_program(mm, &f->common);
 	mutex_unlock(&mm->lock);

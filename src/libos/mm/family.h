@@ -27,6 +27,7 @@ struct family {
 struct aside {
 	struct list link;   /* program->aside */
 	struct vma *home;   /* as it was, out of the map */
+	struct vma *twin;   /* while families switch: what takes its place, and gives it its own */
 	struct vma *place;  /* in the map: where its memory is meanwhile; NULL if it has none, or a file has it */
 };
 
@@ -47,8 +48,9 @@ void family_free(struct family *f); /* it has no members */
 /* With mm->lock held: does a member that is aside want any of [start, end)? */
 bool family_wants(const struct family *f, uint64_t start, uint64_t end);
 /* With mm->lock held, for the calling process: before it maps memory of its own at fixed addresses, that may be ones which members
- * aside will want; and after it changed the map: what they will want and nobody has is kept free. */
+ * aside will want; and after it changed the map
+ * there: what they will want and nobody has is kept free. */
 void family_use(struct mm *mm, uint64_t start, uint64_t end);
-void family_keep_own(struct mm *mm);
+void family_keep_own(struct mm *mm, uint64_t start, uint64_t end);
 
 #endif

@@ -247,7 +247,8 @@ long mm_map(uint64_t addr, uint64_t size, int prot, int flags, struct file *f, o
 	if ((flags & MAP_FIXED) && !f && (flags & MAP_TYPE) == MAP_PRIVATE)
 		family_use(mm, addr, addr + size);
 	ret = map_locked(mm, addr, size, prot, flags, f, offset, image);
-	family_keep_own(mm);
+	if (flags & MAP_FIXED)
+		family_keep_own(mm, addr, addr + size);
 	mutex_unlock(&mm->lock);
 	return ret;
 }
@@ -402,11 +403,11 @@ int mm_unmap(uint64_t addr, uint64_t size)
 		return -EINVAL;
 	end = addr + size;
 	mutex_lock(&mm->lock);
-	for (; !ret && addr < end; addr = part) {
-		part = window_end(mm, addr, end);
-		ret = unmap_locked(mm, addr, part);
+	for (uint64_t at = addr; !ret && at < end; at = part) {
+		part = window_end(mm, at, end);
+		ret = unmap_locked(mm, at, part);
 	}
-	family_keep_own(mm);
+	family_keep_own(mm, addr, end);
 	mutex_unlock(&mm->lock);
 	return ret;
 }

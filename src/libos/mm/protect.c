@@ -68,6 +68,7 @@ static void protect_map(struct mm *mm, uint64_t start, uint64_t end, uint32_t pr
 		if (v->end > end)
 			vma_split(mm, v, end);
 		v->prot = prot;
+		v->stamp = 0;
 		if (prot)
 			v->flags |= VMA_BACKED;
 		if (v->file && !(v->flags & VMA_SHARED) && (prot & PROT_WRITE))

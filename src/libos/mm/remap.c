@@ -38,6 +38,7 @@ static int grow_in_place(struct mm *mm, struct vma *v, uint64_t more)
 		if (ret)
 			return ret;
 	}
+	v->stamp = 0;
 	vma_resize(mm, v, v->start, end);
 	vma_merge(mm, v);
 	return 0;
@@ -143,7 +144,9 @@ long mm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int flags, ui
 		return new_size > SLOT_SIZE ? -ENOMEM : -EFAULT;
 	mutex_lock(&mm->lock);
 	ret = remap_locked(mm, addr, ALIGN_UP(old_size, PAGE_SIZE), ALIGN_UP(new_size, PAGE_SIZE), flags, new_addr);
-	family_keep_own(mm);
+	family_keep_own(mm, addr, addr + ALIGN_UP(old_size, PAGE_SIZE));
+	if (flags & MREMAP_FIXED)
+		family_keep_own(mm, new_addr, new_addr + ALIGN_UP(new_size, PAGE_SIZE));
 	mutex_unlock(&mm->lock);
 	return ret;
 }

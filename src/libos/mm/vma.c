@@ -190,6 +190,25 @@ void vma_remove(struct mm *mm, struct vma *v)
 	v->program->total -= v->end - v->start;
 }
 
+void vma_replace(struct mm *mm, struct vma *old, struct vma *new)
+{
+	struct vma **at = &mm->root;
+
+	while (*at != old)
+		at = old->start < (*at)->start ? &(*at)->left : &(*at)->right;
+	*at = new;
+	new->left = old->left;
+	new->right = old->right;
+	new->priority = old->priority;
+	new->gap = old->gap;
+	new->max_gap = old->max_gap;
+	old->left = old->right = NULL;
+	list_insert_after(&old->link, &new->link);
+	list_remove(&old->link);
+	old->program->total -= old->end - old->start;
+	new->program->total += new->end - new->start;
+}
+
 void vma_resize(struct mm *mm, struct vma *v, uint64_t start, uint64_t end)
 {
 	v->program->total += (end - start) - (v->end - v->start);
@@ -219,7 +238,7 @@ struct vma *vma_split(struct mm *mm, struct vma *v, uint64_t addr)
 static bool mergeable(const struct vma *a, const struct vma *b)
 {
 	return a->end == b->start && !(a->flags & VMA_PLACE) && a->prot == b->prot && a->flags == b->flags && a->file == b->file &&
-	       a->program == b->program && a->code == b->code && (!a->file || a->offset + (off_t)(a->end - a->start) == b->offset);
+	       a->program == b->program && a->code == b->code && a->stamp == b->stamp && (!a->file || a->offset + (off_t)(a->end - a->start) == b->offset);
 }
 
 struct vma *vma_merge(struct mm *mm, struct vma *v)

@@ -37,6 +37,8 @@ struct vma {
 	struct file *file;	/* owned reference; NULL for anonymous memory */
 	off_t offset;		/* of start in the file */
 	struct code_map *code;	/* owned reference; NULL if there are no stubs */
+	uint64_t stamp;		/* forked programs' mappings with the same one have the same bytes (family.c); 0: unknown */
+	bool has_twin;		/* family.c, while it switches */
 	struct list link;	/* mm->list, by address */
 	struct vma *left, *right; /* treap by address */
 	uint32_t priority;
@@ -92,6 +94,8 @@ void vma_free(struct mm *mm, struct vma *v); /* drops its references; not in the
 
 void vma_insert(struct mm *mm, struct vma *v);
 void vma_remove(struct mm *mm, struct vma *v);
+/* new, with the same addresses, takes old's place. */
+void vma_replace(struct mm *mm, struct vma *old, struct vma *new);
 void vma_resize(struct mm *mm, struct vma *v, uint64_t start, uint64_t end); /* keeps its place; offset unchanged */
 /* The mapping that contains addr, or the next one above it; NULL if there is none. */
 struct vma *vma_find(struct mm *mm, uint64_t addr);
