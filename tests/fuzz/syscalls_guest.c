@@ -1,9 +1,9 @@
 /*
  * Random system calls whose results are determined by what went before: on files, directories, descriptors, pipes, sockets,
- * memory, signals and child processes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
+ * memory, signals, child processes and System V IPC. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -994,6 +994,7 @@ static void do_signalfd(void)
 
 #include "syscalls_more.h"
 #include "syscalls_children.h"
+#include "syscalls_ipc.h"
 
 static const struct {
 	char kind;
@@ -1010,6 +1011,8 @@ static const struct {
 	{ 'd', 4, do_pass }, { 'd', 3, do_wait_more }, { 'd', 3, do_seals }, { 'd', 2, do_descriptor_more }, { 'm', 3, do_map_more }, { 'p', 4, do_futex }, { 'p', 1, do_limits },
 	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
 	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more }, { 'c', 4, child_look },
+	{ 'i', 5, ipc_get }, { 'i', 5, ipc_control }, { 'i', 5, ipc_attach }, { 'i', 3, ipc_look }, { 'i', 7, ipc_semop }, { 'i', 5, ipc_semctl },
+	{ 'i', 8, ipc_message },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 
@@ -1074,9 +1077,12 @@ int main(int argc, char **argv)
 	g_files = strchr(argv[3], 'f');
 	g_maps = strchr(argv[3], 'm');
 	g_on_tmpfs = strchr(argv[3], 't') || !strchr(argv[3], 'f'); /* memfds are in one, too */
+	if (strchr(argv[3], 'i'))
+		ipc_prepare();
 	for (unsigned count = (unsigned)atoi(argv[2]); g_step < count; g_step++)
 		one(argv[3]);
 	end_children();
+	ipc_end();
 	flush();
 	return 0;
 }
