@@ -504,6 +504,64 @@ def haproxy():
             ends(proxy)
 
 
+POSTGRES = "/usr/lib/postgresql/15/bin"
+
+
+def as_nobody(command, kind, where, port):
+    """PostgreSQL refuses to be root; a cVM only says that its program is somebody else."""
+    if kind == "cvm":
+        return cvm_command(command, ["--user", "65534:65534", "-m", "1G", "-v", f"{where}:{where}", "-v", f"{PROGRAMS}:{PROGRAMS}:ro",
+                                     "-p", f"127.0.0.1:{port}"])
+    return (["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []) + command
+
+
+def psql(port, sql):
+    return run([f"{POSTGRES}/psql", "-XAtq", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", sql])
+
+
+def postgres():
+    """All of it in one cVM over a Unix socket, as natively; then a server and clients outside, with a backend that crashes."""
+    said, port = {}, free_port()
+    with tempfile.TemporaryDirectory(prefix="postgres.", ignore_cleanup_errors=True) as top:
+        os.chmod(top, 0o755)
+        for kind in ("native", "cvm"):
+            where = f"{top}/{kind}"
+            os.mkdir(where, 0o700)
+            if os.geteuid() == 0 and kind == "native":
+                os.chown(where, 65534, 65534)
+            said[kind] = run(as_nobody(["/bin/sh", f"{PROGRAMS}/postgres.sh", where, str(port)], kind, where, port), timeout=200)
+            log = read_if_there(f"{where}/log")
+            expect(said[kind].status == 0 and said[kind].text().endswith("stopped\n"), f"{kind}:\n{log}", said[kind])
+        expect_same(said["native"], said["cvm"])
+        server_command = as_nobody([f"{POSTGRES}/postgres", "-D", f"{where}/db", "-p", str(port), "-k", "/tmp",
+                                    "-c", "listen_addresses=127.0.0.1", "-c", "restart_after_crash=on"], "cvm", where, port)
+        count = "select count(*), sum(a) from t"
+
+        def answers():
+            return psql(port, count).text() == "20000|200010000\n"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Started(server_command) as server:
+                server.wait_for(answers)
+                if number == signal.SIGTERM:
+                    load = run([f"{POSTGRES}/pgbench", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-n", "-c", "2", "-t", "20", "postgres"])
+                    expect("40/40" in load.text() and " failed transactions: 0" in load.text(), server.output(), load)
+                    crashed = psql(port, "copy (select pg_backend_pid()) to program 'kill -SEGV $(cat)'")
+                    expect(crashed.status == 2 and "terminated" in crashed.errors(), "it did not crash", crashed)
+                    server.wait_for(answers)
+                    expect("was terminated by signal 11" in server.output() and "redo" in server.output(), "no recovery\n" + server.output())
+                server.process.send_signal(number)
+                expect(server.wait() == 0, "status after the signal\n" + server.output())
+                expect("database system is shut down" in server.output(), "no shutdown\n" + server.output())
+
+
+def read_if_there(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
 def memcached():
     import socket
     port = free_port()
@@ -800,7 +858,7 @@ FUNCTIONS = [
     (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
     (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (git_log, None, None),
     (redis_snapshot, None, None), (nginx, None, None), (nginx_workers, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),
-    (two_redis, "two_redis_in_one", None),
+    (postgres, None, None), (two_redis, "two_redis_in_one", None),
     (exit_statuses, None, None), (ends_by_signal, None, None), (signals_reach_the_program, None, "too"), (could_not_start, None, None),
     (pipes_between_cvms, None, None), (closed_pipe, None, None), (fixed_addresses, None, None), (translator_dies_with_its_parent, None, None), (tail_follows_a_volume, None, None),
     (trace, None, None), (stats, None, None), (read_over_without_the_host, None, None), (crash_report, None, "too"),
