@@ -246,7 +246,8 @@ static void descriptors(void)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) || pipe(pipes))
 		breach("no sockets");
-	int all[] = { memfd_create("file", MFD_ALLOW_SEALING), sockets[0], pipes[0], pipes[1], 0, socket(AF_INET, SOCK_STREAM, 0), open("/", O_RDONLY) };
+	int all[] = { memfd_create("file", MFD_ALLOW_SEALING), sockets[0], pipes[0], pipes[1], 0, socket(AF_INET, SOCK_STREAM, 0), open("/", O_RDONLY),
+		      open("/dev/ptmx", O_RDWR | O_NOCTTY) };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		for (long request = 0x5400; request < 0x8a00; request += request == 0x54ff ? 0x8900 - 0x54ff : 1)
 			expect("ioctl", request, request == FIOCLEX || request == FIONCLEX ? 0 : -EFAULT, DO(ioctl, all[i], request, g_at));

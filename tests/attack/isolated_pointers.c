@@ -60,6 +60,11 @@ static void in_structures(const int *pipes, const int *sockets, int file)
 		REFUSES(EFAULT, SYS_recvmmsg, sockets[1], &many, 1, MSG_DONTWAIT, NULL);
 		REFUSES(EFAULT, SYS_sendmmsg, sockets[0], &many, 1, MSG_DONTWAIT);
 	}
+	/* where one header says that the next one lies far away: only from below, in the low window, would that be the libOS */
+	struct cmsghdr far = { .cmsg_len = 1ul << 30, .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	struct msghdr jumps = { .msg_control = &far, .msg_controllen = 1ul << 40 };
+	for (int domain = 0; domain < 2; domain++)
+		REFUSES(ENOBUFS, SYS_sendmsg, domain ? socket(AF_INET, SOCK_DGRAM, 0) : sockets[0], &jumps, MSG_DONTWAIT);
 	struct {
 		uint64_t mask, size;
 	} sigset = { g_at, 8 };

@@ -78,6 +78,8 @@ int control_check(const struct socket_msg *msg, bool refuse_rights)
 {
 	size_t at = 0;
 
+	if (msg->control_size > SOCKET_CONTROL_MAX)
+		return -ENOBUFS;
 	while (at + sizeof(struct cmsghdr) <= msg->control_size) {
 		struct cmsghdr c;
 

@@ -61,6 +61,7 @@ struct ucred {
 	uint32_t uid, gid;
 };
 
+#define SOCKET_CONTROL_MAX 20480u /* bytes of ancillary data that a program may send */
 #define SOCKADDR_MAX sizeof(struct __kernel_sockaddr_storage)
 
 struct sockaddr_any {

@@ -7,7 +7,6 @@
 #include "net/unix.h"
 
 #define CMSG_ALIGN(n) ALIGN_UP((size_t)(n), sizeof(size_t))
-#define CONTROL_MAX 20480u
 
 void scm_free(struct unix_scm *scm)
 {
@@ -114,7 +113,7 @@ int scm_from_user(struct unix_scm *scm, const struct socket_msg *msg)
 	memset(scm, 0, sizeof(*scm));
 	if (!msg->control || msg->control_size < sizeof(struct cmsghdr))
 		return 0;
-	if (msg->control_size > CONTROL_MAX)
+	if (msg->control_size > SOCKET_CONTROL_MAX)
 		return -ENOBUFS;
 	control = kmalloc(msg->control_size);
 	if (!control)

@@ -36,7 +36,7 @@ static bool is_return_address(uint64_t addr)
 {
 	uint8_t code[7];
 
-	if (copy_from_user(code, (void *)(addr - sizeof(code)), sizeof(code)))
+	if (!address_in_program(addr - sizeof(code)) || copy_from_user(code, (void *)(addr - sizeof(code)), sizeof(code)))
 		return false;
 	for (int i = 0; i <= 5; i++)
 		if (code[i] == 0xff && (code[i + 1] >> 3 & 7) == 2)

@@ -8,6 +8,7 @@
 #include "fs/vfs.h"
 #include "mm/mm.h"
 #include "signal/internal.h"
+#include "thread/isolated.h"
 
 #include <linux/elf.h>
 #include <linux/fcntl.h>
@@ -29,6 +30,12 @@ struct image_search {
 	struct image found;
 };
 
+/* Headers may say that anything lies anywhere. */
+static bool read_memory(void *to, uint64_t from, size_t size)
+{
+	return address_in_program(from) && !copy_from_user(to, (void *)from, size);
+}
+
 /* Mappings of one file that follow one another are one image. */
 static void visit_mapping(const struct mm_range *range, void *data)
 {
@@ -48,7 +55,7 @@ static bool read_dynamic(struct image *im, uint64_t bias, uint64_t dynamic)
 		Elf64_Dyn d;
 		uint64_t at;
 
-		if (get_user(d, (void *)(dynamic + (uint64_t)i * sizeof(d))))
+		if (!read_memory(&d, dynamic + (uint64_t)i * sizeof(d), sizeof(d)))
 			return false;
 		at = d.d_un.d_ptr >= im->base ? d.d_un.d_ptr : bias + d.d_un.d_ptr;
 		switch (d.d_tag) {
@@ -68,13 +75,13 @@ static bool read_image(struct image *im, uint64_t *bias)
 	Elf64_Ehdr h;
 	uint64_t dynamic = 0;
 
-	if (get_user(h, (void *)im->base) || memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_phnum > 64)
+	if (!read_memory(&h, im->base, sizeof(h)) || memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_phnum > 64)
 		return false;
 	*bias = im->base;
 	for (int i = h.e_phnum - 1; i >= 0; i--) {
 		Elf64_Phdr ph;
 
-		if (get_user(ph, (void *)(im->base + h.e_phoff + (uint64_t)i * sizeof(ph))))
+		if (!read_memory(&ph, im->base + h.e_phoff + (uint64_t)i * sizeof(ph), sizeof(ph)))
 			return false;
 		if (ph.p_type == PT_LOAD)
 			*bias = im->base + ph.p_offset - ph.p_vaddr;
@@ -93,7 +100,7 @@ static uint32_t symbol_count(const struct image *im)
 
 	if (!im->symbols)
 		return 0;
-	if (im->hash && get_user(count, (void *)(im->hash + 4)))
+	if (im->hash && !read_memory(&count, im->hash + 4, sizeof(count)))
 		return 0;
 	if (!im->hash && im->strings > im->symbols)
 		count = (uint32_t)MIN((im->strings - im->symbols) / sizeof(Elf64_Sym), SYMBOLS_MAX);
@@ -118,14 +125,15 @@ static void search_memory(const struct image *im, struct nearest *n)
 	uint32_t count = symbol_count(im), best_name = 0;
 	Elf64_Sym sym;
 
-	for (uint32_t i = 1; i < count && !get_user(sym, (void *)(im->symbols + i * sizeof(sym))); i++) {
+	for (uint32_t i = 1; i < count && read_memory(&sym, im->symbols + i * sizeof(sym), sizeof(sym)); i++) {
 		if (!is_nearer(n, &sym))
 			continue;
 		n->at = sym.st_value;
 		n->size = sym.st_size;
 		best_name = sym.st_name;
 	}
-	if (n->at && copy_string_from_user(n->name, (void *)(im->strings + best_name), sizeof(n->name)) == -EFAULT)
+	if (n->at && (!address_in_program(im->strings + best_name) ||
+		      copy_string_from_user(n->name, (void *)(im->strings + best_name), sizeof(n->name)) == -EFAULT))
 		n->at = 0;
 }
 
