@@ -26,8 +26,9 @@
 enum exec_type {
 	/* to the cVM */
 	EXEC_START = 1,	 /* struct exec_start, then its strings */
-	EXEC_INPUT = 2,	 /* bytes; none: end of file */
+	EXEC_INPUT = 2,	 /* bytes; none: end of file, and of a terminal the hanging up */
 	EXEC_SIGNAL = 3, /* int32_t: as kill(2) from outside */
+	EXEC_WINDOW = 4, /* struct exec_window: the size of its terminal now; only if it has one */
 	/* both ways */
 	EXEC_MORE = 8, /* uint32_t: bytes of messages that were passed on; to the cVM of output, from it of input */
 	/* from the cVM */
@@ -43,11 +44,20 @@ struct exec_message {
 	uint32_t size;
 };
 
+struct exec_window {
+	uint16_t rows, columns;
+};
+
+#define EXEC_START_INPUT 1u    /* else standard input is empty */
+#define EXEC_START_TERMINAL 2u /* its standard streams are a terminal, whose hanging up is the end of input; no EXEC_ERRORS come */
+#define EXEC_START_FLAGS 3u
+
 /* Strings, each with its NUL: the directory (absolute, or empty: the cVM's), arguments, variables "NAME=VALUE" that are added to
  * the cVM's environment. */
 struct exec_start {
 	uint32_t argc, envc;
-	uint32_t input; /* 0: standard input is empty */
+	uint32_t flags;
+	struct exec_window window; /* if it gets a terminal */
 };
 
 struct exec_ended {

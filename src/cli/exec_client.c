@@ -11,10 +11,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "abi/exec.h"
@@ -24,6 +26,8 @@
 
 struct exec_client {
 	int fd, signal_fd;
+	bool terminal;
+	struct termios modes; /* of the caller's terminal, as they were */
 	bool input; /* until its end */
 	uint32_t input_room;
 	char in[HEAD + EXEC_DATA_MAX];
@@ -41,8 +45,35 @@ static struct exec_message head_of(const struct exec_client *c)
 	return head;
 }
 
+/* All keys are the program's. In the background of the terminal this stops us, until we are in its foreground. */
+static void make_raw(struct exec_client *c)
+{
+	struct termios raw = c->modes;
+
+	cfmakeraw(&raw);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+/* As it was, but in the background, where it is somebody else's. At once: what was stopped would never drain. */
+static void restore_terminal(const struct exec_client *c)
+{
+	pid_t foreground = c->terminal ? tcgetpgrp(STDIN_FILENO) : 0;
+
+	if (c->terminal && (foreground < 0 || foreground == getpgrp()))
+		tcsetattr(STDIN_FILENO, TCSANOW, &c->modes);
+}
+
+static struct exec_window window_size(void)
+{
+	struct winsize size = {0};
+
+	ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
+	return (struct exec_window){.rows = size.ws_row, .columns = size.ws_col};
+}
+
 static void fail(struct exec_client *c, const char *why)
 {
+	restore_terminal(c);
 	message_error("exec: %s", why);
 	c->ended = true;
 	c->status = EXIT_CANNOT_START;
@@ -80,7 +111,8 @@ static size_t add_string(char *to, size_t at, const char *text)
 /* false after a message. */
 static bool send_start(struct exec_client *c, const struct exec_program *program)
 {
-	struct exec_start start = {.envc = (uint32_t)program->env->count, .input = program->input};
+	struct exec_start start = {.envc = (uint32_t)program->env->count,
+				   .flags = (program->input ? EXEC_START_INPUT : 0) | (program->terminal ? EXEC_START_TERMINAL : 0)};
 	char *payload = xcalloc(1, EXEC_START_MAX);
 	size_t size = add_string(payload, sizeof(start), program->cwd ? program->cwd : "");
 
@@ -88,6 +120,8 @@ static bool send_start(struct exec_client *c, const struct exec_program *program
 		size = add_string(payload, size, *word);
 	for (size_t i = 0; i < program->env->count; i++)
 		size = add_string(payload, size, program->env->item[i]);
+	if (program->terminal)
+		start.window = window_size();
 	memcpy(payload, &start, sizeof(start));
 	if (size <= EXEC_START_MAX)
 		send_message(c, EXEC_START, payload, size);
@@ -105,7 +139,7 @@ static void pass_input(struct exec_client *c)
 
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (size < 0)
+	if (size < 0 && !c->terminal) /* a terminal that hangs up says that so */
 		message_warning("exec: cannot read standard input: %s", strerror(errno));
 	c->input = size > 0;
 	size = size > 0 ? size : 0;
@@ -117,9 +151,19 @@ static void pass_signal(struct exec_client *c)
 {
 	struct signalfd_siginfo info;
 
-	if (read(c->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		int32_t number = (int32_t)info.ssi_signo;
+	if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	int32_t number = (int32_t)info.ssi_signo;
+	if (number == SIGTSTP) {
+		restore_terminal(c);
+		raise(SIGSTOP);
+	} else if (number == SIGCONT || number == SIGWINCH) {
+		struct exec_window window = window_size();
 
+		if (number == SIGCONT)
+			make_raw(c);
+		send_message(c, EXEC_WINDOW, &window, sizeof(window));
+	} else {
 		send_message(c, EXEC_SIGNAL, &number, sizeof(number));
 	}
 }
@@ -129,6 +173,7 @@ static void note_end(struct exec_client *c, const struct exec_message *head)
 	struct exec_ended ended;
 	int size = (int)(head->size - sizeof(ended));
 
+	restore_terminal(c);
 	memcpy(&ended, c->in + HEAD, sizeof(ended));
 	if (size)
 		message_error("exec: %.*s", size, c->in + HEAD + sizeof(ended));
@@ -218,15 +263,16 @@ static void step(struct exec_client *c)
 		pass_input(c);
 }
 
-/* What ends programs and can be handled goes to the program, unless the caller ignores it. */
-static int watch_signals(void)
+/* What ends programs and can be handled goes to the program, unless the caller ignores it. With a terminal also what is about that. */
+static int watch_signals(bool terminal)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT, SIGTSTP};
+	size_t count = terminal ? sizeof(signals) / sizeof(signals[0]) : 4;
 	struct sigaction action;
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+	for (size_t i = 0; i < count; i++)
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			sigaddset(&set, signals[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -235,15 +281,21 @@ static int watch_signals(void)
 
 int exec_client_run(int fd, const struct exec_program *program)
 {
-	struct exec_client c = {.fd = fd, .input = program->input, .input_room = EXEC_ROOM};
+	struct exec_client c = {.fd = fd, .input = program->input, .input_room = EXEC_ROOM, .terminal = program->terminal};
 
-	c.signal_fd = watch_signals();
+	if (c.terminal && tcgetattr(STDIN_FILENO, &c.modes)) {
+		message_error("exec: cannot get the modes of the terminal: %s", strerror(errno));
+		return EXIT_CANNOT_START;
+	}
+	c.signal_fd = watch_signals(c.terminal);
 	if (c.signal_fd < 0) {
 		message_error("exec: cannot wait for signals: %s", strerror(errno));
 		return EXIT_CANNOT_START;
 	}
 	if (!send_start(&c, program))
 		return EXIT_CANNOT_START;
+	if (c.terminal)
+		make_raw(&c);
 	while (!c.ended)
 		step(&c);
 	close(c.signal_fd);

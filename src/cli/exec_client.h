@@ -13,6 +13,7 @@ struct exec_program {
 	const struct strlist *env; /* "K=V", besides the cVM's own */
 	const char *cwd; /* a null pointer: the cVM's own */
 	bool input; /* the caller's standard input is passed on; else it is empty */
+	bool terminal; /* it gets one, for which the caller's, its standard input, is set to pass on all keys */
 };
 
 /* Starts the program over a connection that the pod has accepted for it, and stays until it has ended. The exit status for the

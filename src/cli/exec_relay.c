@@ -210,7 +210,7 @@ static bool valid_start(const char *payload, size_t size)
 	memcpy(&start, payload, sizeof(start));
 	for (size_t i = sizeof(start); i < size; i++)
 		strings += !payload[i];
-	return start.argc && start.input <= 1 && strings == 1 + (uint64_t)start.argc + start.envc;
+	return start.argc && !(start.flags & ~EXEC_START_FLAGS) && strings == 1 + (uint64_t)start.argc + start.envc;
 }
 
 /* May the client send this now? Input takes of its room. */
@@ -220,6 +220,8 @@ static bool admit(struct exec_session *s, const struct exec_message *head, const
 
 	if (s->phase == EXEC_ASKED)
 		return head->type == EXEC_START && valid_start(payload, head->size);
+	if (head->type == EXEC_WINDOW)
+		return s->terminal && head->size == sizeof(struct exec_window);
 	if (head->type == EXEC_SIGNAL && head->size == sizeof(number)) {
 		memcpy(&number, payload, sizeof(number));
 		return number >= 1 && number <= 64;
@@ -239,6 +241,9 @@ static int start_program(struct exec_relay *relay, struct exec_session *s, const
 			fail_session(relay, s, strerror(-ret));
 		return ret;
 	}
+	struct exec_start start;
+	memcpy(&start, payload, sizeof(start));
+	s->terminal = start.flags & EXEC_START_TERMINAL;
 	s->phase = EXEC_STARTING;
 	s->deadline_ms = clock_ms() + START_TIMEOUT_MS;
 	if (c->serves || link_send(relay->pod->link, CHANNEL_SIGNAL, s->cvm, EXEC_WAKE_SIGNAL))
@@ -356,6 +361,8 @@ static const char *take_output(struct exec_session *s, const struct exec_message
 		return "output before the start";
 	if (!head->size || head->size > EXEC_DATA_MAX || cost > s->output_room)
 		return "output without room";
+	if (s->terminal && head->type == EXEC_ERRORS)
+		return "errors beside a terminal";
 	s->output_room -= cost;
 	tell(s, head->type, payload, head->size);
 	return NULL;

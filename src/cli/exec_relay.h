@@ -33,6 +33,7 @@ struct exec_session {
 	size_t out_size, out_sent;
 	uint32_t input_room, input_more; /* of the client, and what it is still to be told */
 	uint32_t output_room;		 /* of the libOS */
+	bool terminal;			 /* its program has one */
 };
 
 struct exec_channel {

@@ -24,7 +24,7 @@
 struct words {
 	const char *command;
 	const char *usage; /* behind the command's name */
-	bool json, follow, watch, interactive;
+	bool json, follow, watch, interactive, terminal;
 	const char *signal, *timeout; /* -s, -t */
 	const char *allowed;	      /* of "jfwsti", and e and d for `program` */
 	char *pod, *cvm;	      /* the target's parts */
@@ -59,7 +59,7 @@ static const struct option {
 	bool value;
 } g_options[] = {{"--json", "-j", 'j', false}, {"--follow", "-f", 'f', false}, {"--watch", "-w", 'w', false},
 		 {"--signal", "-s", 's', true}, {"--time", "-t", 't', true}, {"--interactive", "-i", 'i', false},
-		 {"--env", "-e", 'e', true}, {"--workdir", "-w", 'd', true}};
+		 {"--tty", "-t", 'T', false}, {"-it", "-ti", 'I', false}, {"--env", "-e", 'e', true}, {"--workdir", "-w", 'd', true}};
 
 static const struct option *find_option(const struct words *w, const char *word)
 {
@@ -86,7 +86,8 @@ static int apply_option(struct words *w, const struct option *option, const char
 	w->json |= option->key == 'j';
 	w->follow |= option->key == 'f';
 	w->watch |= option->key == 'w';
-	w->interactive |= option->key == 'i';
+	w->interactive |= option->key == 'i' || option->key == 'I';
+	w->terminal |= option->key == 'T' || option->key == 'I';
 	if (option->key == 's')
 		w->signal = value;
 	else if (option->key == 't')
@@ -94,16 +95,6 @@ static int apply_option(struct words *w, const struct option *option, const char
 	else if (option->key == 'e' || option->key == 'd')
 		return set_program(w, option->key, value);
 	return 0;
-}
-
-static int unknown_option(const struct words *w, const char *word)
-{
-	static const char *const terminal[] = {"-t", "--tty", "-it", "-ti"};
-
-	for (size_t i = 0; w->program && i < sizeof(terminal) / sizeof(terminal[0]); i++)
-		if (strcmp(word, terminal[i]) == 0)
-			return usage_error(w, "a program gets no terminal of its own, -i alone passes standard input on: leave out", word);
-	return usage_error(w, "unknown option", word);
 }
 
 /* The exit status for wrong words, or 0. */
@@ -124,7 +115,7 @@ static int parse_words(struct words *w, char **arguments)
 		else if ((*arguments)[0] != '-')
 			status = parse_target(w, *arguments);
 		else if (!option)
-			status = unknown_option(w, *arguments);
+			status = usage_error(w, "unknown option", *arguments);
 		else if (option->value && !arguments[1])
 			status = usage_error(w, "the value is missing behind", *arguments);
 		else
@@ -451,7 +442,7 @@ int command_logs(char **arguments)
 static int exec_program(struct client *client, const struct words *w)
 {
 	const struct exec_program program = {
-		.argv = w->program_words, .env = &w->program->env, .cwd = w->program->cwd, .input = w->interactive};
+		.argv = w->program_words, .env = &w->program->env, .cwd = w->program->cwd, .input = w->interactive, .terminal = w->terminal};
 	json_t *answer = client_request(client, w->pod, json_pack("{s:s, s:s}", "command", "exec", "cvm", w->cvm), ANSWER_S, true);
 	int status = answer ? exec_client_run(client->fd, &program) : EXIT_CANNOT_START;
 
@@ -462,7 +453,7 @@ static int exec_program(struct client *client, const struct words *w)
 int command_exec(char **arguments)
 {
 	struct config program = {0};
-	struct words w = {.command = "exec", .usage = "[-i] [-e NAME=VALUE] [-w DIR] POD/CVM PROGRAM [ARGUMENT...]", .allowed = "ied",
+	struct words w = {.command = "exec", .usage = "[-i] [-t] [-e NAME=VALUE] [-w DIR] POD/CVM PROGRAM [ARGUMENT...]", .allowed = "iedTI",
 			  .program = config_add_cvm(&program, "")};
 	struct client client = {.fd = -1, .directory = -1};
 	int status = parse_words(&w, arguments);
@@ -471,6 +462,10 @@ int command_exec(char **arguments)
 		status = usage_error(&w, "no pod is named", NULL);
 	if (status == 0 && (!w.program_words || !*w.program_words))
 		status = usage_error(&w, "no program is named", NULL);
+	if (status == 0 && w.terminal && !isatty(STDIN_FILENO)) {
+		message_error("exec: standard input is not a terminal, so the program cannot have one: leave out -t");
+		status = EXIT_CANNOT_START;
+	}
 	if (status == 0)
 		status = connect_pod(&w, true, &client);
 	if (status == 0)

@@ -197,14 +197,14 @@ class BesideMonitor(unittest.TestCase):
 
     def test_default_mounts(self):
         self.assertEqual(self.value("cvm.mounts"),
-                         str([(2, 4, 0, "/"), (5, 0, 0, "/dev"), (3, 0, 0, "/dev/shm"), (4, 0, 0, "/proc"), (3, 0, 0, "/run"),
-                              (3, 0, 0, "/tmp")]))
+                         str([(2, 4, 0, "/"), (5, 0, 0, "/dev"), (8, 0, 0, "/dev/pts"), (3, 0, 0, "/dev/shm"), (4, 0, 0, "/proc"),
+                              (3, 0, 0, "/run"), (3, 0, 0, "/tmp")]))
 
     def test_volumes(self):
         self.box.file("one", "1")
         os.mkdir(os.path.join(self.box.work, "dir"))
         options = ("-v", "dir:/data//x/", "-v", f"{self.box.work}/one:/etc/one:ro", "--tmpfs", "/data", "-v", "dir:/tmp:ro")
-        self.assertEqual(self.value("[m for m in cvm.mounts if m[3] not in ('/', '/dev', '/dev/shm', '/proc', '/run')]", *options),
+        self.assertEqual(self.value("[m for m in cvm.mounts if m[3] not in ('/', '/dev', '/dev/pts', '/dev/shm', '/proc', '/run')]", *options),
                          str([(3, 0, 0, "/data"), (1, 5, 0, "/data/x"), (6, 6, 1, "/etc/one"), (1, 7, 1, "/tmp")]))
         self.assertEqual(self.value("[h[:2] for h in cvm.handles[3:]]", *options), "[(1, 2), (2, 1), (2, 3), (3, 1), (2, 1)]")
         self.assertEqual(self.value("os.listdir(cvm.handles[5][2]), os.read(cvm.handles[6][2], 9)", *options), "[] b'1'")

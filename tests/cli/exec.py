@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """`intravisor exec`: the client, and the relay in the run's command between clients and libOSes, each of which may break every rule.
 The libOS is Python (fake_monitor.py); tests/cli/exec_live.py has the real one."""
+import fcntl
 import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import termios
 import time
 import unittest
 
@@ -14,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fakes import PATIENCE, libos_elf  # noqa: E402
 from pods import UNTIL_TERM, PodCase, cvm, quote  # noqa: E402
 
-START, INPUT, SIGNAL, MORE, STARTED, OUTPUT, ERRORS, ENDED = 1, 2, 3, 8, 16, 17, 18, 19
+START, INPUT, SIGNAL, WINDOW, MORE, STARTED, OUTPUT, ERRORS, ENDED = 1, 2, 3, 4, 8, 16, 17, 18, 19
 MAX, DATA_MAX, ROOM, HEAD, WAKE = 16, 16384, 65536, 12, 32
 
 # A libOS. The program's first argument says what it does.
@@ -31,8 +34,8 @@ while not cvm.killed():
         continue
     kind, i, payload = m
     if kind == 1:
-        argc, envc, inputs = struct.unpack_from('=III', payload)
-        strings = payload[12:].split(b'\\0')
+        argc, envc, flags, rows, columns = struct.unpack_from('=IIIHH', payload)
+        strings = payload[16:].split(b'\\0')
         argv, env = strings[1:1 + argc], strings[1 + argc:1 + argc + envc]
         running[i], copies[i], room[i] = argv[0], [], 65536
         if argv[0] == b'missing':
@@ -40,9 +43,11 @@ while not cvm.killed():
             continue
         cvm.exec_send(16, i)
         if argv[0] == b'show':
-            cvm.exec_send(17, i, repr((strings[0], argv, env, inputs)).encode())
+            cvm.exec_send(17, i, repr((strings[0], argv, env, flags)).encode())
             cvm.exec_send(18, i, b'errors')
             ended(i, 3 << 8)
+        elif argv[0] == b'window':
+            cvm.exec_send(17, i, f'{flags} {rows}x{columns}\\n'.encode())
         elif argv[0] == b'die':
             ended(i, 11 | 128)
         elif argv[0] == b'fill':
@@ -65,6 +70,12 @@ while not cvm.killed():
             cvm.exec_send(17, i, payload)
             room[i] -= 12 + len(payload)
             cvm.exec_send(8, i, struct.pack('=I', 12 + len(payload)))
+    elif kind == 4:
+        cvm.exec_send(17, i, '{}x{}\\n'.format(*struct.unpack('=HH', payload)).encode())
+    elif kind == 2 and running[i] == b'window':
+        cvm.exec_send(17, i, repr(payload).encode() + b'\\n')
+        if payload == b'q':
+            ended(i, 4 << 8)
     elif kind == 3:
         number = struct.unpack('=i', payload)[0]
         open(f'{cvm.name}.signals', 'a').write(f'{number} ')
@@ -103,9 +114,9 @@ BREAKS = [
 ]
 
 
-def start_message(*argv, env=(), cwd="", interactive=1, argc=None, tail=b""):
+def start_message(*argv, env=(), cwd="", flags=1, argc=None, tail=b""):
     strings = b"".join(s.encode() + b"\0" for s in (cwd, *argv, *env))
-    return message(START, struct.pack("=III", len(argv) if argc is None else argc, len(env), interactive) + strings + tail)
+    return message(START, struct.pack("=IIIHH", len(argv) if argc is None else argc, len(env), flags, 24, 80) + strings + tail)
 
 
 def message(kind, payload=b"", size=None):
@@ -222,6 +233,91 @@ class Exec(PodCase):
                 self.assertEqual(self.execute(["show"])[0], 3)
         self.assertEqual(beside.communicate(timeout=PATIENCE), (b"", b""))
 
+    def terminal(self, *arguments):
+        """A client at a terminal of 25 lines and 81 columns: (process, our side, the terminal)."""
+        ours, its = os.openpty()
+        self.addCleanup(os.close, ours)
+        self.addCleanup(os.close, its)
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 25, 81, 0, 0))
+        return self.client(*arguments, stdin=its, stdout=its), ours, its
+
+    def until(self, fd, what):
+        seen = b""
+        while what not in seen:
+            self.assertTrue(select.select([fd], [], [], PATIENCE)[0], seen)
+            seen += os.read(fd, 1000)
+        return seen
+
+    def test_terminal(self):
+        self.start_service(stop_timeout="100ms")
+        for way in (["-it"], ["-ti"], ["-i", "--tty"], ["-t"]):
+            client, ours, its = self.terminal(*way, "pod/a", "window")
+            before = termios.tcgetattr(its)
+            self.assertIn(b"%d 25x81" % (2 if way == ["-t"] else 3), self.until(ours, b"\n"))
+            self.wait(lambda: termios.tcgetattr(its) != before)
+            self.assertFalse(termios.tcgetattr(its)[3] & (termios.ECHO | termios.ICANON | termios.ISIG))
+            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
+            client.send_signal(signal.SIGWINCH)
+            self.assertIn(b"30x100", self.until(ours, b"\n"))
+            if way == ["-t"]:
+                client.terminate()
+                self.assertEqual(client.wait(PATIENCE), 128 + signal.SIGTERM)
+            else:
+                os.write(ours, b"\x03")
+                self.assertIn(b"b'\\x03'", self.until(ours, b"\n"))
+                os.write(ours, b"q")
+                self.assertEqual(client.wait(PATIENCE), 4)
+            self.assertEqual(termios.tcgetattr(its), before)
+
+    def test_terminal_is_given_back(self):
+        """However it ends; but nobody can do that for a client that was killed itself."""
+        pod = self.start_service(stop_timeout="100ms")
+        for end in "stops", "killed", "breaks", "pod":
+            client, ours, its = self.terminal("-it", "pod/a", "window")
+            before = termios.tcgetattr(its)
+            self.until(ours, b"\n")
+            self.wait(lambda: termios.tcgetattr(its) != before)
+            if end == "stops":
+                client.send_signal(signal.SIGTSTP)
+                self.wait(lambda: termios.tcgetattr(its) == before)
+                client.send_signal(signal.SIGCONT)
+                self.wait(lambda: termios.tcgetattr(its) != before)
+                os.write(ours, b"q")
+                self.assertEqual(client.wait(PATIENCE), 4)
+            elif end == "killed":
+                client.kill()
+                client.wait(PATIENCE)
+                self.assertNotEqual(termios.tcgetattr(its), before, "the control")
+                termios.tcsetattr(its, termios.TCSANOW, before)
+                self.wait(lambda: self.read("a.signals") == "1 ")
+            elif end == "breaks":
+                self.execute(["break", "cvm.exec_send(99, i)"])
+                self.assertEqual(client.wait(PATIENCE), 125)
+                self.command("restart", "-t", "0", "pod/a")
+            else:
+                pod.kill()
+                self.assertEqual(client.wait(PATIENCE), 125)
+            self.assertEqual(termios.tcgetattr(its), before)
+
+    def test_no_terminal_to_pass_on(self):
+        self.start_service()
+        for way in "-t", "-it":
+            self.assertEqual(self.client(way, "pod/a", "window", stdin=subprocess.DEVNULL).communicate(timeout=PATIENCE),
+                             (b"", b"intravisor: exec: standard input is not a terminal, so the program cannot have one: leave out -t\n"))
+        self.assertEqual(self.read("a.woken"), "")
+
+    def test_errors_beside_a_terminal(self):
+        pod = self.start_service()
+        with self.connect() as s:
+            s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+            self.assertEqual(s.recv(12), b'{"ok":true}\n')
+            s.sendall(start_message("break", "cvm.exec_send(17, i, b'fine'); cvm.exec_send(18, i, b'x')", flags=2))
+            self.assertIn("errors beside a terminal", pod.stderr.readline().decode())
+            got = b""
+            while part := s.recv(1 << 20):
+                got += part
+            self.assertIn(b"fine", got)
+
     def test_libos_that_floods(self):
         pod = self.start_service(cvm("b", SERVICE))
         for kind, payload in (OUTPUT, bytes(DATA_MAX)), (ERRORS, b"x"):
@@ -318,11 +414,12 @@ class Exec(PodCase):
         self.start_service(stop_timeout="1ms")
         first = [b"", message(INPUT, b"x"), message(99), message(START), message(START, bytes(12)), start_message(), start_message("cat", argc=2),
                  start_message("cat", argc=0xffffffff), start_message("cat", tail=b"x"), start_message("cat", tail=b"\0"), message(START, size=98305),
-                 message(START, size=0xffffffff), start_message("cat", interactive=2)]
+                 message(START, size=0xffffffff), start_message("cat", flags=4), message(START, bytes(16))]
         later = [start_message("cat"), message(INPUT, bytes(DATA_MAX + 1)), message(SIGNAL, bytes(4)), message(SIGNAL, struct.pack("=i", 65)),
                  message(SIGNAL, struct.pack("=i", -1)), message(SIGNAL, bytes(5)), message(ENDED, bytes(4)), message(MORE, bytes(4)),
-                 message(OUTPUT, b"x")]
-        for wrong in first + [start_message("stubborn") + more for more in later] + [start_message("stubborn") + message(INPUT, bytes(DATA_MAX)) * 5]:
+                 message(OUTPUT, b"x"), message(WINDOW, bytes(4))]
+        terminal = [start_message("stubborn", flags=2) + message(WINDOW, bytes(size)) for size in (0, 3, 5)]
+        for wrong in first + terminal + [start_message("stubborn") + more for more in later] + [start_message("stubborn") + message(INPUT, bytes(DATA_MAX)) * 5]:
             with self.subTest(wrong[:40]), self.connect() as s:
                 s.sendall(b'{"command": "exec", "cvm": "a"}\n')
                 self.assertEqual(s.recv(12), b'{"ok":true}\n')

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """`intravisor exec` with real programs in real cVMs. What breaks its rules on either side is tests/cli/exec.py's; here only a cVM whose
 program goes past its libOS to the channel. The programs that run all the time are Perl, position-independent."""
+import fcntl
 import os
 import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import unittest
 
@@ -108,7 +112,7 @@ class ExecLive(LiveCase):
 
     def client(self, *arguments, **how):
         process = subprocess.Popen([COMMAND, "exec", *arguments], env=self.env, stdin=how.get("stdin", subprocess.DEVNULL),
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=how.get("stdout", subprocess.PIPE), stderr=subprocess.PIPE)
         self.processes.append(process)
         return process
 
@@ -187,6 +191,64 @@ class ExecLive(LiveCase):
         pid = int(client.stdout.readline())
         client.kill()
         self.wait(lambda: not self.alive("pod/b", pid))
+
+    def at_terminal(self, *arguments):
+        """A client at a terminal: (process, our side, the terminal)."""
+        ours, its = os.openpty()
+        self.addCleanup(os.close, ours)
+        self.addCleanup(os.close, its)
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 25, 81, 0, 0))
+        return self.client("-it", *arguments, stdin=its, stdout=its), ours, its
+
+    def until(self, fd, what):
+        seen = b""
+        while what not in seen:
+            self.assertTrue(select.select([fd], [], [], PATIENCE)[0], seen)
+            seen += os.read(fd, 1000)
+        return seen
+
+    def test_shell_at_a_terminal(self):
+        job = b"perl -e '$| = 1; $SIG{CONT} = sub { print qq(goes on\\n) }; print 1 + 1, qq( jobs\\n); sleep 1000 while 1'\n"
+        self.start_pod()
+        for cvm in BOTH:
+            client, ours, its = self.at_terminal("-e", "PS1=ready> ", cvm, "bash", "--norc", "--noprofile", "--noediting", "-i")
+            before = termios.tcgetattr(its)
+            self.until(ours, b"ready> ")
+            for typed, shown in ((b"tty\n", rb"/dev/pts/\d+\r\n"), (b"stty size\n", b"25 81\r\n"), (b"echo $PPID <$(tty)\n", b"0\r\n")):
+                os.write(ours, typed)
+                self.assertRegex(self.until(ours, b"ready> "), shown)
+            os.write(ours, job)
+            self.until(ours, b"2 jobs\r\n")
+            os.write(ours, b"\x1a")
+            self.assertIn(b"Stopped", self.until(ours, b"ready> "))
+            os.write(ours, b"fg\n")
+            self.until(ours, b"goes on\r\n")
+            os.write(ours, b"\x03")
+            self.until(ours, b"ready> ")
+            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
+            client.send_signal(signal.SIGWINCH)
+            os.write(ours, b"until [ \"$(stty size)\" = '30 100' ]; do :; done; exit 5\n")
+            self.until(ours, b"exit\r\n")
+            self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (5, b""))
+            self.assertEqual(termios.tcgetattr(its), before)
+            self.assertEqual(self.execute(cvm, "ls", "/dev/pts"), (0, b"ptmx\n", b""))
+
+    def test_terminal_hangs_up(self):
+        self.start_pod()
+        for cvm in BOTH:
+            hangs = "$| = 1; $SIG{HUP} = sub { print OUT qq(hup ), -t STDIN ? 1 : 0, qq(\n) }; open OUT, '>', '/data/hup'; OUT->autoflush; " \
+                    "print qq($$\n); 1 while <STDIN>; print OUT qq(end\n); sleep 1000 while 1"
+            client, ours, _ = self.at_terminal(cvm, "perl", "-MIO::Handle", "-e", hangs)
+            pid = int(self.until(ours, b"\n"))
+            os.write(ours, b"typed\n")
+            self.until(ours, b"typed\r\n")
+            client.kill()
+            with open(self.path("data/hup")) as f:
+                text = []
+                self.wait(lambda: text.append(f.read()) or "end" in "".join(text) and "hup" in "".join(text))
+            self.assertEqual(sorted("".join(text).split()[:3]), ["0", "end", "hup"])
+            self.wait(lambda: self.execute(cvm, "ls", "/dev/pts") == (0, b"ptmx\n", b""))
+            self.execute(cvm, "perl", "-e", f"kill 'KILL', {pid}")
 
     def test_several_at_once_and_one_that_nobody_reads(self):
         self.start_pod()

@@ -94,7 +94,7 @@ class Box:
         options.setdefault("env", self.env)
         options.setdefault("cwd", self.work)
         options.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.Popen([self.command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        return subprocess.Popen([self.command, *arguments], **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
     def run(self, *arguments, timeout=PATIENCE, input=None, **options):
         if input is not None:

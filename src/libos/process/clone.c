@@ -17,6 +17,7 @@
 #include "sys/trace.h"
 #include "thread/create.h"
 #include "thread/entry.h"
+#include "tty/terminal.h"
 
 #include <linux/sched.h>
 
@@ -245,6 +246,8 @@ long process_run(const struct process_request *rq, void (*at_end)(void *arg, int
 		pid = p->pgid = p->sid = p->pid;
 		p->no_terminal = false;
 		process_tree_unlock();
+		if (rq->terminal)
+			terminal_give(rq->terminal, p);
 		p->at_end = at_end;
 		p->at_end_arg = arg;
 		if (!thread_start_first(p, run_main, s, &err))

@@ -1,6 +1,6 @@
 /*
  * The service behind `intravisor exec` (process/exec_service.h): one hidden thread, started by the first request, which moves bytes
- * between the channel (abi/exec.h) and pipes that are the programs' standard streams. It waits in one poll for all of them, never
+ * between the channel (abi/exec.h) and pipes, or a pseudo-terminal, that are the programs' standard streams. It waits in one poll for all of them, never
  * blocks on a program or on the command, and keeps for each no more than the room it gave. Trusts the command.
  *
  * Nothing is queued for the command: what is to be said of a program follows from its state, and output stays in its pipe, until the
@@ -19,6 +19,7 @@
 #include "process/process.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
+#include "tty/tty.h"
 
 #define HEAD sizeof(struct exec_message)
 /* A program has ended, but descendants of it have its output open: so long they may still write. */
@@ -34,6 +35,7 @@ struct exec {
 	bool input_ends;
 	uint32_t passed_on; /* of input, not told yet */
 	struct file *output[STREAMS]; /* read ends, or NULL */
+	bool terminal; /* input and output are the master of its terminal, two references */
 	uint32_t room;	    /* for output */
 	uint32_t left;	    /* bytes of output that still count behind the deadline */
 	int64_t deadline;   /* 0: it runs */
@@ -158,17 +160,43 @@ static int make_stream(struct file **program, struct file **own, int mine)
 	return 0;
 }
 
+static int make_pipes(struct exec *e, struct process_request *rq)
+{
+	int err = make_stream(&rq->files[0], &e->input, 1);
+
+	for (int i = 0; !err && i < STREAMS; i++)
+		err = make_stream(&rq->files[1 + i], &e->output[i], 0);
+	return err;
+}
+
+/* One file is all three streams, and another one both of our sides. */
+static int make_terminal(struct exec *e, struct process_request *rq, struct exec_window window)
+{
+	int err = pty_create(&e->output[0], &rq->files[0]);
+
+	if (err)
+		return err;
+	pty_resize(e->output[0], window.rows, window.columns);
+	e->input = e->output[0];
+	file_get(e->input);
+	for (int i = 1; i < 3; i++) {
+		rq->files[i] = rq->files[0];
+		file_get(rq->files[i]);
+	}
+	rq->terminal = pty_terminal(rq->files[0]);
+	return 0;
+}
+
 static int run_program(struct exec *e, const struct exec_start *start)
 {
 	struct process_request rq = { 0 };
 	const char **words = NULL;
 	long ret = read_request(start, &rq, &words);
 
+	e->terminal = start->flags & EXEC_START_TERMINAL;
 	if (!ret)
-		ret = make_stream(&rq.files[0], &e->input, 1);
-	for (int i = 0; !ret && i < STREAMS; i++)
-		ret = make_stream(&rq.files[1 + i], &e->output[i], 0);
-	if (!start->input)
+		ret = e->terminal ? make_terminal(e, &rq, start->window) : make_pipes(e, &rq);
+	if (!(start->flags & EXEC_START_INPUT) && !e->terminal)
 		close_file(&e->input);
 	if (!ret)
 		ret = process_run(&rq, program_ended, e);
@@ -189,6 +217,7 @@ static void start_program(struct exec *e, size_t size)
 	err = run_program(e, (const struct exec_start *)(const void *)(g_message + HEAD));
 	if (!err)
 		return;
+	close_input(e);
 	for (int i = 0; i < STREAMS; i++)
 		close_file(&e->output[i]);
 	e->status = EXEC_STATUS_FAILED;
@@ -203,6 +232,10 @@ static void pump_input(struct exec *e)
 	struct iovec iov = { g_message, EXEC_DATA_MAX };
 	bool fault;
 
+	if (e->terminal && e->input_ends) { /* whoever sat there has gone, whatever was typed */
+		close_file(&e->output[0]);
+		close_input(e);
+	}
 	while (e->input && ring_used(&e->pending)) {
 		struct iter it = iter_init(&iov, 1);
 		struct iovec piece = { g_message, ring_peek(&e->pending, 0, &it, it.left, &fault) };
@@ -239,6 +272,14 @@ static void take_input(struct exec *e, size_t size)
 	pump_input(e);
 }
 
+static void resize(struct exec *e)
+{
+	struct exec_window window;
+
+	memcpy(&window, g_message + HEAD, sizeof(window));
+	pty_resize(e->output[0], window.rows, window.columns);
+}
+
 static void take_message(size_t size)
 {
 	struct exec_message head;
@@ -261,6 +302,8 @@ static void take_message(size_t size)
 		take_input(e, head.size);
 	else if (head.type == EXEC_MORE)
 		e->room += (uint32_t)word;
+	else if (head.type == EXEC_WINDOW && e->terminal && e->output[0] && head.size == sizeof(struct exec_window))
+		resize(e);
 	else if (head.type == EXEC_SIGNAL && !__atomic_load_n(&e->ended, __ATOMIC_ACQUIRE))
 		(void)process_signal(e->pid, word);
 }
@@ -273,6 +316,11 @@ static void read_channel(void)
 		take_message((size_t)n);
 }
 
+static ssize_t peek_output(struct exec *e, int i, size_t most)
+{
+	return e->terminal ? pty_peek(e->output[i], g_message + HEAD, most) : pipe_peek(e->output[i], g_message + HEAD, most, true);
+}
+
 /* False: no more of it is to be had now. */
 static bool pump_output(struct exec *e, int i)
 {
@@ -281,7 +329,7 @@ static bool pump_output(struct exec *e, int i)
 
 	if (!e->output[i] || !most || g_full)
 		return false;
-	n = e->left ? pipe_peek(e->output[i], g_message + HEAD, MIN(most, e->left), true) : 0;
+	n = e->left ? peek_output(e, i, MIN(most, e->left)) : 0;
 	if (n == -EAGAIN && (!e->deadline || clock_now(CLOCK_MONOTONIC) < e->deadline))
 		return false;
 	if (n <= 0) {
@@ -290,7 +338,10 @@ static bool pump_output(struct exec *e, int i)
 	}
 	if (!send(e, i ? EXEC_ERRORS : EXEC_OUTPUT, (size_t)n))
 		return false;
-	pipe_skip(e->output[i], (size_t)n);
+	if (e->terminal)
+		pty_skip(e->output[i], (size_t)n);
+	else
+		pipe_skip(e->output[i], (size_t)n);
 	e->room -= (uint32_t)HEAD + (uint32_t)n;
 	if (e->left != UINT32_MAX)
 		e->left -= (uint32_t)n;

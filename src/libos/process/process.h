@@ -27,6 +27,7 @@ struct program;
 struct regs;
 struct rlimit64;
 struct rusage;
+struct terminal;
 struct thread;
 
 /* What prctl(2) sets: words, one at a time, atomic. */
@@ -155,6 +156,7 @@ struct process_request {
 	const char *const *argv, *const *envp;
 	const char *cwd;	 /* absolute */
 	struct file *files[3]; /* descriptors 0 to 2: borrowed; NULL: closed */
+	struct terminal *terminal; /* its controlling one, or NULL */
 };
 /* Starts a program as a process whose parent is outside the cVM: ppid 0, own session and group. argv[0] without a slash is
  * looked up in PATH of envp. What rq has is copied before this returns. `at_end` is called once, on a thread of the libOS, without
