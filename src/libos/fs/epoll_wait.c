@@ -12,6 +12,7 @@
 #include <linux/time.h>
 
 #define HOST_TURNS 8
+#define LONG_WAIT_NS 2000000ll /* to which a little more is nothing */
 #define HOST_EVENTS_MAX 4096 /* of one hostcall; a program gets the rest with its next wait */
 
 static void write_eventfd(struct epoll *ep)
@@ -259,13 +260,15 @@ static long sleep_in_turns(struct epoll *ep, struct epoll_event *user, int max, 
 	struct thread *t = current();
 	long n = hostcall(HC_epoll_wait, ep->host, user, max, 0);
 
-	if (n)
+	if (n || !timeout)
 		return n;
-	turn_release(t);
-	n = hostcall_blocking(HC_poll, &p, 1, timeout);
-	turn_resume(t);
-	if (n <= 0)
-		return n;
+	if ((timeout >= 0 && timeout < LONG_WAIT_NS) || !turn_linger(ep->host, POLLIN)) {
+		turn_release(t);
+		n = hostcall_blocking(HC_poll, &p, 1, timeout);
+		turn_resume(t);
+		if (n <= 0)
+			return n;
+	}
 	n = hostcall(HC_epoll_wait, ep->host, user, max, 0);
 	return n ? n : -EINTR; /* meanwhile another process took what came */
 }

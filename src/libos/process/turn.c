@@ -12,6 +12,8 @@
 #include <asm/poll.h>
 
 #define SLICE_NS 4000000ll
+#define LINGER_NS 150000ll /* less than it costs to change twice between large programs */
+#define LINGER_PAUSE 31
 
 struct turn_waiter {
 	struct list link; /* family->waiting */
@@ -132,6 +134,26 @@ void turn_leave(struct thread *t)
 	mutex_unlock(&f->lock);
 }
 
+/* A client that has been answered often asks at once again, and until another program was there and this one is back, several such
+ * answers could have been given. Who waited in vain does not try again for some time; if nobody wants the turn there is no need to. */
+bool turn_linger(int handle, short events)
+{
+	struct thread *t = current();
+	struct pollfd p = { .fd = handle, .events = events };
+	long n;
+
+	if (!t->turn || __atomic_load_n(&t->turn->waiting.next, __ATOMIC_RELAXED) == &t->turn->waiting)
+		return false;
+	if (t->no_linger) {
+		t->no_linger--;
+		return false;
+	}
+	n = hostcall_blocking(HC_poll, &p, 1, LINGER_NS);
+	if (!n)
+		t->no_linger = LINGER_PAUSE;
+	return n > 0;
+}
+
 void turn_await(const struct file *f, int handle, short events)
 {
 	struct thread *t = current();
@@ -142,6 +164,8 @@ void turn_await(const struct file *f, int handle, short events)
 	while (!hostcall(HC_poll, &p, 1, 0)) { /* also again: another process may have taken what came */
 		long n;
 
+		if (turn_linger(handle, events))
+			continue;
 		turn_release(t);
 		n = hostcall_blocking(HC_poll, &p, 1, -1);
 		turn_resume(t);

@@ -44,6 +44,9 @@ static inline bool turn_is_shared(const struct thread *t)
 	return unlikely(t->turn) && t->turn->count > 1;
 }
 
+/* Before the turn is given up to wait in the host for that: true if it came shortly. */
+bool turn_linger(int handle, short events);
+
 void turn_yield(struct thread *t); /* to who waits; with WORK_TURN */
 /* Behind a wait that was interrupted, with no lock held: was it only for the turn, which others have had now? Else it ends. */
 bool turn_interrupted(void);
