@@ -52,7 +52,7 @@ void file_put(struct file *f)
 }
 
 /* What mm/write_exec.c wants: a page is writable or not, and time passes. */
-int cmpxchg_user(uint32_t *user, uint32_t expected, uint32_t desired, uint32_t *old)
+int user_cmpxchg(uint32_t *user, uint32_t expected, uint32_t desired, uint32_t *old)
 {
 	bool w = false;
 
@@ -68,6 +68,8 @@ int clock_read(int clock, struct timespec *ts)
 	*ts = (struct timespec){ 0, now };
 	return 0;
 }
+
+uint64_t g_libos_start, g_libos_size;
 
 long user_copy(void *dst, const void *src, uint64_t size)
 {

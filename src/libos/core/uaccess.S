@@ -10,17 +10,17 @@
 	.text
 	.globl uaccess_start, uaccess_end, uaccess_fixup
 	.hidden uaccess_start, uaccess_end, uaccess_fixup
-	.globl zero_user, cmpxchg_user, user_string_copy
-	.hidden zero_user, cmpxchg_user, user_string_copy
-	.type zero_user, @function
-	.type cmpxchg_user, @function
+	.globl user_zero, user_cmpxchg, user_string_copy
+	.hidden user_zero, user_cmpxchg, user_string_copy
+	.type user_zero, @function
+	.type user_cmpxchg, @function
 	.type user_string_copy, @function
 
 	.balign 64
 uaccess_start:
 
 /* rdi = destination, rsi = bytes */
-zero_user:
+user_zero:
 	mov	%rsi, %rcx
 	xor	%eax, %eax
 	rep stosb
@@ -28,7 +28,7 @@ zero_user:
 	ret
 
 /* rdi = word, esi = expected, edx = desired, rcx = where the old value goes (libOS memory) */
-cmpxchg_user:
+user_cmpxchg:
 	mov	%esi, %eax
 	lock cmpxchg %edx, (%rdi)
 	mov	%eax, (%rcx)

@@ -3,11 +3,13 @@
  */
 #include "core/uaccess.h"
 
+uint64_t g_libos_start, g_libos_size;
+
 ssize_t user_string_copy(char *dst, const char *user, size_t size);
 
 ssize_t copy_string_from_user(char *dst, const char *user, size_t size)
 {
-	ssize_t n = user_string_copy(dst, user, size);
+	ssize_t n = in_program(user) ? user_string_copy(dst, user, size) : -EFAULT;
 
 	if (n >= 0 && (size_t)n == size)
 		return -ENAMETOOLONG;

@@ -38,7 +38,7 @@ static ssize_t zero_read(struct file *f, const struct iovec *iov, unsigned count
 
 	(void)f, (void)pos;
 	for (unsigned i = 0; i < count; i++) {
-		if (zero_user(iov[i].iov_base, iov[i].iov_len))
+		if (zero_buffer(iov[i].iov_base, iov[i].iov_len))
 			return done ? done : -EFAULT;
 		done += (ssize_t)iov[i].iov_len;
 	}

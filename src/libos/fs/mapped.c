@@ -43,7 +43,7 @@ ssize_t mapped_copy(struct file *f, struct mapped *m, void *to, size_t size, off
 	behind = ALIGN_UP(end, PAGE_SIZE);
 	if (behind >= __atomic_load_n(&m->size, __ATOMIC_ACQUIRE))
 		return -1;
-	if (likely(!copy_to_user(to, (void *)(window + start), size) && !copy_from_user(&there, (void *)(window + behind), 1)))
+	if (likely(!copy_to_buffer(to, (void *)(window + start), size) && !copy_from_user(&there, (void *)(window + behind), 1)))
 		return (ssize_t)size;
 	/* The file was cut, cannot be read, or `to` is nowhere. The host says which; a file that goes on being read is mapped anew. */
 	__atomic_store_n(&m->size, 0, __ATOMIC_RELEASE);

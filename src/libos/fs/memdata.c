@@ -154,7 +154,7 @@ static ssize_t read_piece(struct mem_inode *inode, uint8_t *user, size_t size, o
 				     offset);
 		if (n < 0)
 			return n;
-		if ((size_t)n < size && (uint64_t)(offset + n) >= inode->memobj_size && zero_user(user + n, size - (size_t)n))
+		if ((size_t)n < size && (uint64_t)(offset + n) >= inode->memobj_size && zero_buffer(user + n, size - (size_t)n))
 			return n ? n : -EFAULT;
 		return (ssize_t)((uint64_t)(offset + n) >= inode->memobj_size ? size : (size_t)n);
 	}
@@ -164,9 +164,9 @@ static ssize_t read_piece(struct mem_inode *inode, uint8_t *user, size_t size, o
 		int err;
 
 		if (i < inode->page_slots && inode->page[i])
-			err = copy_to_user(user + done, inode->page[i] + in, part);
+			err = copy_to_buffer(user + done, inode->page[i] + in, part);
 		else
-			err = zero_user(user + done, part);
+			err = zero_buffer(user + done, part);
 		if (err)
 			return done ? (ssize_t)done : err;
 		done += part;
@@ -211,7 +211,7 @@ static ssize_t write_piece(struct mem_inode *inode, const uint8_t *user, size_t 
 		uint64_t i = ((uint64_t)offset + done) / PAGE_SIZE, in = ((uint64_t)offset + done) % PAGE_SIZE;
 		size_t part = MIN(size - done, PAGE_SIZE - in);
 		uint8_t *page = need_page(inode, i);
-		int err = page ? copy_from_user(page + in, user + done, part) : -ENOSPC;
+		int err = page ? copy_from_buffer(page + in, user + done, part) : -ENOSPC;
 
 		if (err)
 			return done ? (ssize_t)done : err;

@@ -60,7 +60,7 @@ static ssize_t procfile_read(struct file *f, const struct iovec *iov, unsigned c
 	for (unsigned i = 0; i < count && !err && (size_t)*pos < t->size; i++) {
 		size_t part = MIN(iov[i].iov_len, t->size - (size_t)*pos);
 
-		err = copy_to_user(iov[i].iov_base, t->bytes + *pos, part);
+		err = copy_to_buffer(iov[i].iov_base, t->bytes + *pos, part);
 		if (!err) {
 			*pos += (off_t)part;
 			done += (ssize_t)part;
@@ -83,7 +83,7 @@ static ssize_t procfile_write(struct file *f, const struct iovec *iov, unsigned 
 	if (!count)
 		return 0;
 	size = MIN(iov->iov_len, sizeof bytes);
-	if (copy_from_user(bytes, iov->iov_base, size))
+	if (copy_from_buffer(bytes, iov->iov_base, size))
 		return -EFAULT;
 	n = proc_subject(&inode->base, &s);
 	if (!n)

@@ -30,7 +30,7 @@ size_t iter_take(struct iter *it, void *dst, size_t size)
 	char *at;
 
 	while (done < size && (n = piece(it, size - done, &at))) {
-		if (copy_from_user((char *)dst + done, at, n))
+		if (copy_from_buffer((char *)dst + done, at, n))
 			break;
 		advance(it, n);
 		done += n;
@@ -44,7 +44,7 @@ size_t iter_put(struct iter *it, const void *src, size_t size)
 	char *at;
 
 	while (done < size && (n = piece(it, size - done, &at))) {
-		if (copy_to_user(at, (const char *)src + done, n))
+		if (copy_to_buffer(at, (const char *)src + done, n))
 			break;
 		advance(it, n);
 		done += n;

@@ -44,7 +44,7 @@ static ssize_t events_read(struct file *f, const struct iovec *iov, unsigned cou
 		g_events.any = false;
 	}
 	mutex_unlock(&g_events.lock);
-	return !any ? 0 : copy_to_user(iov->iov_base, bits, sizeof(bits)) ? -EFAULT : (ssize_t)sizeof(bits);
+	return !any ? 0 : copy_to_buffer(iov->iov_base, bits, sizeof(bits)) ? -EFAULT : (ssize_t)sizeof(bits);
 }
 
 static uint32_t events_poll(struct file *f)

@@ -13,7 +13,6 @@ _Static_assert(HC_thread_switch == 102, "isolated.S");
 #define AREAS ((SLOT_SIZE - SLOT_PROGRAM_END) / AREA_SIZE)
 _Static_assert(REGS_SIZE <= AREA_SIZE, "it holds registers");
 
-uint64_t g_libos_start, g_libos_size;
 static uint64_t g_used[AREAS / 64]; /* bit per area; the callers' lock, like g_committed: areas that have memory */
 static uint64_t g_committed;
 

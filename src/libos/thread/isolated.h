@@ -4,30 +4,17 @@
  *
  * The program can name addresses of its libOS in system calls all the same, and the libOS itself may write there. So every
  * address that comes from the program is checked where it comes in, by in_program() or address_in_program(): those in
- * registers by syscall_dispatch, or by the handler where the call's mode decides what is one; those in structures where they are copied. Nothing is mapped below the libOS's memory
- * in the slot and nothing of the program above the slot, and what is accessed is accessed upwards: so the start of a range
- * tells for all of it.
+ * registers by syscall_dispatch, or by the handler where the call's mode decides what is one; those in structures where they are
+ * copied. What copies, checks once more (core/uaccess.h).
  */
 #ifndef LIBOS_ISOLATED_H
 #define LIBOS_ISOLATED_H
 
-#include "core/types.h"
+#include "core/uaccess.h"
 
 struct regs;
 struct thread;
 struct upcall_frame;
-
-extern uint64_t g_libos_start, g_libos_size; /* what programs may not name; size 0 unless isolated */
-
-static inline bool address_in_program(uint64_t address)
-{
-	return address - g_libos_start >= g_libos_size;
-}
-
-static inline bool in_program(const void *p)
-{
-	return address_in_program((uint64_t)p);
-}
 
 static inline bool isolated(void)
 {
