@@ -6,7 +6,8 @@
  * (length is the next argument), r buffer that the result fills, f descriptor, h hostcall, m prot, o open flags, t timespec, a sockaddr, - nothing.
  * Which arguments are addresses is what an isolated libOS relies on: those with p, s, b, r, t and a are checked before the handler runs.
  * As capitals they are addresses in some of the call's modes only, and the handler checks them then: whoever calls it in another mode
- * leaves there what he likes. scripts/check-source compares handlers with their letters.
+ * leaves there what he likes. scripts/check-source compares handlers with their letters; tests/attack/isolated_calls.c tries every call,
+ * and wants a line for each in tests/attack/syscall_shapes.h.
  * A handler is `long sys_NAME(struct regs *r)`; arguments by arg(r, n).
  */
 #ifndef LIBOS_SYSCALLS_H
