@@ -405,6 +405,10 @@ def fixed_addresses():
             ".returncode for _ in range(3)], sum(mine))")
     ours = cvm([PYTHON, "-c", code])
     expect(ours.status == 0 and ours.text() == "[0, 0, 0] 499500\n", "python starts gcc", ours)
+    # Debian's gawk is linked there, too, and those of a pipeline begin and end at the same time.
+    code = "for i in $(seq 100); do gawk 'BEGIN { print 1 }' | gawk '{ print $1 + 1 }' | gawk '{ print $1 + 1 }'; done | sort | uniq -c"
+    ours = cvm(["/bin/dash", "-c", code])
+    expect(ours.status == 0 and ours.text() == "    100 3\n", "pipelines of gawk", ours)
     where = scratch("fixed")
     with open(f"{where}/a.s", "w") as f:
         f.write(".globl a; a: mov $60, %eax; mov $7, %edi; syscall\n")

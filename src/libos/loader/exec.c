@@ -3,6 +3,7 @@
  * before anything is mapped, maps both, builds the stack. Called by main.c and process/. Trusts nothing in the files.
  */
 #include "loader/exec.h"
+#include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/vfs.h"
 #include "loader/elf_map.h"
@@ -201,17 +202,22 @@ static int open_interpreter(struct exec *e)
 	return ret;
 }
 
-/* Where others are, too, they take turns. */
+/* Where others are, too, they take turns. Who comes and goes at the same time decides which it is. */
 static int take_place(const struct elf_info *info)
 {
 	uint64_t start = ALIGN_DOWN(info->start, PAGE_SIZE), end = ALIGN_UP(info->end, PAGE_SIZE);
 	int ret;
 
-	if (!info->fixed || mm_will_be_free(start, end))
+	if (!info->fixed)
 		return 0;
-	ret = turn_join(start, end);
-	if (!ret)
-		turn_resume(current());
+	while ((ret = mm_reserve_fixed(start, end)) == -EBUSY) {
+		ret = turn_join(start, end);
+		if (!ret)
+			turn_resume(current());
+		if (ret != -EAGAIN)
+			break;
+		hostcall(HC_thread_yield);
+	}
 	return ret;
 }
 
@@ -302,10 +308,10 @@ static int check_place(struct exec *e)
 		return ELF_ERROR_NOT_PIE;
 	ret = mm_take_low_window();
 	if (!ret && !mm_will_be_free(info->start, info->end)) {
-		struct program *other = mm_occupant(info->start, info->end);
+		struct program *other;
 
-		e->low_window_own = !other;
-		ret = other ? 0 : -EBUSY;
+		ret = mm_occupant(info->start, info->end, &other);
+		e->low_window_own = ret;
 		program_put(other);
 	}
 	return ret;

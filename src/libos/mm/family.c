@@ -411,9 +411,9 @@ static void keep_of(struct mm *mm, struct family *f, const struct program *p, ui
 
 /* --- fixed addresses --- */
 
-/* A program, or the first of a family, that has or wants what is at [start, end); NULL if there is none, more than one, or one that
- * shares it with forked ones. mm->lock held. */
-static struct program *occupant(struct mm *mm, uint64_t start, uint64_t end)
+/* A program, or the first of a family, that has or wants what is at [start, end), or NULL. -EBUSY: there is more than one, or one
+ * that shares it with forked ones. mm->lock held. */
+static int occupant(struct mm *mm, uint64_t start, uint64_t end, struct program **found_)
 {
 	struct program *found = NULL;
 
@@ -423,27 +423,30 @@ static struct program *occupant(struct mm *mm, uint64_t start, uint64_t end)
 		if (v->flags & VMA_HOLE)
 			p = list_entry(p->family->members.next, struct program, family_link);
 		else if (p->family && p == &p->family->common)
-			return NULL;
+			return -EBUSY;
 		if (found && found != p && (!found->family || found->family != p->family))
-			return NULL;
+			return -EBUSY;
 		found = p;
 	}
-	return found;
+	*found_ = found;
+	return 0;
 }
 
-struct program *mm_occupant(uint64_t start, uint64_t end)
+int mm_occupant(uint64_t start, uint64_t end, struct program **other)
 {
 	struct mm *mm = mm_current();
-	struct program *p;
+	struct program *p = NULL;
 	uint32_t refs; /* 0: it is about to go */
+	int ret;
 
 	mutex_lock(&mm->lock);
-	p = occupant(mm, start, end);
+	ret = occupant(mm, start, end, &p);
 	refs = p ? __atomic_load_n(&p->refs, __ATOMIC_RELAXED) : 0;
 	while (refs && !__atomic_compare_exchange_n(&p->refs, &refs, refs + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	mutex_unlock(&mm->lock);
-	return refs ? p : NULL;
+	*other = refs ? p : NULL;
+	return ret;
 }
 
 static int reserve_aside(struct mm *mm, struct program *p, uint64_t start, uint64_t end)
@@ -481,7 +484,7 @@ static int clear_place(struct mm *mm, const struct family *f, uint64_t start, ui
 int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end)
 {
 	struct mm *mm = p->mm;
-	int ret = -EBUSY;
+	int ret = -EAGAIN;
 
 	mutex_lock(&mm->lock);
 	if (f->count)

@@ -36,7 +36,7 @@ nodiscard int family_begin(struct program *p);
 /* A copy of p, which is there, as a new member that is aside; rsp: below it p's first stack is not used. NULL with *error. */
 nodiscard struct program *family_fork(struct program *p, uint64_t rsp, int *error);
 /* p, which is empty, wants [start, end), which f's members have or want: it becomes one of them, aside, with a reservation there, and
- * what those that are not there still have there goes aside. Lock held. 0, -ENOMEM, or -EBUSY: they have gone. */
+ * what those that are not there still have there goes aside. Lock held. 0, -ENOMEM, or -EAGAIN: they have gone. */
 nodiscard int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end);
 /* p is there from now on. Lock held, and nobody has the turn. 0, or -ENOMEM: nothing happened. */
 nodiscard int family_switch(struct family *f, struct program *p);

@@ -23,10 +23,13 @@ static bool in_low_window(const struct mm *mm, uint64_t addr, uint64_t size)
 int mm_take_low_window(void)
 {
 	struct mm *mm = mm_current();
-	long ret = mm->low_window ? 0 : hostcall(HC_mem_low_window);
+	long ret;
 
+	mutex_lock(&mm->lock);
+	ret = mm->low_window ? 0 : hostcall(HC_mem_low_window);
 	if (!ret)
 		mm->low_window = true;
+	mutex_unlock(&mm->lock);
 	return (int)ret;
 }
 
@@ -274,6 +277,18 @@ long mm_place_image(uint64_t span, uint64_t align)
 		ret = map_locked(mm, found, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0, false);
 	mutex_unlock(&mm->lock);
 	return ret;
+}
+
+int mm_reserve_fixed(uint64_t start, uint64_t end)
+{
+	struct mm *mm = mm_current();
+	long ret = -EBUSY;
+
+	mutex_lock(&mm->lock);
+	if (vma_range_free(mm, start, end))
+		ret = map_locked(mm, start, end - start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0, false);
+	mutex_unlock(&mm->lock);
+	return ret < 0 ? (int)ret : 0;
 }
 
 /* The part [start, end) of a reservation, cut out of it; NULL if no reservation has it all. Takes up to two spares. */

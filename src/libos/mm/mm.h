@@ -39,8 +39,11 @@ void mm_brk_init(void); /* choose the program break's start at random (exec) */
 nodiscard int mm_incore(uint64_t addr, uint64_t pages, uint8_t *vector);
 /* For execve: is there nothing in [start, end), or only what goes with the calling process's program? */
 bool mm_will_be_free(uint64_t start, uint64_t end);
-/* The program with which another one could take turns there (mm/family.h): a reference, or NULL. */
-nodiscard struct program *mm_occupant(uint64_t start, uint64_t end);
+/* The program with which another one could take turns there (mm/family.h): a reference, or NULL if nobody is there, or who is is
+ * about to go. -EBUSY: somebody is with whom it could not. */
+nodiscard int mm_occupant(uint64_t start, uint64_t end, struct program **other);
+/* [start, end) is kept for the calling process. -EBUSY: it is not free. */
+nodiscard int mm_reserve_fixed(uint64_t start, uint64_t end);
 /* For the loader: a place in an image window, reserved (address or -ENOMEM), and the first thread's stack (its top). */
 nodiscard long mm_place_image(uint64_t span, uint64_t align);
 nodiscard long mm_map_stack(uint64_t size);

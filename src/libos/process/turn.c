@@ -280,9 +280,11 @@ void turn_fork_end(struct program *p)
 
 int turn_join(uint64_t start, uint64_t end)
 {
-	struct program *other = mm_occupant(start, end);
-	int err = other ? begin(other, current()->process->program, start, end) : -EBUSY;
+	struct program *other;
+	int err = mm_occupant(start, end, &other);
 
+	if (!err)
+		err = other ? begin(other, current()->process->program, start, end) : -EAGAIN;
 	program_put(other);
 	return err;
 }
