@@ -142,4 +142,16 @@ static inline bool retry_hostcall(long *ret)
 	return false;
 }
 
+/* The same of calls on regular files, which nothing interrupts on Linux: -EINTR says that a kick came before it began. If a signal
+ * waits, the whole system call is done again behind its handler. */
+static inline bool retry_file_call(long *ret)
+{
+	if (likely(*ret != -EINTR))
+		return false;
+	if (!(__atomic_load_n(&current()->work, __ATOMIC_RELAXED) & ~WORK_TURN))
+		return true;
+	*ret = -ERESTARTNOINTR;
+	return false;
+}
+
 #endif

@@ -71,15 +71,21 @@ static long transfer(long nr_one, long nr_vector, struct file *f, const struct i
 {
 	long done = 0, n;
 
-	if (likely(count == 1))
-		return hostcall(nr_one, hostfile_handle(f), iov->iov_base, iov->iov_len, offset);
+	if (likely(count == 1)) {
+		do
+			n = hostcall(nr_one, hostfile_handle(f), iov->iov_base, iov->iov_len, offset);
+		while (retry_file_call(&n));
+		return n;
+	}
 	while (count) {
 		unsigned batch = MIN(count, HC_IOV_MAX);
 		size_t want = 0;
 
 		for (unsigned i = 0; i < batch; i++)
 			want += iov[i].iov_len;
-		n = hostcall(nr_vector, hostfile_handle(f), iov, batch, offset < 0 ? -1 : offset + done);
+		do
+			n = hostcall(nr_vector, hostfile_handle(f), iov, batch, offset < 0 ? -1 : offset + done);
+		while (retry_file_call(&n));
 		if (n < 0)
 			return done ? done : n;
 		done += n;
@@ -204,7 +210,12 @@ static int hostfile_sync(struct file *f, bool data_only)
 
 static int hostfile_allocate(struct file *f, int mode, off_t offset, off_t size)
 {
-	return (int)hostcall(HC_file_allocate, hostfile_handle(f), mode, offset, size);
+	long err;
+
+	do
+		err = hostcall(HC_file_allocate, hostfile_handle(f), mode, offset, size);
+	while (retry_file_call(&err));
+	return (int)err;
 }
 
 static int hostfile_set_flags(struct file *f, uint32_t flags)

@@ -125,8 +125,9 @@ int mem_to_object(struct mem_inode *inode, uint64_t size)
 		return h == -ENOMEM ? -ENOSPC : (int)h;
 	}
 	for (uint32_t i = 0; i < inode->page_slots && n >= 0; i++)
-		if (inode->page[i])
-			n = hostcall(HC_file_pwrite, h, inode->page[i], PAGE_SIZE, i * PAGE_SIZE);
+		do
+			n = inode->page[i] ? hostcall(HC_file_pwrite, h, inode->page[i], PAGE_SIZE, i * PAGE_SIZE) : 0;
+		while (n == -EINTR);
 	if (n < 0) {
 		hostcall(HC_file_close, h);
 		uncharge(bytes);
@@ -142,6 +143,17 @@ int mem_to_object(struct mem_inode *inode, uint64_t size)
 	return 0;
 }
 
+/* A kick may come before it begins; nothing else interrupts it. */
+static long object_transfer(long nr, const struct mem_inode *inode, const void *user, size_t size, off_t offset)
+{
+	long n;
+
+	do
+		n = hostcall(nr, inode->memobj, user, size, offset);
+	while (unlikely(n == -EINTR));
+	return n;
+}
+
 static ssize_t read_piece(struct mem_inode *inode, uint8_t *user, size_t size, off_t offset)
 {
 	size_t done = 0;
@@ -150,8 +162,7 @@ static ssize_t read_piece(struct mem_inode *inode, uint8_t *user, size_t size, o
 		long n = 0;
 
 		if ((uint64_t)offset < inode->memobj_size)
-			n = hostcall(HC_file_pread, inode->memobj, user, MIN(size, inode->memobj_size - (uint64_t)offset),
-				     offset);
+			n = object_transfer(HC_file_pread, inode, user, MIN(size, inode->memobj_size - (uint64_t)offset), offset);
 		if (n < 0)
 			return n;
 		if ((size_t)n < size && (uint64_t)(offset + n) >= inode->memobj_size && zero_buffer(user + n, size - (size_t)n))
@@ -205,7 +216,7 @@ static ssize_t write_piece(struct mem_inode *inode, const uint8_t *user, size_t 
 	if (inode->memobj >= 0) {
 		int err = need_object(inode, (uint64_t)offset + size);
 
-		return err ? err : hostcall(HC_file_pwrite, inode->memobj, user, size, offset);
+		return err ? err : object_transfer(HC_file_pwrite, inode, user, size, offset);
 	}
 	while (done < size) {
 		uint64_t i = ((uint64_t)offset + done) / PAGE_SIZE, in = ((uint64_t)offset + done) % PAGE_SIZE;

@@ -118,7 +118,12 @@ static int copy_contents(struct mem_inode *inode)
 		n = -ENOMEM;
 	else if ((uint64_t)size > COPY_SIZE * 4ull)
 		n = mem_to_object(inode, (uint64_t)size);
-	while (n >= 0 && (n = hostcall(HC_file_pread, h, buf, COPY_SIZE, at)) > 0) {
+	while (n >= 0) {
+		do
+			n = hostcall(HC_file_pread, h, buf, COPY_SIZE, at);
+		while (retry_file_call(&n));
+		if (n <= 0)
+			break;
 		struct iovec iov = { buf, (size_t)n };
 		ssize_t put = mem_write(inode, &iov, 1, at);
 

@@ -93,6 +93,8 @@ syscall_entry_switched:
 	jbe	.Lfinish
 	cmp	$-EFAULT, %rax
 	je	.Lfinish
+	cmp	$-EINTR, %rax
+	je	.Lfinish
 	cmpb	$0, THREAD_RESTORE_MASK(%r11)
 	jne	.Lfinish
 .Lresult:

@@ -81,6 +81,9 @@ long syscall_finish(struct regs *r, long ret)
 	/* not behind rt_sigreturn: the result is the interrupted code's rax */
 	for (int i = 0; unlikely(ret == -EFAULT) && (long)r->orig_rax >= 0 && i < EFAULT_RETRIES && mm_make_writable(); i++)
 		ret = dispatch_slow(r, t->process->boot_flags);
+	/* Of these two entry.S has what the hostcall gave: retry_file_call. */
+	if (ret == -EINTR && (r->orig_rax == __NR_pread64 || r->orig_rax == __NR_pwrite64))
+		ret = -ERESTARTNOINTR;
 	/* Codes that must not reach the program, and a mask to put back: thread_return_work sees to them. */
 	if (unlikely(is_restart_code(ret) || t->restore_mask))
 		__atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_RELAXED);
