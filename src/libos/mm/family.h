@@ -23,14 +23,6 @@ struct family {
 	struct list waiting;
 };
 
-/* A mapping of a program that is not there. */
-struct aside {
-	struct list link;   /* program->aside */
-	struct vma *home;   /* as it was, out of the map */
-	struct vma *twin;   /* while families switch: what takes its place, and gives it its own */
-	struct vma *place;  /* in the map: where its memory is meanwhile; NULL if it has none, or a file has it */
-};
-
 /* The calling process's program becomes a family of one, unless it has one. mm->lock not held. 0 or -ENOMEM. */
 nodiscard int family_begin(struct program *p);
 /* A copy of p, which is there, as a new member that is aside; rsp: below it p's first stack is not used. NULL with *error. */
@@ -45,11 +37,12 @@ nodiscard int family_switch(struct family *f, struct program *p);
 void family_leave(struct family *f, struct program *p, struct program *next);
 void family_free(struct family *f); /* it has no members */
 
+/* With mm->lock held: p becomes a member. */
+void family_add(struct family *f, struct program *p);
 /* With mm->lock held: does a member that is aside want any of [start, end)? */
 bool family_wants(const struct family *f, uint64_t start, uint64_t end);
 /* With mm->lock held, for the calling process: before it maps memory of its own at fixed addresses, that may be ones which members
- * aside will want; and after it changed the map
- * there: what they will want and nobody has is kept free. */
+ * aside will want; and after it changed the map there: what they will want and nobody has is kept free. */
 void family_use(struct mm *mm, uint64_t start, uint64_t end);
 void family_keep_own(struct mm *mm, uint64_t start, uint64_t end);
 

@@ -4,6 +4,7 @@
  */
 #include "core/uaccess.h"
 #include "fs/inode.h"
+#include "mm/aside.h"
 #include "mm/family.h"
 
 static void describe(const struct vma *v, struct mm_range *r, char *name, size_t name_size)
