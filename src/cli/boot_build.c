@@ -107,7 +107,7 @@ static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_fi
 	return count;
 }
 
-int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, void **block, size_t *size,
+int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, bool job, void **block, size_t *size,
 	       struct config_error *error)
 {
 	struct mount mounts[BOOT_MOUNTS_MAX];
@@ -134,6 +134,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_
 	boot.uid = cvm->uid;
 	boot.gid = cvm->gid;
 	boot.exec = exec;
+	boot.flags |= job ? BOOT_FLAG_JOB : 0;
 	boot.grants = add_grants(&b, cvm, &boot.grant);
 	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, boot.grants, mounts);
 	for (uint32_t i = 0; i < boot.mounts; i++)

@@ -404,6 +404,10 @@ static const char *take_message(struct exec_relay *relay, struct exec_channel *c
 
 	if (head->size != size)
 		return "a message of a wrong size";
+	if (head->type == EXEC_STOPPED && relay->pod->config->job && !size && !head->id) {
+		relay->stopped = true;
+		return NULL;
+	}
 	if (!s || !known(s))
 		return "a message about no program";
 	switch (head->type) {

@@ -48,6 +48,7 @@ struct exec_channel {
 
 struct exec_relay {
 	struct pod *pod;
+	bool stopped; /* EXEC_STOPPED came, and nothing was done about it yet */
 	uint32_t clients;
 	struct exec_channel channel[LAUNCH_CVMS_MAX];
 };

@@ -22,6 +22,7 @@
 #include "cli/options.h"
 #include "cli/pod.h"
 #include "cli/supervise.h"
+#include "cli/terminal.h"
 #include "config/value.h"
 
 /* Into *config, checked. */
@@ -143,6 +144,7 @@ static int start(struct config *config, const struct run_options *options, struc
 	int status = EXIT_CANNOT_START;
 	config->stay = pod_needs_stay(config);
 	config->capture |= options->detach;
+	config->job = config->cvms == 1 && !config->cvm[0]->bare && !config->cvm[0]->syscalls_to && !options->detach && terminal_stops_us();
 	host_places_init(&writable, config);
 	if (helpers_find(&helpers, options->insecure) == 0 && libos_image_read(helpers.libos, &image) == 0 &&
 	    claim_name(config, options, &socket) == 0 &&

@@ -72,6 +72,29 @@ static void reap_children(struct supervisor *s)
 	}
 }
 
+/* The program has been stopped: whoever started the command gets the terminal, as if the command were that program. In a group that nobody
+ * could let go on SIGTSTP stops nobody, and all goes on. */
+static void stop(struct supervisor *s)
+{
+	sigset_t set, pending;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	if (s->monitor)
+		kill(s->monitor, SIGSTOP);
+	signal(SIGTSTP, SIG_DFL);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGTSTP, SIG_IGN);
+	if (s->monitor)
+		kill(s->monitor, SIGCONT);
+	sigpending(&pending);
+	if (!sigismember(&pending, SIGCONT)) /* else that is passed on */
+		pod_signal(&s->pod, SIGCONT);
+	s->exec.stopped = false;
+}
+
 static void handle_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info[8];
@@ -80,6 +103,8 @@ static void handle_signals(struct supervisor *s)
 	for (size_t i = 0; size > 0 && i < (size_t)size / sizeof(info[0]); i++) {
 		if (info[i].ssi_signo == SIGCHLD)
 			reap_children(s);
+		else if (info[i].ssi_signo == SIGTSTP && s->pod.cvm[0].state != POD_RUNNING)
+			stop(s);
 		else
 			pod_signal(&s->pod, (int)info[i].ssi_signo);
 	}
@@ -259,6 +284,8 @@ static void loop(struct supervisor *s)
 		control_handle(&s->control, entries + POLL_CONTROL);
 		if (entries[0].revents)
 			handle_signals(s);
+		if (s->exec.stopped)
+			stop(s);
 	}
 	handle_events(s);
 	for (uint32_t i = 0; i < s->config->cvms; i++) {
@@ -350,6 +377,10 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	process_forwarded_signals(&forwarded);
 	waited = forwarded;
 	sigaddset(&waited, SIGCHLD);
+	if (config->job) { /* ^Z is for the group in the program's foreground; the monitor inherits that it ignores it */
+		sigaddset(&waited, SIGTSTP);
+		signal(SIGTSTP, SIG_IGN);
+	}
 	sigprocmask(SIG_BLOCK, &waited, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	message_hurry();

@@ -5,13 +5,22 @@
 #include "cli/terminal.h"
 
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 static bool in_foreground(int fd)
 {
 	return tcgetpgrp(fd) == getpgrp(); /* fails on what is not the session's terminal */
+}
+
+bool terminal_stops_us(void)
+{
+	struct sigaction action;
+	bool ours = false;
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		ours |= tcgetpgrp(fd) >= 0;
+	return ours && sigaction(SIGTSTP, NULL, &action) == 0 && action.sa_handler != SIG_IGN;
 }
 
 void terminal_note(struct terminal *terminal)

@@ -91,6 +91,8 @@ BREAKS = [
     ("about no program", "cvm.exec_send(19, i, bytes(4)); cvm.exec_send(17, i, b'x')"),
     ("about no program", "cvm.exec_send(19, i, bytes(4)); cvm.exec_send(19, i, bytes(4))"),
     ("no known type", "cvm.exec_send(99, i)"),
+    ("about no program", "cvm.exec_send(20, 5)"),
+    ("no known type", "cvm.exec_send(20, i)"),
     ("no known type", "cvm.exec_send(2, i, b'x')"),
     ("wrong size", "cvm.exec_send(17, i, b'x', 2)"),
     ("wrong size", "cvm.exec_send(17, i, b'xx', 1)"),

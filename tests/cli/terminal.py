@@ -47,7 +47,7 @@ def job():
 
 class Job:
     def __init__(self, program, **how):
-        for name in ("go", "pod.yaml"):
+        for name in ("go", "up", "pod.yaml"):
             if os.path.exists(f"{SCRATCH}/{name}"):
                 os.unlink(f"{SCRATCH}/{name}")
         self.before = modes()
@@ -57,6 +57,28 @@ class Job:
     def is_raw(self):
         wait(lambda: modes() != self.before, "the program sets the modes")
         check(not modes()[3] & termios.ECHO, "the program sets other modes")
+        return self
+
+    def is_up(self):
+        wait(lambda: os.path.exists(f"{SCRATCH}/up"), "the program runs")
+        return self
+
+    def key(self, number):
+        """What the terminal does with ^Z, or a shell to let a job go on: the monitor is in the group, too."""
+        os.killpg(self.process.pid, number)
+
+    def stops(self, number):
+        status = []
+        wait(lambda: status.append(os.waitpid(self.process.pid, os.WUNTRACED | os.WNOHANG)) or status[-1][0], "the command stops")
+        check(os.WIFSTOPPED(status[-1][1]) and os.WSTOPSIG(status[-1][1]) == number, f"wait status {status[-1][1]:#x}")
+        with open(f"/proc/{monitor_of(self.process.pid)}/stat", encoding="ascii") as f:
+            check(f.read().rpartition(")")[2].split()[0] == "T", "the monitor goes on")
+        to_foreground(os.getpid())
+        return self
+
+    def goes_on(self):
+        to_foreground(self.process.pid)
+        self.key(signal.SIGCONT)
         return self
 
     def go(self):
@@ -120,6 +142,36 @@ def command_killed():
     termios.tcsetattr(0, termios.TCSANOW, run.before)
 
 
+UP = "open F, '>', '/data/up'; close F; "
+
+
+def stopped():
+    """^Z of a program that leaves it at that: it stands, and so do the command and the monitor, until a shell says fg."""
+    run = Job("$SIG{CONT} = sub { exit 6 }; " + UP + SLEEP).is_up()
+    run.key(signal.SIGTSTP)
+    run.stops(signal.SIGTSTP).goes_on().ends(6)
+
+
+def stops_itself():
+    Job("$SIG{CONT} = sub { $on = 1 }; kill 'STOP', $$; exit($on ? 6 : 7)").stops(signal.SIGTSTP).goes_on().ends(6)
+
+
+def stop_ignored():
+    run = Job("$SIG{TSTP} = sub { exit 6 }; " + UP + SLEEP).is_up()
+    run.key(signal.SIGTSTP)
+    run.ends(6)
+
+
+def foreground_stopped():
+    """^Z, ^C and ^\\ are for the group that the program has put into the foreground, and for nobody else."""
+    for number, expected in (signal.SIGTSTP, "open(S, qq(/proc/$pid/stat)) && <S> =~ /\\) T /"), (signal.SIGINT, "$? == 2"), (signal.SIGQUIT, "($? & 127) == 3"):
+        run = Job("use POSIX; $SIG{TTOU} = 'IGNORE'; $pid = fork; if (!$pid) { setpgid(0, 0); sleep 1000 while 1 } setpgid($pid, $pid); "
+                  "tcsetpgrp(0, $pid) or die; " + UP + "waitpid($pid, WUNTRACED); $right = " + expected + "; tcsetpgrp(0, getpgrp); kill 'KILL', $pid; "
+                  "exit($right ? 5 : 4)").is_up()
+        run.key(number)
+        run.ends(5)
+
+
 def background():
     """Sent there while it ran: what the terminal's next job has set stays."""
     run = Job(RAW.format(0) + WAIT).is_raw()
@@ -136,7 +188,8 @@ def background():
 def lead(report):
     """The session's leader, whose terminal is its standard input."""
     status = 0
-    for case in (exits, other_stream, killed, crashes, command_terminated, monitor_killed, command_killed, background):
+    for case in (exits, other_stream, killed, crashes, command_terminated, monitor_killed, command_killed, background, stopped, stops_itself, stop_ignored,
+                 foreground_stopped):
         try:
             case()
         except Exception:

@@ -6,6 +6,7 @@
 #include "process/process.h"
 #include "signal/internal.h"
 #include "thread/thread.h"
+#include "tty/console.h"
 
 #include <linux/wait.h>
 #include <linux/sched.h>
@@ -262,6 +263,8 @@ void process_stopped(struct process *p, int sig)
 	if (sig)
 		set_stopped(p, sig);
 	mutex_unlock(&g_lock);
+	if (sig && p == g_process)
+		console_stopped();
 }
 
 /* Who is outside the cVM can continue its first process. */

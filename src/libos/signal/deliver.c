@@ -76,8 +76,13 @@ static void wait_while_stopped(struct process *p)
 	if (likely(!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !__atomic_load_n(&p->stop_signal, __ATOMIC_RELAXED)))
 		return;
 	while (__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST) && !(current()->work & WORK_EXIT)) {
+		/* Whoever told this thread of a signal from outside meanwhile: perhaps it lets us go on. */
+		__atomic_fetch_and(&current()->work, ~(WORK_SIGNAL | WORK_RETURN | WORK_TURN), __ATOMIC_SEQ_CST);
+		signal_send_noted();
+		if (!__atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST))
+			break;
 		turn_release(current());
-		(void)hostcall(HC_futex_wait, &p->signals.stopped, 1, p->program && p->program->family ? TURN_LOOK_NS : -1);
+		(void)hostcall_blocking(HC_futex_wait, &p->signals.stopped, 1, p->program && p->program->family ? TURN_LOOK_NS : -1);
 		signal_send_noted();
 	}
 	turn_resume(current());

@@ -1,5 +1,7 @@
 /* The terminal of the command (tty/console.h). Called by fs/stdio.c, fs/dev.c and signal/send.c. */
 #include "tty/console.h"
+#include "abi/exec.h"
+#include "core/boot.h"
 #include "core/hostcall.h"
 #include "fs/hostfile.h"
 #include "fs/inode.h"
@@ -91,6 +93,14 @@ long console_ioctl(struct file *f, unsigned long request, void *user)
 	if (request == TCSETS || request == TCSETSW || request == TCSETSF)
 		ret = terminal_check(&g_console, SIGTTOU);
 	return ret ? ret : 1;
+}
+
+void console_stopped(void)
+{
+	const struct exec_message m = { .type = EXEC_STOPPED };
+
+	if (boot_info()->flags & BOOT_FLAG_JOB && boot_info()->exec)
+		(void)hostcall(HC_file_write, boot_info()->exec, &m, sizeof(m));
 }
 
 /* A shell outside that lets the command go on means all of its job: the first process's group. */

@@ -18,6 +18,7 @@ struct file *console_open(struct mem_inode *inode, int flags, int *error); /* /d
 nodiscard int console_check_read(struct file *f);
 nodiscard int console_check_write(struct file *f);
 nodiscard long console_ioctl(struct file *f, unsigned long request, void *user);
+void console_stopped(void); /* the first process is: the command stops with it */
 /* A signal from outside: true if it was the terminal's and went to a group here. */
 bool console_signal(int sig);
 
