@@ -141,8 +141,24 @@ def scripted():
     print(open(f"{DIR}/typescript").read().count("/dev/pts/"))
 
 
+def multiplexed():
+    """A server apart from any terminal has pseudo-terminals of its own and is passed that of its client."""
+    t = Terminal("/usr/bin/tmux", "-f", "/dev/null", "-S", f"{DIR}/tmux", "new-session", "/bin/sh")
+    t.until(PROMPT.strip())
+    t.type(b"echo $((6 * 7)) $(tty | cut -c1-9)\n")
+    t.until(b"42 /dev/pts/")
+    t.type(b"\x02d")
+    t.until(b"[detached")
+    print("detached", t.end())
+    t = Terminal("/usr/bin/tmux", "-S", f"{DIR}/tmux", "attach")
+    t.until(b"42 /dev/pts/")
+    t.type(b"exit\n")
+    t.until(b"[exited]")
+    print("exited", t.end())
+
+
 def main():
-    for test in (shell_jobs, line_editing, full_screen, spawn, hang_up, scripted):
+    for test in (shell_jobs, line_editing, full_screen, spawn, hang_up, scripted, multiplexed):
         test()
         sys.stdout.flush()
     shutil.rmtree(DIR)
