@@ -151,7 +151,7 @@ def summary(modules):
     every = [ours for _, _, bad in modules for ours in bad.values()]
     passed, unimplemented = sum(len(passed) for _, passed, _ in modules), sum("[Errno 38]" in message for _, message in every)
     totals = (f"{len(modules)} modules of CPython's tests: of {passed:,} that pass natively, {len(every):,} do not in a cVM, none in "
-              f"{len(modules) - len(rows)} modules; {unimplemented:,} end with ENOSYS (fork, execve).")
+              f"{len(modules) - len(rows)} modules; {unimplemented:,} end with ENOSYS.")
     return ["| module | passes natively | not in a cVM |", "|---|---|---|", *rows, "", totals] if modules else []
 
 
