@@ -114,7 +114,7 @@ static void check_boot(const struct config_cvm *c)
 	void *block;
 	size_t size;
 
-	if (boot_build(c, is_file, 0, &block, &size, &error) != 0) {
+	if (boot_build(c, is_file, 0, false, &block, &size, &error) != 0) {
 		SAY(error.failed);
 		return;
 	}
