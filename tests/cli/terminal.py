@@ -71,8 +71,7 @@ class Job:
         status = []
         wait(lambda: status.append(os.waitpid(self.process.pid, os.WUNTRACED | os.WNOHANG)) or status[-1][0], "the command stops")
         check(os.WIFSTOPPED(status[-1][1]) and os.WSTOPSIG(status[-1][1]) == number, f"wait status {status[-1][1]:#x}")
-        with open(f"/proc/{monitor_of(self.process.pid)}/stat", encoding="ascii") as f:
-            check(f.read().rpartition(")")[2].split()[0] == "T", "the monitor goes on")
+        wait(lambda: state_of(monitor_of(self.process.pid)) == "T", "the monitor stops, each of its threads where it is")
         to_foreground(os.getpid())
         return self
 
@@ -93,6 +92,11 @@ class Job:
 
     def restored(self):
         check(modes() == self.before, f"the modes are {modes()}, not {self.before}")
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(")")[2].split()[0]
 
 
 def monitor_of(command):
