@@ -236,12 +236,13 @@ class Exec(PodCase):
         self.assertEqual(beside.communicate(timeout=PATIENCE), (b"", b""))
 
     def terminal(self, *arguments):
-        """A client at a terminal of 25 lines and 81 columns: (process, our side, the terminal)."""
+        """A client at a terminal of 25 lines and 81 columns: (process, our side, the terminal, its modes before)."""
         ours, its = os.openpty()
+        before = termios.tcgetattr(its)
         self.addCleanup(os.close, ours)
         self.addCleanup(os.close, its)
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 25, 81, 0, 0))
-        return self.client(*arguments, stdin=its, stdout=its), ours, its
+        return self.client(*arguments, stdin=its, stdout=its), ours, its, before
 
     def until(self, fd, what):
         seen = b""
@@ -253,7 +254,7 @@ class Exec(PodCase):
     def test_terminal(self):
         self.start_service(stop_timeout="100ms")
         for way in (["-it"], ["-ti"], ["-i", "--tty"], ["-t"]):
-            client, ours, its = self.terminal(*way, "pod/a", "window")
+            client, ours, its, _ = self.terminal(*way, "pod/a", "window")
             before = termios.tcgetattr(its)
             self.assertIn(b"%d 25x81" % (2 if way == ["-t"] else 3), self.until(ours, b"\n"))
             self.wait(lambda: termios.tcgetattr(its) != before)
@@ -275,8 +276,7 @@ class Exec(PodCase):
         """However it ends; but nobody can do that for a client that was killed itself."""
         pod = self.start_service(stop_timeout="100ms")
         for end in "stops", "killed", "breaks", "pod":
-            client, ours, its = self.terminal("-it", "pod/a", "window")
-            before = termios.tcgetattr(its)
+            client, ours, its, before = self.terminal("-it", "pod/a", "window")
             self.until(ours, b"\n")
             self.wait(lambda: termios.tcgetattr(its) != before)
             if end == "stops":
