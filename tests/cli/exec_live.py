@@ -193,12 +193,13 @@ class ExecLive(LiveCase):
         self.wait(lambda: not self.alive("pod/b", pid))
 
     def at_terminal(self, *arguments):
-        """A client at a terminal: (process, our side, the terminal)."""
+        """A client at a terminal: (process, our side, the terminal, its modes before)."""
         ours, its = os.openpty()
+        before = termios.tcgetattr(its)
         self.addCleanup(os.close, ours)
         self.addCleanup(os.close, its)
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 25, 81, 0, 0))
-        return self.client("-it", *arguments, stdin=its, stdout=its), ours, its
+        return self.client("-it", *arguments, stdin=its, stdout=its), ours, its, before
 
     def until(self, fd, what):
         seen = b""
@@ -211,8 +212,7 @@ class ExecLive(LiveCase):
         job = b"perl -e '$| = 1; $SIG{CONT} = sub { print qq(goes on\\n) }; print 1 + 1, qq( jobs\\n); sleep 1000 while 1'\n"
         self.start_pod()
         for cvm in BOTH:
-            client, ours, its = self.at_terminal("-e", "PS1=ready> ", cvm, "bash", "--norc", "--noprofile", "--noediting", "-i")
-            before = termios.tcgetattr(its)
+            client, ours, its, before = self.at_terminal("-e", "PS1=ready> ", cvm, "bash", "--norc", "--noprofile", "--noediting", "-i")
             self.until(ours, b"ready> ")
             for typed, shown in ((b"tty\n", rb"/dev/pts/\d+\r\n"), (b"stty size\n", b"25 81\r\n"), (b"echo $PPID <$(tty)\n", b"0\r\n")):
                 os.write(ours, typed)
@@ -238,7 +238,7 @@ class ExecLive(LiveCase):
         for cvm in BOTH:
             hangs = "$| = 1; $SIG{HUP} = sub { print OUT qq(hup ), -t STDIN ? 1 : 0, qq(\n) }; open OUT, '>', '/data/hup'; OUT->autoflush; " \
                     "print qq($$\n); 1 while <STDIN>; print OUT qq(end\n); sleep 1000 while 1"
-            client, ours, _ = self.at_terminal(cvm, "perl", "-MIO::Handle", "-e", hangs)
+            client, ours, _, _ = self.at_terminal(cvm, "perl", "-MIO::Handle", "-e", hangs)
             pid = int(self.until(ours, b"\n"))
             os.write(ours, b"typed\n")
             self.until(ours, b"typed\r\n")
