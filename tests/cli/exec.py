@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """`intravisor exec`: the client, and the relay in the run's command between clients and libOSes, each of which may break every rule.
 The libOS is Python (fake_monitor.py); tests/cli/exec_live.py has the real one."""
-import fcntl
 import os
-import select
 import signal
 import socket
 import struct
@@ -14,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from at_terminal import AtTerminal  # noqa: E402
 from fakes import PATIENCE, libos_elf  # noqa: E402
 from pods import UNTIL_TERM, PodCase, cvm, quote  # noqa: E402
 
@@ -125,7 +124,7 @@ def message(kind, payload=b"", size=None):
     return struct.pack("=III", kind, 0, len(payload) if size is None else size) + payload
 
 
-class Exec(PodCase):
+class Exec(AtTerminal, PodCase):
     def start_service(self, *more, **keys):
         return self.start_pod(cvm("a", SERVICE, **keys), *more, head="logs: capture\n" if keys.pop("capture", False) else "")
 
@@ -235,31 +234,14 @@ class Exec(PodCase):
                 self.assertEqual(self.execute(["show"])[0], 3)
         self.assertEqual(beside.communicate(timeout=PATIENCE), (b"", b""))
 
-    def terminal(self, *arguments):
-        """A client at a terminal of 25 lines and 81 columns: (process, our side, the terminal, its modes before)."""
-        ours, its = os.openpty()
-        before = termios.tcgetattr(its)
-        self.addCleanup(os.close, ours)
-        self.addCleanup(os.close, its)
-        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 25, 81, 0, 0))
-        return self.client(*arguments, stdin=its, stdout=its), ours, its, before
-
-    def until(self, fd, what):
-        seen = b""
-        while what not in seen:
-            self.assertTrue(select.select([fd], [], [], PATIENCE)[0], seen)
-            seen += os.read(fd, 1000)
-        return seen
-
     def test_terminal(self):
         self.start_service(stop_timeout="100ms")
         for way in (["-it"], ["-ti"], ["-i", "--tty"], ["-t"]):
-            client, ours, its, _ = self.terminal(*way, "pod/a", "window")
-            before = termios.tcgetattr(its)
+            client, ours, its, before = self.at_terminal(*way, "pod/a", "window")
             self.assertIn(b"%d 25x81" % (2 if way == ["-t"] else 3), self.until(ours, b"\n"))
             self.wait(lambda: termios.tcgetattr(its) != before)
             self.assertFalse(termios.tcgetattr(its)[3] & (termios.ECHO | termios.ICANON | termios.ISIG))
-            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
+            self.resize(its, 30, 100)
             client.send_signal(signal.SIGWINCH)
             self.assertIn(b"30x100", self.until(ours, b"\n"))
             if way == ["-t"]:
@@ -276,7 +258,7 @@ class Exec(PodCase):
         """However it ends; but nobody can do that for a client that was killed itself."""
         pod = self.start_service(stop_timeout="100ms")
         for end in "stops", "killed", "breaks", "pod":
-            client, ours, its, before = self.terminal("-it", "pod/a", "window")
+            client, ours, its, before = self.at_terminal("-it", "pod/a", "window")
             self.until(ours, b"\n")
             self.wait(lambda: termios.tcgetattr(its) != before)
             if end == "stops":

@@ -1,12 +1,9 @@
 #!/usr/bin/python3
 """`intravisor exec` with real programs in real cVMs. What breaks its rules on either side is tests/cli/exec.py's; here only a cVM whose
 program goes past its libOS to the channel. The programs that run all the time are Perl, position-independent."""
-import fcntl
 import os
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
 import termios
@@ -14,6 +11,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from at_terminal import AtTerminal  # noqa: E402
 from pods_live import COMMAND, HERE, PATIENCE, LiveCase  # noqa: E402
 
 UP = "$| = 1; open(F, '>>', '/data/up'); print F qq($ENV{NAME}\\n); close F;"
@@ -91,7 +89,7 @@ int main(int argc, char **argv)
 """
 
 
-class ExecLive(LiveCase):
+class ExecLive(AtTerminal, LiveCase):
     def start_pod(self, keys=""):
         run = self.start(*self.yaml(("a", IDLE, ", env: {NAME: a, OWN: x}" + keys), ("b", IDLE, ", env: {NAME: b, OWN: x}, isolate_libos: true" + keys)))
         self.wait(lambda: sorted(self.ups()) == ["a", "b"])
@@ -192,27 +190,11 @@ class ExecLive(LiveCase):
         client.kill()
         self.wait(lambda: not self.alive("pod/b", pid))
 
-    def at_terminal(self, *arguments):
-        """A client at a terminal: (process, our side, the terminal, its modes before)."""
-        ours, its = os.openpty()
-        before = termios.tcgetattr(its)
-        self.addCleanup(os.close, ours)
-        self.addCleanup(os.close, its)
-        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 25, 81, 0, 0))
-        return self.client("-it", *arguments, stdin=its, stdout=its), ours, its, before
-
-    def until(self, fd, what):
-        seen = b""
-        while what not in seen:
-            self.assertTrue(select.select([fd], [], [], PATIENCE)[0], seen)
-            seen += os.read(fd, 1000)
-        return seen
-
     def test_shell_at_a_terminal(self):
         job = b"perl -e '$| = 1; $SIG{CONT} = sub { print qq(goes on\\n) }; print 1 + 1, qq( jobs\\n); sleep 1000 while 1'\n"
         self.start_pod()
         for cvm in BOTH:
-            client, ours, its, before = self.at_terminal("-e", "PS1=ready> ", cvm, "bash", "--norc", "--noprofile", "--noediting", "-i")
+            client, ours, its, before = self.at_terminal("-it", "-e", "PS1=ready> ", cvm, "bash", "--norc", "--noprofile", "--noediting", "-i")
             self.until(ours, b"ready> ")
             for typed, shown in ((b"tty\n", rb"/dev/pts/\d+\r\n"), (b"stty size\n", b"25 81\r\n"), (b"echo $PPID <$(tty)\n", b"0\r\n")):
                 os.write(ours, typed)
@@ -225,7 +207,7 @@ class ExecLive(LiveCase):
             self.until(ours, b"goes on\r\n")
             os.write(ours, b"\x03")
             self.until(ours, b"ready> ")
-            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
+            self.resize(its, 30, 100)
             client.send_signal(signal.SIGWINCH)
             os.write(ours, b"until [ \"$(stty size)\" = '30 100' ]; do :; done; exit 5\n")
             self.until(ours, b"exit\r\n")
@@ -238,7 +220,7 @@ class ExecLive(LiveCase):
         for cvm in BOTH:
             hangs = "$| = 1; $SIG{HUP} = sub { print OUT qq(hup ), -t STDIN ? 1 : 0, qq(\n) }; open OUT, '>', '/data/hup'; OUT->autoflush; " \
                     "print qq($$\n); 1 while <STDIN>; print OUT qq(end\n); sleep 1000 while 1"
-            client, ours, _, _ = self.at_terminal(cvm, "perl", "-MIO::Handle", "-e", hangs)
+            client, ours, _, _ = self.at_terminal("-it", cvm, "perl", "-MIO::Handle", "-e", hangs)
             pid = int(self.until(ours, b"\n"))
             os.write(ours, b"typed\n")
             self.until(ours, b"typed\r\n")
