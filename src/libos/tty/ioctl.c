@@ -162,12 +162,11 @@ static int count(struct tty *t, bool own)
 static long open_peer(struct tty *t, unsigned flags)
 {
 	int err;
-	struct file *f = pty_open_slave(t, (int)(flags & ~(unsigned)O_CLOEXEC), &err);
+	struct file *f = pty_open_peer(t, (int)(flags & ~(unsigned)O_CLOEXEC), &err);
 
 	if (!f)
 		return err;
 	f->flags &= ~(uint32_t)O_NOCTTY;
-	f->dentry = dentry_get(t->node);
 	return fd_install(f, 0, flags & O_CLOEXEC);
 }
 

@@ -620,10 +620,16 @@ ssize_t line_read(struct tty *t, struct iter *it)
 
 /* --- modes --- */
 
+/* Do ^S and ^Q stop and start the output? What a master in packet mode wants to know. */
+static bool has_usual_flow(const struct tty *t)
+{
+	return has_input(t, IXON) && t->modes.c_cc[VSTOP] == 19 && t->modes.c_cc[VSTART] == 17;
+}
+
 void line_set_modes(struct tty *t, const struct termios2 *modes)
 {
 	struct termios2 old = t->modes;
-	bool flow = has_input(t, IXON) && t->modes.c_cc[VSTOP] == 19 && t->modes.c_cc[VSTART] == 17, now;
+	bool flow = has_usual_flow(t);
 
 	t->modes = *modes;
 	t->modes.c_cflag = (t->modes.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8 | CREAD;
@@ -639,10 +645,9 @@ void line_set_modes(struct tty *t, const struct termios2 *modes)
 	}
 	if (!has_input(t, IXON) && (old.c_iflag & IXON))
 		line_start(t);
-	now = has_input(t, IXON) && t->modes.c_cc[VSTOP] == 19 && t->modes.c_cc[VSTART] == 17;
-	if (now != flow) {
+	if (has_usual_flow(t) != flow) {
 		t->news &= (uint8_t) ~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
-		news(t, now ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP);
+		news(t, flow ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
 	}
 	line_receive(t);
 	t->due.slave |= READABLE | WRITABLE;

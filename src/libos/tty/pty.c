@@ -494,6 +494,15 @@ struct file *pty_open_slave(struct tty *t, int flags, int *error)
 	return f;
 }
 
+struct file *pty_open_peer(struct tty *t, int flags, int *error)
+{
+	struct file *f = pty_open_slave(t, flags, error);
+
+	if (f)
+		f->dentry = dentry_get(t->node);
+	return f;
+}
+
 /* --- for the libOS itself --- */
 
 ssize_t pty_peek(struct file *master, void *buf, size_t size)
@@ -529,10 +538,8 @@ int pty_create(struct file **master, struct file **slave)
 		return err;
 	t = (*master)->data;
 	t->locked = false;
-	*slave = pty_open_slave(t, O_RDWR | O_NOCTTY, &err);
-	if (*slave)
-		(*slave)->dentry = dentry_get(t->node);
-	else
+	*slave = pty_open_peer(t, O_RDWR | O_NOCTTY, &err);
+	if (!*slave)
 		file_put(*master);
 	return *slave ? 0 : err;
 }

@@ -97,6 +97,8 @@ void tty_put(struct tty *t);
 /* /dev/ptmx is opened: a new pair. */
 nodiscard struct file *pty_open_master(int flags, int *error);
 nodiscard struct file *pty_open_slave(struct tty *t, int flags, int *error);
+/* The same by who has the master open, and no name: the file has the slave's. */
+nodiscard struct file *pty_open_peer(struct tty *t, int flags, int *error);
 /* For the libOS itself (process/exec_service.c), from and to its own memory; `master` does not block. As pipe_peek and pipe_skip. */
 nodiscard ssize_t pty_peek(struct file *master, void *buf, size_t size);
 void pty_skip(struct file *master, size_t size);
