@@ -321,7 +321,7 @@ static long status(int id, int cmd, void *user)
 
 	mutex_lock(&g_msg.lock);
 	o = cmd == IPC_STAT ? sysv_find(&g_msg, id, SYSV_READ, &err) :
-			      sysv_find_index(&g_msg, id, cmd == MSG_STAT ? SYSV_READ : 0, &err);
+			      sysv_find_listed(&g_msg, id, cmd == MSG_STAT_ANY, &err);
 	if (o) {
 		const struct msg_queue *q = queue_of(o);
 
@@ -334,7 +334,6 @@ static long status(int id, int cmd, void *user)
 		ds.msg_qbytes = q->bytes_max;
 		ds.msg_lspid = q->sender;
 		ds.msg_lrpid = q->receiver;
-		err = cmd == IPC_STAT ? 0 : o->id;
 	}
 	mutex_unlock(&g_msg.lock);
 	return err < 0 ? err : copy_to_user(user, &ds, sizeof(ds)) ? -EFAULT : err;

@@ -311,13 +311,12 @@ static long status(int id, int cmd, void *user)
 
 	mutex_lock(&g_sem.lock);
 	o = cmd == IPC_STAT ? sysv_find(&g_sem, id, SYSV_READ, &err) :
-			      sysv_find_index(&g_sem, id, cmd == SEM_STAT ? SYSV_READ : 0, &err);
+			      sysv_find_listed(&g_sem, id, cmd == SEM_STAT_ANY, &err);
 	if (o) {
 		sysv_perm(o, &ds.sem_perm);
 		ds.sem_otime = set_of(o)->operated_at;
 		ds.sem_ctime = o->ctime;
 		ds.sem_nsems = set_of(o)->count;
-		err = cmd == IPC_STAT ? 0 : o->id;
 	}
 	mutex_unlock(&g_sem.lock);
 	return err < 0 ? err : copy_to_user(user, &ds, sizeof(ds)) ? -EFAULT : err;

@@ -373,7 +373,7 @@ static long status(int id, int cmd, void *user)
 
 	lock();
 	o = cmd == IPC_STAT ? sysv_find(&g_shm, id, SYSV_READ, &err) :
-			      sysv_find_index(&g_shm, id, cmd == SHM_STAT ? SYSV_READ : 0, &err);
+			      sysv_find_listed(&g_shm, id, cmd == SHM_STAT_ANY, &err);
 	if (o) {
 		const struct shm *s = shm_of(o);
 
@@ -385,7 +385,6 @@ static long status(int id, int cmd, void *user)
 		ds.shm_cpid = s->creator;
 		ds.shm_lpid = s->last;
 		ds.shm_nattch = s->count;
-		err = cmd == IPC_STAT ? 0 : o->id;
 	}
 	mutex_unlock(&g_shm.lock);
 	return err < 0 ? err : copy_to_user(user, &ds, sizeof(ds)) ? -EFAULT : err;

@@ -98,20 +98,20 @@ static struct sysv_object *find(struct sysv_kind *k, int32_t index)
 	return index >= 0 && (uint32_t)index < k->room ? k->objects[index] : NULL;
 }
 
-struct sysv_object *sysv_find_index(struct sysv_kind *k, int index, uint32_t rights, int *error)
-{
-	struct sysv_object *o = find(k, index);
-
-	*error = !o ? -EINVAL : sysv_may(o, rights) ? 0 : -EACCES;
-	return *error ? NULL : o;
-}
-
 struct sysv_object *sysv_find(struct sysv_kind *k, int id, uint32_t rights, int *error)
 {
 	struct sysv_object *o = id < 0 ? NULL : find(k, id & ((1 << SYSV_INDEX_BITS) - 1));
 
 	*error = !o || o->id != id ? -EINVAL : sysv_may(o, rights) ? 0 : -EACCES;
 	return *error ? NULL : o;
+}
+
+struct sysv_object *sysv_find_listed(struct sysv_kind *k, int index, bool any, int *result)
+{
+	struct sysv_object *o = find(k, index);
+
+	*result = !o ? -EINVAL : any || sysv_may(o, SYSV_READ) ? o->id : -EACCES;
+	return *result < 0 ? NULL : o;
 }
 
 static struct sysv_object *find_key(struct sysv_kind *k, int32_t key)

@@ -46,8 +46,8 @@ nodiscard long sysv_get(struct sysv_kind *k, int32_t key, int flags, int (*make)
 			int (*suits)(const struct sysv_object *o, const void *arg), void *arg);
 /* Lock held: -EINVAL in *error, or -EACCES without `rights` (SYSV_READ, ...). */
 struct sysv_object *sysv_find(struct sysv_kind *k, int id, uint32_t rights, int *error);
-/* For *_STAT: by index, for *_STAT_ANY without rights. */
-struct sysv_object *sysv_find_index(struct sysv_kind *k, int index, uint32_t rights, int *error);
+/* For *_STAT: by index, with its identifier in *result; `any`: *_STAT_ANY, which needs no rights. */
+struct sysv_object *sysv_find_listed(struct sysv_kind *k, int index, bool any, int *result);
 bool sysv_may(const struct sysv_object *o, uint32_t rights);
 bool sysv_is_owner(const struct sysv_object *o); /* its owner, its creator or user 0 */
 void sysv_forget(struct sysv_kind *k, struct sysv_object *o); /* lock held: it has no identifier any more */
