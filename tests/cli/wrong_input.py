@@ -287,7 +287,7 @@ YAML = [
     ("cVMs:\n- name: a\n  name: b", "pod.yaml:3: the key \"name\" is given twice (first in line 2)"),
     ("cVMs:\n- name: a\n  env: {A: 1, A: 2}", "pod.yaml:3: the key \"A\" is given twice"),
     ("cVMs:\n- {name: a, args: [x]}\n- {name: a, args: [x]}", "pod.yaml:3: cVMs[1]: the name \"a\" is used twice (give each cVM its own)"),
-    ("cVMs:\n- {args: [x]}\n- {args: [/bin/x]}", "pod.yaml:3: cVMs[1]: the name \"x\" is used twice"),
+    ("cVMs:\n- {args: [x]}\n- {args: [/opt/x]}", "pod.yaml:3: cVMs[1]: the name \"x\" is used twice"),
     ("cVMs:\n- {args: [x], isolate_libos: maybe}", 'pod.yaml:2: cVMs[0].isolate_libos: "maybe" is neither true nor false'),
     ("cVMs:\n- {args: [x], isolate_libos: [true]}", "pod.yaml:2: cVMs[0].isolate_libos: must be one value"),
     ("cVMs:\n" + "".join(f"- {{name: c{i}, args: [x], isolate_libos: true}}\n" for i in range(7)),
