@@ -11,6 +11,8 @@
  * zmm16 is kept, as a program's vector registers are across system calls; not zmm0, for to write the upper part of that slows
  * down the program's SSE code from then on. 32 bytes at a time, as processors store them; 64 would slow down some.
  */
+	REP_MIN_WIDE = 32768
+
 	.text
 	.globl user_copy, memcpy, copy_init, copy_fault_begin, copy_fault_end, copy_fault_exit
 	.hidden user_copy, memcpy, copy_init, copy_fault_begin, copy_fault_end, copy_fault_exit
@@ -33,8 +35,19 @@ user_copy:
 	mov %rdx, %rcx
 	cmp $32, %rdx
 	jb 4f
-	testb $1, copy_wide(%rip)
-	jz 2f
+	cmp copy_rep_min(%rip), %rdx
+	jb 2f
+	mov %edi, %eax
+	sub %esi, %eax
+	test $31, %al
+	jz 3f
+	and $4095, %eax
+	cmp $1024, %eax
+	jb 2f
+3:	rep movsb
+	jmp 8f
+2:	cmpl $REP_MIN_WIDE, copy_rep_min(%rip)
+	jne 4f
 	sub $64, %rsp
 	vmovdqu64 %zmm16, (%rsp)
 	vmovdqu64 (%rsi), %ymm16
@@ -45,9 +58,17 @@ user_copy:
 	lea (%rdi, %rdx), %rax
 	and $31, %eax
 	sub %rax, %rdx
-	add $64, %rdx
+	add $160, %rdx
 	jge 1f
 	.balign 32
+0:	.irp at, -128, -96, -64, -32
+	vmovdqu64 \at(%rsi, %rdx), %ymm16
+	vmovdqa64 %ymm16, \at(%rdi, %rdx)
+	.endr
+	add $128, %rdx
+	jl 0b
+1:	sub $96, %rdx
+	jge 1f
 0:	vmovdqu64 -32(%rsi, %rdx), %ymm16
 	vmovdqa64 %ymm16, -32(%rdi, %rdx)
 	add $32, %rdx
@@ -56,17 +77,6 @@ user_copy:
 	vmovdqu64 %ymm16, -32(%rdi)
 	vmovdqu64 (%rsp), %zmm16
 	mov %r8, %rsp
-	jmp 8f
-2:	cmp $128, %rdx
-	jb 4f
-	mov %edi, %eax
-	sub %esi, %eax
-	test $31, %al
-	jz 3f
-	and $4095, %eax
-	cmp $1024, %eax
-	jb 4f
-3:	rep movsb
 	jmp 8f
 4:	sub $8, %rcx
 	jb 6f
@@ -104,19 +114,14 @@ copy_fault_exit:
 	ret
 
 copy_init:
-	push %rbx
-	mov $7, %eax
+	movl $128, copy_rep_min(%rip)
 	xor %ecx, %ecx
-	cpuid
-	test %ebx, %ebx		/* bit 31: AVX-512VL */
-	jns 1f
-	xor %ecx, %ecx
-	xgetbv			/* and the host keeps all of it */
-	and $0xe6, %al
-	cmp $0xe6, %al
-	sete copy_wide(%rip)
-1:	pop %rbx
-	ret
+	xgetbv
+	and $0xe6, %al		/* the host keeps the registers of AVX-512, so there are its ... */
+	cmp $0xe6, %al		/* ... shorter forms, too: processors without them have no protection keys */
+	jne 1f
+	movl $REP_MIN_WIDE, copy_rep_min(%rip)
+1:	ret
 
-	.lcomm copy_wide, 1
+	.lcomm copy_rep_min, 8	/* bytes, from which on rep movsb is the best that there is */
 	.section .note.GNU-stack, "", @progbits

@@ -43,6 +43,7 @@ struct loop {
 	uint32_t cap;	      /* handle of the stream or listener */
 	uint32_t state;	      /* atomic */
 	uint32_t room;	      /* at least so much can be sent, as far as we know; a hint */
+	uint8_t no_linger;    /* waits that are to sleep at once; a hint */
 	int error;	      /* SO_ERROR of a connect that failed, positive */
 	struct waitq own_wait, *wait; /* its own, or that of the Unix socket it came from */
 	const struct file_ops *origin; /* of the family whose data the file has; NULL: born here */
