@@ -572,7 +572,7 @@ static void memory_watch(struct cap *k)
 long hc_cap_wait(struct thread *t, const uint64_t *a)
 {
 	int64_t timeout = (int64_t)a[2];
-	uint64_t end = clock_ns(1) + (uint64_t)timeout;
+	uint64_t end = timeout < 0 ? 0 : clock_ns(1) + (uint64_t)timeout;
 
 	for (;;) {
 		struct cap *k = cap_get(t, a[0], 0, 0);
