@@ -281,6 +281,8 @@ static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int6
 	long n, more;
 
 	*ended = false;
+	if (loop_active() && loop_linger(NULL, 0, &ep->ready))
+		return 0;
 	loop_sleep_begin(&timeout);
 	if (!enter_sleep(ep)) {
 		loop_sleep_end();

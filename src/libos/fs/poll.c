@@ -220,6 +220,8 @@ static long sleep_mixed(struct poll_state *s, int64_t timeout)
 
 	if (wake < 0)
 		return wake;
+	if (s->loop)
+		(void)loop_linger(NULL, 0, NULL);
 	__atomic_store_n(&t->polling, 1, __ATOMIC_SEQ_CST);
 	if (s->loop)
 		loop_sleep_begin(&timeout);

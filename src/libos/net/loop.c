@@ -16,10 +16,6 @@
 
 #define GATHER_MAX 2048u /* many small buffers up to this size go as one */
 #define NAP_NS 200000
-#define LINGER_NS 20000 /* what it takes to sleep and be woken on another processor */
-#define LINGER_LOOK 16	/* pauses before the monitor is asked again */
-#define LINGER_PAUSE 31
-#define ROOM_WORTH (CAP_STREAM_RING / 2) /* the monitor wakes a writer for that much */
 
 struct loop *loop_alloc(enum loop_kind kind)
 {
@@ -81,40 +77,9 @@ static int64_t time_left(uint64_t deadline)
 	return deadline ? MAX((int64_t)deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0) : -1;
 }
 
-/* Is one of the states true, so that it is worth to go on? */
-static bool is_worth(const struct loop *l, uint32_t states)
-{
-	struct cap_info info;
-
-	if (hostcall(HC_cap_info, l->cap, &info))
-		return true;
-	return info.state & (states & ~CAP_WRITABLE) || (states & CAP_WRITABLE && (info.writable >= ROOM_WORTH || info.state & CAP_BROKEN));
-}
-
-/* Another cVM that is at work sends more, or takes some, in less time than it takes to sleep and be woken. Who waited in vain does
- * not try again for some time. */
-static bool loop_linger(struct loop *l, uint32_t states)
-{
-	int64_t until;
-
-	if (l->kind != LOOP_STREAM || l->no_linger) {
-		l->no_linger -= l->no_linger != 0;
-		return false;
-	}
-	until = clock_now(CLOCK_MONOTONIC) + LINGER_NS;
-	do {
-		for (unsigned i = 0; i < LINGER_LOOK; i++)
-			__builtin_ia32_pause();
-		if (is_worth(l, states))
-			return true;
-	} while (clock_now(CLOCK_MONOTONIC) < until && !work_pending());
-	l->no_linger = LINGER_PAUSE;
-	return false;
-}
-
 int loop_wait(struct loop *l, uint32_t states, uint64_t deadline)
 {
-	if (loop_linger(l, states))
+	if (l->kind == LOOP_STREAM && loop_linger(l, states, NULL))
 		return 0;
 	for (;;) {
 		struct thread *t = current();

@@ -43,7 +43,6 @@ struct loop {
 	uint32_t cap;	      /* handle of the stream or listener */
 	uint32_t state;	      /* atomic */
 	uint32_t room;	      /* at least so much can be sent, as far as we know; a hint */
-	uint8_t no_linger;    /* waits that are to sleep at once; a hint */
 	int error;	      /* SO_ERROR of a connect that failed, positive */
 	struct waitq own_wait, *wait; /* its own, or that of the Unix socket it came from */
 	const struct file_ops *origin; /* of the family whose data the file has; NULL: born here */
@@ -118,6 +117,9 @@ uint32_t loop_refresh(struct loop *l); /* asks the monitor: the new state */
 uint32_t loop_poll(struct file *f);
 struct waitq *loop_waitq(struct file *f);
 void loop_collect(void); /* fetches what happened and wakes whom it concerns */
+/* Before a sleep: if other cVMs are at work, looks for a while whether one has something for `l` (one of the states) or for anybody
+ * (NULL; also until `ready` has something, if that is given). True: it is not worth to sleep. */
+bool loop_linger(struct loop *l, uint32_t states, const struct list *ready);
 /* Around a sleep in the host that includes the doorbell. loop_sleep_begin shortens the timeout if need be. */
 int loop_doorbell(void); /* host handle, or negative errno */
 void loop_sleep_begin(int64_t *timeout);

@@ -10,9 +10,17 @@
 #include "net/loop.h"
 #include "net/unix.h"
 #include "served/served.h"
+#include "thread/clock.h"
+#include "thread/thread.h"
+
+#include <linux/time.h>
 
 #define ROOM_ENOUGH (CAP_STREAM_RING / 4)
 #define PENDING_NS 1000000 /* how often a connect looks for room in a backlog while everybody sleeps */
+#define LINGER_NS 20000 /* what it takes to sleep and be woken on another processor */
+#define LINGER_LOOK 16 /* pauses before the next look */
+#define LINGER_PAUSE 31
+#define ROOM_WORTH (CAP_STREAM_RING / 2) /* the monitor wakes a writer for that much */
 #define READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDNORM))
 #define WRITE_EVENTS ((uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND))
 
@@ -174,6 +182,37 @@ int loop_doorbell(void)
 	return g_doorbell;
 }
 
+static bool is_worth(const struct loop *l, uint32_t states)
+{
+	struct cap_info info;
+
+	if (hostcall(HC_cap_info, l->cap, &info))
+		return true;
+	return info.state & (states & ~CAP_WRITABLE) || (states & CAP_WRITABLE && (info.writable >= ROOM_WORTH || info.state & CAP_BROKEN));
+}
+
+/* Who waited in vain does not try again for some time. Whoever else wants the processor gets it. */
+bool loop_linger(struct loop *l, uint32_t states, const struct list *ready)
+{
+	struct thread *t = current();
+	int64_t until;
+
+	if (t->no_linger) {
+		t->no_linger--;
+		return false;
+	}
+	until = clock_now(CLOCK_MONOTONIC) + LINGER_NS;
+	do {
+		for (unsigned i = 0; i < LINGER_LOOK; i++)
+			__builtin_ia32_pause();
+		(void)hostcall(HC_thread_yield);
+		if (l ? is_worth(l, states) : fetch(false) || (ready && !list_empty(ready)) || __atomic_load_n(&t->wake_word, __ATOMIC_SEQ_CST))
+			return true;
+	} while (clock_now(CLOCK_MONOTONIC) < until && !work_pending());
+	t->no_linger = LINGER_PAUSE;
+	return false;
+}
+
 void loop_sleep_begin(int64_t *timeout)
 {
 	__atomic_add_fetch(&g_sleepers, 1, __ATOMIC_SEQ_CST);
@@ -215,7 +254,10 @@ long loop_sleep_one(struct file *f, uint32_t events, int64_t timeout)
 	/* Only for what is not so already: or it would not sleep. */
 	if (__atomic_load_n(&l->state, __ATOMIC_SEQ_CST) & (CAP_BROKEN | LOOP_CHECK) || !states)
 		return -ENOSYS;
-	ret = hostcall_blocking(HC_cap_wait, l->cap, states, timeout, 0);
+	if (l->kind == LOOP_STREAM && loop_linger(l, states, NULL))
+		ret = 1;
+	else
+		ret = hostcall_blocking(HC_cap_wait, l->cap, states, timeout, 0);
 	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
 	return ret == -ETIMEDOUT ? 0 : ret;
 }

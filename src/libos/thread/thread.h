@@ -62,7 +62,7 @@ struct thread {
 	void (*start)(void *arg); /* a thread of the libOS itself: what it runs, else NULL */
 	void *start_arg;
 	uint32_t mxcsr, fpu_control; /* inherited from the creator */
-	uint8_t no_linger;	     /* so many waits more give the turn up at once (turn_linger) */
+	uint8_t no_linger;	     /* so many waits more sleep at once (turn_linger, loop_linger) */
 	bool restarting;	     /* this dispatch restarts an interrupted call with a timeout ... */
 	int64_t restart_deadline;    /* ... that ends then (CLOCK_MONOTONIC) */
 	uint64_t fault_address, fault_error; /* of the last fault, as ucontext shows them */
