@@ -76,9 +76,11 @@ def pie_python():
     return compile_c(os.path.join(FOLDER, "python.c"), "gcc", ["-Wl,--no-as-needed", library])
 
 
-def crowd():
-    script, port = os.path.join(FOLDER, "crowd.py"), free_port()
-    two("crowd", [PYTHON, script, "server", port], [pie_python(), script, "client", port], port)
+def python_ends(name):
+    def test():
+        script, port = os.path.join(FOLDER, name + ".py"), free_port()
+        two(name, [PYTHON, script, "server", port], [pie_python(), script, "client", port], port)
+    return test
 
 
 def cap_files():
@@ -163,6 +165,7 @@ def tests():
         source = os.path.join(FOLDER, name)
         for family in directives(source, ("names",))["names"].split():
             found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
-    return found + [Test("loopback/crowd", crowd), Test("loopback/cap_files", cap_files),
-                    Test("loopback/inside_and_outside", inside_and_outside), Test("loopback/three_in_a_row", three_in_a_row),
+    return found + [Test("loopback/crowd", python_ends("crowd")), Test("loopback/families", python_ends("families")),
+                    Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
+                    Test("loopback/three_in_a_row", three_in_a_row),
                     Test("loopback/nothing_granted", nothing_granted)]

@@ -155,7 +155,7 @@ static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 /* What the host may not bind may still be a port for other cVMs: a loopback address, or any. */
 static int bind_loop(struct inet_socket *s, const struct sockaddr_any *addr)
 {
-	struct sockaddr_in *in = (struct sockaddr_in *)&s->bound.storage;
+	struct sockaddr_any at = *addr;
 	uint16_t port;
 	int err;
 
@@ -163,18 +163,15 @@ static int bind_loop(struct inet_socket *s, const struct sockaddr_any *addr)
 		return -EACCES;
 	if (s->bound.size)
 		return -EINVAL;
-	if (port) {
-		err = loop_may_listen(port);
-	} else {
-		do
-			port = loop_free_port();
-		while ((err = loop_may_listen(port)) == -EADDRINUSE);
-	}
-	if (err)
-		return err;
-	s->bound = *addr;
-	in->sin_port = (uint16_t)(port >> 8 | port << 8);
-	return 0;
+	do {
+		uint16_t got = port ? port : loop_free_port();
+
+		((struct sockaddr_in *)&at.storage)->sin_port = (uint16_t)(got >> 8 | got << 8);
+		err = loop_may_listen(s, &at);
+	} while (!port && err == -EADDRINUSE);
+	if (!err)
+		s->bound = at;
+	return err;
 }
 
 /* What the program itself says about EACCES does not tell what to do. Said once for each of the two. */
@@ -250,17 +247,15 @@ static int inet_listen(struct file *f, int backlog)
 	uint16_t port;
 	int ret;
 
-	if (s->bound.size) {
-		(void)loop_port(&s->bound, &port);
-		return loop_listen_inet(f, port, &s->bound, -1, backlog);
-	}
+	if (s->bound.size)
+		return loop_listen_inet(f, &s->bound, -1, backlog);
 	ret = (int)hostcall(HC_sock_listen, inet_host(f), backlog);
 	if (ret)
 		return ret;
 	s->host_used = true;
 	if (s->socket.type == SOCK_STREAM && !hostcall(HC_sock_name, s->handle, 0, &name.storage, &name.size) &&
 	    loop_port(&name, &port))
-		(void)!loop_listen_inet(f, port, &name, s->handle, backlog); /* refused: the host alone, as ever */
+		(void)!loop_listen_inet(f, &name, s->handle, backlog); /* refused: the host alone, as ever */
 	return 0;
 }
 

@@ -45,10 +45,8 @@ void loop_live(struct loop *l, uint32_t cap)
 void loop_free(struct loop *l)
 {
 	loop_forget_pending(l);
-	if (l->cap) {
-		loop_leave(l);
+	if (l->cap && loop_leave(l))
 		(void)hostcall(HC_cap_close, l->cap);
-	}
 	handle_close(l->both);
 	handle_close(l->signal);
 	kfree(l);

@@ -58,7 +58,12 @@ struct loop {
 	struct list pending;  /* CONNECTING: loop_connect.c */
 	char name[CAP_NAME_MAX];
 	uint64_t word;
+	/* A listener: what decides whether another one may have the port, too, and one that has it, or NULL (loop_poll.c). */
+	bool only_six, reuse_port;
+	struct loop *sibling;
 };
+
+#define LOOP_WORD_IPV6 (1ull << 16) /* in the word of a connection; below it the client's port */
 
 static inline struct loop *loop_of(struct file *f)
 {
@@ -84,26 +89,36 @@ uint64_t loop_deadline(int64_t timeout);
 /* Sleeps until one of the states: 0, -EAGAIN when the deadline (0: none) passed, or what a signal means. */
 nodiscard int loop_wait(struct loop *l, uint32_t states, uint64_t deadline);
 
-/* loop_connect.c: connecting and listening, as net/inet.c and net/unix.c call it */
+/* loop_connect.c: names and connecting, as net/inet.c and net/unix.c call it */
 /* Can `addr` be another cVM's? Its port. */
 bool loop_port(const struct sockaddr_any *addr, uint16_t *port);
+uint32_t loop_port_of(const struct sockaddr_any *addr); /* of any address of IPv4 or IPv6 */
+/* Would Linux let only one of these two listeners have their port? */
+bool loop_same_place(const struct loop *a, const struct loop *b);
+/* A loopback address of the family; `four`: in IPv6 the IPv4 one. */
+void loop_address(struct sockaddr_any *a, int domain, bool four, uint32_t port);
+/* "unix" and the absolute path; false if that is no name. */
+bool loop_unix_name(char *name, const char *path);
 /* 0, -EINPROGRESS, ...; -ENOENT: nobody listens; -EACCES: not granted; in both cases nothing has changed. */
 nodiscard int loop_connect_inet(struct file *f, const struct sockaddr_any *addr, const struct sockaddr_any *bound);
 nodiscard int loop_connect_unix(struct file *f, struct waitq *wait, const char *path, const struct sockaddr_any *addr);
 uint16_t loop_free_port(void); /* of those that a client gets */
 /* A connection to any name, as a file: /cap/stream. */
 struct file *loop_open(const char *name, uint32_t flags, int *error);
-/* May this cVM provide the port? 0, -EADDRINUSE or -EACCES. */
-nodiscard int loop_may_listen(uint16_t port);
+bool loop_retry_pending(void); /* connects that found a full backlog; true: there still are such */
+void loop_forget_pending(struct loop *l);
+
+/* loop_listen.c: listening and accepting, as net/inet.c and net/unix.c call it */
+struct inet_socket;
+/* May this cVM provide the port of the address, which is the socket's? 0, -EADDRINUSE or -EACCES. */
+nodiscard int loop_may_listen(const struct inet_socket *s, const struct sockaddr_any *addr);
 /* `host`: the socket also listens there, or -1. */
-nodiscard int loop_listen_inet(struct file *f, uint16_t port, const struct sockaddr_any *local, int host, int backlog);
+nodiscard int loop_listen_inet(struct file *f, const struct sockaddr_any *local, int host, int backlog);
 /* A Unix listener keeps its own operations: loop_accept_unix and loop_listener_ready complete them. */
 void loop_listen_unix(struct file *f, struct waitq *wait, const char *path, int backlog);
 struct file *loop_accept_now(struct file *f, uint32_t flags, int *error); /* NULL and -EAGAIN: none */
 bool loop_listener_ready(struct loop *l);
 void loop_unlisten(struct loop *l);
-bool loop_retry_pending(void); /* connects that found a full backlog; true: there still are such */
-void loop_forget_pending(struct loop *l);
 
 /* loop_poll.c */
 extern unsigned g_loop_count; /* live ones; atomic */
@@ -112,7 +127,9 @@ static inline bool loop_active(void)
 	return unlikely(__atomic_load_n(&g_loop_count, __ATOMIC_SEQ_CST) != 0);
 }
 void loop_enter(struct loop *l); /* into and out of the table of event bits */
-void loop_leave(struct loop *l);
+bool loop_leave(struct loop *l); /* true: nobody else has its capability */
+/* A listener enters with the capability of those that have its name, if there are such and none has its address. */
+bool loop_join(struct loop *l);
 uint32_t loop_refresh(struct loop *l); /* asks the monitor: the new state */
 uint32_t loop_poll(struct file *f);
 struct waitq *loop_waitq(struct file *f);

@@ -1,6 +1,6 @@
 /*
- * How sockets come to lead to other cVMs: connect, listen and accept by the names of capabilities (net/loop.h). Grants are
- * the monitor's; what it refuses (-EACCES) or does not know (-ENOENT) stays with the host's or this cVM's own sockets.
+ * How sockets come to lead to other cVMs: connecting by the names of capabilities (net/loop.h). Grants are the monitor's; what it
+ * refuses (-EACCES) or does not know (-ENOENT) stays with the host's or this cVM's own sockets.
  *
  * A connect that finds the backlog full waits, or if it may not is *pending*: those are tried again whenever somebody
  * looks or sleeps, at least every millisecond.
@@ -8,7 +8,6 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/inode.h"
-#include "fs/poll_set.h"
 #include "net/inet.h"
 #include "net/loop.h"
 
@@ -18,11 +17,9 @@
 #include <linux/un.h>
 
 #define NAP_NS 200000
-#define EFD_NONBLOCK 04000
 #define RIGHTS_KEPT 8u
 #define PORT_FIRST 32768u /* of those that a client gets, as on Linux */
 #define PORT_COUNT 28232u
-#define WORD_IPV6 (1ull << 16) /* in the word of a connection; below it the client's port */
 
 static struct mutex g_pending_lock;
 static struct list g_pending = LIST_INIT(g_pending);
@@ -35,7 +32,7 @@ static struct {
 	uint32_t cap;
 } g_right[RIGHTS_KEPT];
 
-static uint32_t port_of(const struct sockaddr_any *addr)
+uint32_t loop_port_of(const struct sockaddr_any *addr)
 {
 	uint16_t port = ((const struct sockaddr_in *)&addr->storage)->sin_port; /* the same place in sockaddr_in6 */
 
@@ -65,12 +62,39 @@ bool loop_port(const struct sockaddr_any *addr, uint16_t *port)
 	} else if (addr->family != AF_INET || addr->size < sizeof(struct sockaddr_in) || (b[0] != 127 && memcmp(b, zero, 4))) {
 		return false;
 	}
-	*port = (uint16_t)port_of(addr);
+	*port = (uint16_t)loop_port_of(addr);
 	return true;
 }
 
-/* A loopback address of the family; `four`: in IPv6 the IPv4 one. */
-static void address(struct sockaddr_any *a, int domain, bool four, uint32_t port)
+/* An address of IPv4 as the one of IPv6 that stands for it. */
+static struct in6_addr six_of(const struct sockaddr_any *addr)
+{
+	struct in6_addr a = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+
+	if (addr->family == AF_INET6)
+		return ((const struct sockaddr_in6 *)&addr->storage)->sin6_addr;
+	memcpy(a.s6_addr + 12, &((const struct sockaddr_in *)&addr->storage)->sin_addr, 4);
+	return a;
+}
+
+/* Does `a` listen at every address, b's among them? */
+static bool covers(const struct loop *a, const struct loop *b)
+{
+	static const uint8_t zero[16];
+	struct in6_addr at = six_of(&a->local);
+	bool four = a->local.family == AF_INET;
+
+	return !memcmp(at.s6_addr + (four ? 12 : 0), zero, four ? 4 : 16) && (a->local.family == b->local.family || (!four && !a->only_six));
+}
+
+bool loop_same_place(const struct loop *a, const struct loop *b)
+{
+	struct in6_addr one = six_of(&a->local), other = six_of(&b->local);
+
+	return !(a->reuse_port && b->reuse_port) && (!memcmp(&one, &other, sizeof(one)) || covers(a, b) || covers(b, a));
+}
+
+void loop_address(struct sockaddr_any *a, int domain, bool four, uint32_t port)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)&a->storage;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&a->storage;
@@ -228,22 +252,21 @@ int loop_connect_inet(struct file *f, const struct sockaddr_any *addr, const str
 
 	if (!l)
 		return -ENOMEM;
-	port = bound->size ? port_of(bound) : 0;
+	port = bound->size ? loop_port_of(bound) : 0;
 	port = port ? port : loop_free_port();
 	l->host = s->handle;
 	l->send_timeout = s->send_timeout ? s->send_timeout : -1;
 	l->receive_timeout = s->receive_timeout ? s->receive_timeout : -1;
-	address(&l->local, s->socket.domain, four, port);
-	address(&l->peer, s->socket.domain, four, port_of(addr));
+	loop_address(&l->local, s->socket.domain, four, port);
+	loop_address(&l->peer, s->socket.domain, four, loop_port_of(addr));
 	if (s->socket.domain == AF_INET && ((const uint8_t *)&addr->storage)[4] == 127)
 		memcpy(&l->peer.storage, &addr->storage, 8); /* 127.1.2.3 */
-	l->word = port | (four ? 0 : WORD_IPV6);
-	(void)format(l->name, sizeof(l->name), "tcp/%u", port_of(addr));
+	l->word = port | (four ? 0 : LOOP_WORD_IPV6);
+	(void)format(l->name, sizeof(l->name), "tcp/%u", loop_port_of(addr));
 	return connect_file(f, l, true);
 }
 
-/* "unix" and the absolute path; false if that is no name. */
-static bool unix_name_of(char *name, const char *path)
+bool loop_unix_name(char *name, const char *path)
 {
 	char *buf = NULL;
 	int n;
@@ -271,7 +294,7 @@ int loop_connect_unix(struct file *f, struct waitq *wait, const char *path, cons
 	l->peer = *addr;
 	l->local.family = AF_UNIX;
 	l->local.size = sizeof(l->local.family);
-	if (!unix_name_of(l->name, path)) {
+	if (!loop_unix_name(l->name, path)) {
 		loop_free(l);
 		return -ENOENT;
 	}
@@ -305,263 +328,3 @@ struct file *loop_open(const char *name, uint32_t flags, int *error)
 	loop_live(l, (uint32_t)cap);
 	return f;
 }
-
-static long listen_name(const char *name, int backlog)
-{
-	long cap = hostcall(HC_cap_create, CAP_LISTENER, name, strlen(name), backlog);
-
-	return cap == -EEXIST ? -EADDRINUSE : cap;
-}
-
-int loop_may_listen(uint16_t port)
-{
-	char name[16];
-	long cap;
-
-	(void)format(name, sizeof(name), "tcp/%u", port);
-	cap = listen_name(name, 0); /* nobody gets in: a connect waits, and then finds who listens, or nobody */
-	if (cap < 0)
-		return (int)cap;
-	(void)hostcall(HC_cap_close, cap);
-	return 0;
-}
-
-/* One host epoll for both kinds of connections: ready when the host socket is, or when `signal` is written. */
-static int join_host(struct loop *l, int host)
-{
-	long both = hostcall(HC_epoll_create), signal = hostcall(HC_eventfd_create, 0, EFD_NONBLOCK);
-
-	l->host = host;
-	l->both = (int)both;
-	l->signal = (int)signal;
-	if (both < 0 || signal < 0 || hostcall(HC_epoll_ctl, both, EPOLL_CTL_ADD, host, EPOLLIN, 0) ||
-	    hostcall(HC_epoll_ctl, both, EPOLL_CTL_ADD, signal, EPOLLIN, 0))
-		return -ENOBUFS;
-	return (int)hostcall(HC_file_setfl, host, O_NONBLOCK);
-}
-
-int loop_listen_inet(struct file *f, uint16_t port, const struct sockaddr_any *local, int host, int backlog)
-{
-	struct loop *l = loop_alloc(LOOP_LISTENER);
-	struct inet_socket *s = f->data;
-	long cap;
-	int err;
-
-	if (!l)
-		return -ENOMEM;
-	(void)format(l->name, sizeof(l->name), "tcp/%u", port);
-	cap = listen_name(l->name, MAX(backlog, 1));
-	err = cap < 0 ? (int)cap : host >= 0 ? join_host(l, host) : 0;
-	if (err) {
-		if (cap >= 0)
-			(void)hostcall(HC_cap_close, cap);
-		loop_free(l);
-		return err;
-	}
-	l->receive_timeout = s->receive_timeout ? s->receive_timeout : -1;
-	l->local = *local;
-	loop_live(l, (uint32_t)cap);
-	loop_become(f, l, host >= 0 ? &g_loop_both_ops : &g_loop_listener_ops);
-	return 0;
-}
-
-void loop_listen_unix(struct file *f, struct waitq *wait, const char *path, int backlog)
-{
-	struct socket *s = f->data;
-	struct loop *l = s->loop ? NULL : loop_alloc(LOOP_LISTENER);
-	long cap;
-
-	if (!l)
-		return;
-	cap = unix_name_of(l->name, path) ? listen_name(l->name, MAX(backlog, 1)) : -ENOENT;
-	if (cap < 0) { /* not granted: the path stays this cVM's own */
-		loop_free(l);
-		return;
-	}
-	l->wait = wait;
-	l->socket.domain = AF_UNIX;
-	l->local.family = AF_UNIX;
-	l->local.size = (uint32_t)offsetof(struct sockaddr_un, sun_path) + (uint32_t)strlen(path) + 1;
-	memcpy(((struct sockaddr_un *)&l->local.storage)->sun_path, path, strlen(path) + 1);
-	loop_live(l, (uint32_t)cap);
-	s->loop = l;
-	epoll_reattach(f); /* epolls that watch it need the doorbell now */
-}
-
-bool loop_listener_ready(struct loop *l)
-{
-	uint32_t state = __atomic_load_n(&l->state, __ATOMIC_SEQ_CST);
-
-	return l->cap && ((state & LOOP_CHECK ? loop_refresh(l) : state) & CAP_READABLE);
-}
-
-void loop_unlisten(struct loop *l)
-{
-	uint32_t cap = l->cap;
-
-	if (!cap)
-		return;
-	loop_leave(l);
-	l->cap = 0;
-	(void)hostcall(HC_cap_close, cap);
-	waitq_wake(l->wait, 0);
-}
-
-static long accept_cap(struct loop *l)
-{
-	long cap = l->cap ? hostcall(HC_stream_accept, l->cap) : -EINVAL;
-	uint64_t one = 1;
-
-	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
-	if (cap != -EAGAIN || l->signal < 0 || !__atomic_exchange_n(&l->signaled, false, __ATOMIC_SEQ_CST))
-		return cap;
-	(void)hostcall(HC_file_read, l->signal, &one, sizeof(one));
-	cap = hostcall(HC_stream_accept, l->cap);
-	if (cap >= 0 && !__atomic_exchange_n(&l->signaled, true, __ATOMIC_SEQ_CST)) { /* and perhaps more */
-		one = 1;
-		(void)hostcall(HC_file_write, l->signal, &one, sizeof(one));
-	}
-	return cap;
-}
-
-static void accepted_addresses(struct loop *l, const struct loop *listener, uint64_t word)
-{
-	int domain = listener->socket.domain;
-	bool four = domain == AF_INET || !(word & WORD_IPV6);
-
-	l->local = l->peer = listener->local;
-	if (domain == AF_UNIX) {
-		l->peer.size = sizeof(l->peer.family);
-		return;
-	}
-	address(&l->local, domain, four, port_of(&listener->local));
-	address(&l->peer, domain, four, (uint32_t)(word & 0xffff));
-}
-
-struct file *loop_accept_now(struct file *f, uint32_t flags, int *error)
-{
-	struct loop *listener = loop_of(f), *l;
-	long cap = accept_cap(listener);
-	struct cap_info info = { 0 };
-	struct file *accepted;
-
-	*error = (int)cap;
-	if (cap < 0)
-		return NULL;
-	l = loop_alloc(LOOP_STREAM);
-	accepted = l ? file_alloc(&g_loop_file_ops, O_RDWR | (flags & O_NONBLOCK), l) : NULL;
-	if (!accepted) {
-		(void)hostcall(HC_cap_close, cap);
-		kfree(l);
-		*error = -ENOBUFS;
-		return NULL;
-	}
-	(void)hostcall(HC_cap_info, cap, &info);
-	l->socket.domain = listener->socket.domain;
-	l->socket.protocol = listener->socket.protocol;
-	l->send_timeout = listener->send_timeout;
-	l->receive_timeout = listener->receive_timeout;
-	mutex_lock(&listener->lock);
-	l->options = listener->options;
-	memcpy(l->option, listener->option, sizeof(l->option));
-	mutex_unlock(&listener->lock);
-	accepted_addresses(l, listener, info.word);
-	loop_live(l, (uint32_t)cap);
-	return accepted;
-}
-
-static int wait_both(struct file *f, uint64_t deadline)
-{
-	struct poll_entry e = { .file = f, .events = EPOLLIN };
-	int64_t left = deadline ? MAX((int64_t)deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0) : -1;
-	long ret = poll_set_wait(&e, 1, left);
-
-	if (ret == -ERESTARTNOHAND)
-		return deadline ? -EINTR : -ERESTARTSYS;
-	return ret < 0 ? (int)ret : ret ? 0 : -EAGAIN;
-}
-
-static struct file *listener_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
-{
-	struct loop *l = loop_of(f);
-	uint64_t deadline = loop_deadline(l->receive_timeout);
-	struct file *accepted;
-
-	for (;;) {
-		accepted = loop_accept_now(f, flags, error);
-		if (accepted || *error != -EAGAIN)
-			break;
-		if (l->host >= 0) {
-			long handle = hostcall(HC_sock_accept, l->host, user_addr, user_size, flags);
-
-			*error = (int)handle;
-			if (handle >= 0)
-				return inet_accepted(handle, f, flags, error);
-			if (handle != -EAGAIN)
-				return NULL;
-		}
-		if (f->flags & O_NONBLOCK)
-			return NULL;
-		*error = l->both >= 0 ? wait_both(f, deadline) : loop_wait(l, CAP_READABLE, deadline);
-		if (*error == -EBADF)
-			*error = -EINVAL;
-		if (*error)
-			return NULL;
-	}
-	if (accepted && user_addr) {
-		*error = sockaddr_to_user(&loop_of(accepted)->peer, user_addr, user_size);
-		if (*error) {
-			file_put(accepted);
-			return NULL;
-		}
-	}
-	return accepted;
-}
-
-static int listener_connect(struct file *f, const struct sockaddr_any *addr)
-{
-	(void)f, (void)addr;
-	return -EISCONN;
-}
-
-static int listener_bind(struct file *f, const struct sockaddr_any *addr)
-{
-	(void)f, (void)addr;
-	return -EINVAL;
-}
-
-static int listener_listen(struct file *f, int backlog)
-{
-	struct loop *l = loop_of(f);
-
-	return l->host >= 0 ? (int)hostcall(HC_sock_listen, l->host, backlog) : 0;
-}
-
-static int listener_name(struct file *f, bool peer, struct sockaddr_any *addr)
-{
-	*addr = loop_of(f)->local;
-	return peer ? -ENOTCONN : 0;
-}
-
-static int listener_shutdown(struct file *f, int how)
-{
-	struct loop *l = loop_of(f);
-
-	if (how < SHUT_RD || how > SHUT_RDWR)
-		return -EINVAL;
-	if (how == SHUT_WR)
-		return 0;
-	loop_unlisten(l);
-	return l->host >= 0 ? (int)hostcall(HC_sock_shutdown, l->host, how) : 0;
-}
-
-const struct socket_ops g_loop_listener_socket_ops = {
-	.bind = listener_bind,
-	.connect = listener_connect,
-	.listen = listener_listen,
-	.accept = listener_accept,
-	.name = listener_name,
-	.shutdown = listener_shutdown,
-	.getopt = loop_getopt,
-	.setopt = loop_setopt,
-};

@@ -31,21 +31,62 @@ static unsigned g_sleepers; /* atomic: threads that rely on the doorbell */
 static int g_doorbell = -1;
 static void fetch_all(void);
 
+/* g_table_lock held. Those with the same capability are a list. How many there are now. */
+static unsigned enter(struct loop *l)
+{
+	struct loop **first = &g_table[l->cap % CAPS_MAX];
+
+	l->sibling = *first;
+	*first = l;
+	return __atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
+}
+
 void loop_enter(struct loop *l)
 {
+	unsigned count;
+
 	mutex_lock(&g_table_lock);
-	g_table[l->cap % CAPS_MAX] = l;
+	count = enter(l);
 	mutex_unlock(&g_table_lock);
-	if (__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST) == 1)
+	if (count == 1)
 		fetch_all(); /* those who sleep already did not arm */
 }
 
-void loop_leave(struct loop *l)
+bool loop_leave(struct loop *l)
 {
+	struct loop **first = &g_table[l->cap % CAPS_MAX], **at = first;
+	bool last;
+
 	__atomic_sub_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
 	mutex_lock(&g_table_lock);
-	g_table[l->cap % CAPS_MAX] = NULL;
+	while (*at != l)
+		at = &(*at)->sibling;
+	*at = l->sibling;
+	last = !*first;
 	mutex_unlock(&g_table_lock);
+	return last;
+}
+
+bool loop_join(struct loop *l)
+{
+	bool joined = false;
+
+	mutex_lock(&g_table_lock);
+	for (unsigned i = 0; i < CAPS_MAX && !joined; i++) {
+		struct loop *first = g_table[i], *other = first;
+
+		if (!first || first->kind != LOOP_LISTENER || strcmp(first->name, l->name))
+			continue;
+		while (other && !loop_same_place(other, l))
+			other = other->sibling;
+		if (other)
+			break;
+		l->cap = first->cap;
+		(void)enter(l);
+		joined = true;
+	}
+	mutex_unlock(&g_table_lock);
+	return joined;
 }
 
 uint32_t loop_refresh(struct loop *l)
@@ -142,12 +183,12 @@ static bool fetch(bool arm)
 		for (; bits[i]; bits[i] &= bits[i] - 1) {
 			unsigned index = i * 64 + (unsigned)__builtin_ctzll(bits[i]);
 
-			if (g_table[index]) {
-				happened(g_table[index]);
-			} else {
+			if (!g_table[index]) {
 				served_note(index);
 				loop_events_note(index);
 			}
+			for (struct loop *l = g_table[index]; l; l = l->sibling)
+				happened(l);
 		}
 	mutex_unlock(&g_table_lock);
 	return true;
