@@ -119,7 +119,6 @@ static void first_thread(void *arg)
 		log_crash("the cVM's file system could not be set up");
 		quit(STATUS_START);
 	}
-	hosts_add(boot_string(boot_info()->hostname));
 	if (*cwd && (ret = vfs_enter(cwd))) {
 		log_crash("working directory %s: %s", cwd, errno_text(-ret));
 		quit(STATUS_START);

@@ -1,13 +1,14 @@
 /*
  * The cVM's own name resolves, as natively and in containers: programs ask for the address of the machine they run on (Java,
- * Erlang, sudo), and the /etc/hosts of the host knows the host's name. What it lacks is added to the file as this cVM sees it,
- * in the overlay's memory; a file that the user mounted there, or a root directory without one, is left alone. Called once,
- * before any program runs.
+ * Erlang, sudo), and the /etc/hosts of the host knows the host's name. What it lacks is added to the file as this cVM sees it, in the
+ * overlay's memory, when it is first opened; a file that the user mounted there, or a root directory without one, is left alone.
  */
+#include "core/boot.h"
+#include "core/hostcall.h"
 #include "core/kheap.h"
-#include "fs/inode.h"
+#include "fs/hostfile.h"
+#include "fs/memfs.h"
 
-#define HOSTS "/etc/hosts"
 #define HOSTS_MAX 0x10000u
 #define HOST_LINE 100u /* a name has at most 64 bytes */
 
@@ -42,36 +43,54 @@ static bool has_name(const char *text, const char *name)
 	return false;
 }
 
-static int read_hosts(char *text)
+bool hosts_is_at(const struct mount *m, const char *path)
 {
-	int error;
-	struct file *f = vfs_open(HOSTS, O_RDONLY, 0, &error);
-	ssize_t n;
-
-	if (!f)
-		return error;
-	n = f->dentry && f->dentry->mount->type == BOOT_MOUNT_OVERLAY ? file_pread(f, text, HOSTS_MAX, 0) : -EXDEV;
-	file_put(f);
-	if (n < 0 || n == HOSTS_MAX)
-		return n < 0 ? (int)n : -EFBIG;
-	text[n] = 0;
-	return (int)n;
+	return !strcmp(path, "etc/hosts") && !strcmp(m->path, "/");
 }
 
-void hosts_add(const char *name)
+static long read_lower(struct mem_inode *inode, char *text)
 {
-	char *text = kmalloc(HOSTS_MAX + HOST_LINE);
-	int error, n = text ? read_hosts(text) : -ENOMEM;
-	struct file *f = n >= 0 && !has_name(text, name) ? vfs_open(HOSTS, O_WRONLY | O_TRUNC, 0, &error) : NULL;
-	off_t start = 0;
+	long h = overlay_open_lower(inode, O_RDONLY), n;
 
-	if (f) {
+	if (h < 0)
+		return h;
+	do
+		n = hostcall(HC_file_pread, h, text, HOSTS_MAX, 0);
+	while (retry_file_call(&n));
+	hostcall(HC_file_close, h);
+	if (n < 0 || n == HOSTS_MAX)
+		return n < 0 ? n : -EFBIG;
+	text[n] = 0;
+	return n;
+}
+
+/* Its contents in memory, and a line more. */
+static void add_line(struct dentry *d, const char *name)
+{
+	struct mem_inode *inode = mem_inode(d->inode);
+	char *text = kmalloc(HOSTS_MAX + HOST_LINE);
+	long n = text ? read_lower(inode, text) : -ENOMEM;
+
+	if (n >= 0 && !has_name(text, name) && !overlay_copy_up(d, true)) {
 		bool ends = !n || text[n - 1] == '\n';
 		int more = format(text + n, HOST_LINE, "%s127.0.0.1\t%s\n", ends ? "" : "\n", name);
 		struct iovec all = { text, (size_t)(n + more) };
 
-		(void)!f->ops->write(f, &all, 1, &start);
-		file_put(f);
+		mutex_lock(&inode->lock);
+		(void)!mem_write(inode, &all, 1, 0);
+		mutex_unlock(&inode->lock);
 	}
 	kfree(text);
+}
+
+void hosts_complete(struct dentry *d)
+{
+	static struct mutex lock;
+	struct mem_inode *inode = mem_inode(d->inode);
+
+	mutex_lock(&lock);
+	if (inode->hosts && !inode->upper)
+		add_line(d, boot_string(boot_info()->hostname));
+	inode->hosts = false;
+	mutex_unlock(&lock);
 }

@@ -205,6 +205,8 @@ struct file *memfile_open(struct mem_inode *inode, struct dentry *d, int flags, 
 	long h;
 
 	*error = 0;
+	if (unlikely(inode->hosts) && d)
+		hosts_complete(d);
 	if (!inode->upper && !writes) {
 		if (d && spare_waits(d, flags) &&
 		    !kept_stat(inode->base.mount->handle, inode->lower, strlen(inode->lower), SPARE_MASK, &st) &&

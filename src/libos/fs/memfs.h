@@ -14,6 +14,7 @@ struct mem_inode {
 	struct inode base;  /* base.mode: `lock` */
 	struct mutex lock;  /* everything below; taken before the tree lock, never after */
 	bool upper;	    /* attributes are the memory's own */
+	bool hosts;	    /* of the overlay: to be completed (hosts.c) */
 	char *lower;	    /* overlay: path below mount->handle; regular files and links lose it by copy-up */
 	uint32_t nlink, uid, gid;
 	uint32_t rdev_major, rdev_minor;
@@ -73,6 +74,10 @@ nodiscard ssize_t mem_xattr_get(struct mem_inode *inode, const char *name, void 
 /* All names but those that begin with `hidden`, each with its NUL. */
 nodiscard ssize_t mem_xattr_list(struct mem_inode *inode, char *buf, size_t size, const char *hidden);
 void mem_xattr_drop(struct mem_inode *inode);
+
+/* hosts.c: is it the /etc/hosts of the root directory? Then, before it is opened: */
+bool hosts_is_at(const struct mount *m, const char *path);
+void hosts_complete(struct dentry *d);
 
 /* memdir.c */
 nodiscard struct file *memdir_open(struct dentry *d, int flags, int *error);

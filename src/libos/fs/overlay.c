@@ -86,10 +86,12 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 		err = *out ? 0 : -ENOMEM;
 	} else if (!err) {
 		inode = overlay_inode(dir->mount, path, st);
-		if (inode)
+		if (inode) {
+			inode->hosts = S_ISREG(inode->base.mode) && hosts_is_at(dir->mount, path);
 			*out = &inode->base;
-		else
+		} else {
 			err = -ENOMEM;
+		}
 	}
 	pathbuf_put(path);
 	st->stx_mask = 0; /* attributes are the inode's */

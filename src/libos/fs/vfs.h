@@ -34,8 +34,6 @@ struct fs_context {
  * and an empty descriptor table (current()->process->files) if it has none. Called once, on the
  * first thread, before stdio_init. 0 or negative errno (reported to the log). */
 nodiscard int vfs_init(const struct libos_boot *boot);
-/* hosts.c: makes the cVM's own name resolve, in its /etc/hosts. Before any program runs. */
-void hosts_add(const char *name);
 /* chdir of the first process. */
 nodiscard int vfs_enter(const char *path);
 /* Descriptors 0-2 from host handles 0-2; missing ones stay closed. */
