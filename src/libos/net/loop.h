@@ -134,8 +134,8 @@ uint32_t loop_refresh(struct loop *l); /* asks the monitor: the new state */
 uint32_t loop_poll(struct file *f);
 struct waitq *loop_waitq(struct file *f);
 void loop_collect(void); /* fetches what happened and wakes whom it concerns */
-/* Before a sleep: if other cVMs are at work, looks for a while whether one has something for `l` (one of the states) or for anybody
- * (NULL; also until `ready` has something, if that is given). True: it is not worth to sleep. */
+/* Before a sleep: if other cVMs are at work, looks for a while whether one has something: for `l`, one of the states, or if that is NULL
+ * for what fills `ready`, or if that is NULL too for the calling thread (thread_wake). True: it is not worth to sleep. */
 bool loop_linger(struct loop *l, uint32_t states, const struct list *ready);
 /* Around a sleep in the host that includes the doorbell. loop_sleep_begin shortens the timeout if need be. */
 int loop_doorbell(void); /* host handle, or negative errno */

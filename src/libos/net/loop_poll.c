@@ -232,6 +232,15 @@ static bool is_worth(const struct loop *l, uint32_t states)
 	return info.state & (states & ~CAP_WRITABLE) || (states & CAP_WRITABLE && (info.writable >= ROOM_WORTH || info.state & CAP_BROKEN));
 }
 
+/* Has one of the states come, or what a thread waits for that has `ready`, or is to be woken? */
+static bool has_come(struct loop *l, uint32_t states, const struct list *ready)
+{
+	if (l)
+		return is_worth(l, states);
+	fetch_all();
+	return ready ? !list_empty(ready) : __atomic_load_n(&current()->wake_word, __ATOMIC_SEQ_CST) != 0;
+}
+
 /* Who waited in vain does not try again for some time. Whoever else wants the processor gets it. */
 bool loop_linger(struct loop *l, uint32_t states, const struct list *ready)
 {
@@ -247,7 +256,7 @@ bool loop_linger(struct loop *l, uint32_t states, const struct list *ready)
 		for (unsigned i = 0; i < LINGER_LOOK; i++)
 			__builtin_ia32_pause();
 		(void)hostcall(HC_thread_yield);
-		if (l ? is_worth(l, states) : fetch(false) || (ready && !list_empty(ready)) || __atomic_load_n(&t->wake_word, __ATOMIC_SEQ_CST))
+		if (has_come(l, states, ready))
 			return true;
 	} while (clock_now(CLOCK_MONOTONIC) < until && !work_pending());
 	t->no_linger = LINGER_PAUSE;
