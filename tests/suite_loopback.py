@@ -3,6 +3,7 @@
 Lines of the server begin with "s ", of the client with "c "; each end's lines are compared with its native ones.
 """
 import os
+import socket
 
 from harness import (INSECURE, ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, read, run,
                      scratch, yaml_command)
@@ -148,6 +149,45 @@ def three_in_a_row():
             expect(a.read() == b.read(), f"other bytes\n{all_three.output()}")
 
 
+ONCE = """use Socket; my $n = shift; my $unix = $n =~ /^\\//;
+socket S, $unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0; connect S, $unix ? sockaddr_un($n) : sockaddr_in($n, INADDR_LOOPBACK) or die "$n: $!";
+syswrite S, $n; sysread S, $got, 100; say "client got $got" """
+
+
+def ready_when_it_listens():
+    """A client that tries once, after a server that takes its time, on a port and a path that no host has."""
+    late = os.path.join(FOLDER, "late.py")
+    for name in "7171", "/run/late.sock":
+        grant = name if name == "7171" else f"unix:{name}"
+        for more in {}, {"isolate_libos": "true"}:
+            path = pod("ready-when-it-listens", [
+                {"name": "client", "command": ["/usr/bin/perl", "-Mfeature=say", "-e", ONCE, name], "reach": [grant], "after": ["server"]},
+                {"name": "server", "command": [PYTHON, late, name], "volumes": volumes(late), "listen": [grant], "ready": f'{{port: "{grant}", timeout: 2m}}', **more}])
+            ours = run(yaml_command(path), timeout=120)
+            expect(ours.status == 0 and sorted(ours.text().splitlines()) == ["client got well", f"server got {name}"], f"{name} {more}", ours)
+
+
+def ready_on_the_host():
+    """The server is ready by its own word: nobody connects to ask. Another program that has the port does not make it ready."""
+    port, address, late = free_port(), "127.0.0.2", os.path.join(FOLDER, "late.py")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        for bound in f"{address}:{port}", f"{port}":
+            connect = f"import socket; s = socket.create_connection(('{address}', {port})); s.sendall(b'once'); print('client got', s.recv(9).decode())"
+            path = pod("ready-on-the-host", [
+                {"name": "client", "command": [pie_python(), "-c", connect], "connect": [f"{address}:{port}"], "after": ["server"]},
+                {"name": "server", "command": [PYTHON, late, port, address], "volumes": volumes(late), "bind": [bound], "ready": f"{{port: {port}}}"}])
+            ours = run(yaml_command(path), timeout=120)
+            expect(ours.status == 0 and sorted(ours.text().splitlines()) == ["client got well", "server got once"], bound, ours)
+        other.setblocking(False)
+        try:
+            other.accept()
+        except BlockingIOError:
+            return
+        raise Fail("somebody connected to ask")
+
+
 def nothing_granted():
     """/cap is there only for those who were granted something. Who binds or connects all the same is told how it is granted, once."""
     ours = run(cvm_command(["/bin/ls", "/cap"]))
@@ -168,4 +208,5 @@ def tests():
     return found + [Test("loopback/crowd", python_ends("crowd")), Test("loopback/families", python_ends("families")),
                     Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
                     Test("loopback/three_in_a_row", three_in_a_row),
+                    Test("loopback/ready_when_it_listens", ready_when_it_listens), Test("loopback/ready_on_the_host", ready_on_the_host),
                     Test("loopback/nothing_granted", nothing_granted)]

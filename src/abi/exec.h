@@ -36,6 +36,7 @@ enum exec_type {
 	EXEC_OUTPUT = 17,  /* bytes, at least one */
 	EXEC_ERRORS = 18,
 	EXEC_STOPPED = 20, /* with BOOT_FLAG_JOB, about no program: the cVM's first process has been stopped. No payload, id 0 */
+	EXEC_LISTENS = 21, /* about no program: one of the cVM listens where libos_boot.ready says. No payload, id 0; perhaps again */
 	EXEC_ENDED = 19, /* struct exec_ended, then the sentence, if any, that says why it did not start. The last message */
 };
 

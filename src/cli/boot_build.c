@@ -134,6 +134,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_
 	boot.uid = cvm->uid;
 	boot.gid = cvm->gid;
 	boot.exec = exec;
+	boot.ready = cvm->ready.listen ? add_string(&b, cvm->ready.listen) : 0;
 	boot.flags |= job ? BOOT_FLAG_JOB : 0;
 	boot.grants = add_grants(&b, cvm, &boot.grant);
 	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, boot.grants, mounts);

@@ -408,6 +408,8 @@ static const char *take_message(struct exec_relay *relay, struct exec_channel *c
 		relay->stopped = true;
 		return NULL;
 	}
+	if (head->type == EXEC_LISTENS && pod_listens(relay->pod, (uint32_t)(c - relay->channel)) && !size && !head->id)
+		return NULL;
 	if (!s || !known(s))
 		return "a message about no program";
 	switch (head->type) {

@@ -337,7 +337,7 @@ static int capture_output(struct launch_plan *plan, uint32_t i, struct launch_cv
 	return 0;
 }
 
-/* What `intravisor exec` needs; its handle behind all others in *handle. Both ends stay here: what a life of the cVM has left in them is
+/* What `intravisor exec` needs, and who tells that it listens; its handle behind all others in *handle. Both ends stay here: what a life of the cVM has left in them is
  * taken out before the next. */
 static int add_exec(struct launch_plan *plan, uint32_t i, struct launch_cvm *l, uint32_t *handle)
 {
@@ -388,7 +388,7 @@ static int add_cvm(struct description *d, const struct config *config, uint32_t 
 		ret = make_channel(plan, SOCK_NONBLOCK, &plan->log[i], &l->handle[BOOT_HANDLE_LOG].fd);
 	if (ret == 0)
 		ret = make_channel(plan, 0, &plan->code_channel[i], &l->code_channel);
-	if (ret == 0 && (config->controlled || config->job) && !cvm->bare && !cvm->syscalls_to)
+	if (ret == 0 && !cvm->bare && (cvm->ready.listen || ((config->controlled || config->job) && !cvm->syscalls_to)))
 		ret = add_exec(plan, i, l, &exec);
 	return ret ? ret : add_boot(d, cvm, i, is_file, exec, config->job, error);
 }

@@ -1,14 +1,11 @@
 /*
- * The states of a pod's cVMs: see pod.h. Called by supervise.c and control.c. The monitor is believed about what ended.
+ * The states of a pod's cVMs: see pod.h. Called by supervise.c and control.c. The monitor is believed about what ended, a
+ * libOS about whether its own cVM listens.
  */
 #include "cli/pod.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cli/clock.h"
@@ -21,7 +18,7 @@
 
 static bool has_condition(const struct config_cvm *cvm)
 {
-	return cvm->ready.port || cvm->ready.file || cvm->ready.exit;
+	return cvm->ready.listen || cvm->ready.file || cvm->ready.exit;
 }
 
 bool pod_needs_stay(const struct config *config)
@@ -53,7 +50,6 @@ void pod_init(struct pod *pod, const struct config *config, struct link *link)
 {
 	*pod = (struct pod){.config = config, .link = link};
 	for (uint32_t i = 0; i < config->cvms; i++) {
-		pod->cvm[i].probe = -1;
 		pod->cvm[i].delay_ms = config->cvm[i]->restart_delay_ms;
 		if (!config->cvm[i]->after.count)
 			set_running(pod, i);
@@ -69,20 +65,12 @@ static bool start(struct pod *pod, uint32_t i)
 	return true;
 }
 
-static void end_probe(struct pod_cvm *c)
-{
-	if (c->probe >= 0)
-		close(c->probe);
-	c->probe = -1;
-}
-
 static void set_ended(struct pod_cvm *c)
 {
 	c->state = POD_ENDED;
 	c->again = false;
 	c->due_ms = 0;
 	c->never_ready |= !c->ready;
-	end_probe(c);
 }
 
 static bool starts_again(const struct pod *pod, uint32_t i, int status)
@@ -108,7 +96,6 @@ void pod_ended(struct pod *pod, uint32_t i, const struct channel_exit *exit)
 	c->has_exit = true;
 	c->exit = *exit;
 	c->stats = exit->stats;
-	end_probe(c);
 	if (config->ready.exit && status == (int)config->ready.status)
 		c->ready = true;
 	if (c->again && !pod->ending && start(pod, i))
@@ -126,42 +113,12 @@ void pod_ended(struct pod *pod, uint32_t i, const struct channel_exit *exit)
 		c->delay_ms = c->delay_ms * 2 < DELAY_MAX_MS ? c->delay_ms * 2 : DELAY_MAX_MS;
 }
 
-/* A connection to the host's loopback address, IPv4 and IPv6 in turns. Never blocks. */
-static bool port_accepts(struct pod_cvm *c, uint16_t port)
-{
-	const struct sockaddr_in v4 = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	const struct sockaddr_in6 v6 = {
-		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	int error = 0;
-
-	if (c->probe < 0) {
-		c->probe = socket(c->probe_inet6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		int ret = c->probe_inet6 ? connect(c->probe, (const struct sockaddr *)&v6, sizeof(v6))
-					 : connect(c->probe, (const struct sockaddr *)&v4, sizeof(v4));
-		if (ret < 0 && errno == EINPROGRESS)
-			return false; /* the next look tells */
-		error = ret < 0 ? errno : 0;
-	} else {
-		struct pollfd entry = {.fd = c->probe, .events = POLLOUT};
-		socklen_t size = sizeof(error);
-
-		if (poll(&entry, 1, 0) == 0)
-			return false;
-		if (getsockopt(c->probe, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-			error = errno;
-	}
-	end_probe(c);
-	c->probe_inet6 = error ? !c->probe_inet6 : false;
-	return error == 0;
-}
-
 static bool being_probed(const struct pod *pod, uint32_t i)
 {
 	const struct config_ready *ready = &pod->config->cvm[i]->ready;
 	const struct pod_cvm *c = &pod->cvm[i];
 
-	return (ready->port || ready->file) && !c->ready && !c->never_ready && c->state == POD_RUNNING;
+	return ready->file && !c->ready && !c->never_ready && c->state == POD_RUNNING;
 }
 
 static void check_ready(struct pod *pod, uint32_t i, int64_t now)
@@ -170,13 +127,20 @@ static void check_ready(struct pod *pod, uint32_t i, int64_t now)
 	struct pod_cvm *c = &pod->cvm[i];
 
 	if (being_probed(pod, i))
-		c->ready = ready->port ? port_accepts(c, ready->port) : access(ready->file, F_OK) == 0;
+		c->ready = access(ready->file, F_OK) == 0;
 	if (c->ready_deadline_ms && !c->ready && now >= c->ready_deadline_ms)
 		c->never_ready = true;
 	if (c->ready || c->never_ready) {
 		c->ready_deadline_ms = 0;
-		end_probe(c);
-	}
+		}
+}
+
+bool pod_listens(struct pod *pod, uint32_t i)
+{
+	struct pod_cvm *c = &pod->cvm[i];
+
+	c->ready |= pod->config->cvm[i]->ready.listen && c->state == POD_RUNNING && !c->never_ready;
+	return pod->config->cvm[i]->ready.listen;
 }
 
 static uint32_t index_of(const struct pod *pod, const char *name)

@@ -32,8 +32,6 @@ struct pod_cvm {
 	uint64_t log_dropped;	  /* bytes over the output rate, since its last start */
 	uint32_t restarts, delay_ms;
 	int64_t started_ms, due_ms, ready_deadline_ms; /* CLOCK_MONOTONIC; 0: none */
-	int probe;	  /* a connection being made to the ready port, or -1 */
-	bool probe_inet6; /* the next one goes to ::1 */
 };
 
 struct pod {
@@ -50,6 +48,9 @@ void pod_init(struct pod *pod, const struct config *config, struct link *link);
 
 /* CHANNEL_EXIT came. */
 void pod_ended(struct pod *pod, uint32_t i, const struct channel_exit *exit);
+
+/* Its libOS says that it listens where its condition says. false: its condition is another one. */
+bool pod_listens(struct pod *pod, uint32_t i);
 
 /* Does what is due; the time until something can be again, in ms, or -1. */
 void pod_tick(struct pod *pod);

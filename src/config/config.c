@@ -53,6 +53,7 @@ static void free_cvm(struct config_cvm *cvm)
 	for (uint32_t i = 0; i < cvm->grants; i++)
 		free(cvm->grant_place[i]);
 	strlist_free(&cvm->after);
+	free(cvm->ready.listen);
 	free(cvm->ready.file);
 	free(cvm);
 }
@@ -268,6 +269,9 @@ static int check_order(const struct config *config, struct config_error *error)
 		for (size_t j = 0; j < cvm->after.count; j++)
 			if (!find_cvm(config, cvm->after.item[j]))
 				return config_fail(error, "it starts after \"%s\", but no cVM has this name", cvm->after.item[j]);
+		int ret = config_check_ready(cvm, error);
+		if (ret)
+			return ret;
 		if (cvm->ready.exit && cvm->restart == CONFIG_RESTART_ALWAYS)
 			return config_fail(error, "it is ready when it has ended, but restart is always (use on-failure)");
 	}

@@ -52,7 +52,7 @@ struct config_file {
 
 /* When those that come after this cVM may start: at once if nothing is set. */
 struct config_ready {
-	uint16_t port; /* a TCP port of the host's loopback address accepts; 0: not asked */
+	char *listen;  /* its program listens on this port or Unix path, as capabilities name it: "tcp/6379", "unix/run/app.sock" */
 	char *file;    /* exists on the host */
 	bool exit;     /* the cVM has ended with this status */
 	uint32_t status;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,38 +137,45 @@ int config_use(struct config_cvm *cvm, const char *value, struct config_error *e
 	return set_grant(cvm, LAUNCH_GRANT_USE, value, error);
 }
 
-static int unix_stream(struct config_cvm *cvm, unsigned role, const char *path, struct config_error *error)
+static int unix_name(const char *path, char **name, struct config_error *error)
 {
 	char *clean = NULL;
 	int ret = value_guest_path(path, &clean, error);
 
-	if (ret)
-		return ret;
-	char *name = xasprintf("unix%s", clean);
-	if (strcmp(clean, "/") == 0)
+	if (ret == 0 && strcmp(clean, "/") == 0)
 		ret = config_fail(error, "the socket's path is missing (use unix:/run/app.sock)");
-	else
-		ret = add_grant(cvm, role, CAP_CONNECT, role == LAUNCH_GRANT_PROVIDE ? CAP_ALL : CAP_USE, name, error);
-	free(name);
+	if (ret == 0)
+		*name = xasprintf("unix%s", clean);
 	free(clean);
 	return ret;
 }
 
-static int socket_stream(struct config_cvm *cvm, unsigned role, const char *value, struct config_error *error)
+int config_socket_name(const char *value, char **name, struct config_error *error)
 {
 	struct config_error inner = {0};
-	char name[32] = "tcp/*";
 	uint32_t port;
 
 	if (strncmp(value, "unix:", 5) == 0)
-		return unix_stream(cvm, role, value + 5, error);
-	if (strcmp(value, "*") != 0) {
-		if (value_number(value, 1, 65535, &port, &inner))
-			return config_fail(error, "\"%.150s\" is neither a port nor unix:/path (use 6379 or unix:/run/app.sock)",
-					   value);
-		snprintf(name, sizeof(name), "tcp/%u", port);
-	}
-	return add_grant(cvm, role, CAP_CONNECT, role == LAUNCH_GRANT_PROVIDE ? CAP_ALL : CAP_USE, name, error);
+		return unix_name(value + 5, name, error);
+	if (value_number(value, 1, 65535, &port, &inner))
+		return config_fail(error, "\"%.150s\" is neither a port nor unix:/path (use 6379 or unix:/run/app.sock)", value);
+	*name = xasprintf("tcp/%u", port);
+	return 0;
+}
+
+static int socket_stream(struct config_cvm *cvm, unsigned role, const char *value, struct config_error *error)
+{
+	char *name = NULL;
+	int ret = 0;
+
+	if (strcmp(value, "*") == 0)
+		name = xstrdup("tcp/*");
+	else
+		ret = config_socket_name(value, &name, error);
+	if (ret == 0)
+		ret = add_grant(cvm, role, CAP_CONNECT, role == LAUNCH_GRANT_PROVIDE ? CAP_ALL : CAP_USE, name, error);
+	free(name);
+	return ret;
 }
 
 int config_listen(struct config_cvm *cvm, const char *value, struct config_error *error)
@@ -264,6 +272,40 @@ int config_grant_served(const struct config *config, struct config_cvm *cvm, str
 	}
 	free(name);
 	return ret;
+}
+
+static bool may_bind(const struct config_cvm *cvm, const char *name)
+{
+	unsigned port;
+
+	if (cvm->net == CONFIG_NET_NONE || sscanf(name, "tcp/%u", &port) != 1)
+		return false;
+	for (uint32_t i = 0; i < cvm->net_rules; i++) {
+		const struct launch_net_rule *rule = &cvm->net_rule[i];
+
+		if (rule->action == LAUNCH_NET_BIND && rule->protocol == IPPROTO_TCP && rule->port_first <= port && port <= rule->port_last)
+			return true;
+	}
+	return false;
+}
+
+int config_check_ready(const struct config_cvm *cvm, struct config_error *error)
+{
+	const char *name = cvm->ready.listen;
+
+	if (!name)
+		return 0;
+	if (cvm->bare)
+		return config_fail(error, "a bare cVM has no libOS that could tell that it listens (use ready: {exit: STATUS}, or leave it out)");
+	for (uint32_t i = 0; i < cvm->grants; i++)
+		if (cvm->grant[i].kind == CAP_CONNECT && (cvm->grant[i].roles & LAUNCH_GRANT_PROVIDE) && names_meet(cvm->grant[i].name, name))
+			return 0;
+	if (may_bind(cvm, name))
+		return 0;
+	if (strncmp(name, "unix", 4) == 0)
+		return config_fail(error, "it is ready when it listens on unix:%s, which is not granted (add it to its listen)", name + 4);
+	return config_fail(error, "it is ready when it listens on port %s, which is not granted (add it to its listen, or to its bind if it "
+			   "is reached from outside)", name + 4);
 }
 
 static bool provided(const struct config *config, const struct launch_grant *use)

@@ -22,7 +22,10 @@ __attribute__((warn_unused_result)) int config_add_grant(struct config_cvm *cvm,
 int config_provide(struct config_cvm *cvm, const char *value, struct config_error *error);
 int config_use(struct config_cvm *cvm, const char *value, struct config_error *error);
 
-/* "PORT", "*" or "unix:/PATH": the stream that carries such connections between cVMs. */
+/* "PORT" or "unix:/PATH" as the name of the stream that carries such connections between cVMs: "tcp/PORT", "unix/PATH". */
+__attribute__((warn_unused_result)) int config_socket_name(const char *value, char **name, struct config_error *error);
+
+/* These, or "*": every port. */
 int config_listen(struct config_cvm *cvm, const char *value, struct config_error *error);
 int config_reach(struct config_cvm *cvm, const char *value, struct config_error *error);
 
@@ -33,6 +36,9 @@ __attribute__((warn_unused_result)) int config_add_file(struct config *config, c
 /* The call that carries system calls of `cvm` to `server`, and nobody else's: the error names a grant that meets it. */
 __attribute__((warn_unused_result)) int config_grant_served(const struct config *config, struct config_cvm *cvm,
 							     struct config_cvm *server, struct config_error *error);
+
+/* What it is ready with is a port that it may bind, or something that other cVMs reach. */
+__attribute__((warn_unused_result)) int config_check_ready(const struct config_cvm *cvm, struct config_error *error);
 
 /* Nobody uses what nobody provides. */
 __attribute__((warn_unused_result)) int config_check_uses(const struct config *config, struct config_error *error);

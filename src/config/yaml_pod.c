@@ -101,20 +101,18 @@ int yaml_set_ready(struct yaml_context *c, struct config_cvm *cvm, const struct 
 {
 	static const char *const keys[] = {"port", "file", "exit", "timeout", NULL};
 	const char *value[4] = {NULL};
-	uint32_t port = 0;
 
 	int ret = map_values(c, node, keys, "ready has port, file or exit, and timeout", value);
 	if (ret == 0 && !!value[0] + !!value[1] + !!value[2] != 1)
-		ret = config_fail(c->error, "must name one condition (port: N, file: PATH or exit: STATUS)");
+		ret = config_fail(c->error, "must name one condition (port: N, port: unix:/PATH, file: PATH or exit: STATUS)");
 	if (ret == 0 && value[0])
-		ret = value_number(value[0], 1, 65535, &port, c->error);
+		ret = config_socket_name(value[0], &cvm->ready.listen, c->error);
 	if (ret == 0 && value[2])
 		ret = value_number(value[2], 0, 255, &cvm->ready.status, c->error);
 	if (ret == 0 && value[3])
 		ret = value_duration(value[3], &cvm->ready.timeout_ms, c->error);
 	if (ret)
 		return ret;
-	cvm->ready.port = (uint16_t)port;
 	cvm->ready.file = value[1] ? yaml_host_path(c, value[1]) : NULL;
 	cvm->ready.exit = value[2];
 	return 0;

@@ -22,7 +22,7 @@ LAUNCH_CVM_HEAD = struct.Struct("=64sQIIiiIIIIII")
 GRANT = struct.Struct("=HHI112s")
 HANDLE = struct.Struct("=IIiI")
 NET_RULE = struct.Struct("=HHHHHHI16s")
-BOOT_HEAD = struct.Struct("=Q18I")
+BOOT_HEAD = struct.Struct("=Q19I")
 MOUNT = struct.Struct("=IIII")
 MESSAGE = struct.Struct("=IIII")
 STATS = struct.Struct("=8Q2I2Q")
@@ -75,12 +75,13 @@ class Cvm:
         offset, size = struct.unpack_from("=QQ", data, at + 64 * GRANT.size)
         boot = data[offset:offset + size]
         (_, boot_size, self.flags, argc, argv, envc, envp, program, cwd, hostname, _, _, _, _, _, self.uid, self.gid,
-         self.exec, mounts) = \
+         self.exec, ready, mounts) = \
             BOOT_HEAD.unpack_from(boot)
         assert boot_size == size
         self.args = [s.decode(errors="surrogateescape") for s in strings(boot, argv, argc)]
         self.env = dict(s.decode(errors="surrogateescape").split("=", 1) for s in strings(boot, envp, envc))
         self.program, self.cwd, self.hostname = (string(boot, at).decode() for at in (program, cwd, hostname))
+        self.ready = string(boot, ready).decode() if ready else None
         self.mounts = []
         for i in range(mounts):
             kind, handle, read_only, path = MOUNT.unpack_from(boot, BOOT_HEAD.size + i * MOUNT.size)

@@ -131,20 +131,28 @@ class Pods(PodCase):
         self.assertEqual(ran[0], 6)
 
     def test_ready_port(self):
-        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            with socket.socket(family) as probe:
-                try:
-                    probe.bind((address, 0))
-                except OSError:
-                    continue  # no IPv6 here
-                port = probe.getsockname()[1]
-            code = (f"time.sleep(0.2); s = socket.socket({int(family)}); s.bind(('{address}', {port})); open('bound', 'w'); s.listen(); "
-                    "s.accept()\n" + UNTIL_OVER)
-            ran = self.run_pod(cvm("a", code, ready=f"{{port: {port}, timeout: 200s}}"),
-                               cvm("b", "status = 5 + os.path.exists('bound'); open('over', 'w'); cvm.exit(status)", after="a"))
+        """A libOS that says so (EXEC_LISTENS), for whatever may be listened on."""
+        says = "time.sleep(0.2); open('told', 'w').write(cvm.ready); cvm.exec_send(21); cvm.exec_send(21)\n" + UNTIL_OVER
+        for port, grant, name in ((6379, {"bind": 6379}, "tcp/6379"), (6379, {"listen": 6379}, "tcp/6379"), (80, {"net": "any"}, "tcp/80"),
+                                  (8080, {"bind": "'127.0.0.1:8000-8090'"}, "tcp/8080"), (5, {"listen": "'*'"}, "tcp/5"),
+                                  ("'unix:/run//app.sock'", {"listen": "'unix:/run/app.sock'"}, "unix/run/app.sock")):
+            ran = self.run_pod(cvm("a", says, ready=f"{{port: {port}, timeout: 200s}}", **grant),
+                               cvm("b", "status = 5 + os.path.exists('told'); open('over', 'w'); cvm.exit(status)", after="a"))
             self.assertEqual(ran[0], 6, ran)
-            for name in ("bound", "over"):
-                os.unlink(os.path.join(self.box.work, name))
+            told = os.path.join(self.box.work, "told")
+            self.assertEqual(open(told).read(), name)
+            os.unlink(told)
+            os.unlink(os.path.join(self.box.work, "over"))
+
+    def test_ready_port_is_believed_of_its_own(self):
+        """Who has no such condition breaks the rules, and who has another one is not ready by that."""
+        process = self.start_pod(cvm("a", "cvm.exec_send(21)\n" + UNTIL_TERM), cvm("b", "cvm.exec_send(21)\n" + UNTIL_TERM, ready="{file: never}"),
+                                 cvm("c", UNTIL_TERM, ready="{port: 1}", listen=1), cvm("d", UP, after="c"), cvm("e", UP, after="b"))
+        said = sorted(process.stderr.readline() for _ in range(2))
+        self.assertEqual(said, [f"intravisor: {n}: its libOS broke the rules of exec (a message about no program): nothing more is started in it "
+                                "until it starts again\n".encode() for n in "ab"])
+        self.assertEqual([self.cvms()[n]["ready"] for n in "abcde"], [True, False, False, False, False])
+        self.assertEqual([self.state(n) for n in "de"], ["waiting", "waiting"])
 
     def test_not_ready_in_time(self):
         process = self.start_pod(cvm("a", UNTIL_TERM, ready="{file: never, timeout: 100ms}"),

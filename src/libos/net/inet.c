@@ -11,6 +11,7 @@
 #include "core/uaccess.h"
 #include "ipc/block.h"
 #include "net/loop.h"
+#include "process/exec_service.h"
 #include "process/turn.h"
 
 #include <asm/ioctls.h>
@@ -132,6 +133,13 @@ const struct file_ops g_inet_file_ops = {
 
 static const struct socket_ops g_inet_socket_ops;
 
+static unsigned port_of(const struct sockaddr_any *addr)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&addr->storage; /* the same place in sockaddr_in6 */
+
+	return (uint16_t)(in->sin_port >> 8 | in->sin_port << 8);
+}
+
 /* A file for a host handle, which it owns from now on, also on failure. */
 static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 {
@@ -178,9 +186,8 @@ static int bind_loop(struct inet_socket *s, const struct sockaddr_any *addr)
 static void say_not_granted(const struct inet_socket *s, const struct sockaddr_any *addr, const char *option)
 {
 	static uint32_t said[2];
-	const struct sockaddr_in *in = (const struct sockaddr_in *)&addr->storage;
 	bool bind = *option == 'b', udp = s->socket.type == SOCK_DGRAM;
-	unsigned port = (uint16_t)(in->sin_port >> 8 | in->sin_port << 8);
+	unsigned port = port_of(addr);
 
 	if (!__atomic_exchange_n(&said[bind], 1, __ATOMIC_RELAXED))
 		log_text("%s: port %u%s is not granted (--%s %s%u%s)%s", option, port, udp ? "/udp" : "", option, bind ? "" : "ADDRESS:", port,
@@ -243,20 +250,27 @@ static int inet_connect(struct file *f, const struct sockaddr_any *addr)
 static int inet_listen(struct file *f, int backlog)
 {
 	struct inet_socket *s = f->data;
-	struct sockaddr_any name = { .size = SOCKADDR_MAX };
+	struct sockaddr_any name = s->bound;
+	char text[16];
 	uint16_t port;
 	int ret;
 
-	if (s->bound.size)
-		return loop_listen_inet(f, &s->bound, -1, backlog);
-	ret = (int)hostcall(HC_sock_listen, inet_host(f), backlog);
-	if (ret)
-		return ret;
-	s->host_used = true;
-	if (s->socket.type == SOCK_STREAM && !hostcall(HC_sock_name, s->handle, 0, &name.storage, &name.size) &&
-	    loop_port(&name, &port))
-		(void)!loop_listen_inet(f, &name, s->handle, backlog); /* refused: the host alone, as ever */
-	return 0;
+	if (name.size) {
+		ret = loop_listen_inet(f, &name, -1, backlog);
+	} else {
+		ret = (int)hostcall(HC_sock_listen, inet_host(f), backlog);
+		s->host_used |= !ret;
+		name.size = SOCKADDR_MAX;
+		if (ret || s->socket.type != SOCK_STREAM || hostcall(HC_sock_name, s->handle, 0, &name.storage, &name.size))
+			return ret;
+		if (loop_port(&name, &port))
+			(void)!loop_listen_inet(f, &name, s->handle, backlog); /* refused: the host alone, as ever */
+	}
+	if (!ret) {
+		(void)format(text, sizeof(text), "tcp/%u", port_of(&name));
+		exec_service_listens(text);
+	}
+	return ret;
 }
 
 struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, int *error)

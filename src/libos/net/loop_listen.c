@@ -8,6 +8,7 @@
 #include "fs/poll_set.h"
 #include "net/inet.h"
 #include "net/loop.h"
+#include "process/exec_service.h"
 
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -124,6 +125,7 @@ void loop_listen_unix(struct file *f, struct waitq *wait, const char *path, int 
 	loop_live(l, (uint32_t)cap);
 	s->loop = l;
 	epoll_reattach(f); /* epolls that watch it need the doorbell now */
+	exec_service_listens(l->name);
 }
 
 bool loop_listener_ready(struct loop *l)

@@ -49,6 +49,7 @@ static struct exec g_exec[EXEC_MAX]; /* these belong to the service's thread */
 static char *g_message;		     /* EXEC_MESSAGE_MAX bytes */
 static struct file *g_channel, *g_bell; /* the bell: a program has ended */
 static bool g_full;			/* the channel takes nothing now */
+static bool g_untold;			/* atomic: EXEC_LISTENS is to be sent when the channel takes something */
 
 static int channel_handle(struct file *f)
 {
@@ -321,6 +322,25 @@ static ssize_t peek_output(struct exec *e, int i, size_t most)
 	return e->terminal ? pty_peek(e->output[i], g_message + HEAD, most) : pipe_peek(e->output[i], g_message + HEAD, most, true);
 }
 
+static bool send_listens(void)
+{
+	const struct exec_message m = { .type = EXEC_LISTENS };
+	long ret;
+
+	do
+		ret = hostcall(HC_file_write, boot_info()->exec, &m, sizeof(m));
+	while (ret == -EINTR);
+	return ret >= 0;
+}
+
+static void tell_listens(void)
+{
+	if (!g_full && __atomic_exchange_n(&g_untold, false, __ATOMIC_SEQ_CST) && !send_listens()) {
+		__atomic_store_n(&g_untold, true, __ATOMIC_SEQ_CST);
+		g_full = true;
+	}
+}
+
 /* False: no more of it is to be had now. */
 static bool pump_output(struct exec *e, int i)
 {
@@ -436,6 +456,7 @@ static void service_main(void *arg)
 		__atomic_fetch_and(&current()->work, 0, __ATOMIC_SEQ_CST);
 		signal_send_noted();
 		read_channel();
+		tell_listens();
 		for (struct exec *e = g_exec; e < g_exec + EXEC_MAX; e++)
 			if (e->used)
 				serve(e);
@@ -490,5 +511,20 @@ void exec_service_wake(void)
 	}
 	if (err)
 		refuse(err);
+	mutex_unlock(&g_start_lock);
+}
+
+/* Nobody but the service fills the channel: if it is full, the service is there, and sends this too. */
+void exec_service_listens(const char *name)
+{
+	static const uint64_t one = 1;
+	struct iovec iov = { (void *)&one, sizeof(one) };
+
+	if (!boot_info()->exec || !boot_info()->ready || strcmp(name, boot_string(boot_info()->ready)) || send_listens())
+		return;
+	__atomic_store_n(&g_untold, true, __ATOMIC_SEQ_CST);
+	mutex_lock(&g_start_lock);
+	if (g_started)
+		(void)g_bell->ops->write(g_bell, &iov, 1, NULL);
 	mutex_unlock(&g_start_lock);
 }
