@@ -167,6 +167,17 @@ def ready_when_it_listens():
             expect(ours.status == 0 and sorted(ours.text().splitlines()) == ["client got well", f"server got {name}"], f"{name} {more}", ours)
 
 
+def connects_to_itself():
+    """Two programs of one cVM on a port that it may only listen on, and one that `exec` would start: nobody listens yet, then the other does."""
+    script = """use Socket; $| = 1; sub to { socket C, AF_INET, SOCK_STREAM, 0; connect C, sockaddr_in(7272, INADDR_LOOPBACK) } to and die; say "refused: ", $! + 0;
+        socket S, AF_INET, SOCK_STREAM, 0; bind S, sockaddr_in(7272, INADDR_ANY) or die $!; listen S, 5 or die $!;
+        if (!fork) { to or die $!; syswrite C, "mine"; sysread C, $got, 9; say "child got $got"; exit 0 }
+        accept A, S or die $!; sysread A, $got, 9; say "parent got $got"; syswrite A, "yours"; wait; say "status $?" """
+    for grant in "7272", "*":
+        ours = run(cvm_command(["/usr/bin/perl", "-Mfeature=say", "-e", script], ["--listen", grant]))
+        expect(ours.text().split("\n") == ["refused: 111", "parent got mine", "child got yours", "status 0", ""] and not ours.status, grant, ours)
+
+
 def ready_on_the_host():
     """The server is ready by its own word: nobody connects to ask. Another program that has the port does not make it ready."""
     port, address, late = free_port(), "127.0.0.2", os.path.join(FOLDER, "late.py")
@@ -196,7 +207,8 @@ def nothing_granted():
         sub ports { my ($call, $type) = @_; for my $port (5001, 5002) { socket S, AF_INET, $type, 0; $call->(pack_sockaddr_in($port, INADDR_LOOPBACK)) and die } }
         ports sub { bind S, shift }, SOCK_STREAM; ports sub { connect S, shift }, SOCK_DGRAM; ports sub { connect S, shift }, SOCK_STREAM"""]))
     expect(ours.status == 0 and ours.errors().splitlines()[len(INSECURE):] == [
-        "[perl] bind: port 5001 is not granted (--bind 5001)", "[perl] connect: port 5001 is not granted (--connect ADDRESS:5001)"], "not told", ours)
+        "[perl] bind: port 5001 is not granted (--bind 5001, or --listen for cVMs only)",
+        "[perl] connect: port 5001 is not granted (--connect ADDRESS:5001, or --reach for a cVM's)"], "not told", ours)
 
 
 def tests():
@@ -209,4 +221,5 @@ def tests():
                     Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
                     Test("loopback/three_in_a_row", three_in_a_row),
                     Test("loopback/ready_when_it_listens", ready_when_it_listens), Test("loopback/ready_on_the_host", ready_on_the_host),
+                    Test("loopback/connects_to_itself", connects_to_itself),
                     Test("loopback/nothing_granted", nothing_granted)]

@@ -322,5 +322,7 @@ int config_finish(struct config *config, struct config_error *error)
 		ret = check_order(config, error);
 	if (!ret)
 		ret = check_keys(config, error);
-	return ret ? ret : config_check_uses(config, error);
+	if (!ret)
+		ret = config_check_uses(config, error);
+	return ret ? ret : config_grant_own_ports(config, error);
 }

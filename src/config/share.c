@@ -274,6 +274,52 @@ int config_grant_served(const struct config *config, struct config_cvm *cvm, str
 	return ret;
 }
 
+static bool listens(const struct config_cvm *cvm, const char *name)
+{
+	for (uint32_t i = 0; i < cvm->grants; i++)
+		if (cvm->grant[i].kind == CAP_CONNECT && cvm->grant[i].roles == LAUNCH_GRANT_PROVIDE && names_meet(cvm->grant[i].name, name))
+			return true;
+	return false;
+}
+
+static bool reaches(const struct config_cvm *cvm, const char *name)
+{
+	for (uint32_t i = 0; i < cvm->grants; i++)
+		if (cvm->grant[i].kind == CAP_CONNECT && cvm->grant[i].roles == LAUNCH_GRANT_USE && strcmp(cvm->grant[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool listens_alone(const struct config *config, const struct config_cvm *cvm, const char *name)
+{
+	for (uint32_t i = 0; i < config->cvms; i++)
+		if (config->cvm[i] != cvm && listens(config->cvm[i], name))
+			return false;
+	return true;
+}
+
+/* Unix sockets need no grant: within a cVM they are its own libOS's. */
+int config_grant_own_ports(const struct config *config, struct config_error *error)
+{
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		struct config_cvm *cvm = config->cvm[i];
+		uint32_t grants = cvm->grants; /* of which only these are looked at */
+
+		for (uint32_t j = 0; j < grants; j++) {
+			const struct launch_grant *grant = &cvm->grant[j];
+
+			if (grant->kind != CAP_CONNECT || grant->roles != LAUNCH_GRANT_PROVIDE || strncmp(grant->name, "tcp/", 4) != 0 ||
+			    reaches(cvm, grant->name) || !listens_alone(config, cvm, grant->name))
+				continue;
+			config_place(error, "%s", cvm->grant_place[j]);
+			int ret = add_grant(cvm, LAUNCH_GRANT_USE, CAP_CONNECT, CAP_USE, grant->name, error);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
 static bool may_bind(const struct config_cvm *cvm, const char *name)
 {
 	unsigned port;
@@ -297,10 +343,7 @@ int config_check_ready(const struct config_cvm *cvm, struct config_error *error)
 		return 0;
 	if (cvm->bare)
 		return config_fail(error, "a bare cVM has no libOS that could tell that it listens (use ready: {exit: STATUS}, or leave it out)");
-	for (uint32_t i = 0; i < cvm->grants; i++)
-		if (cvm->grant[i].kind == CAP_CONNECT && (cvm->grant[i].roles & LAUNCH_GRANT_PROVIDE) && names_meet(cvm->grant[i].name, name))
-			return 0;
-	if (may_bind(cvm, name))
+	if (listens(cvm, name) || may_bind(cvm, name))
 		return 0;
 	if (strncmp(name, "unix", 4) == 0)
 		return config_fail(error, "it is ready when it listens on unix:%s, which is not granted (add it to its listen)", name + 4);

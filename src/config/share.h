@@ -37,6 +37,9 @@ __attribute__((warn_unused_result)) int config_add_file(struct config *config, c
 __attribute__((warn_unused_result)) int config_grant_served(const struct config *config, struct config_cvm *cvm,
 							     struct config_cvm *server, struct config_error *error);
 
+/* A program that listens on a port may also connect to it, as on Linux: each cVM reaches the ports that it alone may listen on. */
+__attribute__((warn_unused_result)) int config_grant_own_ports(const struct config *config, struct config_error *error);
+
 /* What it is ready with is a port that it may bind, or something that other cVMs reach. */
 __attribute__((warn_unused_result)) int config_check_ready(const struct config_cvm *cvm, struct config_error *error);
 

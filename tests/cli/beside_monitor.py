@@ -314,10 +314,25 @@ cVMs:
         self.assertEqual(sorted(out.replace("\n", "#").strip("#").split("#")), sorted(str(g) for g in [
             ("file", "provide", "rwugm", "board"), ("call", "provide", "rwugm", "math/*"), ("stream", "provide", "rwugm", "s:1@x"),
             ("stream", "provide", "rwugm", "tcp/6379"), ("stream", "provide", "rwugm", "unix/run/app.sock"),
-            ("stream", "provide", "rwugm", "tcp/*"), 4096,
+            ("stream", "provide", "rwugm", "tcp/*"), ("stream", "use", "u", "tcp/6379"), ("stream", "use", "u", "tcp/*"), 4096,
             ("file", "use", "rwm", "board"), ("file", "use", "rg", "bo*"), ("file", "use", "w", "b*"), ("call", "use", "ug", "math/sum"),
             ("file", "use", "rm", "board-2*"), ("call", "use", "u", "math/x"), ("stream", "use", "u", "s:1@x"),
             ("file", "provide", "rwugm", "board-2b"), ("stream", "use", "u", "tcp/6379"), ("stream", "use", "u", "unix/run/app.sock")]))
+
+    def test_grants_of_its_own_ports(self):
+        """What one may listen on it may connect to, unless another one may listen there, too."""
+        show = "'print(*cvm.grants, sep=chr(35), flush=True); cvm.exit(0)'"
+        status, out, err = self.pod(f"""
+cVMs:
+  - {{name: one, args: [fake, {show}], listen: [80, 81, unix:/a], reach: [81, 82]}}
+  - {{name: two, args: [fake, {show}], listen: [82, 83], provides: [stream:tcp/84]}}
+  - {{name: three, args: [fake, {show}], listen: [83], provides: ["stream:tcp/84*"]}}
+""")
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(sorted(out.replace("\n", "#").strip("#").split("#")), sorted(str(("stream", role, "u" if role == "use" else "rwugm", name)) for role, name in [
+            ("provide", "tcp/80"), ("use", "tcp/80"), ("provide", "tcp/81"), ("use", "tcp/81"), ("provide", "unix/a"), ("use", "tcp/82"),
+            ("provide", "tcp/82"), ("use", "tcp/82"), ("provide", "tcp/83"), ("provide", "tcp/84"),
+            ("provide", "tcp/83"), ("provide", "tcp/84*")]))
 
     def test_grant_options(self):
         self.assertEqual(self.value("cvm.grants, cvm.caps", "--provide", "file:f", "--use=file:f,rw,map,grant", "--listen", "80", "--reach=80",

@@ -188,10 +188,14 @@ static void say_not_granted(const struct inet_socket *s, const struct sockaddr_a
 	static uint32_t said[2];
 	bool bind = *option == 'b', udp = s->socket.type == SOCK_DGRAM;
 	unsigned port = port_of(addr);
+	uint16_t inside;
+	const char *else_inside = udp || !port || !loop_port(addr, &inside) ? "" :
+				  bind ? ", or --listen for cVMs only" : ", or --reach for a cVM's";
+	const char *else_root = bind && port && port < PRIVILEGED_PORTS ? ", or the host keeps ports below 1024 for root" : "";
 
 	if (!__atomic_exchange_n(&said[bind], 1, __ATOMIC_RELAXED))
-		log_text("%s: port %u%s is not granted (--%s %s%u%s)%s", option, port, udp ? "/udp" : "", option, bind ? "" : "ADDRESS:", port,
-			 udp ? "/udp" : "", bind && port && port < PRIVILEGED_PORTS ? ", or the host keeps ports below 1024 for root" : "");
+		log_text("%s: port %u%s is not granted (--%s %s%u%s%s)%s", option, port, udp ? "/udp" : "", option, bind ? "" : "ADDRESS:", port,
+			 udp ? "/udp" : "", else_inside, else_root);
 }
 
 static int inet_bind(struct file *f, const struct sockaddr_any *addr)
