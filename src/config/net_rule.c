@@ -86,6 +86,8 @@ static int parse_prefix(const char *text, struct parsed_rule *rule, struct confi
 	return 0;
 }
 
+static const char g_not_translated[] = "ports are not translated: a cVM binds the port that is seen outside, so give that port alone";
+
 /* `text` is writable and without the port: "*", "localhost", "1.2.3.4", "1.2.3.0/24", "[::1]", "[fd00::/8]", "[fd00::]/8". */
 static int parse_address(char *text, struct parsed_rule *rule, struct config_error *error)
 {
@@ -100,15 +102,16 @@ static int parse_address(char *text, struct parsed_rule *rule, struct config_err
 	char *prefix = strchr(text, '/');
 	if (prefix)
 		*prefix++ = '\0';
-	size_t size = strlen(text);
 	if (text[0] == '[') {
 		text++;
-		size--;
 		char *close = strchr(prefix ? prefix : text, ']');
 		if (!close)
 			close = strchr(text, ']');
 		if (!close)
 			return bad(rule, "the ] of the IPv6 address is missing", error);
+		if (close[1])
+			return rule->action == LAUNCH_NET_BIND && close[1] == ':' ? bad(rule, g_not_translated, error) :
+				bad(rule, "the ] is followed by something else than the port", error);
 		*close = '\0';
 		rule->family = AF_INET6;
 		rule->prefix = 128;
@@ -116,10 +119,12 @@ static int parse_address(char *text, struct parsed_rule *rule, struct config_err
 		rule->family = AF_INET;
 		rule->prefix = 32;
 	}
+	const char *last = strrchr(text, ':'); /* of "ADDRESS:PORT", from which another port was taken already */
+
+	last = last && rule->family == AF_INET ? last + 1 : text;
 	if (inet_pton(rule->family, text, rule->address) != 1) {
-		if (size && strspn(text, "0123456789") == size && rule->action == LAUNCH_NET_BIND)
-			return bad(rule, "ports are not translated: a cVM binds the port that is seen outside, "
-					 "so give that port alone", error);
+		if (*last && strspn(last, "0123456789") == strlen(last) && rule->action == LAUNCH_NET_BIND)
+			return bad(rule, g_not_translated, error);
 		return bad(rule, "not an IPv4 address or an IPv6 address in brackets (names are not resolved)", error);
 	}
 	if (prefix && rule->action == LAUNCH_NET_BIND)
