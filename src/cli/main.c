@@ -41,7 +41,7 @@ static bool print_usage_of(const char *command)
 			const char *next = line + strcspn(line, "\n") + 1;
 
 			printf("usage: intravisor %.*s\n", (int)strcspn(line + 2, "\n"), line + 2);
-			if (strncmp(next, "   ", 3) == 0) /* the text does not fit behind the words */
+			for (; strncmp(next, "   ", 3) == 0; next += strcspn(next, "\n") + 1) /* the text does not fit behind the words */
 				printf("%.*s\n", (int)strcspn(next, "\n"), next);
 			found = true;
 		}

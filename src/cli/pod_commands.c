@@ -97,13 +97,45 @@ static int apply_option(struct words *w, const struct option *option, const char
 	return 0;
 }
 
+/* "TERM", "SIGTERM", "term" or a number; 0 if it is none. */
+static int signal_number(const char *text)
+{
+	struct config_error ignored = {0};
+	uint32_t number;
+
+	if (value_number(text, 1, 64, &number, &ignored) == 0)
+		return (int)number;
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (int i = 1; i < 32; i++) {
+		const char *name = sigabbrev_np(i);
+
+		if (name && strcasecmp(name, text) == 0)
+			return i;
+	}
+	return 0;
+}
+
+/* "--time=5s" is "--time" and its value; a null pointer: not so. */
+static const struct option *find_joined(const struct words *w, const char *word, const char **value)
+{
+	const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+	char *name = equals ? xstrndup(word, (size_t)(equals - word)) : NULL;
+	const struct option *option = name ? find_option(w, name) : NULL;
+
+	free(name);
+	*value = option ? equals + 1 : NULL;
+	return option && option->value ? option : NULL;
+}
+
 /* The exit status for wrong words, or 0. */
 static int parse_words(struct words *w, char **arguments)
 {
 	int status = 0;
 
 	for (; *arguments && !status; arguments++) {
-		const struct option *option = find_option(w, *arguments);
+		const char *value;
+		const struct option *option = find_option(w, *arguments), *joined = find_joined(w, *arguments, &value);
 		bool dashes = w->program && strcmp(*arguments, "--") == 0;
 
 		if (w->program && w->pod) {
@@ -114,6 +146,10 @@ static int parse_words(struct words *w, char **arguments)
 			status = parse_target(w, *++arguments);
 		else if ((*arguments)[0] != '-')
 			status = parse_target(w, *arguments);
+		else if (joined)
+			status = apply_option(w, joined, value);
+		else if (!option && strchr(w->allowed, 's') && signal_number(*arguments + 1)) /* as kill(1) has it */
+			w->signal = *arguments + 1;
 		else if (!option)
 			status = usage_error(w, "unknown option", *arguments);
 		else if (option->value && !arguments[1])
@@ -268,25 +304,6 @@ int command_stats(char **arguments)
 	struct words w = {.command = "stats", .usage = "[--json] [--watch] [POD]", .allowed = "jw"};
 
 	return show(&w, arguments, true);
-}
-
-/* "TERM", "SIGTERM", "term" or a number; 0 if it is none. */
-static int signal_number(const char *text)
-{
-	struct config_error ignored = {0};
-	uint32_t number;
-
-	if (value_number(text, 1, 64, &number, &ignored) == 0)
-		return (int)number;
-	if (strncasecmp(text, "SIG", 3) == 0)
-		text += 3;
-	for (int i = 1; i < 32; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && strcasecmp(name, text) == 0)
-			return i;
-	}
-	return 0;
 }
 
 /* A pod of one cVM needs no name for it. */

@@ -146,11 +146,11 @@ class Pods(PodCase):
 
     def test_ready_port_is_believed_of_its_own(self):
         """Who has no such condition breaks the rules, and who has another one is not ready by that."""
-        process = self.start_pod(cvm("a", "cvm.exec_send(21)\n" + UNTIL_TERM), cvm("b", "cvm.exec_send(21)\n" + UNTIL_TERM, ready="{file: never}"),
+        process = self.start_pod(cvm("a", "cvm.exec_send(22)\n" + UNTIL_TERM), cvm("f", "cvm.exec_send(21)\n" + UNTIL_TERM), cvm("b", "cvm.exec_send(21)\n" + UNTIL_TERM, ready="{file: never}"),
                                  cvm("c", UNTIL_TERM, ready="{port: 1}", listen=1), cvm("d", UP, after="c"), cvm("e", UP, after="b"))
-        said = sorted(process.stderr.readline() for _ in range(2))
+        said = sorted(process.stderr.readline() for _ in range(3))
         self.assertEqual(said, [f"intravisor: {n}: its libOS broke the rules of exec (a message about no program): nothing more is started in it "
-                                "until it starts again\n".encode() for n in "ab"])
+                                "until it starts again\n".encode() for n in "abf"])
         self.assertEqual([self.cvms()[n]["ready"] for n in "abcde"], [True, False, False, False, False])
         self.assertEqual([self.state(n) for n in "de"], ["waiting", "waiting"])
 
@@ -304,7 +304,8 @@ class Pods(PodCase):
     def test_kill(self):
         self.start_pod(cvm("a", UP + "\nwhile True: n = cvm.wait_signal(60); open('got', 'a').write(f'{n} ')"), cvm("b", FOREVER))
         got = os.path.join(self.box.work, "got")
-        for arguments, number in ((["pod/a"], 15), (["-s", "USR1", "pod/a"], 10), (["-s", "sigusr2", "pod"], 12), (["-s", "1", "pod/a"], 1)):
+        for arguments, number in ((["pod/a"], 15), (["-s", "USR1", "pod/a"], 10), (["-s", "sigusr2", "pod"], 12), (["-s", "1", "pod/a"], 1),
+                                  (["-HUP", "pod/a"], 1), (["pod/a", "-10"], 10), (["--signal=SIGUSR2", "pod/a"], 12)):
             self.command("kill", *arguments)
             self.wait(lambda: os.path.exists(got) and open(got).read().split()[-1:] == [str(number)])
         self.command("kill", "-s", "KILL", "pod/b")
@@ -314,6 +315,9 @@ class Pods(PodCase):
         self.assertIn("no cVM of this name", self.command("kill", "pod/x", status=1))
         self.assertIn("no pod is called x", self.command("kill", "x/a", status=1))
         self.assertIn("kill: not a signal: FROB", self.command("kill", "-s", "FROB", "pod/a", status=2))
+        self.assertIn("kill: unknown option -FROB (", self.command("kill", "-FROB", "pod/a", status=2))
+        self.assertIn("kill: unknown option --time=1s (", self.command("kill", "--time=1s", "pod/a", status=2))
+        self.assertIn("stop: not a time: soon (", self.command("stop", "--time=soon", "pod/a", status=2))
         self.assertIn("stop: not a time: soon", self.command("stop", "-t", "soon", "pod/a", status=2))
         self.command("kill", "-s", "9", "pod")
         self.assertEqual(self.processes[0].wait(PATIENCE), 137)
