@@ -37,6 +37,7 @@ enum exec_type {
 	EXEC_ERRORS = 18,
 	EXEC_STOPPED = 20, /* with BOOT_FLAG_JOB, about no program: the cVM's first process has been stopped. No payload, id 0 */
 	EXEC_LISTENS = 21, /* about no program: one of the cVM listens where libos_boot.ready says. No payload, id 0; perhaps again */
+	EXEC_LOADED = 22, /* with BOOT_FLAG_DETACHED, about no program of exec: the cVM's own now begins. No payload, id 0 */
 	EXEC_ENDED = 19, /* struct exec_ended, then the sentence, if any, that says why it did not start. The last message */
 };
 

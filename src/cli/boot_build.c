@@ -107,7 +107,7 @@ static size_t list_mounts(const struct config_cvm *cvm, const bool *volume_is_fi
 	return count;
 }
 
-int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, bool job, void **block, size_t *size,
+int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, uint32_t flags, void **block, size_t *size,
 	       struct config_error *error)
 {
 	struct mount mounts[BOOT_MOUNTS_MAX];
@@ -115,7 +115,7 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_
 	struct libos_boot boot = {.magic = BOOT_MAGIC};
 
 	b.bytes = xcalloc(1, b.capacity);
-	boot.flags = (cvm->trace ? BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN : 0) | (cvm->isolate_libos ? BOOT_FLAG_ISOLATED : 0);
+	boot.flags = flags | (cvm->trace ? BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN : 0) | (cvm->isolate_libos ? BOOT_FLAG_ISOLATED : 0);
 	boot.argc = (uint32_t)cvm->args.count;
 	boot.argv = add_list(&b, &cvm->args);
 	boot.envc = (uint32_t)cvm->env.count;
@@ -135,7 +135,6 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_
 	boot.gid = cvm->gid;
 	boot.exec = exec;
 	boot.ready = cvm->ready.listen ? add_string(&b, cvm->ready.listen) : 0;
-	boot.flags |= job ? BOOT_FLAG_JOB : 0;
 	boot.grants = add_grants(&b, cvm, &boot.grant);
 	boot.mounts = cvm->bare ? 0 : (uint32_t)list_mounts(cvm, volume_is_file, boot.grants, mounts);
 	for (uint32_t i = 0; i < boot.mounts; i++)

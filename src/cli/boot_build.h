@@ -15,7 +15,7 @@
 
 /* `volume_is_file[i]` tells a file from a directory; `exec` is the handle of abi/exec.h or 0, `job` as config->job.
  * *block is the caller's to free. 0, or -EINVAL with the error set. */
-__attribute__((warn_unused_result)) int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, bool job,
+__attribute__((warn_unused_result)) int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_t exec, uint32_t flags,
 						    void **block, size_t *size, struct config_error *error);
 
 #endif

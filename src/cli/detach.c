@@ -12,20 +12,6 @@
 #include "cli/user_limits.h"
 #include "cli/message.h"
 
-static int wait_for_report(int report)
-{
-	unsigned char status;
-	ssize_t size;
-
-	do
-		size = read(report, &status, 1);
-	while (size < 0 && errno == EINTR);
-	if (size == 1)
-		return status;
-	message_error("the command in the background ended unexpectedly");
-	return EXIT_CANNOT_START;
-}
-
 int detach_start(struct detach *detach)
 {
 	int ends[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -41,7 +27,8 @@ int detach_start(struct detach *detach)
 	}
 	if (pid > 0) {
 		close(ends[1]);
-		return wait_for_report(ends[0]);
+		*detach = (struct detach){.report = ends[0], .messages = -1};
+		return 0;
 	}
 	close(ends[0]);
 	setsid();
@@ -51,6 +38,20 @@ int detach_start(struct detach *detach)
 	message_output(error);
 	*detach = (struct detach){.report = ends[1], .messages = error};
 	return -1;
+}
+
+int detach_wait(struct detach *detach)
+{
+	unsigned char status;
+	ssize_t size;
+
+	do
+		size = read(detach->report, &status, 1);
+	while (size < 0 && errno == EINTR);
+	if (size == 1)
+		return status;
+	message_error("the command in the background ended unexpectedly");
+	return EXIT_CANNOT_START;
 }
 
 void detach_end(struct detach *detach, int status)

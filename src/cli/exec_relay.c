@@ -408,6 +408,10 @@ static const char *take_message(struct exec_relay *relay, struct exec_channel *c
 		relay->stopped = true;
 		return NULL;
 	}
+	if (head->type == EXEC_LOADED && relay->pod->config->detached && !size && !head->id) {
+		relay->pod->cvm[c - relay->channel].loaded = true;
+		return NULL;
+	}
 	if (head->type == EXEC_LISTENS && pod_listens(relay->pod, (uint32_t)(c - relay->channel)) && !size && !head->id)
 		return NULL;
 	if (!s || !known(s))

@@ -302,11 +302,11 @@ static int add_file(struct description *d, const struct config_file *file, struc
 }
 
 static int add_boot(struct description *d, const struct config_cvm *cvm, uint32_t i, const bool *is_file, uint32_t exec,
-		    bool job, struct config_error *error)
+		    uint32_t flags, struct config_error *error)
 {
 	void *block;
 	size_t size;
-	int ret = boot_build(cvm, is_file, exec, job, &block, &size, error);
+	int ret = boot_build(cvm, is_file, exec, flags, &block, &size, error);
 
 	if (ret)
 		return ret;
@@ -390,7 +390,8 @@ static int add_cvm(struct description *d, const struct config *config, uint32_t 
 		ret = make_channel(plan, 0, &plan->code_channel[i], &l->code_channel);
 	if (ret == 0 && !cvm->bare && (cvm->ready.listen || ((config->controlled || config->job) && !cvm->syscalls_to)))
 		ret = add_exec(plan, i, l, &exec);
-	return ret ? ret : add_boot(d, cvm, i, is_file, exec, config->job, error);
+	const uint32_t flags = (config->job ? BOOT_FLAG_JOB : 0) | (config->detached ? BOOT_FLAG_DETACHED : 0);
+	return ret ? ret : add_boot(d, cvm, i, is_file, exec, flags, error);
 }
 
 /* Threads are limited for all cVMs together: where their limits sum up to more, each gets a share of that. */

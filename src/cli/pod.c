@@ -135,6 +135,22 @@ static void check_ready(struct pod *pod, uint32_t i, int64_t now)
 		}
 }
 
+/* A bare cVM and one that another cVM serves have nobody who tells. */
+bool pod_begun(const struct pod *pod)
+{
+	bool all_loaded = true;
+
+	for (uint32_t i = 0; i < pod->config->cvms; i++) {
+		const struct config_cvm *config = pod->config->cvm[i];
+		bool loaded = config->after.count || config->bare || config->syscalls_to || pod->cvm[i].loaded;
+
+		if (!loaded && !pod->cvm[i].has_exit)
+			return false;
+		all_loaded &= loaded;
+	}
+	return all_loaded || !pod_over(pod);
+}
+
 bool pod_listens(struct pod *pod, uint32_t i)
 {
 	struct pod_cvm *c = &pod->cvm[i];

@@ -22,6 +22,7 @@ enum pod_state {
 struct pod_cvm {
 	enum pod_state state;
 	uint32_t starts; /* so far */
+	bool loaded;	 /* its libOS says that its program began; if the run is detached */
 	bool ready;	 /* its condition was met */
 	bool never_ready; /* it cannot be met any more, or was not in time */
 	bool stopped;	 /* by pod_stop: no restart by itself */
@@ -48,6 +49,9 @@ void pod_init(struct pod *pod, const struct config *config, struct link *link);
 
 /* CHANNEL_EXIT came. */
 void pod_ended(struct pod *pod, uint32_t i, const struct channel_exit *exit);
+
+/* The programs of the cVMs that start at once have begun; who could not leaves others that go on. */
+bool pod_begun(const struct pod *pod);
 
 /* Its libOS says that it listens where its condition says. false: its condition is another one. */
 bool pod_listens(struct pod *pod, uint32_t i);

@@ -100,10 +100,11 @@ static int start_detached(const struct helpers *helpers, struct launch_plan *pla
 	int status = detach_start(&detach);
 
 	if (status >= 0) {
+		launch_close(plan); /* else the monitor would not see that our child has closed its end */
+		status = status ? status : detach_wait(&detach);
 		if (status == 0)
 			puts(socket->name);
 		control_socket_close(socket, false);
-		launch_close(plan);
 		return status;
 	}
 	child.detached = &detach;
@@ -144,6 +145,7 @@ static int start(struct config *config, const struct run_options *options, struc
 	int status = EXIT_CANNOT_START;
 	config->stay = pod_needs_stay(config);
 	config->capture |= options->detach;
+	config->detached = options->detach;
 	config->job = config->cvms == 1 && !config->cvm[0]->bare && !config->cvm[0]->syscalls_to && !options->detach && terminal_stops_us();
 	host_places_init(&writable, config);
 	if (helpers_find(&helpers, options->insecure) == 0 && libos_image_read(helpers.libos, &image) == 0 &&

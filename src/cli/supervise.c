@@ -35,6 +35,7 @@
 #include "config/list.h"
 
 #define MONITOR_END_TIMEOUT_MS 10000 /* from the last cVM's end to the monitor's */
+#define DETACH_TIMEOUT_MS 10000	     /* as long may programs be loaded before the command goes to the background all the same */
 #define MONITOR_SAID_WHY 125	     /* its status when it could not start and has said so on standard error; else it sends an event */
 
 struct supervisor {
@@ -52,6 +53,7 @@ struct supervisor {
 	int monitor_status;	      /* wait status */
 	bool ready, fatal, timed_out;
 	int64_t end_deadline_ms; /* 0: none yet */
+	int64_t detach_deadline_ms; /* whoever started us waits until the programs have begun, or until then; 0: not, or not yet */
 };
 
 static void monitor_ended(struct supervisor *s, int status)
@@ -114,7 +116,7 @@ static void handle_ready(struct supervisor *s)
 {
 	s->ready = true;
 	if (s->options->detached)
-		detach_ready(s->options->detached);
+		s->detach_deadline_ms = clock_ms() + DETACH_TIMEOUT_MS;
 }
 
 static void handle_exit(struct supervisor *s, uint32_t cvm, const char *payload, size_t size)
@@ -205,6 +207,10 @@ static void tick(struct supervisor *s)
 	pod_tick(&s->pod);
 	control_tick(&s->control);
 	exec_relay_tick(&s->exec);
+	if (s->detach_deadline_ms && (pod_begun(&s->pod) || clock_ms() >= s->detach_deadline_ms)) {
+		detach_ready(s->options->detached);
+		s->detach_deadline_ms = 0;
+	}
 	if (!s->end_deadline_ms && pod_over(&s->pod)) {
 		s->end_deadline_ms = clock_ms() + MONITOR_END_TIMEOUT_MS;
 		if (s->config->stay)
@@ -226,6 +232,8 @@ static int next_timeout(struct supervisor *s)
 {
 	int timeout = sooner(code_service_timeout(&s->code), sooner(pod_timeout(&s->pod), sooner(control_timeout(&s->control), exec_relay_timeout(&s->exec))));
 
+	if (s->detach_deadline_ms)
+		timeout = clock_sooner(timeout, clock_ms(), s->detach_deadline_ms);
 	if (s->end_deadline_ms && !s->timed_out)
 		timeout = clock_sooner(timeout, clock_ms(), s->end_deadline_ms);
 	return timeout;

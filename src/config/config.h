@@ -101,6 +101,7 @@ struct config {
 	char *name;   /* of the pod; a null pointer: has none */
 	bool stay;    /* the monitor waits for orders when no cVM runs */
 	bool controlled; /* there is a control socket */
+	bool detached;	 /* the command goes to the background when the programs have been loaded */
 	bool job;	 /* the only cVM's program has the command's terminal: the command stops when it does */
 	bool capture; /* the programs' output is kept for `intravisor logs` instead of inherited */
 	uint32_t files;

@@ -12,6 +12,7 @@
 #include "fs/vfs.h"
 #include "loader/exec.h"
 #include "mm/mm.h"
+#include "process/exec_service.h"
 #include "served/served.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
@@ -131,6 +132,7 @@ static void first_thread(void *arg)
 	if (served_low_window())
 		quit(STATUS_START);
 	signal_note_outside(current()); /* a signal that came before this thread could have upcalls has interrupted nobody */
+	exec_service_loaded();
 	thread_enter_program(at.rip, at.rsp);
 }
 

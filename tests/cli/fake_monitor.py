@@ -36,6 +36,7 @@ CODE_REQUEST, CODE_REPLY, READY, EXIT, FATAL, STATS_NOW, REPORT_OF, SIGNAL, KILL
     1, 2, 16, 18, 20, 21, 22, 32, 33, 34, 35
 LOG_HANDLE = 3
 DEFERRED = STAY = 1
+DETACHED, LOADED = 16, 22
 
 
 def string(block, at):
@@ -97,6 +98,8 @@ class Cvm:
 
     def live(self, life):
         self.monitor.local.life = life
+        if self.flags & DETACHED:
+            self.exec_send(LOADED)
         exec(self.args[1], {"cvm": self, "monitor": self.monitor, "os": os, "time": time, "signal": signal, "struct": struct,
                             "socket": socket, "select": select})
 

@@ -464,8 +464,9 @@ class Pods(PodCase):
         self.command("stop", "job")
 
     def test_detach_tells_why_it_failed(self):
-        ran = self.box.python("monitor.fatal('no memory')", "-d")
-        self.assertEqual((ran[0], ran[1]), (0, "fake\n"))  # the fake's cVM says so only after it was ready
+        ran = self.box.python("while not os.path.exists('go'): time.sleep(0.002)\nmonitor.fatal('no memory')", "-d")
+        self.assertEqual((ran[0], ran[1]), (0, "fake\n"))  # the fake's cVM says so only after it began
+        self.box.file("go", "")
         self.box.helper("monitor", "neither ELF nor script")
         ran = self.box.python("", "-d", "--name", "x")
         self.assertEqual((ran[0], ran[1]), (125, ""))

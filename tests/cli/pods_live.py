@@ -172,6 +172,22 @@ class Live(LiveCase):
         self.command("stop", "pod")
         self.assertEqual(self.command("ps", "--json"), b"[]\n")
 
+    def test_detached_that_cannot_begin(self):
+        """Whoever starts it in the background is told as in the foreground; a pod in which another cVM goes on stays."""
+        said = b"intravisor: %s: nosuch: not found in the cVM's PATH (/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)\n"
+        for restart in (), ("--restart", "never"):
+            ran = self.run_command("run", *OPTIONS, "-q", "-d", "--name", "bad", *restart, "nosuch")
+            self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (127, b"", said % b"bad"))
+        arguments = self.yaml(("wrong", "", ", after: []"), ("counter", COUNT, ""))
+        with open(self.path("pod.yaml")) as f:
+            text = f.read().replace("program: /usr/bin/perl", "program: nosuch", 1)
+        with open(self.path("pod.yaml"), "w") as f:
+            f.write(text)
+        ran = self.run_command(*arguments, "-d")
+        self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, b"pod\n", said % b"wrong"))
+        self.goes_on()
+        self.command("stop", "pod")
+
     def test_ps_and_stats(self):
         self.start(*self.yaml(("counter", COUNT, ""), ("waits", "exit 0", ", after: [never]"), ("never", "sleep 1000", ", ready: {file: never}")))
         self.goes_on()

@@ -322,9 +322,9 @@ static ssize_t peek_output(struct exec *e, int i, size_t most)
 	return e->terminal ? pty_peek(e->output[i], g_message + HEAD, most) : pipe_peek(e->output[i], g_message + HEAD, most, true);
 }
 
-static bool send_listens(void)
+static bool send_fact(uint32_t type)
 {
-	const struct exec_message m = { .type = EXEC_LISTENS };
+	const struct exec_message m = { .type = type };
 	long ret;
 
 	do
@@ -335,7 +335,7 @@ static bool send_listens(void)
 
 static void tell_listens(void)
 {
-	if (!g_full && __atomic_exchange_n(&g_untold, false, __ATOMIC_SEQ_CST) && !send_listens()) {
+	if (!g_full && __atomic_exchange_n(&g_untold, false, __ATOMIC_SEQ_CST) && !send_fact(EXEC_LISTENS)) {
 		__atomic_store_n(&g_untold, true, __ATOMIC_SEQ_CST);
 		g_full = true;
 	}
@@ -520,11 +520,18 @@ void exec_service_listens(const char *name)
 	static const uint64_t one = 1;
 	struct iovec iov = { (void *)&one, sizeof(one) };
 
-	if (!boot_info()->exec || !boot_info()->ready || strcmp(name, boot_string(boot_info()->ready)) || send_listens())
+	if (!boot_info()->exec || !boot_info()->ready || strcmp(name, boot_string(boot_info()->ready)) || send_fact(EXEC_LISTENS))
 		return;
 	__atomic_store_n(&g_untold, true, __ATOMIC_SEQ_CST);
 	mutex_lock(&g_start_lock);
 	if (g_started)
 		(void)g_bell->ops->write(g_bell, &iov, 1, NULL);
 	mutex_unlock(&g_start_lock);
+}
+
+/* Nothing was sent before: there is room. */
+void exec_service_loaded(void)
+{
+	if (boot_info()->exec && (boot_info()->flags & BOOT_FLAG_DETACHED))
+		(void)send_fact(EXEC_LOADED);
 }

@@ -10,4 +10,7 @@ void exec_service_wake(void);
 /* A program listens on "tcp/PORT" or "unix/PATH": the command is told, if it waits for that. Called without locks. */
 void exec_service_listens(const char *name);
 
+/* The first program begins. */
+void exec_service_loaded(void);
+
 #endif
