@@ -178,6 +178,19 @@ def connects_to_itself():
         expect(ours.text().split("\n") == ["refused: 111", "parent got mine", "child got yours", "status 0", ""] and not ours.status, grant, ours)
 
 
+def loopback_peers():
+    """Servers that trust the loopback (redis does) look at the peer's address: 127.0.0.1 or ::1 whichever listener accepts, as none of IPv6 alone
+    sees one of IPv4."""
+    script = """import socket; four, six = socket.socket(), socket.socket(socket.AF_INET6); six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1);
+        [(s.bind((a, 7373)), s.listen()) for s, a in ((four, '127.0.0.1'), (six, '::'))];
+        mine = [socket.create_connection((a, 7373)) for a in ('127.0.0.1', '::1', '::1', '127.0.0.1')];
+        print([s.accept()[1][0] for s in (six, six, four, four)]); four.close(); six.close(); both = socket.create_server(('::', 7373),
+        family=socket.AF_INET6, dualstack_ipv6=True); mine += [socket.create_connection((a, 7373)) for a in ('127.0.0.1', '::1')];
+        print([both.accept()[1][0] for _ in '12'])"""
+    ours = run(cvm_command([PYTHON, "-c", " ".join(script.split())], ["--listen", 7373]))
+    expect(ours.text() == "['::1', '::1', '127.0.0.1', '127.0.0.1']\n['::ffff:127.0.0.1', '::1']\n" and not ours.status, "other peers", ours)
+
+
 def ready_on_the_host():
     """The server is ready by its own word: nobody connects to ask. Another program that has the port does not make it ready."""
     port, address, late = free_port(), "127.0.0.2", os.path.join(FOLDER, "late.py")
@@ -221,5 +234,5 @@ def tests():
                     Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
                     Test("loopback/three_in_a_row", three_in_a_row),
                     Test("loopback/ready_when_it_listens", ready_when_it_listens), Test("loopback/ready_on_the_host", ready_on_the_host),
-                    Test("loopback/connects_to_itself", connects_to_itself),
+                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/loopback_peers", loopback_peers),
                     Test("loopback/nothing_granted", nothing_granted)]

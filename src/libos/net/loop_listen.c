@@ -167,7 +167,8 @@ static long accept_cap(struct loop *l)
 static void accepted_addresses(struct loop *l, const struct loop *listener, uint64_t word)
 {
 	int domain = listener->socket.domain;
-	bool four = domain == AF_INET || !(word & LOOP_WORD_IPV6);
+	/* A listener of IPv6 alone may get a client of IPv4, whose own listener was slower: it never sees an address of IPv4. */
+	bool four = domain == AF_INET || (!(word & LOOP_WORD_IPV6) && !listener->only_six);
 
 	l->local = l->peer = listener->local;
 	if (domain == AF_UNIX) {
