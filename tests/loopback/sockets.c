@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -946,6 +947,64 @@ static void sleepers(void)
 	close(fd);
 }
 
+#define WAKES 200
+#define WAITS 40
+static pthread_t g_waiter;
+static int g_pipe[2];
+static atomic_int g_stage; /* bytes come, signals come, the end */
+enum { BYTES, SIGNALS, OVER };
+
+static void *waker(void *p)
+{
+	while (g_stage != OVER) {
+		if (g_stage == BYTES)
+			(void)!write(g_pipe[1], "x", 1);
+		if (g_stage == SIGNALS) {
+			usleep(1000);
+			pthread_kill(g_waiter, SIGUSR1);
+		}
+	}
+	return p;
+}
+
+/* A thread that was woken more often than it slept waits for a connection, until a signal comes. */
+static void interrupted(void)
+{
+	struct epoll_event e;
+	int fd = pair(), ep = epoll_of(fd, EPOLLIN), ended = 0;
+	struct sigaction old, action = { .sa_handler = on_signal };
+	pthread_t t;
+
+	if (g_server) {
+		sigaction(SIGUSR1, &action, &old);
+		g_waiter = pthread_self();
+		if (pipe2(g_pipe, O_NONBLOCK))
+			say("no pipe");
+		g_stage = BYTES;
+		pthread_create(&t, NULL, waker, NULL);
+		for (int i = 0; i < WAITS; i++) {
+			g_stage = BYTES;
+			for (int k = 0; k < WAKES; k++) {
+				struct pollfd p = { .fd = g_pipe[0], .events = POLLIN };
+				char byte;
+
+				(void)!(poll(&p, 1, -1) == 1 && read(g_pipe[0], &byte, 1));
+			}
+			g_stage = SIGNALS;
+			ended += epoll_wait(ep, &e, 1, -1) < 0 && errno == EINTR;
+		}
+		g_stage = OVER;
+		pthread_join(t, NULL);
+		close(g_pipe[0]);
+		close(g_pipe[1]);
+		sigaction(SIGUSR1, &old, NULL);
+		say("ended by a signal: %d", ended);
+	}
+	step();
+	close(ep);
+	close(fd);
+}
+
 static void control_data(void)
 {
 	int fd = pair();
@@ -1016,7 +1075,7 @@ int main(int argc, char **argv)
 			 { "level", level },	     { "edge", edge },	       { "unread", unread },	 { "halves", halves },	 { "reset", reset },
 			 { "timeouts", timeouts },   { "options", options },   { "others", others },	 { "early", early },
 			 { "many", many },	     { "bulk", bulk },	       { "threads", threads },
-			 { "sleepers", sleepers },
+			 { "sleepers", sleepers },     { "interrupted", interrupted },
 			 { "control data", control_data } };
 
 	if (argc < 3)

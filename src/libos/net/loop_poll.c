@@ -241,7 +241,8 @@ static bool has_come(struct loop *l, uint32_t states, const struct list *ready)
 	return ready ? !list_empty(ready) : __atomic_load_n(&current()->wake_word, __ATOMIC_SEQ_CST) != 0;
 }
 
-/* Who waited in vain does not try again for some time. Whoever else wants the processor gets it. */
+/* Who waited in vain does not try again for some time. Whoever else wants the processor gets it. Who has work does not linger, whatever
+ * there is: only the sleep finds that it is interrupted, and a caller that finds nothing for itself comes here again. */
 bool loop_linger(struct loop *l, uint32_t states, const struct list *ready)
 {
 	struct thread *t = current();
@@ -256,9 +257,11 @@ bool loop_linger(struct loop *l, uint32_t states, const struct list *ready)
 		for (unsigned i = 0; i < LINGER_LOOK; i++)
 			__builtin_ia32_pause();
 		(void)hostcall(HC_thread_yield);
+		if (work_pending())
+			return false;
 		if (has_come(l, states, ready))
 			return true;
-	} while (clock_now(CLOCK_MONOTONIC) < until && !work_pending());
+	} while (clock_now(CLOCK_MONOTONIC) < until);
 	t->no_linger = LINGER_PAUSE;
 	return false;
 }
