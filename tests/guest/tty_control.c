@@ -463,6 +463,41 @@ static bool listed(void)
 	return found;
 }
 
+static void show_master(const char *what, int master)
+{
+	struct pollfd p = { .fd = master, .events = POLLIN };
+	int packets = -1;
+	char byte;
+
+	T(ioctl(master, TIOCGPKT, &packets));
+	printf("%s: packets %d, events %d %x\n", what, packets, poll(&p, 1, 0), p.revents);
+	T(read(master, &byte, 1));
+}
+
+/* Who was refused has not been there. */
+static void refused(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), on = 1, fd;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s", ptsname(master));
+	T(ioctl(master, TIOCPKT, &on));
+	T(open(name, O_RDWR | O_NOCTTY));
+	T(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+	show_master("refused", master);
+	T(unlockpt(master));
+	fd = open(name, O_RDWR | O_NOCTTY);
+	show_master("opened", master);
+	T(tcflush(fd, TCIFLUSH));
+	T(close(fd));
+	show_master("closed", master);
+	show_master("closed and read", master);
+	T(ioctl(master, TIOCSPTLCK, &on));
+	T(open(name, O_RDWR | O_NOCTTY));
+	show_master("refused again", master);
+	T(close(master));
+}
+
 static void names(void)
 {
 	struct stat st, of;
@@ -536,6 +571,8 @@ static void tests(void)
 	sides(leaves, "the leader ends");
 	reap("foreground", -1);
 	sides(ends, "both ends");
+	printf("--- refused\n");
+	refused();
 	printf("--- names\n");
 	new_terminal();
 	names();

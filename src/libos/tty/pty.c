@@ -454,8 +454,7 @@ static void slave_release(struct file *f)
 	tty_lock(t);
 	if (!--t->slaves) {
 		t->was_open = true;
-		t->exclusive = t->packets = false;
-		t->news = 0;
+		t->exclusive = false;
 		t->due.master |= EPOLLIN | EPOLLHUP;
 	}
 	tty_unlock(t);
@@ -473,24 +472,25 @@ static const struct file_ops g_slave_ops = {
 	.release = slave_release,
 };
 
+/* Who is refused was never there: the master is not told that the slave was closed. */
 struct file *pty_open_slave(struct tty *t, int flags, int *error)
 {
-	struct file *f = file_alloc(&g_slave_ops, (uint32_t)flags, t);
+	struct file *f = NULL;
 
-	*error = -ENFILE;
-	if (!f)
-		return NULL;
-	tty_get(t);
 	tty_lock(t);
 	*error = !t->masters || t->locked ? -EIO : t->exclusive && current()->process->euid ? -EBUSY : 0;
-	t->slaves++;
-	t->was_open = t->was_open && *error;
-	tty_unlock(t);
-	if (*error) {
-		file_put(f);
-		return NULL;
+	if (!*error) {
+		f = file_alloc(&g_slave_ops, (uint32_t)flags, t);
+		*error = f ? 0 : -ENFILE;
 	}
-	terminal_opened(&t->terminal, flags);
+	if (f) {
+		tty_get(t);
+		t->slaves++;
+		t->was_open = false;
+	}
+	tty_unlock(t);
+	if (f)
+		terminal_opened(&t->terminal, flags);
 	return f;
 }
 
