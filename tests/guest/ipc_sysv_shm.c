@@ -199,6 +199,58 @@ static void ends(void)
 	show("gone", id);
 }
 
+/* Byte by byte in which pages a child survives reading. */
+static void show_pages(const char *what, const char *at, int pages)
+{
+	fflush(stdout);
+	for (int i = 0; i < pages; i++) {
+		pid_t pid = fork();
+		int status;
+
+		if (!pid) {
+			signal(SIGSEGV, SIG_DFL);
+			_exit(((volatile const char *)at)[i * PAGE]);
+		}
+		waitpid(pid, &status, 0);
+		printf("%s %d: %s %d\n", what, i, WIFEXITED(status) ? "has" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	}
+}
+
+static char *attach_filled(int id, int pages)
+{
+	char *at = shmat(id, NULL, 0);
+
+	memset(at, 5, (size_t)pages * PAGE);
+	return at;
+}
+
+/* What was mapped over parts of it is not its; as long as any part is there, it is attached. */
+static void pieces(void)
+{
+	int id = new_segment(4 * PAGE, 0600), fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	char *at = attach_filled(id, 4);
+
+	memset(mmap(at + PAGE, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0), 7, PAGE);
+	memset(mmap(at + 3 * PAGE, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0), 8, PAGE);
+	T(shmdt(at));
+	show_pages("detached", at, 4);
+	show("all pieces detached", id);
+	T(shmdt(at));
+	at = attach_filled(id, 4);
+	T(munmap(at, 2 * PAGE));
+	show("begin unmapped", id);
+	T(shmdt(at + 2 * PAGE));
+	T(shmdt(at));
+	show_pages("begin", at, 4);
+	show("detached by the rest", id);
+	at = attach_filled(id, 4);
+	T(munmap(at, 2 * PAGE));
+	T(munmap(at + 2 * PAGE, 2 * PAGE));
+	show("unmapped in two", id);
+	T(shmdt(at));
+	T(shmctl(id, IPC_RMID, NULL));
+}
+
 static void changes(void)
 {
 	int id = new_segment(10, 0600);
@@ -285,6 +337,7 @@ static void tests(void)
 	keys();
 	views();
 	ends();
+	pieces();
 	changes();
 	listed();
 	proc_value("shmmax");

@@ -211,7 +211,7 @@ static void look_again(void)
 			struct attachment *a = list_entry(pos, struct attachment, of_segment);
 			bool last = s->count == 1;
 
-			if (mm_object_of(a->program, a->addr) != s->memory) {
+			if (!mm_shows_object(a->program, a->addr, s->pages * PAGE_SIZE, s->memory)) {
 				attachment_drop(a);
 				if (last)
 					break;
@@ -226,13 +226,18 @@ static void lock(void)
 	look_again();
 }
 
+static uint64_t end_of(const struct attachment *a)
+{
+	return a->addr + a->shm->pages * PAGE_SIZE;
+}
+
 /* What a's program had where a is now (SHM_REMAP). */
 static void drop_replaced(const struct attachment *a)
 {
 	list_for_each_safe(pos, next, &a->program->attached) {
 		struct attachment *old = list_entry(pos, struct attachment, of_program);
 
-		if (old != a && old->addr - a->addr < a->shm->pages * PAGE_SIZE)
+		if (old != a && old->addr >= a->addr && end_of(old) <= end_of(a))
 			attachment_drop(old);
 	}
 }
@@ -292,7 +297,7 @@ long shm_detach(uint64_t addr)
 
 		if (a->addr != addr)
 			continue;
-		ret = mm_unmap(addr, a->shm->pages * PAGE_SIZE);
+		ret = mm_unmap_object(addr, a->shm->pages * PAGE_SIZE, a->shm->memory);
 		attachment_drop(a);
 		break;
 	}

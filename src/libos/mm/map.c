@@ -426,3 +426,41 @@ int mm_unmap(uint64_t addr, uint64_t size)
 	mutex_unlock(&mm->lock);
 	return ret;
 }
+
+/* Is v what p mapped of such a file from addr on? */
+static bool shows_object(const struct vma *v, const struct program *p, uint64_t addr, const void *object)
+{
+	return v->file && v->file->data == object && v->start - addr == (uint64_t)v->offset && vma_is_of(v, p);
+}
+
+bool mm_shows_object(const struct program *p, uint64_t addr, uint64_t size, const void *object)
+{
+	struct mm *mm = p->mm;
+	bool found = false;
+
+	mutex_lock(&mm->lock);
+	for (struct vma *v = vma_find(mm, addr); !found && v && v->start < addr + size; v = vma_next(mm, v))
+		found = shows_object(v, p, addr, object);
+	mutex_unlock(&mm->lock);
+	return found;
+}
+
+int mm_unmap_object(uint64_t addr, uint64_t size, const void *object)
+{
+	struct mm *mm = mm_current();
+	uint64_t at = addr, end = addr + size;
+	struct vma *v;
+	int ret = 0;
+
+	mutex_lock(&mm->lock);
+	while (!ret && at < end && (v = vma_find(mm, at)) && v->start < end) {
+		uint64_t start = v->start;
+
+		at = v->end;
+		if (shows_object(v, program_current(), addr, object))
+			ret = unmap_locked(mm, start, at);
+	}
+	family_keep_own(mm, addr, end);
+	mutex_unlock(&mm->lock);
+	return ret;
+}

@@ -75,8 +75,10 @@ struct mm_place {
 	uint64_t offset;
 };
 bool mm_place_of(uint64_t addr, struct mm_place *out);
-/* The data of the file whose mapping p has from addr on, or NULL. */
-const void *mm_object_of(const struct program *p, uint64_t addr);
+/* Of the file with this data, mapped by p from addr on: is any page in [addr, addr + size) still there? What is of it goes, for the
+ * calling process, and nothing that was mapped over it. */
+bool mm_shows_object(const struct program *p, uint64_t addr, uint64_t size, const void *object);
+nodiscard int mm_unmap_object(uint64_t addr, uint64_t size, const void *object);
 /* Copies what p has at addr, in one mapping, wherever that is now. False: nothing. */
 bool mm_read(const struct program *p, void *to, uint64_t addr, size_t size);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);

@@ -82,19 +82,6 @@ bool mm_place_of(uint64_t addr, struct mm_place *out)
 	return found;
 }
 
-const void *mm_object_of(const struct program *p, uint64_t addr)
-{
-	const struct vma *v;
-	const void *found = NULL;
-
-	mutex_lock(&p->mm->lock);
-	v = vma_find(p->mm, addr);
-	if (v && v->start == addr && v->file && vma_is_of(v, p))
-		found = v->file->data;
-	mutex_unlock(&p->mm->lock);
-	return found;
-}
-
 static bool contains(const struct vma *v, uint64_t addr, size_t size)
 {
 	return v->start <= addr && addr < v->end && size <= v->end - addr;
