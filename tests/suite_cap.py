@@ -192,8 +192,17 @@ def gone():
         expect(set(started.output().splitlines()) >= {"serve: ok", "call: ok", "third: ok"}, "threads are missing: " + started.output())
 
 
+def passed():
+    """Who waits for bytes of a connection is not kept awake, and away from its signals, by capabilities that are passed there."""
+    ran = run([INTRAVISOR, "run", *INSECURE, "--stats", "-y", pod_file("passed")], timeout=60)
+    text = ran.text() + ran.errors()
+    expect({"client: ok", "server: ok"} <= set(text.splitlines()), "poll or read did not wait, or did not end", ran)
+    heads, server = (next(l.split() for l in text.splitlines() if l.split()[:1] == [first]) for first in ("cVM", "server"))
+    expect(int(server[heads.index("hostcalls")]) < 10000, "the server did not sleep", ran)
+
+
 def prepare():
-    for source in ("api", "peer", "dier", "model", "agent", "serves", "serviced", "slow", "gone", "ending"):
+    for source in ("api", "peer", "dier", "model", "agent", "serves", "serviced", "slow", "gone", "ending", "passed"):
         program(source)
 
 
@@ -203,4 +212,4 @@ def tests():
             Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated=True), vm="too"),
             Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost), Test("cap/served_again", served("again")),
             Test("cap/served_chain", served_pod("served_chain")), Test("cap/served_python", served_pod("served_python")),
-            Test("cap/slow", slow), Test("cap/ending_close", ending_close), Test("cap/ending_read", ending_read), Test("cap/gone", gone)]
+            Test("cap/slow", slow), Test("cap/ending_close", ending_close), Test("cap/ending_read", ending_read), Test("cap/gone", gone), Test("cap/passed", passed)]

@@ -122,15 +122,6 @@ static void state_note(struct loop *l, uint32_t before, uint32_t set, uint32_t c
 		__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
 }
 
-/* Capabilities that somebody passed mean nothing to a program of bytes, but make the stream readable. */
-static void drop_passed(struct loop *l)
-{
-	long cap;
-
-	while ((cap = hostcall(HC_stream_cap, l->cap)) >= 0)
-		(void)hostcall(HC_cap_close, cap);
-}
-
 /* Once the program was told, a reset connection is only at its end. */
 static bool tell_reset(struct loop *l)
 {
@@ -170,7 +161,7 @@ static ssize_t recv_some(struct loop *l, void *buf, size_t size, bool peek, bool
 			return err;
 		n = recv_once(l, buf, size, peek);
 		if (n == -EAGAIN)
-			drop_passed(l);
+			loop_drop_passed(l);
 	}
 	return n;
 }

@@ -131,6 +131,8 @@ bool loop_leave(struct loop *l); /* true: nobody else has its capability */
 /* A listener enters with the capability of those that have its name, if there are such and none has its address. */
 bool loop_join(struct loop *l);
 uint32_t loop_refresh(struct loop *l); /* asks the monitor: the new state */
+/* Capabilities that somebody passed mean nothing to a program of bytes, but make the stream readable. */
+void loop_drop_passed(const struct loop *l);
 uint32_t loop_poll(struct file *f);
 struct waitq *loop_waitq(struct file *f);
 void loop_collect(void); /* fetches what happened and wakes whom it concerns */

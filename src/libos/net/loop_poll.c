@@ -20,6 +20,7 @@
 #define LINGER_NS 20000 /* what it takes to sleep and be woken on another processor */
 #define LINGER_LOOK 16 /* pauses before the next look */
 #define LINGER_PAUSE 31
+#define PASSED_MAX 4 /* capabilities that wait in a stream (cvm/stream.h) */
 #define ROOM_WORTH (CAP_STREAM_RING / 2) /* the monitor wakes a writer for that much */
 #define READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDNORM))
 #define WRITE_EVENTS ((uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND))
@@ -89,6 +90,14 @@ bool loop_join(struct loop *l)
 	return joined;
 }
 
+void loop_drop_passed(const struct loop *l)
+{
+	long cap = 0;
+
+	for (unsigned i = 0; i < PASSED_MAX && (cap = hostcall(HC_stream_cap, l->cap)) >= 0; i++)
+		(void)hostcall(HC_cap_close, cap);
+}
+
 uint32_t loop_refresh(struct loop *l)
 {
 	uint32_t before = __atomic_and_fetch(&l->state, ~LOOP_CHECK, __ATOMIC_SEQ_CST), after;
@@ -101,8 +110,10 @@ uint32_t loop_refresh(struct loop *l)
 	after = (before & ~(LOOP_VERSION - 1)) | (info.state & (CAP_READABLE | CAP_ENDED | CAP_BROKEN | CAP_RESET));
 	if (!(info.state & CAP_WRITABLE) || (before & LOOP_FULL && info.writable < ROOM_ENOUGH && !(info.state & CAP_BROKEN)))
 		after |= LOOP_FULL;
-	if (info.state & CAP_READABLE && !info.readable && !(info.state & CAP_ENDED) && l->kind == LOOP_STREAM)
-		after &= ~CAP_READABLE; /* a passed capability: the next receive drops it */
+	if (info.state & CAP_READABLE && !info.readable && !(info.state & CAP_ENDED) && l->kind == LOOP_STREAM) {
+		after &= ~CAP_READABLE; /* a passed capability: with it there nobody could wait for bytes */
+		loop_drop_passed(l);
+	}
 	if (!__atomic_compare_exchange_n(&l->state, &before, after, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
 	return after;
