@@ -15,9 +15,11 @@
 #define STEP_PAGES 64u		   /* smallest commit: 256 KiB */
 #define STEP_PAGES_MAX 2048u	   /* largest step; each commit is a mapping of the host, so they grow with the heap */
 #define KEEP_PAGES 1024u	   /* committed free pages kept for reuse: 4 MiB */
-#define BINS 40u		   /* 1..31 pages exactly, then powers of two */
+#define BINS 47u		   /* 1..31 pages exactly, then powers of two: 32 to 2^19 and more */
 #define HEAP_PAGES ((uint32_t)((SLOT_LIBOS_FILES - SLOT_LIBOS_HEAP) / PAGE_SIZE))
 #define RECORD_PAGES ((uint32_t)(HEAP_PAGES * sizeof(struct page) / PAGE_SIZE + 1))
+
+_Static_assert(HEAP_PAGES < 1u << 20, "a bin for a run of the whole heap");
 
 static struct mutex g_lock;
 static struct page *g_page;	/* records; g_page[0] unused */
