@@ -1,5 +1,5 @@
 /*
- * What the libOS's own objects share: the blocking loop, SIGPIPE and inode numbers (ipc/block.h).
+ * What the libOS's own objects share: the blocking loop, sleepers, SIGPIPE and inode numbers (ipc/block.h).
  */
 #include "ipc/block.h"
 #include "thread/thread.h"
@@ -25,6 +25,37 @@ ssize_t block_until(struct waitq *q, uint32_t events, int64_t timeout_ns, ssize_
 	}
 	waitq_remove(&w);
 	return ret;
+}
+
+void sleeper_init(struct sleeper *s)
+{
+	list_init(&s->link);
+	s->thread = current();
+	s->result = SLEEPS;
+}
+
+void sleeper_wake(struct sleeper *s, int result)
+{
+	list_remove(&s->link);
+	s->result = result;
+	thread_wake(s->thread);
+}
+
+int sleeper_wait(struct sleeper *s, struct mutex *lock, int clock, int64_t deadline)
+{
+	while (s->result == SLEEPS) {
+		int64_t timeout = deadline < 0 ? -1 : MAX(deadline - clock_now(clock), 0);
+		int err;
+
+		mutex_unlock(lock);
+		err = thread_sleep(timeout);
+		mutex_lock(lock);
+		if (err && s->result == SLEEPS) {
+			list_remove(&s->link);
+			s->result = err;
+		}
+	}
+	return s->result;
 }
 
 ssize_t broken_pipe(void)

@@ -22,12 +22,12 @@ struct msg_queue {
 	uint64_t count, bytes, bytes_max;
 	int64_t sent_at, received_at; /* seconds */
 	int32_t sender, receiver;     /* pids, of the last ones */
-	struct list senders;	      /* struct sysv_sleeper: wait for room */
+	struct list senders;	      /* struct sleeper: wait for room */
 	struct list receivers;	      /* struct msg_receiver by sleeper.link, oldest first */
 };
 
 struct msg_receiver {
-	struct sysv_sleeper sleeper;
+	struct sleeper sleeper;
 	int64_t type;
 	int flags;
 	uint64_t size;
@@ -77,7 +77,7 @@ static void take(struct msg_queue *q, struct message *m)
 static void wake_senders(struct msg_queue *q, int result)
 {
 	while (!list_empty(&q->senders))
-		sysv_wake(list_entry(q->senders.next, struct sysv_sleeper, link), result);
+		sleeper_wake(list_entry(q->senders.next, struct sleeper, link), result);
 }
 
 static void remove_queue(struct sysv_object *o)
@@ -86,7 +86,7 @@ static void remove_queue(struct sysv_object *o)
 
 	wake_senders(q, -EIDRM);
 	while (!list_empty(&q->receivers))
-		sysv_wake(list_entry(q->receivers.next, struct sysv_sleeper, link), -EIDRM);
+		sleeper_wake(list_entry(q->receivers.next, struct sleeper, link), -EIDRM);
 	while (!list_empty(&q->messages)) {
 		struct message *m = list_entry(q->messages.next, struct message, link);
 
@@ -95,13 +95,6 @@ static void remove_queue(struct sysv_object *o)
 	}
 	sysv_forget(&g_msg, o);
 	kfree(q);
-}
-
-static void sleeper_init(struct sysv_sleeper *s)
-{
-	list_init(&s->link);
-	s->thread = current();
-	s->result = SYSV_SLEEPS;
 }
 
 /* --- sending --- */
@@ -130,12 +123,12 @@ static bool hand_over(struct msg_queue *q, struct message *m)
 		if (!matches(m, r->type, r->flags))
 			continue;
 		if (r->size < m->size && !(r->flags & MSG_NOERROR)) {
-			sysv_wake(&r->sleeper, -E2BIG);
+			sleeper_wake(&r->sleeper, -E2BIG);
 			continue;
 		}
 		r->message = m;
 		received(q, r->pid);
-		sysv_wake(&r->sleeper, 0);
+		sleeper_wake(&r->sleeper, 0);
 		return true;
 	}
 	return false;
@@ -158,7 +151,7 @@ static void put(struct msg_queue *q, struct message *m)
 static int send(int id, struct message *m, int flags)
 {
 	for (;;) {
-		struct sysv_sleeper s;
+		struct sleeper s;
 		struct sysv_object *o;
 		struct msg_queue *q;
 		int err;

@@ -34,7 +34,7 @@ struct sem_undo {
 };
 
 struct sem_wait {
-	struct sysv_sleeper sleeper;
+	struct sleeper sleeper;
 	const struct sembuf *ops, *blocking;
 	unsigned count;
 	bool alters;
@@ -99,7 +99,7 @@ static void remove_set(struct sysv_object *o)
 	struct sem_set *s = set_of(o);
 
 	while (!list_empty(&s->waiting))
-		sysv_wake(list_entry(s->waiting.next, struct sysv_sleeper, link), -EIDRM);
+		sleeper_wake(list_entry(s->waiting.next, struct sleeper, link), -EIDRM);
 	while (!list_empty(&s->undos))
 		undo_free(list_entry(s->undos.next, struct sem_undo, of_set));
 	sysv_forget(&g_sem, o);
@@ -109,13 +109,13 @@ static void remove_set(struct sysv_object *o)
 
 /* --- operations --- */
 
-/* One operation: 0, SYSV_SLEEPS if it has to wait, -ERANGE. */
+/* One operation: 0, SLEEPS if it has to wait, -ERANGE. */
 static int apply(struct sem *sem, const struct sembuf *op, int16_t *adjust)
 {
 	int value = sem->value + op->sem_op, undo = adjust ? *adjust - op->sem_op : 0;
 
 	if (op->sem_op ? value < 0 : sem->value)
-		return SYSV_SLEEPS;
+		return SLEEPS;
 	if (value > SEMVMX || undo < -SEMAEM - 1 || undo > SEMAEM)
 		return -ERANGE;
 	sem->value = value;
@@ -124,7 +124,7 @@ static int apply(struct sem *sem, const struct sembuf *op, int16_t *adjust)
 	return 0;
 }
 
-/* All of them or none: 0, SYSV_SLEEPS, -EAGAIN or -ERANGE. */
+/* All of them or none: 0, SLEEPS, -EAGAIN or -ERANGE. */
 static int operate(struct sem_set *s, struct sem_wait *w)
 {
 	int ret = 0;
@@ -149,7 +149,7 @@ static int operate(struct sem_set *s, struct sem_wait *w)
 		if (op->sem_flg & SEM_UNDO)
 			w->undo->adjust[op->sem_num] = (int16_t)(w->undo->adjust[op->sem_num] + op->sem_op);
 	}
-	return ret == SYSV_SLEEPS && (w->blocking->sem_flg & IPC_NOWAIT) ? -EAGAIN : ret;
+	return ret == SLEEPS && (w->blocking->sem_flg & IPC_NOWAIT) ? -EAGAIN : ret;
 }
 
 /* The oldest operations that are possible now and alter something, or not. True if values changed. */
@@ -157,11 +157,11 @@ static bool pass_some(struct sem_set *s, bool altering)
 {
 	list_for_each_safe(pos, next, &s->waiting) {
 		struct sem_wait *w = list_entry(pos, struct sem_wait, sleeper.link);
-		int ret = w->alters == altering ? operate(s, w) : SYSV_SLEEPS;
+		int ret = w->alters == altering ? operate(s, w) : SLEEPS;
 
-		if (ret == SYSV_SLEEPS)
+		if (ret == SLEEPS)
 			continue;
-		sysv_wake(&w->sleeper, ret);
+		sleeper_wake(&w->sleeper, ret);
 		if (!ret && altering)
 			return true;
 	}
@@ -212,7 +212,7 @@ static int operate_or_sleep(struct sem_wait *w, int id, unsigned greatest, bool 
 	if (undoes && !(w->undo = undo_of(s, current()->process)))
 		return -ENOMEM;
 	ret = operate(s, w);
-	if (ret == SYSV_SLEEPS) {
+	if (ret == SLEEPS) {
 		list_append(&s->waiting, &w->sleeper.link);
 		return sysv_sleep(&g_sem, &w->sleeper, deadline);
 	}
@@ -237,9 +237,7 @@ static long operate_all(int id, const struct sembuf *ops, unsigned count, int64_
 		undoes |= (ops[i].sem_flg & SEM_UNDO) != 0;
 		w.alters |= ops[i].sem_op != 0;
 	}
-	w.sleeper.thread = t;
-	w.sleeper.result = SYSV_SLEEPS;
-	list_init(&w.sleeper.link);
+	sleeper_init(&w.sleeper);
 	mutex_lock(&g_sem.lock);
 	ret = operate_or_sleep(&w, id, greatest, undoes, deadline);
 	mutex_unlock(&g_sem.lock);

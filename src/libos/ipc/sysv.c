@@ -4,7 +4,6 @@
  */
 #include "ipc/sysv.h"
 #include "core/kheap.h"
-#include "core/waitq.h"
 #include "thread/thread.h"
 #include <linux/time.h>
 
@@ -201,26 +200,9 @@ int sysv_remove(struct sysv_kind *k, int id)
 
 /* --- sleeping --- */
 
-void sysv_wake(struct sysv_sleeper *s, int result)
+int sysv_sleep(struct sysv_kind *k, struct sleeper *s, int64_t deadline)
 {
-	list_remove(&s->link);
-	s->result = result;
-	thread_wake(s->thread);
-}
+	int ret = sleeper_wait(s, &k->lock, CLOCK_MONOTONIC, deadline);
 
-int sysv_sleep(struct sysv_kind *k, struct sysv_sleeper *s, int64_t deadline)
-{
-	while (s->result == SYSV_SLEEPS) {
-		int64_t timeout = deadline < 0 ? -1 : MAX(deadline - clock_now(CLOCK_MONOTONIC), 0);
-		int err;
-
-		mutex_unlock(&k->lock);
-		err = thread_sleep(timeout);
-		mutex_lock(&k->lock);
-		if (err && s->result == SYSV_SLEEPS) {
-			list_remove(&s->link);
-			s->result = err == -ETIMEDOUT ? -EAGAIN : -EINTR;
-		}
-	}
-	return s->result;
+	return ret == -ETIMEDOUT ? -EAGAIN : ret == -ERESTARTSYS ? -EINTR : ret;
 }

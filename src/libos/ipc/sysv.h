@@ -3,8 +3,7 @@
  * ones, nobody else any. What the three have alike (identifiers, keys, owners, permissions) is in sysv.c.
  *
  * One lock for each kind guards everything of that kind. It is held for memory operations only, but for shmat and shmdt, which
- * change the map: before mm->lock. Who sleeps has a struct sysv_sleeper in a list of the object; who ends the sleep does so
- * with the lock held, having done what the sleeper wanted.
+ * change the map: before mm->lock. Who sleeps has a struct sleeper (ipc/block.h) in a list of the object.
  */
 #ifndef LIBOS_SYSV_H
 #define LIBOS_SYSV_H
@@ -13,6 +12,7 @@
 #include "core/lock.h"
 #include "core/types.h"
 #include "fs/proc.h"
+#include "ipc/block.h"
 #include <linux/ipc.h>
 #include <asm/ipcbuf.h>
 
@@ -60,16 +60,8 @@ nodiscard int sysv_remove(struct sysv_kind *k, int id); /* IPC_RMID; lock not he
 	for (uint32_t index_ = 0; index_ < (k)->room; index_++)                                   \
 		for (struct sysv_object *o = (k)->objects[index_]; o; o = NULL)
 
-#define SYSV_SLEEPS 1 /* a sleeper's result until it has one */
-struct sysv_sleeper {
-	struct list link;
-	struct thread *thread;
-	int result; /* lock */
-};
-/* The calling thread sleeps until s has a result; the lock is held before and after. -EINTR for a signal, -EAGAIN behind the
- * deadline (CLOCK_MONOTONIC, -1: none): then it stands in no list any more. */
-int sysv_sleep(struct sysv_kind *k, struct sysv_sleeper *s, int64_t deadline);
-void sysv_wake(struct sysv_sleeper *s, int result); /* out of its list */
+/* sleeper_wait (ipc/block.h) with what these calls say: -EINTR for a signal, -EAGAIN behind the deadline (CLOCK_MONOTONIC, -1: none). */
+int sysv_sleep(struct sysv_kind *k, struct sleeper *s, int64_t deadline);
 
 /* System calls; buffers are the program's. */
 nodiscard long shm_get(int32_t key, uint64_t size, int flags);
