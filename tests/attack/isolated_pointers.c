@@ -70,6 +70,8 @@ static void in_structures(const int *pipes, const int *sockets, int file)
 	} sigset = { g_at, 8 };
 	struct timespec zero = { 0, 0 };
 	REFUSES(EFAULT, SYS_pselect6, 0, NULL, NULL, NULL, &zero, &sigset);
+	struct sigevent cookie = { .sigev_notify = SIGEV_THREAD, .sigev_value.sival_ptr = (void *)g_at };
+	REFUSES(EFAULT, SYS_mq_notify, -1, &cookie);
 	/* the program started would print what it got */
 	char *words[] = { "echo", (char *)g_at, NULL }, *none[] = { NULL };
 	for (int i = 0; i < 2; i++) {

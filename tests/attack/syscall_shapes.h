@@ -83,6 +83,9 @@ static const struct shape k_shapes[512] = {
 	/* System V */
 	CALL(shmget, "..."), CALL(shmat, ".p."), CALL(shmdt, "p"), CALL(shmctl, "..p"), CALL(semget, "..."), CALL(semop, ".p."),
 	CALL(semtimedop, ".p.p"), CALL(semctl, "...m"), CALL(msgget, ".."), CALL(msgsnd, ".p.."), CALL(msgrcv, ".p..."), CALL(msgctl, "..p"),
+	/* POSIX message queues */
+	CALL(mq_open, "p..p"), CALL(mq_unlink, "p"), CALL(mq_timedsend, ".p..p"), CALL(mq_timedreceive, ".p.pp"), CALL(mq_notify, ".p"),
+	CALL(mq_getsetattr, ".pp"),
 	/* identity, limits, the machine */
 	CALL(getpid, ""), CALL(getppid, ""), CALL(getpgid, "."), CALL(getpgrp, ""), CALL(setpgid, ".."), CALL(getsid, "."), CALL(setsid, ""),
 	CALL(getpriority, ".."), CALL(setpriority, "..."), CALL(prlimit64, "..pp"), CALL(getrlimit, ".p"), CALL(setrlimit, ".p"),

@@ -236,6 +236,9 @@ CONSTANT(sys_sem, "32000\t1024000000\t500\t32000\n")
 CONSTANT(sys_msgmax, "8192\n")
 CONSTANT(sys_msgmnb, "16384\n")
 CONSTANT(sys_msgmni, "32000\n")
+CONSTANT(sys_mq_queues, "256\n")
+CONSTANT(sys_mq_messages, "10\n")
+CONSTANT(sys_mq_size, "8192\n")
 
 static void sys_hostname(struct text *t, const struct subject *s)
 {
@@ -298,9 +301,13 @@ static const struct proc_node vm_nodes[] = {
 static const struct proc_node core_nodes[] = { FILE_NODE("somaxconn", sys_somaxconn), { 0 } };
 static const struct proc_node ipv4_nodes[] = { FILE_NODE("ip_local_port_range", sys_port_range), { 0 } };
 static const struct proc_node sys_net_nodes[] = { DIR_NODE("core", core_nodes), DIR_NODE("ipv4", ipv4_nodes), { 0 } };
+static const struct proc_node mqueue_nodes[] = {
+	FILE_NODE("queues_max", sys_mq_queues), FILE_NODE("msg_max", sys_mq_messages), FILE_NODE("msg_default", sys_mq_messages),
+	FILE_NODE("msgsize_max", sys_mq_size), FILE_NODE("msgsize_default", sys_mq_size), { 0 },
+};
 static const struct proc_node sys_fs_nodes[] = {
 	FILE_NODE("file-max", sys_file_max), FILE_NODE("nr_open", sys_file_max), FILE_NODE("pipe-max-size", sys_pipe_max),
-	{ 0 },
+	DIR_NODE("mqueue", mqueue_nodes), { 0 },
 };
 const struct proc_node proc_sys_nodes[] = {
 	DIR_NODE("kernel", kernel_nodes), DIR_NODE("vm", vm_nodes), DIR_NODE("net", sys_net_nodes),

@@ -2,6 +2,7 @@
  * AF_NETLINK, NETLINK_ROUTE: only what getaddrinfo(3), getifaddrs(3) and if_nameindex(3) ask: dumps of links and
  * addresses, which say that there is a loopback interface and nothing else. Nothing reaches the host. Everything else
  * answers -EOPNOTSUPP in a netlink error message.
+ * It also carries the notes of mq_notify(3), as on Linux: its thread waits for them at such a socket.
  * Who asks for addresses of all families without having asked for links is getaddrinfo with AI_ADDRCONFIG. It would take "loopback only"
  * for "no network", though granted connections may lead out: it is refused, and then believes in both families.
  */
@@ -29,6 +30,7 @@ struct netlink_sock {
 	uint32_t size;	       /* bytes in answers */
 	uint32_t first;	       /* bytes up to the end of the first datagram */
 	uint8_t answers[ANSWERS_MAX]; /* the dump, then NLMSG_DONE: two datagrams */
+	struct list notes;	      /* struct netlink_note, oldest first; behind the answers */
 	uint64_t inode;
 	struct waitq wait;
 };
@@ -194,25 +196,44 @@ struct netlink_recv {
 	uint32_t flags;
 };
 
+static ssize_t put_datagram(struct netlink_recv *io, const uint8_t *data, size_t size)
+{
+	size_t n = MIN(io->it.left, size);
+
+	if (n < size)
+		io->msg->flags |= MSG_TRUNC;
+	if (iter_put(&io->it, data, n) < n)
+		return -EFAULT;
+	return (ssize_t)(io->flags & MSG_TRUNC ? size : n);
+}
+
+static void drop_note(struct netlink_note *note)
+{
+	list_remove(&note->link);
+	kfree(note);
+}
+
 static ssize_t try_recv(void *ctx)
 {
 	struct netlink_recv *io = ctx;
 	struct netlink_sock *s = io->s;
-	size_t n = MIN(io->it.left, (size_t)s->first);
+	bool peek = io->flags & MSG_PEEK;
 	ssize_t ret = -EAGAIN;
 
 	mutex_lock(&s->lock);
 	if (s->first) {
-		ret = io->flags & MSG_TRUNC ? (ssize_t)s->first : (ssize_t)n;
-		if (iter_put(&io->it, s->answers, n) < n)
-			ret = -EFAULT;
-		if (n < s->first)
-			io->msg->flags |= MSG_TRUNC;
-		if (!(io->flags & MSG_PEEK)) {
+		ret = put_datagram(io, s->answers, s->first);
+		if (!peek) {
 			memmove(s->answers, s->answers + s->first, s->size - s->first);
 			s->size -= s->first;
 			s->first = s->size;
 		}
+	} else if (!list_empty(&s->notes)) {
+		struct netlink_note *note = list_entry(s->notes.next, struct netlink_note, link);
+
+		ret = put_datagram(io, note->data, sizeof(note->data));
+		if (!peek)
+			drop_note(note);
 	}
 	mutex_unlock(&s->lock);
 	return ret;
@@ -297,8 +318,12 @@ static int netlink_setopt(struct file *f, int level, int name, const void *user,
 static uint32_t netlink_poll(struct file *f)
 {
 	struct netlink_sock *s = f->data;
+	bool some;
 
-	return (__atomic_load_n(&s->first, __ATOMIC_ACQUIRE) ? EPOLLIN | EPOLLRDNORM : 0u) | EPOLLOUT | EPOLLWRNORM;
+	mutex_lock(&s->lock);
+	some = s->first || !list_empty(&s->notes);
+	mutex_unlock(&s->lock);
+	return (some ? EPOLLIN | EPOLLRDNORM : 0u) | EPOLLOUT | EPOLLWRNORM;
 }
 
 static struct waitq *netlink_waitq(struct file *f)
@@ -313,7 +338,11 @@ static int netlink_stat(struct file *f, struct statx *st)
 
 static void netlink_release(struct file *f)
 {
-	kfree(f->data);
+	struct netlink_sock *s = f->data;
+
+	while (!list_empty(&s->notes))
+		drop_note(list_entry(s->notes.next, struct netlink_note, link));
+	kfree(s);
 }
 
 const struct file_ops g_netlink_file_ops = {
@@ -352,9 +381,27 @@ struct file *netlink_socket(int type, int protocol, uint32_t flags, int *error)
 	s->socket = (struct socket){ .ops = &g_netlink_socket_ops, .domain = AF_NETLINK, .type = (uint16_t)type };
 	s->port = __atomic_fetch_add(&g_ports, 1, __ATOMIC_RELAXED);
 	s->inode = anon_inode();
+	list_init(&s->notes);
 	waitq_init(&s->wait);
 	f = file_alloc(&g_netlink_file_ops, O_RDWR | (flags & O_NONBLOCK), s);
 	if (!f)
 		kfree(s);
 	return f;
+}
+
+int netlink_check(struct file *f)
+{
+	if (f->ops == &g_netlink_file_ops)
+		return 0;
+	return socket_of(f) ? -EINVAL : -ENOTSOCK;
+}
+
+void netlink_deliver(struct file *f, struct netlink_note *note)
+{
+	struct netlink_sock *s = f->data;
+
+	mutex_lock(&s->lock);
+	list_append(&s->notes, &note->link);
+	mutex_unlock(&s->lock);
+	waitq_wake(&s->wait, EPOLLIN | EPOLLRDNORM);
 }

@@ -8,6 +8,7 @@
 #include "fs/file.h"
 
 #include <asm/socket.h>
+#include <linux/mqueue.h>
 #include <linux/socket.h>
 
 /* Part of the system call ABI, but in no uapi header. */
@@ -116,6 +117,13 @@ nodiscard struct file *inet_socket(int domain, int type, int protocol, uint32_t 
 nodiscard struct file *unix_socket(int type, int protocol, uint32_t flags, int *error);
 nodiscard int unix_socketpair(int type, int protocol, uint32_t flags, struct file *pair[2]);
 nodiscard struct file *netlink_socket(int type, int protocol, uint32_t flags, int *error);
+/* What mq_notify(2) says to who asked by SIGEV_THREAD: a datagram of an AF_NETLINK socket's. */
+struct netlink_note {
+	struct list link;
+	uint8_t data[NOTIFY_COOKIE_LEN];
+};
+nodiscard int netlink_check(struct file *f); /* -ENOTSOCK, -EINVAL: of another family */
+void netlink_deliver(struct file *f, struct netlink_note *note); /* takes the note, which is kmalloc'ed */
 /* ioctl(2) on a socket of any family, SIOCGIFNAME to SIOCGIFINDEX: netdevice(7). */
 long interface_ioctl(unsigned long request, void *user);
 extern const struct file_ops g_inet_file_ops, g_unix_file_ops, g_netlink_file_ops;

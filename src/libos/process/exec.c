@@ -7,6 +7,7 @@
 #include "core/kheap.h"
 #include "core/log.h"
 #include "fs/inode.h"
+#include "ipc/mqueue.h"
 #include "loader/exec.h"
 #include "mm/mm.h"
 #include "process/process.h"
@@ -88,6 +89,7 @@ static void forget(struct thread *t)
 	struct process *p = t->process;
 
 	fdtable_close(p->files, true);
+	mqueue_exec(p);
 	signal_exec(t);
 	timers_end(p, false);
 	p->words.dumpable = 1;

@@ -27,6 +27,7 @@ static const bool k_own[SERVED_CALLS] = {
 	OWN(timer_delete), OWN(signalfd), OWN(signalfd4), OWN(pidfd_open), OWN(pidfd_send_signal),
 	/* what processes share, and wait for */
 	OWN(semget), OWN(semop), OWN(semtimedop), OWN(semctl), OWN(msgget), OWN(msgsnd), OWN(msgrcv), OWN(msgctl),
+	OWN(mq_open), OWN(mq_unlink), OWN(mq_timedsend), OWN(mq_timedreceive), OWN(mq_notify), OWN(mq_getsetattr),
 	/* descriptors as such */
 	OWN(close), OWN(close_range), OWN(dup), OWN(dup2), OWN(dup3), OWN(poll), OWN(ppoll), OWN(select), OWN(pselect6),
 	OWN(epoll_create), OWN(epoll_create1), OWN(epoll_ctl), OWN(epoll_wait), OWN(epoll_pwait), OWN(epoll_pwait2),

@@ -6,6 +6,7 @@
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
 #include "fs/inotify.h"
+#include "ipc/mqueue.h"
 #include "sys/syscalls.h"
 #include <linux/falloc.h>
 
@@ -44,6 +45,8 @@ static int attr_file(struct file *f, const struct attr *a)
 {
 	int err;
 
+	if (f->ops == &g_mqueue_ops)
+		return mqueue_setattr(f, a);
 	if (!f->dentry)
 		return f->ops == &stream_ops ? -EPERM : 0;
 	if ((a->valid & ATTR_MODE) && is_link(f->dentry->inode))

@@ -33,7 +33,7 @@ static inline long arg(const struct regs *r, int n)
 
 /* Each family's list is in its own file, so that a family is added in one place:
  *   sys/table_fs.h (files, directories, descriptors), sys/table_poll.h (poll, select, epoll, eventfd, timerfd,
- *   signalfd, pipe), sys/table_net.h (sockets), sys/table_mm.h (memory), sys/table_ipc.h (System V IPC), sys/table_thread.h (threads, futex, signals,
+ *   signalfd, pipe), sys/table_net.h (sockets), sys/table_mm.h (memory), sys/table_ipc.h (System V IPC, POSIX message queues), sys/table_thread.h (threads, futex, signals,
  *   time, process, identity, limits, system information); and what Linux does not have in sys/table_private.h. */
 #define SYSCALL_TABLE(SYS) \
 	SYSCALLS_FS(SYS)   \

@@ -15,6 +15,13 @@
 	SYS(msgget, "xx")          \
 	SYS(msgsnd, "dpux")        \
 	SYS(msgrcv, "dpudx")       \
-	SYS(msgctl, "ddp")
+	SYS(msgctl, "ddp")         \
+	/* sys_mqueue.c */         \
+	SYS(mq_open, "soxp")       \
+	SYS(mq_unlink, "s")        \
+	SYS(mq_timedsend, "fbuut") \
+	SYS(mq_timedreceive, "frupt") \
+	SYS(mq_notify, "fp")       \
+	SYS(mq_getsetattr, "fpp")
 
 #endif
