@@ -240,6 +240,35 @@ static void datagrams(void)
 	close(z);
 }
 
+/* One end of a pair turns to somebody else, and to nobody: what it had not read is lost. */
+static void turned_away(void)
+{
+	struct sockaddr_un a;
+	socklen_t as = address(&a, unique("@guest-unix-c-"));
+	int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0), pair[2];
+	char buf[8];
+
+	printf("-- datagrams, turned away\n");
+	bind(other, (void *)&a, as);
+	for (int i = 0; i < 3; i++) {
+		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair);
+		if (i != 1)
+			say("send", send(pair[1], "lost", 4, 0));
+		if (i == 2)
+			a.sun_family = AF_UNSPEC;
+		say("connect", connect(pair[0], (void *)&a, i == 2 ? sizeof a : as));
+		say("read", read(pair[0], buf, sizeof buf));
+		printf("poll %#x\n", ready(pair[1]));
+		say("send", send(pair[1], "x", 1, 0));
+		say("send again", send(pair[1], "x", 1, 0));
+		say("shutdown", shutdown(pair[1], SHUT_WR));
+		say("send behind it", send(pair[1], "x", 1, 0));
+		close(pair[0]);
+		close(pair[1]);
+	}
+	close(other);
+}
+
 static void send_fds(int s, const int *fds, int count, const char *text)
 {
 	char control[CMSG_SPACE(sizeof(int) * 8)] = { 0 };
@@ -371,6 +400,7 @@ int main(int argc, char **argv)
 	named(unique("/tmp/guest-unix-"), SOCK_STREAM);
 	named(unique("/tmp/guest-unix-"), SOCK_SEQPACKET);
 	datagrams();
+	turned_away();
 	rights(SOCK_STREAM);
 	rights(SOCK_SEQPACKET);
 	blocking();

@@ -321,6 +321,8 @@ static void set_peer(struct unix_sock *s, struct unix_sock *peer)
 	mutex_unlock(&s->lock);
 	if (old) {
 		waitq_wake(&old->wait, EPOLLOUT | EPOLLWRNORM);
+		if (old != peer)
+			unix_dgram_left(s, old);
 		unix_put(old);
 	}
 }

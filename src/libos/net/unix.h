@@ -138,6 +138,8 @@ void unix_msg_free(struct unix_msg *m);
 ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags);
 ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags);
 ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags);
+/* `s` has another peer or none: what had come is lost, of which the old one learns if it was connected to it. */
+void unix_dgram_left(struct unix_sock *s, struct unix_sock *old);
 ssize_t unix_dgram_recv(struct file *f, struct socket_msg *msg, uint32_t flags);
 
 #endif

@@ -91,57 +91,99 @@ static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg
 	return m;
 }
 
-/* What has come from the peer that is gone is lost with it. */
-static void disconnect(struct unix_sock *s, struct unix_sock *gone)
+/* True: there were messages, and are none. */
+static bool lose_messages(struct unix_sock *s)
 {
 	struct list lost;
-	bool was;
 
 	list_init(&lost);
+	mutex_lock(&s->lock);
+	while (!list_empty(&s->messages)) {
+		struct list *node = s->messages.next;
+
+		list_remove(node);
+		list_append(&lost, node);
+	}
+	s->message_count = 0, s->queued = 0;
+	mutex_unlock(&s->lock);
+	if (list_empty(&lost))
+		return false;
+	list_for_each_safe(at, next, &lost)
+		unix_msg_free(list_entry(at, struct unix_msg, link));
+	waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM);
+	return true;
+}
+
+/* The peer is gone, and what has come from it is lost with it. */
+static void disconnect(struct unix_sock *s, struct unix_sock *gone)
+{
+	bool was;
+
 	mutex_lock(&s->lock);
 	was = s->peer == gone;
 	if (was) {
 		s->peer = NULL;
 		s->state = UNIX_IDLE;
 	}
-	while (was && !list_empty(&s->messages)) {
-		struct list *node = s->messages.next;
-
-		list_remove(node);
-		list_append(&lost, node);
-	}
-	if (was)
-		s->message_count = 0, s->queued = 0;
 	mutex_unlock(&s->lock);
-	list_for_each_safe(at, next, &lost)
-		unix_msg_free(list_entry(at, struct unix_msg, link));
 	if (was) {
+		lose_messages(s);
 		waitq_wake(&s->wait, 0);
 		unix_put(gone);
 	}
+}
+
+void unix_dgram_left(struct unix_sock *s, struct unix_sock *old)
+{
+	bool told;
+
+	if (!lose_messages(s))
+		return;
+	mutex_lock(&old->lock);
+	told = !old->closed && old->peer == s;
+	if (told)
+		old->error = ECONNRESET;
+	mutex_unlock(&old->lock);
+	if (told)
+		waitq_wake(&old->wait, 0);
+}
+
+/* What Linux looks at before the message and its receiver. */
+static int check_sender(struct unix_sock *s, size_t size)
+{
+	int err = 0;
+
+	mutex_lock(&s->lock);
+	if (!unix_connects(s) && size > s->send_buffer - 32) {
+		err = -EMSGSIZE;
+	} else if (s->error) {
+		err = -s->error;
+		s->error = 0;
+	} else if (!unix_connects(s) && (s->shutdown & UNIX_SHUT_SEND)) {
+		err = -EPIPE;
+	}
+	mutex_unlock(&s->lock);
+	return err;
 }
 
 ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct unix_sock *s = unix_of(f);
 	struct dgram_send io = { .s = s, .size = iter_init(msg->iov, msg->count).left };
+	bool named = !unix_connects(s) && msg->name && msg->name_size;
 	int err;
 	ssize_t ret;
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (!unix_connects(s) && msg->name && msg->name_size) {
+	if (named) {
 		struct sockaddr_any addr;
 
 		err = sockaddr_from_user(&addr, msg->name, msg->name_size);
 		if (err || addr.family != AF_UNIX || addr.size <= UNIX_PATH_OFFSET)
 			return err ? err : -EINVAL;
 	}
-	mutex_lock(&s->lock);
-	err = unix_connects(s) ? -s->error : s->shutdown & UNIX_SHUT_SEND ? -EPIPE : 0;
-	if (unix_connects(s))
-		s->error = 0;
-	mutex_unlock(&s->lock);
+	err = check_sender(s, io.size);
 	if (err)
 		return err;
 	io.to = find_receiver(s, msg, &err);
