@@ -1,9 +1,9 @@
 /*
  * Random system calls whose results are determined by what went before: on files, directories, descriptors, pipes, sockets,
- * memory, signals, child processes and System V IPC. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
+ * memory, signals, child processes, System V IPC and pseudo-terminals. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) y(pseudo-terminals); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -995,6 +995,7 @@ static void do_signalfd(void)
 #include "syscalls_more.h"
 #include "syscalls_children.h"
 #include "syscalls_ipc.h"
+#include "syscalls_tty.h"
 
 static const struct {
 	char kind;
@@ -1012,7 +1013,7 @@ static const struct {
 	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
 	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more }, { 'c', 4, child_look },
 	{ 'i', 5, ipc_get }, { 'i', 5, ipc_control }, { 'i', 5, ipc_attach }, { 'i', 3, ipc_look }, { 'i', 7, ipc_semop }, { 'i', 5, ipc_semctl },
-	{ 'i', 8, ipc_message },
+	{ 'i', 8, ipc_message }, { 'y', 1, do_tty },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 
@@ -1068,7 +1069,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 5)
 		return 2;
-	if (strchr(argv[3], 'c'))
+	if (strpbrk(argv[3], "cy"))
 		apart(argv);
 	g_directory = argv[4];
 	prepare(g_directory);
@@ -1079,6 +1080,8 @@ int main(int argc, char **argv)
 	g_on_tmpfs = strchr(argv[3], 't') || !strchr(argv[3], 'f'); /* memfds are in one, too */
 	if (strchr(argv[3], 'i'))
 		ipc_prepare();
+	if (strchr(argv[3], 'y'))
+		tty_prepare();
 	for (unsigned count = (unsigned)atoi(argv[2]); g_step < count; g_step++)
 		one(argv[3]);
 	end_children();

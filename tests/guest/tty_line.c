@@ -127,6 +127,14 @@ static const struct lines g_lines[] = {
 	{ "end of file", ICRNL, OUT, COOKED, "\004", 1 },
 	{ "end within", ICRNL, OUT, COOKED, "abc\004def\004\004", 3 },
 	{ "null", ICRNL, OUT, COOKED, "a", 0 },
+	{ "interrupt", ICRNL, OUT, COOKED, "abc\003de\r", 1 },
+	{ "interrupt without flush", ICRNL, OUT, COOKED | NOFLSH, "abc\003de\r", 1 },
+	{ "interrupt while erasing", ICRNL, OUT, COOKED | ECHOPRT | NOFLSH, "ab\177\003c\r", 1 },
+	{ "word of nothing while erasing", ICRNL, OUT, COOKED | ECHOPRT, "a\r\177\027b\r", 2 },
+	{ "quoted line end", ICRNL, OUT, COOKED, "a\026\nb\r", 1 },
+	{ "quoted interrupt", ICRNL, OUT, COOKED, "a\026\003b\003\026\003\r", 1 },
+	{ "OLCUC beyond ASCII", ICRNL, OUT | OLCUC, COOKED, "\344\367\377\337\r", 1 },
+	{ "IUCLC beyond ASCII", ICRNL | IUCLC, OUT, COOKED, "\304\327\336\r", 1 },
 	{ "ONLRET", ICRNL, OPOST | ONLRET, COOKED, "ab\rc\r", 2 },
 	{ "OCRNL", 0, OPOST | OCRNL, COOKED, "ab\rc\n", 1 },
 	{ "ONOCR", 0, OPOST | ONOCR, COOKED, "\rab\rc\n", 1 },
@@ -363,6 +371,71 @@ static void modes(void)
 	printf("isatty %d %d\n", isatty(g_master), isatty(g_slave));
 }
 
+static void keys(void)
+{
+	int what = 0;
+
+	printf("line ends without lines\n");
+	set(ICRNL, OUT, ECHO | ECHOCTL);
+	type("a\nb\rc", 5);
+	show_read(g_slave, 5);
+	show_screen();
+	printf("one key to erase words and lines\n");
+	set(ICRNL, OUT, COOKED & ~(tcflag_t)IEXTEN);
+	key(VKILL, '#');
+	key(VWERASE, '#');
+	type("one two#x\r", 10);
+	show_read(g_slave, 64);
+	show_screen();
+	key(VKILL, 21);
+	key(VWERASE, 23);
+	printf("an end that was none\n");
+	set(ICRNL, OUT, 0);
+	type("ab\0", 3);
+	for (struct pollfd p = { .fd = g_slave, .events = POLLIN }; what < 3; poll(&p, 1, 10))
+		ioctl(g_slave, FIONREAD, &what);
+	set(ICRNL, OUT, COOKED);
+	show_read(g_slave, 64);
+	show_screen();
+}
+
+static void show_value(int what)
+{
+	printf("  %d%s%s\n", what, what < 0 ? " " : "", what < 0 ? strerror(errno) : "");
+}
+
+/* What belongs to one end, and outlives the other. */
+static void two_ends(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), on = 1, slave, value = -1;
+	struct pollfd p = { .fd = master, .events = POLLIN | POLLOUT };
+	char bytes[64];
+
+	printf("two ends\n");
+	ioctl(master, TIOCPKT, &on);
+	show_value(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+	printf("  %zd %s\n", read(master, bytes, sizeof(bytes)), strerror(errno)); /* refused: nobody was there */
+	show_value(unlockpt(master));
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+	ioctl(slave, TIOCEXCL);
+	show_value(ioctl(master, TIOCGEXCL, &value) ? -1 : value);
+	show_value(ioctl(slave, TIOCGEXCL, &value) ? -1 : value);
+	show_value(ioctl(slave, TIOCGSOFTCAR, &value) ? -1 : value);
+	show_value(ioctl(master, TCXONC, TCOOFF));
+	printf("  %zd %s\n", write(master, "x", 1), strerror(errno));
+	show_value(poll(&p, 1, 0));
+	show_value(ioctl(master, TCXONC, TCOON));
+	show_value(poll(&p, 1, 0));
+	value = -1;
+	show_value(ioctl(slave, TIOCSPGRP, &value));
+	close(slave);
+	show_value(ioctl(master, TIOCGPKT, &value) ? -1 : value);
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+	show_value(ioctl(slave, TIOCGEXCL, &value) ? -1 : value);
+	close(slave);
+	close(master);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -380,5 +453,7 @@ int main(void)
 	flush_and_count();
 	flow();
 	packets();
+	keys();
+	two_ends();
 	return 0;
 }

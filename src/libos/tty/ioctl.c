@@ -120,13 +120,20 @@ static void send_key(struct tty *t, bool own, uint8_t c)
 {
 	struct tty_ring *r = own ? &t->output : &t->input;
 
-	if (!c || tty_used(r) == r->size)
+	if (!c || tty_used(r) == r->size || (own ? t->held : t->master_held))
 		return;
 	r->bytes[r->tail++ & (r->size - 1)] = c;
 	if (own)
-		t->due.master |= EPOLLIN | EPOLLRDNORM;
+		line_passed(t);
 	else
 		line_receive(t);
+}
+
+static void hold_master(struct tty *t, bool on)
+{
+	t->master_held = on;
+	if (!on)
+		t->due.master |= EPOLLOUT | EPOLLWRNORM;
 }
 
 static long control_flow(struct tty *t, bool own, unsigned long what)
@@ -142,8 +149,13 @@ static long control_flow(struct tty *t, bool own, unsigned long what)
 	} else if (what == TCOON && own && t->held) {
 		t->held = false;
 		line_start(t);
-	} else if (what == TCIOFF || what == TCION) {
-		send_key(t, own, t->modes.c_cc[what == TCIOFF ? VSTOP : VSTART]);
+	} else if (what == TCOOFF || what == TCOON) {
+		if (!own)
+			hold_master(t, what == TCOOFF);
+	} else {
+		const cc_t *keys = own ? t->modes.c_cc : line_keys; /* nobody changes the master's */
+
+		send_key(t, own, keys[what == TCIOFF ? VSTOP : VSTART]);
 	}
 	tty_unlock(t);
 	return 0;
@@ -250,10 +262,12 @@ long tty_ioctl(struct file *f, struct tty *t, bool own, unsigned long request, v
 		return terminal_check(&t->terminal, SIGTTOU);
 	case TIOCEXCL:
 	case TIOCNXCL:
-		__atomic_store_n(&t->exclusive, request == TIOCEXCL, __ATOMIC_RELAXED);
+		__atomic_store_n(own ? &t->exclusive : &t->master_exclusive, request == TIOCEXCL, __ATOMIC_RELAXED);
 		return 0;
+	case TIOCGSOFTCAR:
+		return put_user((int)((t->modes.c_cflag & CLOCAL) != 0), (int *)user);
 	case TIOCGEXCL:
-		return put_user((int)t->exclusive, (int *)user);
+		return put_user((int)(own ? t->exclusive : t->master_exclusive), (int *)user);
 	case TIOCGDEV:
 		return put_user(t->terminal.device, (uint32_t *)user);
 	case TIOCSTI: /* as Linux without CONFIG_LEGACY_TIOCSTI */

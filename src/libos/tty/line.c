@@ -12,6 +12,7 @@
 #define DISABLED 0 /* _POSIX_VDISABLE: as a special character none, in a line the place of VEOF */
 #define OUTPUT_LIMIT (TTY_OUTPUT_SIZE - TTY_ECHO_SIZE) /* of what is written; echo may have the rest */
 #define OUTPUT_SEEN TTY_LINE_SIZE /* so much the master's side has taken out of reach of a flush */
+#define ECHO_BATCH 256u
 #define TAB 8u /* columns: the most that one byte may become */
 #define READABLE ((uint32_t)(EPOLLIN | EPOLLRDNORM))
 #define WRITABLE ((uint32_t)(EPOLLOUT | EPOLLWRNORM))
@@ -41,10 +42,20 @@ static bool is_control(uint8_t c)
 	return c < 32 || c == 127;
 }
 
+/* Letters are Latin-1's, as in all of the kernel. */
+static bool is_upper(uint8_t c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
+}
+
+static bool is_lower(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7);
+}
+
 static bool is_word(uint8_t c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-	       (c >= 0xc0 && c != 0xd7 && c != 0xf7);
+	return (c >= '0' && c <= '9') || c == '_' || is_upper(c) || is_lower(c);
 }
 
 static bool continues(const struct tty *t, uint8_t c)
@@ -60,13 +71,13 @@ static void news(struct tty *t, unsigned what)
 	t->due.master |= EPOLLPRI | READABLE;
 }
 
+const cc_t line_keys[NCCS] = { 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0 };
+
 void line_init(struct tty *t)
 {
-	static const uint8_t keys[NCCS] = { 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0 };
-
 	t->modes = (struct termios2){ .c_iflag = ICRNL | IXON, .c_oflag = OPOST | ONLCR, .c_cflag = B38400 | CS8 | CREAD,
 		.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN, .c_ispeed = 38400, .c_ospeed = 38400 };
-	memcpy(t->modes.c_cc, keys, sizeof(keys));
+	memcpy(t->modes.c_cc, line_keys, sizeof(line_keys));
 	t->input = (struct tty_ring){ .bytes = t->bytes, .size = TTY_INPUT_SIZE };
 	t->output = (struct tty_ring){ .bytes = t->bytes + TTY_INPUT_SIZE, .size = TTY_OUTPUT_SIZE };
 	t->echo = (struct tty_ring){ .bytes = t->bytes + TTY_INPUT_SIZE + TTY_OUTPUT_SIZE, .size = TTY_ECHO_SIZE };
@@ -86,12 +97,12 @@ static uint8_t take(struct tty_ring *r)
 
 static uint32_t output_room(const struct tty *t)
 {
-	return t->stopped || tty_used(&t->echo) || tty_used(&t->output) >= OUTPUT_LIMIT ? 0 : OUTPUT_LIMIT - tty_used(&t->output);
+	return t->stopped || tty_used(&t->output) >= OUTPUT_LIMIT ? 0 : OUTPUT_LIMIT - tty_used(&t->output);
 }
 
 static void emit(struct tty *t, uint8_t c)
 {
-	if (!t->stopped && !tty_used(&t->echo) && tty_used(&t->output) < t->output.size) {
+	if (!t->receiving && !t->stopped && !tty_used(&t->echo) && tty_used(&t->output) < t->output.size) {
 		put(&t->output, c);
 		t->due.master |= READABLE;
 	} else if (tty_used(&t->echo) < t->echo.size) {
@@ -101,12 +112,18 @@ static void emit(struct tty *t, uint8_t c)
 
 void line_output_drained(struct tty *t)
 {
+	if (output_room(t))
+		t->due.slave |= WRITABLE;
+}
+
+/* As in Linux this waits for the next key or output: that there is room does not do. */
+static void process_echo(struct tty *t)
+{
 	while (!t->stopped && tty_used(&t->echo) && tty_used(&t->output) < t->output.size) {
 		put(&t->output, take(&t->echo));
 		t->due.master |= READABLE;
 	}
-	if (output_room(t))
-		t->due.slave |= WRITABLE;
+	line_output_drained(t);
 }
 
 static void emit_tab(struct tty *t)
@@ -154,7 +171,7 @@ static void emit_processed(struct tty *t, uint8_t c)
 	default:
 		if (is_control(c))
 			break;
-		if (has_output(t, OLCUC) && c >= 'a' && c <= 'z')
+		if (has_output(t, OLCUC) && is_lower(c))
 			c = (uint8_t)(c - 'a' + 'A');
 		t->column += !continues(t, c);
 	}
@@ -171,6 +188,7 @@ ssize_t line_write(struct tty *t, struct iter *it)
 	ssize_t done = 0;
 	uint8_t c;
 
+	process_echo(t);
 	while (it->left && output_room(t) >= TAB) {
 		if (iter_take(it, &c, 1) != 1)
 			return done ? done : -EFAULT;
@@ -196,13 +214,28 @@ void line_start(struct tty *t)
 	t->stopped = false;
 	t->news &= (uint8_t)~TIOCPKT_STOP;
 	news(t, TIOCPKT_START);
-	line_output_drained(t);
+	t->due.slave |= WRITABLE;
+}
+
+/* Linux starts the output for that byte, and stops it again. */
+void line_passed(struct tty *t)
+{
+	t->due.master |= READABLE;
+	if (t->stopped) {
+		t->news &= (uint8_t)~TIOCPKT_START;
+		news(t, TIOCPKT_STOP);
+	}
 }
 
 /* --- echo --- */
 
 static void echo(struct tty *t, uint8_t c)
 {
+	if (c == 0377) { /* Linux's mark among the echo: not looked at */
+		emit(t, c);
+		t->column++;
+		return;
+	}
 	if (!has_local(t, ECHOCTL) || !is_control(c) || c == '\t') {
 		emit_processed(t, c);
 		return;
@@ -228,10 +261,6 @@ static void note_column(struct tty *t)
 static void echo_typed(struct tty *t, uint8_t c)
 {
 	finish_erasing(t);
-	if (c == '\n') {
-		emit_processed(t, c);
-		return;
-	}
 	note_column(t);
 	echo(t, c);
 }
@@ -316,6 +345,8 @@ static void erase(struct tty *t, bool word, bool all)
 {
 	bool in_word = false;
 
+	if (t->head == t->complete)
+		return;
 	while (t->head != t->complete) {
 		uint32_t place = t->head;
 		uint8_t c;
@@ -387,7 +418,7 @@ static bool edit(struct tty *t, uint8_t c)
 {
 	bool extended = has_local(t, IEXTEN);
 
-	if (is(t, c, VERASE) || (is(t, c, VWERASE) && extended)) {
+	if (is(t, c, VERASE) || (is(t, c, VWERASE) && (extended || is(t, c, VKILL)))) {
 		erase(t, !is(t, c, VERASE), false);
 	} else if (is(t, c, VKILL)) {
 		kill_line(t);
@@ -426,6 +457,8 @@ static bool edit(struct tty *t, uint8_t c)
 static void signal_key(struct tty *t, uint8_t c, int sig)
 {
 	if (!has_local(t, NOFLSH)) {
+		if (tty_used(&t->echo))
+			t->column = t->shown_column;
 		t->echo.head = t->echo.tail;
 		line_flush_output(t);
 		line_flush_input(t);
@@ -433,10 +466,10 @@ static void signal_key(struct tty *t, uint8_t c, int sig)
 	t->due.signals |= 1ull << (sig - 1);
 	if (has_input(t, IXON))
 		line_start(t);
-	if (has_local(t, ECHO)) {
-		finish_erasing(t);
+	if (has_local(t, ECHO))
 		echo(t, c);
-	}
+	else
+		process_echo(t);
 }
 
 static bool is_signal(struct tty *t, uint8_t c)
@@ -458,10 +491,12 @@ static bool controls_flow(struct tty *t, uint8_t c)
 {
 	if (!has_input(t, IXON) || (!is(t, c, VSTART) && !is(t, c, VSTOP)))
 		return false;
-	if (is(t, c, VSTART))
+	if (is(t, c, VSTART)) {
 		line_start(t);
-	else
+		process_echo(t);
+	} else {
 		line_stop(t);
+	}
 	return true;
 }
 
@@ -473,11 +508,23 @@ static void type_plain(struct tty *t, uint8_t c)
 	append_typed(t, c);
 }
 
+/* What was a return: its echo is none of a control character, not even where no line ends. */
+static void type_newline(struct tty *t)
+{
+	if (has_local(t, ICANON) && edit(t, '\n'))
+		return;
+	if (has_local(t, ECHO)) {
+		finish_erasing(t);
+		emit_processed(t, '\n');
+	}
+	append_typed(t, '\n');
+}
+
 static void type(struct tty *t, uint8_t c)
 {
 	if (has_input(t, ISTRIP))
 		c &= 0x7f;
-	if (has_input(t, IUCLC) && has_local(t, IEXTEN) && c >= 'A' && c <= 'Z')
+	if (has_input(t, IUCLC) && has_local(t, IEXTEN) && is_upper(c))
 		c = (uint8_t)(c - 'A' + 'a');
 	if (t->quoted) {
 		t->quoted = false;
@@ -486,13 +533,17 @@ static void type(struct tty *t, uint8_t c)
 	}
 	if (controls_flow(t, c) || is_signal(t, c))
 		return;
-	if (has_input(t, IXON) && has_input(t, IXANY))
+	if (has_input(t, IXON) && has_input(t, IXANY) && t->stopped) {
 		line_start(t);
+		process_echo(t);
+	}
 	if (c == '\r' && has_input(t, IGNCR))
 		return;
-	if (c == '\r' && has_input(t, ICRNL))
-		c = '\n';
-	else if (c == '\n' && has_input(t, INLCR))
+	if (c == '\r' && has_input(t, ICRNL)) {
+		type_newline(t);
+		return;
+	}
+	if (c == '\n' && has_input(t, INLCR))
 		c = '\r';
 	if (!has_local(t, ICANON) || !edit(t, c))
 		type_plain(t, c);
@@ -513,19 +564,30 @@ static bool has_room(struct tty *t)
 	return true;
 }
 
+/* What was typed at once is echoed at its end, for a signal's key takes back the echo of what it flushes. */
 void line_receive(struct tty *t)
 {
+	if (!tty_used(&t->input))
+		return;
+	t->receiving = true;
 	while (tty_used(&t->input) && has_room(t)) {
+		if (!tty_used(&t->echo))
+			t->shown_column = t->column;
 		type(t, take(&t->input));
+		if (tty_used(&t->echo) >= ECHO_BATCH)
+			process_echo(t);
 		t->due.master |= WRITABLE;
 	}
+	t->receiving = false;
+	if (tty_used(&t->echo) && has_local(t, ECHO | ECHONL))
+		process_echo(t);
 }
 
 void line_flush_input(struct tty *t)
 {
 	t->head = t->tail = t->complete = 0;
 	memset(t->ends, 0, sizeof(t->ends));
-	t->quoted = t->erasing = t->pushed = false;
+	t->erasing = false;
 	news(t, TIOCPKT_FLUSHREAD);
 }
 
@@ -533,7 +595,7 @@ void line_flush_output(struct tty *t)
 {
 	if (tty_used(&t->output) > OUTPUT_SEEN)
 		t->output.tail = t->output.head + OUTPUT_SEEN;
-	line_output_drained(t);
+	process_echo(t);
 	news(t, TIOCPKT_FLUSHWRITE);
 }
 
@@ -585,19 +647,17 @@ static ssize_t read_line(struct tty *t, struct iter *it)
 
 	while (n < size && !(end = is_end(t, t->tail + n)))
 		n++;
-	eof = end && !t->pushed && at(t, t->tail + n) == DISABLED;
+	eof = end && at(t, t->tail + n) == DISABLED;
 	bytes = n + (end && !eof);
 	if (copy(t, it, bytes) < bytes)
 		return -EFAULT;
 	t->tail += bytes;
 	/* What ends the line behind a buffer that is full now is no line of its own. */
-	if (!end && t->tail != t->complete && is_end(t, t->tail) && at(t, t->tail) == DISABLED && !t->pushed)
+	if (!end && t->tail != t->complete && is_end(t, t->tail) && at(t, t->tail) == DISABLED)
 		end = eof = true;
 	t->tail += eof;
-	if (end) {
+	if (end)
 		mark_end(t, t->tail - 1, false);
-		t->pushed = false;
-	}
 	return (ssize_t)bytes;
 }
 
@@ -636,15 +696,16 @@ void line_set_modes(struct tty *t, const struct termios2 *modes)
 	if ((old.c_lflag ^ modes->c_lflag) & ICANON) {
 		memset(t->ends, 0, sizeof(t->ends));
 		t->complete = t->tail;
-		t->pushed = is_whole(t) && t->head != t->tail;
-		if (t->pushed) {
+		if (is_whole(t) && t->head != t->tail) {
 			mark_end(t, t->head - 1, true);
 			t->complete = t->head;
 		}
 		t->erasing = t->quoted = false;
 	}
-	if (!has_input(t, IXON) && (old.c_iflag & IXON))
+	if (!has_input(t, IXON) && (old.c_iflag & IXON)) {
 		line_start(t);
+		process_echo(t);
+	}
 	if (has_usual_flow(t) != flow) {
 		t->news &= (uint8_t) ~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
 		news(t, flow ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);

@@ -226,7 +226,7 @@ static ssize_t try_master_write(void *ctx)
 	bool fault = false;
 
 	tty_lock(t);
-	while (io->it.left && tty_used(r) < r->size && !fault) {
+	while (io->it.left && tty_used(r) < r->size && !fault && !t->master_held) {
 		uint32_t to = r->tail & (r->size - 1);
 		size_t n = MIN(MIN((size_t)(r->size - tty_used(r)), (size_t)(r->size - to)), io->it.left);
 		size_t got = iter_take(&io->it, r->bytes + to, n);
@@ -266,7 +266,7 @@ static uint32_t master_poll(struct file *f)
 		events |= EPOLLPRI;
 	if (t->was_open)
 		events |= EPOLLHUP;
-	if (tty_used(&t->input) < t->input.size)
+	if (tty_used(&t->input) < t->input.size && !t->master_held)
 		events |= EPOLLOUT | EPOLLWRNORM;
 	mutex_unlock(&t->lock);
 	return events;
@@ -454,7 +454,6 @@ static void slave_release(struct file *f)
 	tty_lock(t);
 	if (!--t->slaves) {
 		t->was_open = true;
-		t->exclusive = false;
 		t->due.master |= EPOLLIN | EPOLLHUP;
 	}
 	tty_unlock(t);

@@ -227,12 +227,12 @@ static long set_group(struct terminal *t, const int32_t *user)
 
 	if (ret)
 		return ret == -EIO ? -ENOTTY : ret;
-	if (!controls(t, p))
-		return -ENOTTY;
 	if (get_user(group, user))
 		return -EFAULT;
 	if (group < 0)
 		return -EINVAL;
+	if (!controls(t, p))
+		return -ENOTTY;
 	mutex_lock(&g_lock);
 	session = process_session_of_group(group);
 	if (!session || session != p->sid)
@@ -254,7 +254,7 @@ long terminal_ioctl(struct terminal *t, const struct file *f, bool own, unsigned
 
 	switch (request) {
 	case TIOCSCTTY:
-		return own ? become_controlling(t, f, user == (void *)1) : -ENOTTY;
+		return become_controlling(t, f, user == (void *)1);
 	case TIOCNOTTY:
 		return own ? give_up(t) : -ENOTTY;
 	case TIOCGPGRP:

@@ -36,7 +36,8 @@ struct tty {
 	struct termios2 modes;
 	struct winsize window;
 	bool locked;	  /* TIOCSPTLCK: the slave cannot be opened */
-	bool exclusive;	  /* TIOCEXCL */
+	bool exclusive;	  /* TIOCEXCL of the slave */
+	bool master_exclusive; /* keeps nobody out */
 	bool packets;	  /* TIOCPKT */
 	uint8_t news;	  /* TIOCPKT_*: what the master has still to be told */
 	uint32_t masters, slaves; /* struct files */
@@ -50,10 +51,12 @@ struct tty {
 	uint64_t ends[TTY_LINE_SIZE / 64]; /* of lines: a bit for each byte of `line` */
 	uint32_t head, tail, complete;	   /* of `line`: bytes ever written, read, and those of whole lines */
 	uint32_t column, line_column;	   /* of the cursor, now and where this line began */
+	uint32_t shown_column;		   /* without the echo that waits */
+	bool receiving;	      /* echo waits for the end of what was typed at once */
 	bool quoted;	      /* the last character was VLNEXT */
 	bool erasing;	      /* ECHOPRT: between \ and / */
-	bool pushed;	      /* the end of what is there was none when it was typed */
 	bool stopped, held;   /* output: by VSTOP or TCOOFF; by the latter, which VSTART does not undo */
+	bool master_held;     /* TCOOFF of the master: nothing can be typed */
 	struct {
 		uint32_t master, slave; /* EPOLL* bits to wake */
 		uint64_t signals;	/* for the foreground group */
@@ -72,6 +75,7 @@ void tty_lock(struct tty *t);
 void tty_unlock(struct tty *t);
 
 /* tty/line.c: the line discipline; t->lock held. */
+extern const cc_t line_keys[NCCS]; /* at first */
 void line_init(struct tty *t);
 /* As much of the input as there is room for becomes lines. */
 void line_receive(struct tty *t);
@@ -89,7 +93,8 @@ void line_flush_output(struct tty *t); /* all but what the master could have rea
 void line_set_modes(struct tty *t, const struct termios2 *modes);
 void line_stop(struct tty *t);
 void line_start(struct tty *t);
-void line_output_drained(struct tty *t); /* the master has read: what waits for room goes there */
+void line_passed(struct tty *t); /* a byte went past the line discipline into the output */
+void line_output_drained(struct tty *t); /* the master has read: who waits for room is told */
 
 /* tty/pty.c */
 nodiscard struct tty *tty_get_by_number(uint32_t number); /* with a reference, or NULL */
