@@ -1,9 +1,9 @@
 /*
  * Random system calls whose results are determined by what went before: on files, directories, descriptors, pipes, sockets,
- * memory, signals, child processes, System V IPC and pseudo-terminals. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
+ * memory, signals, child processes, System V IPC, pseudo-terminals, inotify and attributes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) y(pseudo-terminals); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -996,6 +996,7 @@ static void do_signalfd(void)
 #include "syscalls_children.h"
 #include "syscalls_ipc.h"
 #include "syscalls_tty.h"
+#include "syscalls_watch.h"
 
 static const struct {
 	char kind;
@@ -1013,7 +1014,8 @@ static const struct {
 	{ 'p', 4, do_process }, { 'p', 5, do_clocks }, { 'p', 2, do_signal }, { 'p', 1, do_altstack },
 	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more }, { 'c', 4, child_look },
 	{ 'i', 5, ipc_get }, { 'i', 5, ipc_control }, { 'i', 5, ipc_attach }, { 'i', 3, ipc_look }, { 'i', 7, ipc_semop }, { 'i', 5, ipc_semctl },
-	{ 'i', 8, ipc_message }, { 'y', 1, do_tty },
+	{ 'i', 8, ipc_message }, { 'y', 1, do_tty }, { 'w', 1, watch_make }, { 'w', 3, watch_add },
+	{ 'w', 5, watch_read }, { 'w', 1, watch_remove }, { 'w', 12, watch_change }, { 'w', 5, do_attributes },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 

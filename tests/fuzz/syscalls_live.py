@@ -11,7 +11,7 @@ from harness import ROOT, Fail, compile_c, cvm, difference, expect, run
 SOURCE = os.path.join(ROOT, "tests/fuzz/syscalls_guest.c")
 COUNT = 2500
 # kinds of calls, and where: host volumes are held against the file system they are on, what lives in memory against tmpfs
-TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "tmpfs"), ("m", "volume"), ("s", "volume"), ("p", "volume"), ("c", "volume"), ("i", "volume"), ("y", "volume")]
+TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "tmpfs"), ("m", "volume"), ("s", "volume"), ("p", "volume"), ("c", "volume"), ("i", "volume"), ("y", "volume"), ("w", "tmpfs")]
 
 
 def native(seed, kinds, where):

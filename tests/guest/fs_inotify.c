@@ -140,6 +140,40 @@ static void directory(void)
 	events("unlinks");
 }
 
+/* Two names change places, one is replaced, two moves look alike, and room that is made is a change. */
+static void moves(void)
+{
+	int fd = open("one", O_CREAT | O_RDWR, 0600), wd;
+
+	close(open("two", O_CREAT | O_WRONLY, 0600));
+	events("two files");
+	T(fallocate(fd, 0, 0, 100));
+	events("fallocate");
+	close(fd);
+	wd = inotify_add_watch(g_fd, "two", IN_ALL_EVENTS);
+	events("close");
+	T(renameat2(AT_FDCWD, "one", AT_FDCWD, "two", 2)); /* RENAME_EXCHANGE */
+	events("exchange");
+	T(rename("two", "one"));
+	events("replaced");
+	mkdir("elsewhere", 0755);
+	close(open("elsewhere/one", O_CREAT | O_WRONLY, 0600));
+	T(link("one", "elsewhere/two"));
+	events("in another directory");
+	T(rename("elsewhere/one", "one"));
+	T(rename("elsewhere/two", "one"));
+	events("moved twice");
+	unlink("one");
+	rmdir("elsewhere");
+	events("gone");
+	printf("its own watch: %d\n", inotify_rm_watch(g_fd, wd));
+	printf("unknown bits: %d %s\n", inotify_add_watch(-1, ".", 1 << 16), strerror(errno));
+	printf("no descriptor: %d %s\n", inotify_add_watch(-1, ".", IN_ISDIR), strerror(errno));
+	printf("no inotify: %d %s\n", inotify_add_watch(1, "nothing", IN_OPEN), strerror(errno));
+	wd = inotify_add_watch(g_fd, ".", IN_ONLYDIR | IN_MASK_ADD);
+	printf("a known bit: %d\n", wd > 0);
+}
+
 static void file(void)
 {
 	int wd, fd;
@@ -185,6 +219,7 @@ int main(int argc, char **argv)
 		wd = inotify_add_watch(g_fd, ".", IN_ALL_EVENTS);
 		printf("directory: watch %d\n", wd);
 		directory();
+		moves();
 		T(inotify_rm_watch(g_fd, wd));
 		T(inotify_rm_watch(g_fd, wd));
 		events("removed");

@@ -51,14 +51,15 @@ uint32_t notify_cookie(void)
 	return __atomic_add_fetch(&g_last_cookie, 1, __ATOMIC_RELAXED);
 }
 
-static bool same_as_last(const struct inotify *n, int wd, uint32_t mask, uint32_t cookie, const char *name, size_t size)
+/* As Linux has it: two moves that look alike are one, whatever their cookies. */
+static bool same_as_last(const struct inotify *n, int wd, uint32_t mask, const char *name, size_t size)
 {
 	const struct event *e;
 
 	if (list_empty(&n->events))
 		return false;
 	e = list_entry(n->events.prev, struct event, link);
-	return e->head.wd == wd && e->head.mask == mask && e->head.cookie == cookie && strnlen(e->head.name, e->head.len) == size &&
+	return e->head.wd == wd && e->head.mask == mask && !(mask & IN_IGNORED) && strnlen(e->head.name, e->head.len) == size &&
 	       (!size || !memcmp(e->head.name, name, size));
 }
 
@@ -69,7 +70,7 @@ static void queue(struct inotify *n, int wd, uint32_t mask, uint32_t cookie, con
 
 	if (n->event_count == EVENTS_MAX)
 		wd = -1, mask = IN_Q_OVERFLOW, cookie = 0, size = length = 0;
-	if (n->event_count > EVENTS_MAX || same_as_last(n, wd, mask, cookie, name, size))
+	if (n->event_count > EVENTS_MAX || same_as_last(n, wd, mask, name, size))
 		return;
 	e = kzalloc(sizeof(*e) + length);
 	if (!e)
@@ -317,6 +318,11 @@ struct file *inotify_create(uint32_t flags, int *error)
 	return f;
 }
 
+bool is_inotify(const struct file *f)
+{
+	return f->ops == &g_inotify_ops;
+}
+
 static struct watch *find(struct inotify *n, const struct inode *inode, int wd)
 {
 	list_for_each(at, &n->watches) {
@@ -336,8 +342,6 @@ int inotify_add(struct file *f, struct dentry *d, uint32_t mask)
 	struct watch *w;
 	int ret = -ENOSPC;
 
-	if (f->ops != &g_inotify_ops)
-		return -EINVAL;
 	mutex_lock(&g_lock);
 	w = find(n, d->inode, 0);
 	if (w && (mask & IN_MASK_CREATE)) {
@@ -368,7 +372,7 @@ int inotify_remove(struct file *f, int wd)
 	struct watch *w;
 	int ret = -EINVAL;
 
-	if (f->ops != &g_inotify_ops)
+	if (!is_inotify(f))
 		return -EINVAL;
 	mutex_lock(&g_lock);
 	w = find(f->data, NULL, wd);

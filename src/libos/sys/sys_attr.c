@@ -316,6 +316,8 @@ long sys_fallocate(struct regs *r)
 		err = f->ops->seek ? -ENODEV : -ESPIPE;
 	else
 		err = f->ops->allocate(f, mode, offset, size);
+	if (!err && f->dentry)
+		notify_dentry(f->dentry, IN_MODIFY);
 	file_put(f);
 	return err;
 }

@@ -353,6 +353,17 @@ static int check_rename(struct walk *from, struct walk *to, unsigned flags)
 	return from->trailing_slash || to->trailing_slash ? check_slashes(from, to, flags) : 0;
 }
 
+/* `replaced`: of what had the name, which has one less. */
+static void notify_move(struct walk *from, struct walk *to, struct inode *moved, struct inode *replaced)
+{
+	uint32_t kind = is_dir(moved) ? IN_ISDIR : 0, cookie = notify_cookie();
+
+	notify_name(from->dentry, from->name, from->name_size, IN_MOVED_FROM | kind, cookie);
+	notify_name(to->dentry, to->name, to->name_size, IN_MOVED_TO | kind, cookie);
+	notify_inode(replaced, IN_ATTRIB);
+	notify_inode(moved, IN_MOVE_SELF);
+}
+
 static int rename_found(struct walk *from, struct walk *to, unsigned flags)
 {
 	bool last, replaces;
@@ -361,13 +372,13 @@ static int rename_found(struct walk *from, struct walk *to, unsigned flags)
 						   to->name_size, flags);
 
 	if (!err && moved && moved != replaced) {
-		uint32_t kind = is_dir(moved) ? IN_ISDIR : 0, cookie = notify_cookie();
+		bool exchange = flags & RENAME_EXCHANGE;
 
-		notify_name(from->dentry, from->name, from->name_size, IN_MOVED_FROM | kind, cookie);
-		notify_name(to->dentry, to->name, to->name_size, IN_MOVED_TO | kind, cookie);
-		notify_inode(moved, IN_MOVE_SELF);
-		if (!(flags & RENAME_EXCHANGE))
-			lost_name(replaced, replaces);
+		notify_move(from, to, moved, exchange ? NULL : replaced);
+		if (exchange && replaced)
+			notify_move(to, from, replaced, NULL);
+		else if (replaces)
+			notify_gone(replaced);
 	}
 	inode_put(moved);
 	inode_put(replaced);

@@ -3,6 +3,10 @@
 #include "fs/inotify.h"
 #include "sys/syscalls.h"
 
+#define KNOWN_BITS                                                                                                                          \
+	(uint32_t)(IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK |                 \
+		   IN_MASK_CREATE | IN_MASK_ADD | IN_ISDIR | IN_ONESHOT)
+
 long sys_inotify_init1(struct regs *r)
 {
 	uint32_t flags = (uint32_t)arg(r, 0);
@@ -38,13 +42,16 @@ static int check_place(const struct dentry *d)
 long sys_inotify_add_watch(struct regs *r)
 {
 	uint32_t mask = (uint32_t)arg(r, 2);
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f;
 	struct walk w;
 	long ret;
 
+	if (!mask || (mask & ~KNOWN_BITS))
+		return -EINVAL;
+	f = fd_get((int)arg(r, 0));
 	if (!f)
 		return -EBADF;
-	ret = !(mask & IN_ALL_EVENTS) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE) ? -EINVAL : 0;
+	ret = !is_inotify(f) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE) ? -EINVAL : 0;
 	if (!ret)
 		ret = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 1),
 				     (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0));

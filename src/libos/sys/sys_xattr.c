@@ -62,15 +62,17 @@ static bool is_in(const char *name, const char *space)
 	return !strncmp(name, space, strlen(space));
 }
 
-/* The name, checked in the order of Linux; writes are refused where reads only find nothing. */
-static int name_from_user(char *name, const char *user, const struct target *t, bool write)
+/* Before it is known which file it is of. */
+static int name_from_user(char *name, const char *user)
 {
 	ssize_t n = copy_string_from_user(name, user, XATTR_NAME_MAX + 1);
 
-	if (n == -ENAMETOOLONG || n == 0)
-		return -ERANGE;
-	if (n < 0)
-		return (int)n;
+	return n == -ENAMETOOLONG || n == 0 ? -ERANGE : n < 0 ? (int)n : 0;
+}
+
+/* In the order of Linux; writes are refused where reads only find nothing. */
+static int check_name(const char *name, const struct target *t, bool write)
+{
 	if (write && t->dentry && t->dentry->mount->read_only)
 		return -EROFS;
 	if (is_in(name, XATTR_TRUSTED_PREFIX) && current()->process->euid != 0)
@@ -88,59 +90,37 @@ static int own(struct target *t)
 	return t->dentry ? overlay_copy_up(t->dentry, false) : 0;
 }
 
-static int set(struct target *t, struct regs *r)
-{
-	size_t size = (size_t)arg(r, 3);
+struct change {
 	char name[XATTR_NAME_MAX + 1];
-	void *value;
-	int err;
+	void *value; /* NULL: it is removed; owned */
+	size_t size;
+	int flags;
+};
 
-	if (arg(r, 4) & ~(long)(XATTR_CREATE | XATTR_REPLACE))
-		return -EINVAL;
-	if (size > XATTR_SIZE_MAX)
-		return -E2BIG;
-	value = kmalloc(size + 1);
-	if (!value)
-		return -ENOMEM;
-	err = name_from_user(name, (const char *)arg(r, 1), t, true);
-	if (!err)
-		err = copy_from_user(value, (const void *)arg(r, 2), size);
-	if (!err)
-		err = own(t);
-	if (!err) {
-		mutex_lock(&t->inode->lock);
-		err = mem_xattr_set(t->inode, name, value, size, (int)arg(r, 4));
-		mutex_unlock(&t->inode->lock);
-	}
-	kfree(value);
-	return err;
-}
-
-static int remove(struct target *t, struct regs *r)
+static int apply(struct target *t, const struct change *c)
 {
-	char name[XATTR_NAME_MAX + 1];
-	int err = name_from_user(name, (const char *)arg(r, 1), t, true);
+	int err = check_name(c->name, t, true);
 
 	if (!err)
 		err = own(t);
-	if (!err) {
-		mutex_lock(&t->inode->lock);
-		err = mem_xattr_remove(t->inode, name);
-		mutex_unlock(&t->inode->lock);
-	}
+	if (err)
+		return err;
+	mutex_lock(&t->inode->lock);
+	err = c->value ? mem_xattr_set(t->inode, c->name, c->value, c->size, c->flags) : mem_xattr_remove(t->inode, c->name);
+	mutex_unlock(&t->inode->lock);
+	if (!err && t->dentry)
+		notify_dentry(t->dentry, IN_ATTRIB);
 	return err;
 }
 
-static long do_change(struct regs *r, enum target_by by, int (*change)(struct target *, struct regs *))
+static long do_change(struct regs *r, enum target_by by, const struct change *c)
 {
 	struct target t;
 	int err = target_get(&t, r, by);
 
 	if (err)
 		return err;
-	err = change(&t, r);
-	if (!err && t.dentry)
-		notify_dentry(t.dentry, IN_ATTRIB);
+	err = apply(&t, c);
 	target_put(&t);
 	return err;
 }
@@ -180,11 +160,13 @@ static long do_get(struct regs *r, enum target_by by)
 {
 	char name[XATTR_NAME_MAX + 1];
 	struct target t;
-	long ret = target_get(&t, r, by);
+	long ret = name_from_user(name, (const char *)arg(r, 1));
 
+	if (!ret)
+		ret = target_get(&t, r, by);
 	if (ret)
 		return ret;
-	ret = name_from_user(name, (const char *)arg(r, 1), &t, false);
+	ret = check_name(name, &t, false);
 	if (!ret)
 		ret = read_to_user(&t, name, (void *)arg(r, 2), (size_t)arg(r, 3));
 	target_put(&t);
@@ -205,12 +187,32 @@ static long do_list(struct regs *r, enum target_by by)
 
 static long do_set(struct regs *r, enum target_by by)
 {
-	return do_change(r, by, set);
+	struct change c = { .size = (size_t)arg(r, 3), .flags = (int)arg(r, 4) };
+	long ret;
+
+	if (arg(r, 4) & ~(long)(XATTR_CREATE | XATTR_REPLACE))
+		return -EINVAL;
+	ret = name_from_user(c.name, (const char *)arg(r, 1));
+	if (ret)
+		return ret;
+	if (c.size > XATTR_SIZE_MAX)
+		return -E2BIG;
+	c.value = kmalloc(c.size + 1);
+	if (!c.value)
+		return -ENOMEM;
+	ret = copy_from_user(c.value, (const void *)arg(r, 2), c.size);
+	if (!ret)
+		ret = do_change(r, by, &c);
+	kfree(c.value);
+	return ret;
 }
 
 static long do_remove(struct regs *r, enum target_by by)
 {
-	return do_change(r, by, remove);
+	struct change c = { .value = NULL };
+	long ret = name_from_user(c.name, (const char *)arg(r, 1));
+
+	return ret ? ret : do_change(r, by, &c);
 }
 
 #define XATTR_CALLS(what)                                \
