@@ -176,8 +176,10 @@ static void do_attributes(void)
 	int flags = rarely(3) ? (int)ONE_OF(XATTR_CREATE, XATTR_REPLACE, 3, 4) : 0;
 	bool follow = !rarely(4);
 	struct stat st;
+	bool there = (follow ? stat : lstat)(file, &st) == 0; /* which of two errors is found first depends on the version */
+	void *at = there && rarely(30) ? (void *)8 : value;
 
-	if ((follow ? stat : lstat)(file, &st)) /* which of two errors is found first depends on the version */
+	if (!there)
 		name = "user.a", size = below(40), flags = 0;
 	else if (rarely(30)) {
 		memset(longest, 'n', sizeof longest);
@@ -191,12 +193,12 @@ static void do_attributes(void)
 		fill(40);
 		memcpy(value, g_buffer, 40);
 		say("setxattr %s %.20s %zu %ld %x %d", file, name, strlen(name), size, (unsigned)flags, follow);
-		result((follow ? setxattr : lsetxattr)(file, name, rarely(30) && name != longest ? (void *)8 : value, (size_t)size, flags));
+		result((follow ? setxattr : lsetxattr)(file, name, at, (size_t)size, flags));
 		break;
 	case 2: {
 		memset(value, 0, sizeof value);
 		say("getxattr %s %.20s %zu %ld %d", file, name, strlen(name), size, follow);
-		long n = result((follow ? getxattr : lgetxattr)(file, name, rarely(30) && name != longest ? (void *)8 : value, (size_t)size));
+		long n = result((follow ? getxattr : lgetxattr)(file, name, at, (size_t)size));
 		if (n > 0 && size)
 			say(" #%x", hash(value, (size_t)n));
 		break;
