@@ -78,7 +78,7 @@ struct libos_boot {
 	uint32_t served_ms;  /* and how long it may take, to be there and for each call */
 	uint32_t uid, gid;   /* what the program sees: 0/0 by default */
 	uint32_t exec;	     /* handle of the channel for `intravisor exec` (abi/exec.h), 0: there is none */
-	uint32_t ready;	     /* string offset: "tcp/PORT" or "unix/PATH", where the command waits for a program to listen (EXEC_LISTENS), 0: it does not */
+	uint32_t ready;	     /* string offset: "tcp/PORT" or "unix/PATH", of which the command wants EXEC_LISTENS; 0: none */
 	uint32_t mounts;
 	struct boot_mount mount[BOOT_MOUNTS_MAX];
 	uint64_t tmpfs_max; /* bytes that tmpfs and overlays may hold, at most the memory limit */

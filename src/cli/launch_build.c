@@ -337,8 +337,8 @@ static int capture_output(struct launch_plan *plan, uint32_t i, struct launch_cv
 	return 0;
 }
 
-/* What `intravisor exec` needs, and who tells that it listens; its handle behind all others in *handle. Both ends stay here: what a life of the cVM has left in them is
- * taken out before the next. */
+/* What `intravisor exec` needs, and who tells that it listens; its handle behind all others in *handle. Both ends stay here: what a
+ * life of the cVM has left in them is taken out before the next. */
 static int add_exec(struct launch_plan *plan, uint32_t i, struct launch_cvm *l, uint32_t *handle)
 {
 	struct launch_handle *h = &l->handle[l->handles];

@@ -130,9 +130,8 @@ static void check_ready(struct pod *pod, uint32_t i, int64_t now)
 		c->ready = access(ready->file, F_OK) == 0;
 	if (c->ready_deadline_ms && !c->ready && now >= c->ready_deadline_ms)
 		c->never_ready = true;
-	if (c->ready || c->never_ready) {
+	if (c->ready || c->never_ready)
 		c->ready_deadline_ms = 0;
-		}
 }
 
 /* A bare cVM and one that another cVM serves have nobody who tells. */
