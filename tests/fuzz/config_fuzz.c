@@ -85,7 +85,7 @@ static void check_shared(const struct config *config, const struct config_cvm *c
 			there |= config->cvm[j] != c && strcmp(config->cvm[j]->name, c->after.item[i]) == 0;
 		SAY(there);
 	}
-	SAY(!!c->ready.port + !!c->ready.file + c->ready.exit <= 1 && c->ready.status <= 255);
+	SAY(!!c->ready.listen + !!c->ready.file + c->ready.exit <= 1 && c->ready.status <= 255);
 }
 
 static void check_files(const struct config *config)
