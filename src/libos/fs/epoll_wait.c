@@ -29,19 +29,25 @@ static bool somebody_sleeps(struct epoll *ep)
 	return __atomic_load_n(&ep->sleepers, __ATOMIC_SEQ_CST) || ep->observed;
 }
 
+/* Unlocks ready_lock, and wakes a sleeper for what is on the ready list. */
+static void unlock_and_signal(struct epoll *ep)
+{
+	bool signal = !list_empty(&ep->ready) && somebody_sleeps(ep) && !ep->signaled;
+
+	ep->signaled |= signal;
+	mutex_unlock(&ep->ready_lock);
+	if (signal)
+		write_eventfd(ep);
+}
+
 void epoll_item_ready(struct epoll_item *item)
 {
 	struct epoll *ep = item->epoll;
-	bool signal = false;
 
 	mutex_lock(&ep->ready_lock);
 	if (list_empty(&item->ready))
 		list_append(&ep->ready, &item->ready);
-	if (somebody_sleeps(ep) && !ep->signaled)
-		signal = ep->signaled = true;
-	mutex_unlock(&ep->ready_lock);
-	if (signal)
-		write_eventfd(ep);
+	unlock_and_signal(ep);
 }
 
 uint32_t epoll_item_poll(struct epoll_item *item)
@@ -99,15 +105,9 @@ static void put_back(struct epoll *ep, struct epoll_item *item)
 /* Hand what did not fit back, and make sure that others learn of what is still ready. */
 static void end_scan(struct epoll *ep, struct list *rest)
 {
-	bool signal = false;
-
 	mutex_lock(&ep->ready_lock);
 	splice(rest, &ep->ready);
-	if (!list_empty(&ep->ready) && somebody_sleeps(ep) && !ep->signaled)
-		signal = ep->signaled = true;
-	mutex_unlock(&ep->ready_lock);
-	if (signal)
-		write_eventfd(ep);
+	unlock_and_signal(ep);
 }
 
 static void begin_scan(struct epoll *ep, struct list *todo)
@@ -207,6 +207,15 @@ static long strip(struct epoll *ep, struct epoll_event *user, long n, bool *sign
 	return kept;
 }
 
+/* What this thread was told may have been for one that sleeps, and this one need not come again. */
+static void pass_on(struct epoll *ep)
+{
+	if (loop_active())
+		loop_collect();
+	mutex_lock(&ep->ready_lock);
+	unlock_and_signal(ep);
+}
+
 static bool ready_empty(struct epoll *ep)
 {
 	return __atomic_load_n(&ep->ready.next, __ATOMIC_SEQ_CST) == &ep->ready;
@@ -230,7 +239,7 @@ static void leave_sleep(struct epoll *ep)
 /* What is ready now on both sides, without sleeping. */
 static long collect(struct epoll *ep, struct epoll_event *user, int max)
 {
-	bool signaled, host_first = max == 1 && (ep->host_turn = !ep->host_turn);
+	bool signaled = false, host_first = max == 1 && (ep->host_turn = !ep->host_turn);
 	long n = 0, ret;
 
 	if (!host_first && !ready_empty(ep))
@@ -244,12 +253,13 @@ static long collect(struct epoll *ep, struct epoll_event *user, int max)
 		ret = hostcall(HC_epoll_wait, ep->host, user + n, max - n, 0);
 		if (ret > 0)
 			ret = strip(ep, user + n, ret, &signaled);
-		if (ret < 0 && ret != -EINTR)
-			return n ? n : ret;
-		n += MAX(ret, 0l);
+		if (ret > 0 || (!n && ret != -EINTR))
+			n += ret;
 	}
 	if (host_first && n == 0 && !ready_empty(ep))
 		n = harvest(ep, user, max);
+	if (signaled)
+		pass_on(ep);
 	return n;
 }
 
@@ -297,6 +307,8 @@ static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int6
 		return n == -EINTR ? (*ended ? -ERESTARTNOHAND : 0) : n;
 	}
 	n = strip(ep, user, n, &signaled);
+	if (n < 0 && signaled)
+		pass_on(ep);
 	if (n < 0 || n == max || !signaled)
 		return n;
 	more = harvest(ep, user + n, max - (int)n);
