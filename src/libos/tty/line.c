@@ -3,72 +3,22 @@
  * tty->lock held; touches program memory only through the iter of who reads or writes.
  */
 #include "ipc/iter.h"
-#include "tty/tty.h"
+#include "tty/line_internal.h"
 #include <asm/ioctls.h>
 #include <asm/signal.h>
-#include <linux/eventpoll.h>
 
 #define LINE_MASK (TTY_LINE_SIZE - 1)
 #define DISABLED 0 /* _POSIX_VDISABLE: as a special character none, in a line the place of VEOF */
-#define OUTPUT_LIMIT (TTY_OUTPUT_SIZE - TTY_ECHO_SIZE) /* of what is written; echo may have the rest */
-#define OUTPUT_SEEN TTY_LINE_SIZE /* so much the master's side has taken out of reach of a flush */
 #define ECHO_BATCH 256u
-#define TAB 8u /* columns: the most that one byte may become */
-#define READABLE ((uint32_t)(EPOLLIN | EPOLLRDNORM))
-#define WRITABLE ((uint32_t)(EPOLLOUT | EPOLLWRNORM))
-
-static bool has_input(const struct tty *t, tcflag_t flag)
-{
-	return t->modes.c_iflag & flag;
-}
-
-static bool has_output(const struct tty *t, tcflag_t flag)
-{
-	return t->modes.c_oflag & flag;
-}
-
-static bool has_local(const struct tty *t, tcflag_t flag)
-{
-	return t->modes.c_lflag & flag;
-}
 
 static bool is(const struct tty *t, uint8_t c, int which)
 {
 	return c != DISABLED && c == t->modes.c_cc[which];
 }
 
-static bool is_control(uint8_t c)
-{
-	return c < 32 || c == 127;
-}
-
-/* Letters are Latin-1's, as in all of the kernel. */
-static bool is_upper(uint8_t c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
-}
-
-static bool is_lower(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7);
-}
-
 static bool is_word(uint8_t c)
 {
 	return (c >= '0' && c <= '9') || c == '_' || is_upper(c) || is_lower(c);
-}
-
-static bool continues(const struct tty *t, uint8_t c)
-{
-	return has_input(t, IUTF8) && (c & 0xc0) == 0x80;
-}
-
-static void news(struct tty *t, unsigned what)
-{
-	if (!t->packets)
-		return;
-	t->news |= (uint8_t)what;
-	t->due.master |= EPOLLPRI | READABLE;
 }
 
 const cc_t line_keys[NCCS] = { 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0 };
@@ -83,172 +33,12 @@ void line_init(struct tty *t)
 	t->echo = (struct tty_ring){ .bytes = t->bytes + TTY_INPUT_SIZE + TTY_OUTPUT_SIZE, .size = TTY_ECHO_SIZE };
 }
 
-/* --- towards the master --- */
-
-static void put(struct tty_ring *r, uint8_t c)
-{
-	r->bytes[r->tail++ & (r->size - 1)] = c;
-}
-
-static uint8_t take(struct tty_ring *r)
-{
-	return r->bytes[r->head++ & (r->size - 1)];
-}
-
-static uint32_t output_room(const struct tty *t)
-{
-	return t->stopped || tty_used(&t->output) >= OUTPUT_LIMIT ? 0 : OUTPUT_LIMIT - tty_used(&t->output);
-}
-
-static void emit(struct tty *t, uint8_t c)
-{
-	if (!t->receiving && !t->stopped && !tty_used(&t->echo) && tty_used(&t->output) < t->output.size) {
-		put(&t->output, c);
-		t->due.master |= READABLE;
-	} else if (tty_used(&t->echo) < t->echo.size) {
-		put(&t->echo, c);
-	}
-}
-
-void line_output_drained(struct tty *t)
-{
-	if (output_room(t))
-		t->due.slave |= WRITABLE;
-}
-
-/* As in Linux this waits for the next key or output: that there is room does not do. */
-static void process_echo(struct tty *t)
-{
-	while (!t->stopped && tty_used(&t->echo) && tty_used(&t->output) < t->output.size) {
-		put(&t->output, take(&t->echo));
-		t->due.master |= READABLE;
-	}
-	line_output_drained(t);
-}
-
-static void emit_tab(struct tty *t)
-{
-	uint32_t spaces = 8 - (t->column & 7);
-
-	t->column += spaces;
-	if ((t->modes.c_oflag & TABDLY) != XTABS) {
-		emit(t, '\t');
-		return;
-	}
-	while (spaces--)
-		emit(t, ' ');
-}
-
-/* What OPOST makes of it, with the column that this leads to. */
-static void emit_processed(struct tty *t, uint8_t c)
-{
-	if (!has_output(t, OPOST)) {
-		emit(t, c);
-		return;
-	}
-	switch (c) {
-	case '\n':
-		if (has_output(t, ONLRET | ONLCR))
-			t->column = 0;
-		if (has_output(t, ONLCR))
-			emit(t, '\r');
-		t->line_column = t->column;
-		break;
-	case '\r':
-		if (has_output(t, ONOCR) && t->column == 0)
-			return;
-		if (has_output(t, OCRNL))
-			c = '\n';
-		if (c == '\r' || has_output(t, ONLRET))
-			t->line_column = t->column = 0;
-		break;
-	case '\t':
-		emit_tab(t);
-		return;
-	case '\b':
-		t->column -= t->column > 0;
-		break;
-	default:
-		if (is_control(c))
-			break;
-		if (has_output(t, OLCUC) && is_lower(c))
-			c = (uint8_t)(c - 'a' + 'A');
-		t->column += !continues(t, c);
-	}
-	emit(t, c);
-}
-
-bool line_writable(const struct tty *t)
-{
-	return output_room(t) >= TAB;
-}
-
-ssize_t line_write(struct tty *t, struct iter *it)
-{
-	ssize_t done = 0;
-	uint8_t c;
-
-	process_echo(t);
-	while (it->left && output_room(t) >= TAB) {
-		if (iter_take(it, &c, 1) != 1)
-			return done ? done : -EFAULT;
-		emit_processed(t, c);
-		done++;
-	}
-	return done;
-}
-
-void line_stop(struct tty *t)
-{
-	if (t->stopped)
-		return;
-	t->stopped = true;
-	t->news &= (uint8_t)~TIOCPKT_START;
-	news(t, TIOCPKT_STOP);
-}
-
-void line_start(struct tty *t)
-{
-	if (!t->stopped || t->held)
-		return;
-	t->stopped = false;
-	t->news &= (uint8_t)~TIOCPKT_STOP;
-	news(t, TIOCPKT_START);
-	t->due.slave |= WRITABLE;
-}
-
-/* Linux starts the output for that byte, and stops it again. */
-void line_passed(struct tty *t)
-{
-	t->due.master |= READABLE;
-	if (t->stopped) {
-		t->news &= (uint8_t)~TIOCPKT_START;
-		news(t, TIOCPKT_STOP);
-	}
-}
-
 /* --- echo --- */
-
-static void echo(struct tty *t, uint8_t c)
-{
-	if (c == 0377) { /* Linux's mark among the echo: not looked at */
-		emit(t, c);
-		t->column++;
-		return;
-	}
-	if (!has_local(t, ECHOCTL) || !is_control(c) || c == '\t') {
-		emit_processed(t, c);
-		return;
-	}
-	emit(t, '^');
-	emit(t, c ^ 0100);
-	t->column += 2;
-}
 
 static void finish_erasing(struct tty *t)
 {
 	if (t->erasing)
-		emit_processed(t, '/');
+		line_emit_processed(t, '/');
 	t->erasing = false;
 }
 
@@ -262,7 +52,7 @@ static void echo_typed(struct tty *t, uint8_t c)
 {
 	finish_erasing(t);
 	note_column(t);
-	echo(t, c);
+	line_echo(t, c);
 }
 
 /* --- editing --- */
@@ -305,16 +95,16 @@ static void erase_tab(struct tty *t)
 	if (c != '\t')
 		columns += t->line_column;
 	for (back = 8 - (columns & 7); back; back--) {
-		emit(t, '\b');
+		line_emit(t, '\b');
 		t->column -= t->column > 0;
 	}
 }
 
 static void erase_column(struct tty *t)
 {
-	emit_processed(t, '\b');
-	emit_processed(t, ' ');
-	emit_processed(t, '\b');
+	line_emit_processed(t, '\b');
+	line_emit_processed(t, ' ');
+	line_emit_processed(t, '\b');
 }
 
 /* `size` bytes of one character are no longer in the line, the first of them at its head. */
@@ -324,13 +114,13 @@ static void echo_erased(struct tty *t, uint32_t size, bool one)
 
 	if (has_local(t, ECHOPRT)) {
 		if (!t->erasing)
-			emit_processed(t, '\\');
+			line_emit_processed(t, '\\');
 		t->erasing = true;
-		echo(t, c);
+		line_echo(t, c);
 		for (uint32_t i = 1; i < size; i++)
-			emit_processed(t, at(t, t->head + i));
+			line_emit_processed(t, at(t, t->head + i));
 	} else if (one && !has_local(t, ECHOE)) {
-		echo(t, t->modes.c_cc[VERASE]);
+		line_echo(t, t->modes.c_cc[VERASE]);
 	} else if (c == '\t') {
 		erase_tab(t);
 	} else {
@@ -382,18 +172,18 @@ static void kill_line(struct tty *t)
 	if (!has_local(t, ECHO))
 		return;
 	finish_erasing(t);
-	echo(t, t->modes.c_cc[VKILL]);
+	line_echo(t, t->modes.c_cc[VKILL]);
 	if (has_local(t, ECHOK))
-		emit_processed(t, '\n');
+		line_emit_processed(t, '\n');
 }
 
 static void reprint(struct tty *t)
 {
 	finish_erasing(t);
-	echo(t, t->modes.c_cc[VREPRINT]);
-	emit_processed(t, '\n');
+	line_echo(t, t->modes.c_cc[VREPRINT]);
+	line_emit_processed(t, '\n');
 	for (uint32_t place = t->complete; place != t->head; place++)
-		echo(t, at(t, place));
+		line_echo(t, at(t, place));
 }
 
 static void append_typed(struct tty *t, uint8_t c)
@@ -427,21 +217,21 @@ static bool edit(struct tty *t, uint8_t c)
 		if (has_local(t, ECHO))
 			finish_erasing(t);
 		if (has_local(t, ECHO) && has_local(t, ECHOCTL)) {
-			emit_processed(t, '^');
-			emit_processed(t, '\b');
+			line_emit_processed(t, '^');
+			line_emit_processed(t, '\b');
 		}
 	} else if (is(t, c, VREPRINT) && has_local(t, ECHO) && extended) {
 		reprint(t);
 	} else if (c == '\n') {
 		if (has_local(t, ECHO | ECHONL))
-			emit_processed(t, c);
+			line_emit_processed(t, c);
 		end_line(t, c);
 	} else if (is(t, c, VEOF)) {
 		end_line(t, DISABLED);
 	} else if (is(t, c, VEOL) || (is(t, c, VEOL2) && extended)) {
 		if (has_local(t, ECHO)) {
 			note_column(t);
-			echo(t, c);
+			line_echo(t, c);
 		}
 		if (c == 0377 && has_input(t, PARMRK))
 			append(t, c);
@@ -467,9 +257,9 @@ static void signal_key(struct tty *t, uint8_t c, int sig)
 	if (has_input(t, IXON))
 		line_start(t);
 	if (has_local(t, ECHO))
-		echo(t, c);
+		line_echo(t, c);
 	else
-		process_echo(t);
+		line_process_echo(t);
 }
 
 static bool is_signal(struct tty *t, uint8_t c)
@@ -493,7 +283,7 @@ static bool controls_flow(struct tty *t, uint8_t c)
 		return false;
 	if (is(t, c, VSTART)) {
 		line_start(t);
-		process_echo(t);
+		line_process_echo(t);
 	} else {
 		line_stop(t);
 	}
@@ -515,7 +305,7 @@ static void type_newline(struct tty *t)
 		return;
 	if (has_local(t, ECHO)) {
 		finish_erasing(t);
-		emit_processed(t, '\n');
+		line_emit_processed(t, '\n');
 	}
 	append_typed(t, '\n');
 }
@@ -535,7 +325,7 @@ static void type(struct tty *t, uint8_t c)
 		return;
 	if (has_input(t, IXON) && has_input(t, IXANY) && t->stopped) {
 		line_start(t);
-		process_echo(t);
+		line_process_echo(t);
 	}
 	if (c == '\r' && has_input(t, IGNCR))
 		return;
@@ -575,12 +365,12 @@ void line_receive(struct tty *t)
 			t->shown_column = t->column;
 		type(t, take(&t->input));
 		if (tty_used(&t->echo) >= ECHO_BATCH)
-			process_echo(t);
+			line_process_echo(t);
 		t->due.master |= WRITABLE;
 	}
 	t->receiving = false;
 	if (tty_used(&t->echo) && has_local(t, ECHO | ECHONL))
-		process_echo(t);
+		line_process_echo(t);
 }
 
 void line_flush_input(struct tty *t)
@@ -588,15 +378,7 @@ void line_flush_input(struct tty *t)
 	t->head = t->tail = t->complete = 0;
 	memset(t->ends, 0, sizeof(t->ends));
 	t->erasing = false;
-	news(t, TIOCPKT_FLUSHREAD);
-}
-
-void line_flush_output(struct tty *t)
-{
-	if (tty_used(&t->output) > OUTPUT_SEEN)
-		t->output.tail = t->output.head + OUTPUT_SEEN;
-	process_echo(t);
-	news(t, TIOCPKT_FLUSHWRITE);
+	line_news(t, TIOCPKT_FLUSHREAD);
 }
 
 /* --- reading --- */
@@ -704,11 +486,11 @@ void line_set_modes(struct tty *t, const struct termios2 *modes)
 	}
 	if (!has_input(t, IXON) && (old.c_iflag & IXON)) {
 		line_start(t);
-		process_echo(t);
+		line_process_echo(t);
 	}
 	if (has_usual_flow(t) != flow) {
 		t->news &= (uint8_t) ~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
-		news(t, flow ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
+		line_news(t, flow ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
 	}
 	line_receive(t);
 	t->due.slave |= READABLE | WRITABLE;

@@ -74,7 +74,7 @@ static inline uint32_t tty_used(const struct tty_ring *r)
 void tty_lock(struct tty *t);
 void tty_unlock(struct tty *t);
 
-/* tty/line.c: the line discipline; t->lock held. */
+/* tty/line.c and tty/line_output.c: the line discipline; t->lock held. */
 extern const cc_t line_keys[NCCS]; /* at first */
 void line_init(struct tty *t);
 /* As much of the input as there is room for becomes lines. */
