@@ -10,10 +10,10 @@
 #include <linux/inotify.h>
 
 nodiscard struct file *inotify_create(uint32_t flags, int *error); /* one reference; flags: O_NONBLOCK */
-/* `f` is any file: -EINVAL if it is not one of these. The watch's number, or negative errno. */
 bool is_inotify(const struct file *f);
+/* `f` is one of these. The watch's number, or negative errno. */
 nodiscard int inotify_add(struct file *f, struct dentry *d, uint32_t mask);
-nodiscard int inotify_remove(struct file *f, int wd);
+nodiscard int inotify_remove(struct file *f, int wd); /* `f` is any file: -EINVAL if it is not one of these */
 
 /* False as long as nobody watches anything: the calls below then need not be made. */
 extern bool g_watching;

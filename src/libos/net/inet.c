@@ -133,13 +133,6 @@ const struct file_ops g_inet_file_ops = {
 
 static const struct socket_ops g_inet_socket_ops;
 
-static unsigned port_of(const struct sockaddr_any *addr)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)&addr->storage; /* the same place in sockaddr_in6 */
-
-	return (uint16_t)(in->sin_port >> 8 | in->sin_port << 8);
-}
-
 /* A file for a host handle, which it owns from now on, also on failure. */
 static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 {
@@ -187,7 +180,7 @@ static void say_not_granted(const struct inet_socket *s, const struct sockaddr_a
 {
 	static uint32_t said[2];
 	bool bind = *option == 'b', udp = s->socket.type == SOCK_DGRAM;
-	unsigned port = port_of(addr);
+	unsigned port = loop_port_of(addr);
 	uint16_t inside;
 	const char *else_inside = udp || !port || !loop_port(addr, &inside) ? "" :
 				  bind ? ", or --listen for cVMs only" : ", or --reach for a cVM's";
@@ -271,7 +264,7 @@ static int inet_listen(struct file *f, int backlog)
 			(void)!loop_listen_inet(f, &name, s->handle, backlog); /* refused: the host alone, as ever */
 	}
 	if (!ret) {
-		(void)format(text, sizeof(text), "tcp/%u", port_of(&name));
+		(void)format(text, sizeof(text), "tcp/%u", loop_port_of(&name));
 		exec_service_listens(text);
 	}
 	return ret;

@@ -138,12 +138,14 @@ bool loop_listener_ready(struct loop *l)
 void loop_unlisten(struct loop *l)
 {
 	uint32_t cap = l->cap;
+	bool last;
 
 	if (!cap)
 		return;
-	if (loop_leave(l))
-		(void)hostcall(HC_cap_close, cap);
+	last = loop_leave(l);
 	l->cap = 0;
+	if (last)
+		(void)hostcall(HC_cap_close, cap);
 	waitq_wake(l->wait, 0);
 }
 
