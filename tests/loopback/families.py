@@ -43,6 +43,8 @@ def answer(listeners, connections):
             selector.register(s, selectors.EVENT_READ)
         while connections:
             for key, _ in selector.select():
+                if not connections:
+                    break  # what comes now is for the next listeners
                 try:
                     c, _ = key.fileobj.accept()
                 except BlockingIOError:
