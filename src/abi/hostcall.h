@@ -83,13 +83,15 @@
 	X(sock_bind, 3)		/* (handle, sockaddr, size): needs a bind grant */                                   \
 	X(sock_connect, 3)	/* (handle, sockaddr, size): needs a connect grant */                                \
 	X(sock_listen, 2)	/* (handle, backlog) */                                                              \
+	/* these three write up to 128 bytes of an address, however few *size asks for */                            \
 	X(sock_accept, 4)	/* (handle, sockaddr or 0, uint32_t *size, SOCK_NONBLOCK or 0) -> handle */           \
+	X(sock_name, 3)		/* (handle, sockaddr, uint32_t *size) */                                             \
+	X(sock_peer, 3)		/* the same of the other end */                                                      \
 	X(sock_send, 3)		/* (handle, struct hc_msg *, flags) */                                               \
-	X(sock_recv, 3)		/* (handle, struct hc_msg *, flags); name_size and flags are written back */          \
+	X(sock_recv, 3)		/* (handle, struct hc_msg *, flags); sizes and flags are written back */               \
 	X(sock_shutdown, 2)	/* (handle, SHUT_*) */                                                               \
 	X(sock_getopt, 5)	/* (handle, level, name, buf, uint32_t *size) */                                      \
 	X(sock_setopt, 5)	/* (handle, level, name, buf, size): options on an allow-list */                       \
-	X(sock_name, 4)		/* (handle, peer 0/1, sockaddr, uint32_t *size) */                                    \
 	/* waiting */                                                                                                \
 	X(poll, 3)		/* (struct pollfd * with handles in fd, count <= HC_POLL_MAX, timeout ns or -1) */      \
 	X(epoll_create, 0)	/* () -> handle */                                                                   \
@@ -240,10 +242,15 @@ struct hc_info {
 struct hc_msg {
 	uint64_t name;	   /* sockaddr or 0 */
 	uint64_t iov;	   /* struct iovec * */
+	uint64_t source;   /* sock_send: the sockaddr that a datagram comes from, granted to be bound with the socket's port; or 0 */
+	uint64_t control;  /* sock_recv: room for control data as recvmsg writes it, or 0 */
 	uint32_t name_size;
 	uint32_t iov_count; /* <= HC_IOV_MAX */
 	uint32_t flags;	   /* written by sock_recv (MSG_TRUNC ...) */
-	uint32_t reserved;
+	uint32_t source_size, control_size;
+	/* sock_send: for this datagram alone; 0 means as the socket has it, else the value, which may be -1, plus two. `six`: as IPv6's options, else IPv4's. */
+	uint16_t hops, traffic_class;
+	uint32_t six;
 };
 #endif
 #endif

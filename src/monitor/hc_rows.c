@@ -110,9 +110,9 @@ static inline __attribute__((always_inline)) long run(struct thread *t, const ui
 		return host5(row->number, (long)v[0], (long)v[1], (long)v[2], (long)v[3], (long)v[4]);
 	if (row->blocks && t->lent == h)
 		h = NULL; /* nothing to put back, so the call is the last thing done */
-	if (row->blocks)
+	if (row->blocks && !row->makes)
 		return host_blocking(row->number, v[0], v[1], v[2], v[3]);
-	long r = host(row->number, v[0], v[1], v[2], v[3]);
+	long r = row->blocks ? host_blocking(row->number, v[0], v[1], v[2], v[3]) : host(row->number, v[0], v[1], v[2], v[3]);
 	return r < 0 || !row->makes ? r : handle_add(t->cvm, (int)r, row->makes, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 }
 
@@ -153,7 +153,10 @@ ON(file_statfs,       NAMED | HANDLE_MEMOBJ,       NO_RIGHT,  PROMPT(fstatfs),  
 ON(file_chmod,        NAMED,                       CHANGE,    PROMPT(fchmodat2),     FIXED(""), FLAGS(01777, EPERM), FIXED(AT_EMPTY_PATH))
 ON(file_chown,        NAMED,                       CHANGE,    PROMPT(fchownat),      FIXED(""), ANY, ANY, FIXED(AT_EMPTY_PATH))
 ON(file_utimes,       NAMED,                       CHANGE,    PROMPT(utimensat),     FIXED(""), PLACE_OR_0(32), FIXED(AT_EMPTY_PATH))
+ON(sock_name,         HANDLE_SOCKET | HANDLE_STDIO, NO_RIGHT, PROMPT(getsockname),   PLACE(128), PLACE(4))
+ON(sock_peer,         HANDLE_SOCKET | HANDLE_STDIO, NO_RIGHT, PROMPT(getpeername),   PLACE(128), PLACE(4))
 ON(sock_shutdown,     HANDLE_SOCKET,               NO_RIGHT,  PROMPT(shutdown),      ANY)
+ROW(sock_accept, HANDLE_SOCKET, HANDLE_SOCKET,     NO_RIGHT,  BLOCKS(accept4),       { PLACE_OR_0(128), PLACE_OR_0(4), FD_FLAGS(O_NONBLOCK) })
 ON(epoll_wait,        HANDLE_EPOLL,                NO_RIGHT,  BLOCKS(epoll_wait),    ARRAY_OF(sizeof(struct epoll_event)), COUNT(4096), MS)
 ON(timerfd_settime,   HANDLE_TIMERFD,              NO_RIGHT,  PROMPT(timerfd_settime), ANY, PLACE(32), PLACE_OR_0(32))
 ON(timerfd_gettime,   HANDLE_TIMERFD,              NO_RIGHT,  PROMPT(timerfd_gettime), PLACE(32))

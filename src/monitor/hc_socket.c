@@ -1,8 +1,10 @@
 /*
  * Socket hostcalls: IPv4 and IPv6, TCP and UDP, on host sockets. Where a socket may be bound and what it may talk to is
  * decided here by the grants of the launch description; addresses are copied once and checked before the kernel sees
- * the copy. No ancillary data, no raw sockets, no options that reach beyond the socket itself.
+ * the copy. What the kernel tells of a message goes straight to the caller; what it is told is made here: where the message goes, and
+ * where from. No raw sockets, no options that reach beyond the socket itself. accept and getsockname are rows (hc_rows.c).
  */
+#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -46,16 +48,11 @@ static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return !memcmp(a, b, bits / 8) && (bits % 8 == 0 || !((a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8)));
 }
 
-static uint16_t swap16(uint16_t x)
-{
-	return (uint16_t)(x << 8 | x >> 8);
-}
-
 /* Does a grant of `c` cover this? An IPv4-mapped IPv6 address counts as the IPv4 address it means. */
 static bool granted(const struct cvm *c, unsigned action, unsigned protocol, const struct address *address)
 {
 	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-	uint16_t family = address->family, port = swap16(address->in.sin_port);
+	uint16_t family = address->family, port = __builtin_bswap16(address->in.sin_port);
 	const uint8_t *bytes = (const uint8_t *)&address->in.sin_addr;
 
 	if (insecure(LAUNCH_INSECURE_NO_NET_CHECK))
@@ -136,34 +133,6 @@ HOSTCALL_ON_HANDLE(sock_listen, HANDLE_SOCKET)
 	return host(__NR_listen, h->fd, a[1]);
 }
 
-/* Gives an address back with its size, cut to the room there is. */
-static int address_out(const struct cvm *c, const uint8_t *bytes, uint32_t size, uint64_t user, uint64_t user_size)
-{
-	uint32_t room;
-
-	if (user_in(c, &room, (struct gaddr){ user_size }, sizeof room) ||
-	    user_out(c, (struct gaddr){ user }, bytes, MIN(MIN(room, size), 128u)))
-		return -EFAULT;
-	return user_out(c, (struct gaddr){ user_size }, &size, sizeof size);
-}
-
-HOSTCALL_ON_HANDLE(sock_accept, HANDLE_SOCKET)
-{
-	uint8_t bytes[128];
-	uint32_t size = sizeof bytes;
-
-	if (a[3] & ~(uint64_t)SOCK_NONBLOCK)
-		return -EINVAL;
-	long fd = host_blocking(__NR_accept4, h->fd, bytes, &size, a[3] | SOCK_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	if (a[1] && address_out(t->cvm, bytes, size, a[1], a[2])) {
-		host(__NR_close, fd);
-		return -EFAULT;
-	}
-	return handle_add(t->cvm, (int)fd, HANDLE_SOCKET, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
-}
-
 /* The message, its buffers and the flags of sock_send and sock_recv: number of buffers or negative errno. */
 static long message_in(const struct cvm *c, const uint64_t *a, struct hc_msg *m, struct iovec *iov)
 {
@@ -172,17 +141,50 @@ static long message_in(const struct cvm *c, const uint64_t *a, struct hc_msg *m,
 	return a[2] & ~(uint64_t)MSG_ALLOWED ? -EOPNOTSUPP : iov_in(c, iov, m->iov, m->iov_count);
 }
 
+/* One more thing that the kernel is told of a message. */
+static void control_add(struct msghdr *msg, int level, int type, const void *data, uint64_t size)
+{
+	struct cmsghdr *k = (struct cmsghdr *)((char *)msg->msg_control + msg->msg_controllen);
+
+	*k = (struct cmsghdr){ .cmsg_len = (socklen_t)CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type };
+	memcpy(k + 1, data, size);
+	msg->msg_controllen += (socklen_t)CMSG_SPACE(size);
+}
+
+/* The address that a datagram comes from must be one that the socket, with the port it has, could have been bound to. Which
+ * interface it leaves by is the host's to say. */
+static int source_in(const struct cvm *c, const struct handle *h, const struct hc_msg *m, struct msghdr *msg)
+{
+	struct address source, local = { 0 };
+	uint32_t size = sizeof local.bytes;
+	int error = address_in(c, &source, m->source, m->source_size) ?: (int)host(__NR_getsockname, h->fd, local.bytes, &size);
+
+	source.in.sin_port = local.in.sin_port;
+	if (error || !granted(c, LAUNCH_NET_BIND, protocol_of(h), &source))
+		return error ?: -EACCES;
+	if (source.family == AF_INET)
+		control_add(msg, IPPROTO_IP, IP_PKTINFO, &(struct in_pktinfo){ .ipi_spec_dst = source.in.sin_addr }, sizeof(struct in_pktinfo));
+	else
+		control_add(msg, IPPROTO_IPV6, IPV6_PKTINFO, &(struct in6_pktinfo){ .ipi6_addr = source.in6.sin6_addr }, sizeof(struct in6_pktinfo));
+	return 0;
+}
+
 HOSTCALL_ON_HANDLE(sock_send, HANDLE_SOCKET)
 {
 	struct iovec iov[HC_IOV_MAX];
+	_Alignas(8) char control[128];
 	struct address address;
 	struct hc_msg m;
 	long count = message_in(t->cvm, a, &m, iov);
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (uint64_t)count };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (uint64_t)count, .msg_control = control };
 	int error = count < 0 ? (int)count : m.name ? address_in(t->cvm, &address, m.name, m.name_size) : 0;
 
-	if (error)
+	if (error || (m.source && (error = source_in(t->cvm, h, &m, &msg))))
 		return error;
+	if (m.hops)
+		control_add(&msg, m.six ? IPPROTO_IPV6 : IPPROTO_IP, m.six ? IPV6_HOPLIMIT : IP_TTL, &(int){ m.hops - 2 }, sizeof(int));
+	if (m.traffic_class)
+		control_add(&msg, m.six ? IPPROTO_IPV6 : IPPROTO_IP, m.six ? IPV6_TCLASS : IP_TOS, &(int){ m.traffic_class - 2 }, sizeof(int));
 	if (m.name) {
 		msg.msg_name = address.bytes;
 		msg.msg_namelen = address.size;
@@ -197,43 +199,46 @@ HOSTCALL_ON_HANDLE(sock_send, HANDLE_SOCKET)
 HOSTCALL_ON_HANDLE(sock_recv, HANDLE_SOCKET)
 {
 	struct iovec iov[HC_IOV_MAX];
-	uint8_t name[128];
 	struct hc_msg m;
-	long count = message_in(t->cvm, a, &m, iov);
-	struct msghdr msg = { .msg_name = name, .msg_namelen = sizeof name, .msg_iov = iov, .msg_iovlen = (uint64_t)count };
-	long r = count < 0 ? count : host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
+	long r = message_in(t->cvm, a, &m, iov);
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (uint64_t)r };
 
-	if (r < 0)
-		return r;
-	uint32_t size = msg.msg_namelen;
-	if (m.name && user_out(t->cvm, (struct gaddr){ m.name }, name, MIN(MIN(m.name_size, size), (uint32_t)sizeof name)))
-		return -EFAULT;
-	m.name_size = size;
+	if (r < 0 || (m.name_size && !in_slot(t->cvm, (struct gaddr){ m.name }, m.name_size)) ||
+	    (m.control_size && !in_slot(t->cvm, (struct gaddr){ m.control }, m.control_size)))
+		return r < 0 ? r : -EFAULT;
+	msg.msg_name = (void *)m.name;
+	msg.msg_namelen = m.name_size;
+	msg.msg_control = (void *)m.control;
+	msg.msg_controllen = m.control_size;
+	r = host_blocking(__NR_recvmsg, h->fd, &msg, a[2]);
+	m.name_size = msg.msg_namelen;
+	m.control_size = (uint32_t)msg.msg_controllen;
 	m.flags = (uint32_t)msg.msg_flags;
-	return user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT : r;
+	return r >= 0 && user_out(t->cvm, (struct gaddr){ a[1] }, &m, sizeof m) ? -EFAULT : r;
 }
 
+/* Of level SOL_SOCKET by number: REUSEADDR TYPE ERROR DONTROUTE BROADCAST SNDBUF RCVBUF KEEPALIVE OOBINLINE LINGER REUSEPORT RCVLOWAT
+ * SNDLOWAT RCVTIMEO SNDTIMEO TIMESTAMP ACCEPTCONN TIMESTAMPNS PROTOCOL DOMAIN; PRIORITY is only to be read. */
 static bool option_allowed(uint64_t level, uint64_t name, bool set)
 {
-	/* REUSEADDR TYPE ERROR DONTROUTE BROADCAST SNDBUF RCVBUF KEEPALIVE OOBINLINE PRIORITY LINGER REUSEPORT RCVLOWAT
-	 * SNDLOWAT RCVTIMEO SNDTIMEO ACCEPTCONN PROTOCOL DOMAIN */
-	static const uint8_t socket[] = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 18, 19, 20, 21, 30, 38, 39 };
+	static const struct {
+		uint8_t level, read_only, name[20];
+	} row[] = {
+		{ SOL_SOCKET, false, { 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 15, 18, 19, 20, 21, 29, 30, 35, 38, 39 } },
+		{ SOL_SOCKET, true, { 12 } },
+		{ IPPROTO_TCP, false, { TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT,
+			TCP_LINGER2, TCP_DEFER_ACCEPT, TCP_QUICKACK, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT } },
+		{ IPPROTO_TCP, true, { TCP_INFO, TCP_CONGESTION } },
+		{ IPPROTO_IP, false, { IP_TOS, IP_TTL, IP_PKTINFO, IP_RECVERR, IP_MTU_DISCOVER, IP_RECVTTL, IP_RECVTOS } },
+		{ IPPROTO_IPV6, false, { IPV6_V6ONLY, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_RECVERR, IPV6_RECVPKTINFO,
+			IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS } },
+	};
 
-	switch (level) {
-	case SOL_SOCKET:
-		return memchr(socket, (int)name, sizeof socket) && name < 256 && (!set || name != 12);
-	case IPPROTO_TCP:
-		return name == TCP_NODELAY || name == TCP_MAXSEG || name == TCP_CORK || name == TCP_KEEPIDLE ||
-		       name == TCP_KEEPINTVL || name == TCP_KEEPCNT || name == TCP_SYNCNT || name == TCP_LINGER2 ||
-		       name == TCP_DEFER_ACCEPT || name == TCP_QUICKACK || name == TCP_USER_TIMEOUT ||
-		       name == TCP_NOTSENT_LOWAT || (!set && (name == TCP_INFO || name == TCP_CONGESTION));
-	case IPPROTO_IP:
-		return name == IP_TOS || name == IP_TTL || name == IP_RECVERR || name == IP_MTU_DISCOVER;
-	case IPPROTO_IPV6:
-		return name == IPV6_V6ONLY || name == IPV6_TCLASS || name == IPV6_UNICAST_HOPS || name == IPV6_RECVERR;
-	default:
-		return false;
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(row); i++)
+		if (row[i].level == level && !(set && row[i].read_only) && name - 1 < 255 &&
+		    memchr(row[i].name, (int)name, sizeof row[i].name))
+			return true;
+	return false;
 }
 
 HOSTCALL_ON_HANDLE(sock_getopt, HANDLE_SOCKET)
@@ -264,13 +269,4 @@ HOSTCALL_ON_HANDLE(sock_setopt, HANDLE_SOCKET)
 		value = (uint64_t)linger;
 	}
 	return host5(__NR_setsockopt, h->fd, (long)a[1], (long)a[2], (long)value, (long)a[4]);
-}
-
-HOSTCALL_ON_HANDLE(sock_name, HANDLE_SOCKET | HANDLE_STDIO)
-{
-	uint8_t bytes[128];
-	uint32_t size = sizeof bytes;
-	long r = host(a[1] ? __NR_getpeername : __NR_getsockname, h->fd, bytes, &size);
-
-	return r ? r : address_out(t->cvm, bytes, size, a[2], a[3]);
 }

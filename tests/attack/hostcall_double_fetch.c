@@ -1,6 +1,7 @@
 /*
  * Question: can a second thread change what a hostcall's argument points to between the check and the use (double fetch): an
- * array of buffers, a message, a socket address, a path, the size of an option?
+ * array of buffers, a message, a socket address, the address that a datagram comes from, room for control data, a path, the size of
+ * an option?
  * Expect: REFUSED: what was checked is what was used
  * Control: --insecure-no-slot-check
  * Options: bind=["127.0.0.1:47122/udp"] connect=["127.0.0.1:47122/udp"]
@@ -36,6 +37,10 @@ static void flips(void *unused)
 		g_message.iov = bad ? g_victim.pattern : (uint64_t)g_iov;
 		g_message.name = bad ? g_victim.pattern + 128 : (uint64_t)&g_address;
 		g_message.iov_count = bad ? 1 << 20 : 1;
+		g_message.source = bad ? g_victim.pattern + 128 : (uint64_t)&g_address;
+		g_message.control = bad ? g_victim.pattern + 64 : (uint64_t)g_bytes;
+		g_message.source_size = g_message.name_size = bad ? 1 << 20 : sizeof g_address;
+		g_message.control_size = bad ? 1 << 20 : sizeof g_bytes;
 		g_address.sin_port = bad ? htons(22) : htons(47122);
 		for (int k = 0; k < 17; k++)
 			g_path[k] = bad ? evil[k] : k < 7 ? good[k] : 0;
@@ -61,7 +66,8 @@ static void attack(void)
 
 	g_address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	g_address.sin_port = htons(47122);
-	if (hostcall(HC_sock_bind, self, (uint64_t)&g_address, sizeof g_address, 0, 0, 0) ||
+	static int one = 1;
+	if (hostcall(HC_sock_setopt, self, SOL_SOCKET, SO_TIMESTAMP, (uint64_t)&one, sizeof one, 0) || hostcall(HC_sock_bind, self, (uint64_t)&g_address, sizeof g_address, 0, 0, 0) ||
 	    hostcall(HC_sock_connect, self, (uint64_t)&g_address, sizeof g_address, 0, 0, 0) ||
 	    hostcall(HC_file_write, self, (uint64_t)g_bytes, 32, 0, 0, 0) != 32)
 		breach("a socket that is connected to itself does not work");
@@ -75,12 +81,14 @@ static void attack(void)
 		static const long send[] = { 1, -EFAULT, -EINVAL, -EACCES, -ECONNREFUSED, -EAGAIN, -EAFNOSUPPORT };
 		expect_one_of("sock_send", hostcall(HC_sock_send, udp, (uint64_t)&g_message, MSG_DONTWAIT, 0, 0, 0), send, 7);
 		expect_one_of("sock_recv", hostcall(HC_sock_recv, udp, (uint64_t)&g_message, MSG_DONTWAIT, 0, 0, 0), send, 7);
+		expect_one_of("sock_send from", hostcall(HC_sock_send, self, (uint64_t)&g_message, MSG_DONTWAIT, 0, 0, 0), send, 7);
+		expect_one_of("sock_recv with control data", hostcall(HC_sock_recv, self, (uint64_t)&g_message, MSG_DONTWAIT, 0, 0, 0), send, 7);
 		static const long connect[] = { 0, -EACCES, -EFAULT, -EINVAL };
 		expect_one_of("sock_connect", hostcall(HC_sock_connect, udp, (uint64_t)&g_address, sizeof g_address, 0, 0, 0), connect, 4);
 		static struct sockaddr_in peer;
 		static uint32_t peer_size;
 		peer_size = sizeof peer;
-		if (!hostcall(HC_sock_name, udp, 1, (uint64_t)&peer, (uint64_t)&peer_size, 0, 0) && peer.sin_port && ntohs(peer.sin_port) != 47122)
+		if (!hostcall(HC_sock_peer, udp, (uint64_t)&peer, (uint64_t)&peer_size, 0, 0, 0) && peer.sin_port && ntohs(peer.sin_port) != 47122)
 			breach("connected to port %d", ntohs(peer.sin_port));
 		static const long option[] = { 0, -EINVAL, -EFAULT };
 		expect_one_of("sock_getopt", hostcall(HC_sock_getopt, udp, SOL_SOCKET, SO_RCVBUF, (uint64_t)g_bytes, (uint64_t)&g_size, 0), option, 3);

@@ -52,7 +52,7 @@ static uint64_t channel(void)
 	for (uint64_t handle = BOOT_HANDLE_LOG + 1; handle < 64; handle++) {
 		uint8_t name[128];
 		uint32_t size = sizeof name;
-		if (hostcall(HC_sock_name, handle, 0, (uint64_t)name, (uint64_t)&size, 0, 0) == 0)
+		if (hostcall(HC_sock_name, handle, (uint64_t)name, (uint64_t)&size, 0, 0, 0) == 0)
 			return handle;
 	}
 	printf("no channel\n");

@@ -231,8 +231,13 @@ static uint64_t message(struct fuzzer *f)
 	struct hc_msg *m = (struct hc_msg *)(f->scratch + 50000);
 
 	fill_address(f, f->scratch + 50100);
+	fill_address(f, f->scratch + 50200);
 	*m = (struct hc_msg){ .name = rarely(f, 2) ? (uint64_t)f->scratch + 50100 : rarely(f, 10) ? foreign(f) : 0, .iov = iovecs(f), .name_size = (uint32_t)below(f, 32),
-			      .iov_count = (uint32_t)(rarely(f, 20) ? anything(f) : below(f, 8)), .flags = (uint32_t)next(f) };
+			      .iov_count = (uint32_t)(rarely(f, 20) ? anything(f) : below(f, 8)), .flags = (uint32_t)next(f),
+			      .source = rarely(f, 4) ? (uint64_t)f->scratch + 50200 : rarely(f, 10) ? foreign(f) : 0, .source_size = (uint32_t)below(f, 32),
+			      .control = rarely(f, 3) ? buffer(f) : rarely(f, 10) ? foreign(f) : 0,
+			      .control_size = (uint32_t)(rarely(f, 20) ? anything(f) : below(f, 300)),
+			      .hops = (uint16_t)below(f, 300), .traffic_class = (uint16_t)below(f, 300), .six = (uint32_t)below(f, 2) };
 	return rarely(f, 30) ? buffer(f) : (uint64_t)m;
 }
 
@@ -354,7 +359,7 @@ static const char *const k_arguments[HC_COUNT] = {
 	[HC_file_setfl] = "hN", [HC_file_dup] = "h", [HC_dir_mkdir] = "dnlo", [HC_dir_unlink] = "dnlm", [HC_dir_rename] = "dnldnl",
 	[HC_dir_link] = "hdnl", [HC_dir_symlink] = "pldnl", [HC_sock_create] = "Yy0", [HC_sock_bind] = "hAl", [HC_sock_connect] = "hAl",
 	[HC_sock_listen] = "hc", [HC_sock_accept] = "hASN", [HC_sock_send] = "hMc", [HC_sock_recv] = "hMc", [HC_sock_shutdown] = "hc",
-	[HC_sock_getopt] = "hLObS", [HC_sock_setopt] = "hLObl", [HC_sock_name] = "hmbS", [HC_poll] = "Pct", [HC_epoll_create] = "",
+	[HC_sock_getopt] = "hLObS", [HC_sock_setopt] = "hLObl", [HC_sock_name] = "hAS", [HC_sock_peer] = "hAS", [HC_poll] = "Pct", [HC_epoll_create] = "",
 	[HC_epoll_ctl] = "hehxx", [HC_epoll_wait] = "hbct", [HC_eventfd_create] = "cN", [HC_timerfd_create] = "mN", [HC_timerfd_settime] = "hmss",
 	[HC_timerfd_gettime] = "hs", [HC_memobj_create] = "G", [HC_thread_setup] = "T", [HC_mem_low_window] = "",
 	[HC_cap_open] = "jJlR", [HC_cap_create] = "jJlW", [HC_cap_memory] = "azR", [HC_cap_derive] = "CWWR", [HC_cap_seal] = "CCm", [HC_cap_revoke] = "C",

@@ -213,7 +213,7 @@ static int connect_loop(struct file *f, const struct sockaddr_any *addr)
 		return -EACCES;
 	if (!bound.size && s->handle >= 0) {
 		bound.size = SOCKADDR_MAX;
-		if (hostcall(HC_sock_name, s->handle, 0, &bound.storage, &bound.size))
+		if (hostcall(HC_sock_name, s->handle, &bound.storage, &bound.size))
 			bound.size = 0;
 	}
 	return loop_connect_inet(f, addr, &bound);
@@ -258,7 +258,7 @@ static int inet_listen(struct file *f, int backlog)
 		ret = (int)hostcall(HC_sock_listen, inet_host(f), backlog);
 		s->host_used |= !ret;
 		name.size = SOCKADDR_MAX;
-		if (ret || s->socket.type != SOCK_STREAM || hostcall(HC_sock_name, s->handle, 0, &name.storage, &name.size))
+		if (ret || s->socket.type != SOCK_STREAM || hostcall(HC_sock_name, s->handle, &name.storage, &name.size))
 			return ret;
 		if (loop_port(&name, &port))
 			(void)!loop_listen_inet(f, &name, s->handle, backlog); /* refused: the host alone, as ever */
@@ -284,16 +284,17 @@ struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, i
 	return f;
 }
 
-static struct file *inet_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+static struct file *inet_accept(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error)
 {
 	struct inet_socket *s = f->data;
 	long ret = inet_host(f);
 
+	peer->size = SOCKADDR_MAX;
 	if (ret >= 0)
 		do {
 			if (!s->receive_timeout)
 				turn_await(f, s->handle, POLLIN);
-			ret = hostcall_blocking(HC_sock_accept, s->handle, user_addr, user_size, flags);
+			ret = hostcall_blocking(HC_sock_accept, s->handle, &peer->storage, &peer->size, flags);
 		} while (again(s, s->receive_timeout, &ret));
 	*error = (int)ret;
 	return ret < 0 ? NULL : inet_accepted(ret, f, flags, error);
@@ -308,7 +309,7 @@ static int inet_name(struct file *f, bool peer, struct sockaddr_any *addr)
 		return 0;
 	}
 	addr->size = SOCKADDR_MAX;
-	return (int)hostcall(HC_sock_name, inet_handle(f), peer, &addr->storage, &addr->size);
+	return (int)hostcall(peer ? HC_sock_peer : HC_sock_name, inet_handle(f), &addr->storage, &addr->size);
 }
 
 static int inet_shutdown(struct file *f, int how)

@@ -2,6 +2,7 @@
 #ifndef LIBOS_INET_H
 #define LIBOS_INET_H
 
+#include "abi/hostcall.h"
 #include "net/socket.h"
 
 struct inet_socket {
@@ -27,6 +28,10 @@ struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, i
 
 ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags);
 ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags);
+/* inet_control.c: what msg says besides where it goes, in m; `source` is m's from now on. 0 or negative errno. */
+nodiscard int inet_control_send(const struct inet_socket *s, const struct socket_msg *msg, struct hc_msg *m, struct sockaddr_any *source);
+/* Control data that came from the host, of which there is room in msg. */
+nodiscard int inet_control_received(struct socket_msg *msg, uint8_t *control, size_t size);
 /* More buffers than one hostcall takes. */
 ssize_t inet_write_many(struct file *f, const struct iovec *iov, unsigned count);
 

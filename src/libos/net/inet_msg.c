@@ -1,7 +1,7 @@
 /*
  * Messages on host sockets: send, recv and their vectors. Without flags or a name they are the plain read and write
  * hostcalls; otherwise struct hc_msg is built on the stack with the program's own buffers in it.
- * Control data: the host's is never exchanged (CAVEATS); SCM_RIGHTS and credentials mean nothing here, as on Linux.
+ * Control data is inet_control.c's.
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
@@ -14,6 +14,7 @@
 #include <asm/poll.h>
 
 #define DATAGRAM_MAX 65535u
+#define CONTROL_MAX 256u /* bytes: more than the host ever says of one message */
 /* Hints and flags that mean nothing here; the monitor refuses what it does not know. */
 #define MSG_ZEROCOPY 0x4000000u
 #define IGNORED_FLAGS (MSG_CMSG_CLOEXEC | MSG_CONFIRM | MSG_ZEROCOPY | MSG_WAITFORONE)
@@ -62,11 +63,10 @@ static ssize_t send_groups(const struct inet_socket *s, const struct iovec *iov,
 }
 
 /* A datagram goes at once: gather it first. */
-static ssize_t send_gathered(const struct inet_socket *s, struct socket_msg *msg, uint32_t flags)
+static ssize_t send_gathered(const struct inet_socket *s, struct hc_msg *m, struct socket_msg *msg, uint32_t flags)
 {
 	struct iter it = iter_init(msg->iov, msg->count);
 	struct iovec one;
-	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name_size, .iov = (uint64_t)&one, .iov_count = 1 };
 	long ret = -EFAULT;
 
 	if (it.left > DATAGRAM_MAX)
@@ -75,8 +75,10 @@ static ssize_t send_gathered(const struct inet_socket *s, struct socket_msg *msg
 	one.iov_base = kmalloc(MAX(it.left, (size_t)1));
 	if (!one.iov_base)
 		return -ENOMEM;
+	m->iov = (uint64_t)&one;
+	m->iov_count = 1;
 	if (iter_take(&it, one.iov_base, one.iov_len) == one.iov_len)
-		ret = send_once(s, &m, flags);
+		ret = send_once(s, m, flags);
 	kfree(one.iov_base);
 	return ret;
 }
@@ -85,7 +87,8 @@ ssize_t inet_write_many(struct file *f, const struct iovec *iov, unsigned count)
 {
 	struct inet_socket *s = f->data;
 	struct socket_msg msg = { .iov = iov, .count = count };
-	long ret = s->socket.type == SOCK_STREAM ? send_groups(s, iov, count, 0) : send_gathered(s, &msg, 0);
+	struct hc_msg m = { 0 };
+	long ret = s->socket.type == SOCK_STREAM ? send_groups(s, iov, count, 0) : send_gathered(s, &m, &msg, 0);
 
 	return finish_send(s, ret, 0);
 }
@@ -94,6 +97,7 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct inet_socket *s = f->data;
 	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
+	struct sockaddr_any source;
 	long ret = inet_host(f);
 
 	if (ret < 0)
@@ -102,18 +106,18 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (!s->send_timeout && !(flags & MSG_DONTWAIT))
 		turn_await(f, s->handle, POLLOUT);
 	if (msg->control_size) {
-		int err = control_check(msg, false);
+		int err = inet_control_send(s, msg, &m, &source);
 
 		if (err)
 			return err;
 	}
-	if (!(flags & ~MSG_NOSIGNAL) && !msg->name && msg->count == 1 && msg->iov->iov_len) {
+	if (!(flags & ~MSG_NOSIGNAL) && !msg->name && !msg->control_size && msg->count == 1 && msg->iov->iov_len) {
 		do {
 			ret = hostcall_blocking(HC_file_write, s->handle, msg->iov->iov_base, msg->iov->iov_len);
 		} while (retry_hostcall(&ret));
 	} else if (msg->count > HC_IOV_MAX) {
 		ret = s->socket.type == SOCK_STREAM ? send_groups(s, msg->iov, msg->count, flags) :
-						      send_gathered(s, msg, flags);
+						      send_gathered(s, &m, msg, flags);
 	} else {
 		m.iov = (uint64_t)msg->iov;
 		m.iov_count = msg->count;
@@ -150,7 +154,9 @@ static ssize_t recv_scattered(const struct inet_socket *s, struct hc_msg *m, str
 ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	struct inet_socket *s = f->data;
-	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0 };
+	_Alignas(8) uint8_t control[CONTROL_MAX];
+	struct hc_msg m = { .name = (uint64_t)msg->name, .name_size = msg->name ? msg->name_size : 0,
+			    .control = (uint64_t)control, .control_size = (uint32_t)MIN(msg->control_size, sizeof(control)) };
 	long ret = inet_host(f);
 
 	if (ret < 0)
@@ -161,7 +167,7 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (!s->receive_timeout && !(flags & MSG_DONTWAIT))
 		turn_await(f, s->handle, POLLIN);
 	msg->control_size = 0;
-	if (!flags && !msg->name && msg->count == 1 && msg->iov->iov_len && s->socket.type == SOCK_STREAM) {
+	if (!flags && !msg->name && !m.control_size && msg->count == 1 && msg->iov->iov_len && s->socket.type == SOCK_STREAM) {
 		do {
 			ret = hostcall_blocking(HC_file_read, s->handle, msg->iov->iov_base, msg->iov->iov_len);
 		} while (retry_hostcall(&ret));
@@ -179,6 +185,8 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 		if (ret >= 0) {
 			msg->flags = m.flags;
 			msg->name_size = m.name_size;
+			if (m.control_size && inet_control_received(msg, control, m.control_size))
+				ret = -EFAULT;
 		}
 	}
 	return ret == -ERESTARTSYS && s->receive_timeout ? -EINTR : ret;

@@ -9,7 +9,6 @@
 #include <linux/in.h>
 #include <linux/sockios.h>
 
-#define LOOPBACK_INDEX 1
 #define LOOPBACK_MTU 65536
 #define LOOPBACK_FLAGS 0x49 /* IFF_UP|IFF_LOOPBACK|IFF_RUNNING */
 #define LOOPBACK_ADDRESS 0x0100007f /* 127.0.0.1, in network order */

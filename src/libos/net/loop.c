@@ -415,9 +415,9 @@ static int loop_no_listen(struct file *f, int backlog)
 	return -EINVAL;
 }
 
-static struct file *loop_no_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+static struct file *loop_no_accept(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error)
 {
-	(void)f, (void)user_addr, (void)user_size, (void)flags;
+	(void)f, (void)peer, (void)flags;
 	*error = -EINVAL;
 	return NULL;
 }

@@ -224,7 +224,7 @@ static int wait_both(struct file *f, uint64_t deadline)
 	return ret < 0 ? (int)ret : ret ? 0 : -EAGAIN;
 }
 
-static struct file *listener_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+static struct file *listener_accept(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error)
 {
 	struct loop *l = loop_of(f);
 	uint64_t deadline = loop_deadline(l->receive_timeout);
@@ -235,7 +235,10 @@ static struct file *listener_accept(struct file *f, void *user_addr, uint32_t *u
 		if (accepted || *error != -EAGAIN)
 			break;
 		if (l->host >= 0) {
-			long handle = hostcall(HC_sock_accept, l->host, user_addr, user_size, flags);
+			long handle;
+
+			peer->size = SOCKADDR_MAX;
+			handle = hostcall(HC_sock_accept, l->host, &peer->storage, &peer->size, flags);
 
 			*error = (int)handle;
 			if (handle >= 0)
@@ -251,13 +254,8 @@ static struct file *listener_accept(struct file *f, void *user_addr, uint32_t *u
 		if (*error)
 			return NULL;
 	}
-	if (accepted && user_addr) {
-		*error = sockaddr_to_user(&loop_of(accepted)->peer, user_addr, user_size);
-		if (*error) {
-			file_put(accepted);
-			return NULL;
-		}
-	}
+	if (accepted)
+		*peer = loop_of(accepted)->peer;
 	return accepted;
 }
 

@@ -74,26 +74,42 @@ int timeout_from_user(int64_t *timeout, const void *user, uint32_t size)
 	return 0;
 }
 
-int control_check(const struct socket_msg *msg, bool refuse_rights)
+int control_next(const struct socket_msg *msg, size_t *at, struct cmsghdr *head)
 {
-	size_t at = 0;
+	size_t here = *at;
 
 	if (msg->control_size > SOCKET_CONTROL_MAX)
 		return -ENOBUFS;
-	while (at + sizeof(struct cmsghdr) <= msg->control_size) {
-		struct cmsghdr c;
+	if (here + sizeof(*head) > msg->control_size)
+		return 0;
+	if (copy_from_user(head, (const char *)msg->control + here, sizeof(*head)))
+		return -EFAULT;
+	if (head->cmsg_len < sizeof(*head) || head->cmsg_len > msg->control_size - here)
+		return -EINVAL;
+	*at += ALIGN_UP(head->cmsg_len, 8ul);
+	return (int)(here + sizeof(*head));
+}
 
-		if (copy_from_user(&c, (char *)msg->control + at, sizeof(c)))
-			return -EFAULT;
-		if (c.cmsg_len < sizeof(c) || c.cmsg_len > msg->control_size - at)
+bool control_ignored(int type)
+{
+	return type == SCM_RIGHTS || type == SCM_CREDENTIALS;
+}
+
+int control_check(const struct socket_msg *msg, bool refuse_rights)
+{
+	struct cmsghdr head;
+	size_t at = 0;
+	int ret;
+
+	while ((ret = control_next(msg, &at, &head)) > 0) {
+		if (head.cmsg_level != SOL_SOCKET)
+			continue;
+		if (!control_ignored(head.cmsg_type))
 			return -EINVAL;
-		if (c.cmsg_level != SOL_SOCKET || (c.cmsg_type != SCM_RIGHTS && c.cmsg_type != SCM_CREDENTIALS))
-			return -EINVAL;
-		if (c.cmsg_type == SCM_RIGHTS && refuse_rights)
+		if (head.cmsg_type == SCM_RIGHTS && refuse_rights)
 			return -EOPNOTSUPP;
-		at += ALIGN_UP(c.cmsg_len, 8ul);
 	}
-	return 0;
+	return ret;
 }
 
 int socket_getopt_common(struct socket *s, int level, int name, void *user, uint32_t *user_size)

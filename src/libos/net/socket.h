@@ -63,6 +63,7 @@ struct ucred {
 };
 
 #define SOCKET_CONTROL_MAX 20480u /* bytes of ancillary data that a program may send */
+#define LOOPBACK_INDEX 1 /* of "lo", the only interface that a program knows */
 #define SOCKADDR_MAX sizeof(struct __kernel_sockaddr_storage)
 
 struct sockaddr_any {
@@ -90,8 +91,8 @@ struct socket_ops {
 	int (*bind)(struct file *f, const struct sockaddr_any *addr);
 	int (*connect)(struct file *f, const struct sockaddr_any *addr);
 	int (*listen)(struct file *f, int backlog);
-	/* One reference; addresses are written to the program (user_addr may be NULL). flags: O_NONBLOCK or 0. */
-	struct file *(*accept)(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error);
+	/* One reference, and the address of the other end. flags: O_NONBLOCK or 0. */
+	struct file *(*accept)(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error);
 	int (*name)(struct file *f, bool peer, struct sockaddr_any *addr);
 	ssize_t (*send)(struct file *f, struct socket_msg *msg, uint32_t flags);
 	ssize_t (*recv)(struct file *f, struct socket_msg *msg, uint32_t flags);
@@ -137,6 +138,10 @@ nodiscard int option_to_user(const void *value, uint32_t size, void *user, uint3
 /* SO_RCVTIMEO and SO_SNDTIMEO as nanoseconds; -1: none. */
 nodiscard int timeout_to_user(int64_t timeout, void *user, uint32_t *user_size);
 nodiscard int timeout_from_user(int64_t *timeout, const void *user, uint32_t size);
+/* The head of what is at *at in the ancillary data to send, and *at behind it. Where its bytes are; 0: there is no more; -EINVAL, ... */
+nodiscard int control_next(const struct socket_msg *msg, size_t *at, struct cmsghdr *head);
+/* Does a socket that is no Unix one ignore this type of SOL_SOCKET, as Linux does? */
+bool control_ignored(int type);
 /* Ancillary data to send where nothing comes of it: only what Linux ignores there. With refuse_rights descriptors are -EOPNOTSUPP. */
 nodiscard int control_check(const struct socket_msg *msg, bool refuse_rights);
 /* SOL_SOCKET options that the libOS knows itself (SO_TYPE, SO_DOMAIN, SO_PROTOCOL); -ENOPROTOOPT for others. */

@@ -398,7 +398,7 @@ static ssize_t try_take(void *ctx)
 }
 
 /* From another cVM, or of this one: whoever is there. */
-static struct file *accept_loop(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+static struct file *accept_loop(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error)
 {
 	struct poll_entry e = { .file = f, .events = EPOLLIN };
 	struct unix_sock *s = unix_of(f);
@@ -408,13 +408,8 @@ static struct file *accept_loop(struct file *f, void *user_addr, uint32_t *user_
 
 	for (;;) {
 		accepted = loop_accept_now(f, flags, error);
-		if (accepted && user_addr) {
-			*error = sockaddr_to_user(&loop_of(accepted)->peer, user_addr, user_size);
-			if (*error) {
-				file_put(accepted);
-				return NULL;
-			}
-		}
+		if (accepted)
+			*peer = loop_of(accepted)->peer;
 		mutex_lock(&s->lock);
 		mine = !list_empty(&s->backlog);
 		mutex_unlock(&s->lock);
@@ -435,16 +430,15 @@ static struct file *accept_loop(struct file *f, void *user_addr, uint32_t *user_
 	}
 }
 
-static struct file *unix_accept(struct file *f, void *user_addr, uint32_t *user_size, uint32_t flags, int *error)
+static struct file *unix_accept(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error)
 {
 	struct unix_sock *s = unix_of(f);
 	struct take t = { .listener = s, .nonblock = f->flags & O_NONBLOCK };
 	struct file *accepted;
-	struct sockaddr_any addr;
 	ssize_t ret = unix_connects(s) ? try_take(&t) : -EOPNOTSUPP;
 
 	while (ret == -EAGAIN && s->socket.loop) {
-		accepted = accept_loop(f, user_addr, user_size, flags, error);
+		accepted = accept_loop(f, peer, flags, error);
 		if (accepted || *error != -EAGAIN)
 			return accepted;
 		ret = try_take(&t);
@@ -465,14 +459,7 @@ static struct file *unix_accept(struct file *f, void *user_addr, uint32_t *user_
 		*error = -ENFILE;
 		return NULL;
 	}
-	if (user_addr) {
-		unix_name_address(t.got->peer->name, &addr);
-		*error = sockaddr_to_user(&addr, user_addr, user_size);
-		if (*error) {
-			file_put(accepted);
-			return NULL;
-		}
-	}
+	unix_name_address(t.got->peer->name, peer);
 	return accepted;
 }
 

@@ -117,6 +117,7 @@ long sys_listen(struct regs *r)
 
 static long do_accept(struct regs *r, int flags)
 {
+	struct sockaddr_any peer = { 0 };
 	struct socket *s;
 	struct file *f, *accepted = NULL;
 	int err = socket_get((int)arg(r, 0), &f, &s);
@@ -130,9 +131,16 @@ static long do_accept(struct regs *r, int flags)
 		return err;
 	err = -EOPNOTSUPP;
 	if (s->ops->accept)
-		accepted = s->ops->accept(f, (void *)arg(r, 1), (uint32_t *)arg(r, 2), (uint32_t)flags & O_NONBLOCK, &err);
+		accepted = s->ops->accept(f, &peer, (uint32_t)flags & O_NONBLOCK, &err);
 	file_put(f);
-	return accepted ? fd_install(accepted, 0, flags & SOCK_CLOEXEC) : err;
+	if (!accepted)
+		return err;
+	err = arg(r, 1) ? sockaddr_to_user(&peer, (void *)arg(r, 1), (uint32_t *)arg(r, 2)) : 0;
+	if (err) {
+		file_put(accepted);
+		return err;
+	}
+	return fd_install(accepted, 0, flags & SOCK_CLOEXEC);
 }
 
 long sys_accept(struct regs *r)

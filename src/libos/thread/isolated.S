@@ -7,7 +7,7 @@
 #include "abi/vcpu.h"
 #include "thread/asm_offsets.h"
 
-#define HOSTCALL_THREAD_SWITCH 102 /* asserted in thread/isolated.c */
+#define HOSTCALL_THREAD_SWITCH 103 /* asserted in thread/isolated.c */
 
 	.text
 

@@ -7,7 +7,7 @@
 #include "core/hostcall.h"
 #include "thread/thread.h"
 
-_Static_assert(HC_thread_switch == 102, "isolated.S");
+_Static_assert(HC_thread_switch == 103, "isolated.S");
 
 #define AREA_SIZE 256u
 #define AREAS ((SLOT_SIZE - SLOT_PROGRAM_END) / AREA_SIZE)
