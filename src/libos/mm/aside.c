@@ -206,26 +206,32 @@ static bool same_bytes(uint64_t a, uint64_t b, uint64_t size)
 	return true;
 }
 
-/* Anonymous memory can be read and written, what a file ends before cannot. */
+#define STEP 4u /* words looked at together: of related programs most are the same */
+
 static void exchange_words(uint64_t *a, uint64_t *b, uint64_t size)
 {
-	for (uint64_t i = 0; i < size / sizeof(*a); i++) {
-		uint64_t x = a[i], y = b[i];
+	for (uint64_t i = 0; i < size / sizeof(*a); i += STEP) {
+		uint64_t different = 0;
 
-		if (x != y) {
-			a[i] = y;
-			b[i] = x;
+		for (uint64_t k = i; k < i + STEP; k++)
+			different |= a[k] ^ b[k];
+		for (uint64_t k = i; different && k < i + STEP; k++) {
+			uint64_t x = a[k];
+
+			a[k] = b[k];
+			b[k] = x;
 		}
 	}
 }
 
-static void exchange_bytes(uint64_t a, uint64_t b, uint64_t size)
+/* Anonymous memory can be read and written, what a file ends before cannot. */
+static void exchange_pages(uint64_t a, uint64_t b, uint64_t size)
 {
+	uint64_t word;
+
 	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-		if (read_pages(a + at, b + at)) {
-			memcpy((void *)(a + at), g_pages[1], PAGE_SIZE);
-			memcpy((void *)(b + at), g_pages[0], PAGE_SIZE);
-		}
+		if (!copy_from_user(&word, (void *)(a + at), sizeof(word)) && !copy_from_user(&word, (void *)(b + at), sizeof(word)))
+			exchange_words((uint64_t *)(a + at), (uint64_t *)(b + at), PAGE_SIZE);
 }
 
 /* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, are the same, or the same file's. */
@@ -283,7 +289,7 @@ void twins_exchange(struct mm *mm, struct program *p)
 		} else if ((v->prot & PROT_WRITE) && !v->file) {
 			exchange_words((uint64_t *)v->start, (uint64_t *)a->place->start, v->end - v->start);
 		} else if (v->prot & PROT_WRITE) {
-			exchange_bytes(v->start, a->place->start, v->end - v->start);
+			exchange_pages(v->start, a->place->start, v->end - v->start);
 		}
 		vma_replace(mm, v, home);
 		a->home = v;
