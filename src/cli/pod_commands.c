@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "abi/launch.h"
@@ -15,156 +14,10 @@
 #include "cli/exec_client.h"
 #include "cli/message.h"
 #include "cli/stats.h"
-#include "config/fields.h"
+#include "cli/words.h"
 #include "config/value.h"
 
 #define ANSWER_S 10u
-
-/* The words of one command: flags and options from a table, then at most one target; with `program` those of a program behind it. */
-struct words {
-	const char *command;
-	const char *usage; /* behind the command's name */
-	bool json, follow, watch, interactive, terminal;
-	const char *signal, *timeout; /* -s, -t */
-	const char *allowed;	      /* of "jfwsti", and e and d for `program` */
-	char *pod, *cvm;	      /* the target's parts */
-	struct config_cvm *program;   /* gets -e and -w; the words behind the target are .. */
-	char **program_words;	      /* .. these. A null pointer for other commands */
-};
-
-static int usage_error(const struct words *w, const char *problem, const char *word)
-{
-	message_error("%s: %s%s%.100s (intravisor %s %s)", w->command, problem, word ? " " : "", word ? word : "", w->command,
-		      w->usage);
-	return EXIT_USAGE;
-}
-
-static int parse_target(struct words *w, const char *target)
-{
-	struct config_error ignored = {0};
-	const char *slash = strchr(target, '/');
-
-	if (w->pod)
-		return usage_error(w, "too many arguments:", target);
-	w->pod = xstrndup(target, slash ? (size_t)(slash - target) : strlen(target));
-	w->cvm = slash ? xstrdup(slash + 1) : NULL;
-	if (value_name(w->pod, &ignored) || (w->cvm && value_name(w->cvm, &ignored)))
-		return usage_error(w, "not POD or POD/CVM:", target);
-	return 0;
-}
-
-static const struct option {
-	const char *name, *letter;
-	char key;
-	bool value;
-} g_options[] = {{"--json", "-j", 'j', false}, {"--follow", "-f", 'f', false}, {"--watch", "-w", 'w', false},
-		 {"--signal", "-s", 's', true}, {"--time", "-t", 't', true}, {"--interactive", "-i", 'i', false},
-		 {"--tty", "-t", 'T', false}, {"-it", "-ti", 'I', false}, {"--env", "-e", 'e', true}, {"--workdir", "-w", 'd', true}};
-
-static const struct option *find_option(const struct words *w, const char *word)
-{
-	for (size_t i = 0; i < sizeof(g_options) / sizeof(g_options[0]); i++)
-		if (strchr(w->allowed, g_options[i].key) && (strcmp(word, g_options[i].name) == 0 || strcmp(word, g_options[i].letter) == 0))
-			return &g_options[i];
-	return NULL;
-}
-
-/* -e and -w as `run` has them. */
-static int set_program(struct words *w, char key, const char *value)
-{
-	struct config_error error = {0};
-	const struct config_field *field = g_config_fields;
-
-	while (field->letter != (key == 'e' ? 'e' : 'w'))
-		field++;
-	return field->set(w->program, value, &error) ? usage_error(w, error.text, NULL) : 0;
-}
-
-/* The exit status for a wrong word, or 0. */
-static int apply_option(struct words *w, const struct option *option, const char *value)
-{
-	w->json |= option->key == 'j';
-	w->follow |= option->key == 'f';
-	w->watch |= option->key == 'w';
-	w->interactive |= option->key == 'i' || option->key == 'I';
-	w->terminal |= option->key == 'T' || option->key == 'I';
-	if (option->key == 's')
-		w->signal = value;
-	else if (option->key == 't')
-		w->timeout = value;
-	else if (option->key == 'e' || option->key == 'd')
-		return set_program(w, option->key, value);
-	return 0;
-}
-
-/* "TERM", "SIGTERM", "term" or a number; 0 if it is none. */
-static int signal_number(const char *text)
-{
-	struct config_error ignored = {0};
-	uint32_t number;
-
-	if (value_number(text, 1, 64, &number, &ignored) == 0)
-		return (int)number;
-	if (strncasecmp(text, "SIG", 3) == 0)
-		text += 3;
-	for (int i = 1; i < 32; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && strcasecmp(name, text) == 0)
-			return i;
-	}
-	return 0;
-}
-
-/* "--time=5s" is "--time" and its value; a null pointer: not so. */
-static const struct option *find_joined(const struct words *w, const char *word, const char **value)
-{
-	const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
-	char *name = equals ? xstrndup(word, (size_t)(equals - word)) : NULL;
-	const struct option *option = name ? find_option(w, name) : NULL;
-
-	free(name);
-	*value = option ? equals + 1 : NULL;
-	return option && option->value ? option : NULL;
-}
-
-/* The exit status for wrong words, or 0. */
-static int parse_words(struct words *w, char **arguments)
-{
-	int status = 0;
-
-	for (; *arguments && !status; arguments++) {
-		const char *value;
-		const struct option *option = find_option(w, *arguments), *joined = find_joined(w, *arguments, &value);
-		bool dashes = w->program && strcmp(*arguments, "--") == 0;
-
-		if (w->program && w->pod) {
-			w->program_words = arguments + dashes;
-			return 0;
-		}
-		if (dashes && arguments[1])
-			status = parse_target(w, *++arguments);
-		else if ((*arguments)[0] != '-')
-			status = parse_target(w, *arguments);
-		else if (joined)
-			status = apply_option(w, joined, value);
-		else if (!option && strchr(w->allowed, 's') && signal_number(*arguments + 1)) /* as kill(1) has it */
-			w->signal = *arguments + 1;
-		else if (!option)
-			status = usage_error(w, "unknown option", *arguments);
-		else if (option->value && !arguments[1])
-			status = usage_error(w, "the value is missing behind", *arguments);
-		else
-			status = apply_option(w, option, option->value ? *++arguments : NULL);
-	}
-	return status;
-}
-
-static void free_words(struct words *w)
-{
-	free(w->pod);
-	free(w->cvm);
-}
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -264,12 +117,12 @@ static json_t *ask_pods(struct client *client, const struct words *w, const char
 static int show(struct words *w, char **arguments, bool stats)
 {
 	struct client client;
-	int status = parse_words(w, arguments);
+	int status = words_parse(w, arguments);
 
 	if (!status && w->cvm)
-		status = usage_error(w, "not a pod:", w->cvm);
+		status = words_error(w, "not a pod:", w->cvm);
 	if (status) {
-		free_words(w);
+		words_free(w);
 		return status;
 	}
 	do {
@@ -288,20 +141,20 @@ static int show(struct words *w, char **arguments, bool stats)
 		json_decref(pods);
 		client_close(&client);
 	} while (status == 0 && w->watch && fflush(stdout) == 0 && sleep(1) == 0);
-	free_words(w);
+	words_free(w);
 	return status;
 }
 
 int command_ps(char **arguments)
 {
-	struct words w = {.command = "ps", .usage = "[--json] [POD]", .allowed = "j"};
+	struct words w = {.command = "ps", .allowed = "j"};
 
 	return show(&w, arguments, false);
 }
 
 int command_stats(char **arguments)
 {
-	struct words w = {.command = "stats", .usage = "[--json] [--watch] [POD]", .allowed = "jw"};
+	struct words w = {.command = "stats", .allowed = "jw"};
 
 	return show(&w, arguments, true);
 }
@@ -316,7 +169,7 @@ static int find_only_cvm(struct client *client, struct words *w)
 	if (answer && json_array_size(cvms) == 1)
 		w->cvm = xstrdup(text_of(json_array_get(cvms, 0), "name"));
 	else if (answer)
-		status = usage_error(w, "the pod has several cVMs, name one:", w->pod);
+		status = words_error(w, "the pod has several cVMs, name one:", w->pod);
 	json_decref(answer);
 	return status;
 }
@@ -336,18 +189,18 @@ static int connect_pod(struct words *w, bool one_cvm, struct client *client)
 /* Words, target and connection of a command about one pod or cVM. 0, or the exit status after a message. */
 static int prepare(struct words *w, char **arguments, bool one_cvm, struct client *client)
 {
-	int status = parse_words(w, arguments);
+	int status = words_parse(w, arguments);
 
 	*client = (struct client){.fd = -1, .directory = -1};
 	if (status == 0 && !w->pod)
-		status = usage_error(w, "no pod is named", NULL);
+		status = words_error(w, "no pod is named", NULL);
 	return status ? status : connect_pod(w, one_cvm, client);
 }
 
 static void finish(struct words *w, struct client *client)
 {
 	client_close(client);
-	free_words(w);
+	words_free(w);
 }
 
 /* One request about the target, answered when it is done. */
@@ -364,13 +217,13 @@ static int order(struct client *client, const struct words *w, json_t *request, 
 
 int command_kill(char **arguments)
 {
-	struct words w = {.command = "kill", .usage = "[-s SIGNAL] POD[/CVM]", .allowed = "s"};
+	struct words w = {.command = "kill", .allowed = "s"};
 	struct client client;
 	int status = prepare(&w, arguments, false, &client);
-	int number = signal_number(w.signal ? w.signal : "TERM");
+	int number = words_signal(w.signal ? w.signal : "TERM");
 
 	if (status == 0 && !number)
-		status = usage_error(&w, "not a signal:", w.signal);
+		status = words_error(&w, "not a signal:", w.signal);
 	if (status == 0)
 		status = order(&client, &w, json_pack("{s:s, s:i}", "command", "signal", "signal", number), ANSWER_S);
 	finish(&w, &client);
@@ -385,7 +238,7 @@ static int order_with_timeout(struct words *w, char **arguments, bool one_cvm)
 	int status = prepare(w, arguments, one_cvm, &client);
 
 	if (status == 0 && w->timeout && value_duration(w->timeout, &ms, &error))
-		status = usage_error(w, "not a time:", w->timeout);
+		status = words_error(w, "not a time:", w->timeout);
 	if (status == 0) {
 		json_t *request = json_pack("{s:s}", "command", w->command);
 
@@ -400,21 +253,21 @@ static int order_with_timeout(struct words *w, char **arguments, bool one_cvm)
 
 int command_stop(char **arguments)
 {
-	struct words w = {.command = "stop", .usage = "[-t TIME] POD[/CVM]", .allowed = "t"};
+	struct words w = {.command = "stop", .allowed = "t"};
 
 	return order_with_timeout(&w, arguments, false);
 }
 
 int command_restart(char **arguments)
 {
-	struct words w = {.command = "restart", .usage = "[-t TIME] POD/CVM", .allowed = "t"};
+	struct words w = {.command = "restart", .allowed = "t"};
 
 	return order_with_timeout(&w, arguments, true);
 }
 
 int command_start(char **arguments)
 {
-	struct words w = {.command = "start", .usage = "POD/CVM", .allowed = ""};
+	struct words w = {.command = "start", .allowed = ""};
 
 	return order_with_timeout(&w, arguments, true);
 }
@@ -440,7 +293,7 @@ static int copy_logs(struct client *client)
 
 int command_logs(char **arguments)
 {
-	struct words w = {.command = "logs", .usage = "[-f] POD/CVM", .allowed = "f"};
+	struct words w = {.command = "logs", .allowed = "f"};
 	struct client client;
 	int status = prepare(&w, arguments, true, &client);
 
@@ -470,15 +323,15 @@ static int exec_program(struct client *client, const struct words *w)
 int command_exec(char **arguments)
 {
 	struct config program = {0};
-	struct words w = {.command = "exec", .usage = "[-i] [-t] [-e NAME=VALUE] [-w DIR] POD/CVM PROGRAM [ARGUMENT...]", .allowed = "iedTI",
+	struct words w = {.command = "exec", .allowed = "iedTI",
 			  .program = config_add_cvm(&program, "")};
 	struct client client = {.fd = -1, .directory = -1};
-	int status = parse_words(&w, arguments);
+	int status = words_parse(&w, arguments);
 
 	if (status == 0 && !w.pod)
-		status = usage_error(&w, "no pod is named", NULL);
+		status = words_error(&w, "no pod is named", NULL);
 	if (status == 0 && (!w.program_words || !*w.program_words))
-		status = usage_error(&w, "no program is named", NULL);
+		status = words_error(&w, "no program is named", NULL);
 	if (status == 0 && w.terminal && !isatty(STDIN_FILENO)) {
 		message_error("exec: standard input is not a terminal, so the program cannot have one: leave out -t");
 		status = EXIT_CANNOT_START;
@@ -487,7 +340,7 @@ int command_exec(char **arguments)
 		status = connect_pod(&w, true, &client);
 	if (status == 0)
 		status = exec_program(&client, &w);
-	else if (status != EXIT_USAGE)
+	else if (status == 1)
 		status = EXIT_CANNOT_START; /* 1 is for programs */
 	finish(&w, &client);
 	config_free(&program);
