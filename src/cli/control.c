@@ -133,7 +133,16 @@ static void signal_cvms(struct control *control, struct control_client *client, 
 		reply_error(client, problem, cvm >= 0 ? config->cvm[cvm]->name : "the pod");
 }
 
-static void send_logs(struct control *control, struct control_client *client, uint32_t i, bool follow)
+struct request {
+	const char *command;
+	int cvm; /* -1: none was named */
+	bool follow;
+	const json_t *tail; /* a null pointer: all that is kept */
+	const json_t *timeout; /* a null pointer: the cVM's own */
+	int signal;
+};
+
+static void send_logs(struct control *control, struct control_client *client, uint32_t i, const struct request *r)
 {
 	logs_drain(control->logs, i);
 	if (!control->logs->ring[i].bytes) {
@@ -142,9 +151,9 @@ static void send_logs(struct control *control, struct control_client *client, ui
 		return;
 	}
 	client->log_cvm = i;
-	client->log_follow = follow;
-	client->log_at = logs_start(control->logs, i);
-	client->log_until = follow ? UINT64_MAX : control->logs->ring[i].end;
+	client->log_follow = r->follow;
+	client->log_at = r->tail ? logs_lines_start(control->logs, i, (uint64_t)json_integer_value(r->tail)) : logs_start(control->logs, i);
+	client->log_until = r->follow ? UINT64_MAX : control->logs->ring[i].end;
 	reply(client, json_pack("{s:b}", "ok", 1));
 }
 
@@ -158,14 +167,6 @@ static void exec_in_cvm(struct control *control, struct control_client *client, 
 		*client = (struct control_client){.fd = -1};
 }
 
-struct request {
-	const char *command;
-	int cvm; /* -1: none was named */
-	bool follow;
-	const json_t *timeout; /* a null pointer: the cVM's own */
-	int signal;
-};
-
 /* A null pointer, or what is wrong. */
 static const char *read_request(const struct control *control, const json_t *object, struct request *request)
 {
@@ -174,6 +175,7 @@ static const char *read_request(const struct control *control, const json_t *obj
 
 	request->command = json_string_value(json_object_get(object, "command"));
 	request->follow = json_is_true(json_object_get(object, "follow"));
+	request->tail = json_object_get(object, "tail");
 	request->timeout = json_object_get(object, "timeout_ms");
 	request->cvm = -1;
 	if (!request->command)
@@ -181,6 +183,8 @@ static const char *read_request(const struct control *control, const json_t *obj
 	if (request->timeout && (!json_is_integer(request->timeout) || json_integer_value(request->timeout) < 0 ||
 				 json_integer_value(request->timeout) > STOP_TIMEOUT_MAX))
 		return "timeout_ms is not a time of at most a day";
+	if (request->tail && (!json_is_integer(request->tail) || json_integer_value(request->tail) < 0))
+		return "tail is not a number of lines";
 	if (signal && (!json_is_integer(signal) || json_integer_value(signal) < 1 || json_integer_value(signal) > 64))
 		return "signal is not a number from 1 to 64";
 	if (signal && json_integer_value(signal) == EXEC_WAKE_SIGNAL)
@@ -201,7 +205,7 @@ static void serve_one_cvm(struct control *control, struct control_client *client
 	const char *problem = NULL;
 
 	if (strcmp(r->command, "logs") == 0) {
-		send_logs(control, client, i, r->follow);
+		send_logs(control, client, i, r);
 		return;
 	}
 	if (strcmp(r->command, "exec") == 0) {

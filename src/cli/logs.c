@@ -95,6 +95,17 @@ uint64_t logs_start(const struct logs *logs, uint32_t i)
 	return end > LOGS_SIZE ? end - LOGS_SIZE : 0;
 }
 
+uint64_t logs_lines_start(const struct logs *logs, uint32_t i, uint64_t count)
+{
+	const struct log_ring *ring = &logs->ring[i];
+	uint64_t start = logs_start(logs, i), at = ring->end;
+
+	/* The newline that ends the last line begins none. */
+	while (count && at > start)
+		count -= --at > start && ring->bytes[(at - 1) % LOGS_SIZE] == '\n';
+	return at;
+}
+
 void logs_pieces(const struct logs *logs, uint32_t i, uint64_t at, uint64_t until, struct iovec pieces[2])
 {
 	const struct log_ring *ring = &logs->ring[i];

@@ -40,6 +40,9 @@ void logs_add(struct logs *logs, uint32_t i, const char *text, size_t size);
 /* The first position that is still there. */
 uint64_t logs_start(const struct logs *logs, uint32_t i);
 
+/* Where the last `count` lines begin; bytes behind the last newline are a line too. */
+uint64_t logs_lines_start(const struct logs *logs, uint32_t i, uint64_t count);
+
 /* Two pieces that hold the bytes from `at` to `until`; what is not there is left out. */
 void logs_pieces(const struct logs *logs, uint32_t i, uint64_t at, uint64_t until, struct iovec pieces[2]);
 

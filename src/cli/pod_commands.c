@@ -217,33 +217,26 @@ static int order(struct client *client, const struct words *w, json_t *request, 
 
 int command_kill(char **arguments)
 {
-	struct words w = {.command = "kill", .allowed = "s"};
+	struct words w = {.command = "kill", .allowed = "s", .signal = SIGTERM};
 	struct client client;
 	int status = prepare(&w, arguments, false, &client);
-	int number = words_signal(w.signal ? w.signal : "TERM");
 
-	if (status == 0 && !number)
-		status = words_error(&w, "not a signal:", w.signal);
 	if (status == 0)
-		status = order(&client, &w, json_pack("{s:s, s:i}", "command", "signal", "signal", number), ANSWER_S);
+		status = order(&client, &w, json_pack("{s:s, s:i}", "command", "signal", "signal", w.signal), ANSWER_S);
 	finish(&w, &client);
 	return status;
 }
 
 static int order_with_timeout(struct words *w, char **arguments, bool one_cvm)
 {
-	struct config_error error = {0};
 	struct client client;
-	uint32_t ms = 0;
 	int status = prepare(w, arguments, one_cvm, &client);
 
-	if (status == 0 && w->timeout && value_duration(w->timeout, &ms, &error))
-		status = words_error(w, "not a time:", w->timeout);
 	if (status == 0) {
 		json_t *request = json_pack("{s:s}", "command", w->command);
 
-		if (w->timeout)
-			json_object_set_new(request, "timeout_ms", json_integer(ms));
+		if (w->has_timeout)
+			json_object_set_new(request, "timeout_ms", json_integer(w->timeout_ms));
 		/* The pod itself knows how long it may take. */
 		status = order(&client, w, request, 0);
 	}
@@ -293,12 +286,15 @@ static int copy_logs(struct client *client)
 
 int command_logs(char **arguments)
 {
-	struct words w = {.command = "logs", .allowed = "f"};
+	struct words w = {.command = "logs", .allowed = "fn", .tail = WORDS_ALL};
 	struct client client;
 	int status = prepare(&w, arguments, true, &client);
 
 	if (status == 0) {
 		json_t *request = json_pack("{s:s, s:s, s:b}", "command", "logs", "cvm", w.cvm, "follow", w.follow);
+
+		if (w.tail != WORDS_ALL)
+			json_object_set_new(request, "tail", json_integer(w.tail));
 		json_t *answer = client_request(&client, w.pod, request, 0, true);
 
 		status = answer ? copy_logs(&client) : 1;

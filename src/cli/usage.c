@@ -17,8 +17,9 @@ static const struct {
 	{"stats", "[--json] [--watch] [POD]", "show what the cVMs use now",
 	 "  -j, --json             as an array of pods in JSON; with --watch one a line\n"
 	 "  -w, --watch            again every second\n"},
-	{"logs", "[-f] POD/CVM", "show (and follow) a cVM's captured output",
-	 "  -f, --follow           go on until the cVM ends\n\n"
+	{"logs", "[-f] [-n LINES] POD/CVM", "show (and follow) a cVM's captured output",
+	 "  -f, --follow           go on until the cVM ends\n"
+	 "  -n, --tail LINES       begin with the last so many lines; 0: with what comes, all: with what is kept (default)\n\n"
 	 "Output is captured by run --detach and by logs: capture in the YAML file: the last 256 KiB of each cVM.\n"},
 	{"exec", "[OPTIONS] POD/CVM PROGRAM [ARGUMENT...]", "run another program in a running cVM",
 	 "  -i, --interactive      pass this standard input on\n"

@@ -19,7 +19,7 @@ static const struct option {
 	char letter, key;
 	bool value;
 } g_options[] = {{"json", 'j', 'j', false}, {"follow", 'f', 'f', false}, {"watch", 'w', 'w', false},
-		 {"signal", 's', 's', true}, {"time", 't', 't', true}, {"interactive", 'i', 'i', false},
+		 {"tail", 'n', 'n', true}, {"signal", 's', 's', true}, {"time", 't', 't', true}, {"interactive", 'i', 'i', false},
 		 {"tty", 't', 'T', false}, {"env", 'e', 'e', true}, {"workdir", 'w', 'd', true}};
 #define OPTION_COUNT (sizeof(g_options) / sizeof(g_options[0]))
 
@@ -55,6 +55,53 @@ static int set_program(struct words *w, const char *name, const char *value)
 	return field->set(w->program, value, &error) ? words_error(w, error.text, NULL) : 0;
 }
 
+/* "TERM", "SIGTERM", "term" or a number; 0 if it is none. */
+static int signal_number(const char *text)
+{
+	struct config_error ignored = {0};
+	uint32_t number;
+
+	if (value_number(text, 1, 64, &number, &ignored) == 0)
+		return (int)number;
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (int i = 1; i < 32; i++) {
+		const char *name = sigabbrev_np(i);
+
+		if (name && strcasecmp(name, text) == 0)
+			return i;
+	}
+	return 0;
+}
+
+static int set_tail(struct words *w, const char *value)
+{
+	struct config_error ignored = {0};
+	uint32_t lines;
+
+	if (strcmp(value, "all") == 0)
+		w->tail = WORDS_ALL;
+	else if (value_number(value, 0, UINT32_MAX, &lines, &ignored))
+		return words_error(w, "neither a number of lines nor all:", value);
+	else
+		w->tail = lines;
+	return 0;
+}
+
+static int set_signal(struct words *w, const char *value)
+{
+	w->signal = signal_number(value);
+	return w->signal ? 0 : words_error(w, "not a signal:", value);
+}
+
+static int set_timeout(struct words *w, const char *value)
+{
+	struct config_error ignored = {0};
+
+	w->has_timeout = true;
+	return value_duration(value, &w->timeout_ms, &ignored) ? words_error(w, "not a time:", value) : 0;
+}
+
 /* The exit status for a wrong value, or 0. */
 static int apply(struct words *w, const struct option *option, const char *value)
 {
@@ -63,13 +110,14 @@ static int apply(struct words *w, const struct option *option, const char *value
 	w->watch |= option->key == 'w';
 	w->interactive |= option->key == 'i';
 	w->terminal |= option->key == 'T';
-	if (option->key == 's')
-		w->signal = value;
-	else if (option->key == 't')
-		w->timeout = value;
-	else if (option->key == 'e' || option->key == 'd')
-		return set_program(w, option->name, value);
-	return 0;
+	switch (option->key) {
+	case 's': return set_signal(w, value);
+	case 't': return set_timeout(w, value);
+	case 'n': return set_tail(w, value);
+	case 'e':
+	case 'd': return set_program(w, option->name, value);
+	default: return 0;
+	}
 }
 
 /* By its letter, or by a name of this size. */
@@ -123,10 +171,8 @@ static int parse_short(struct words *w, char ***arguments)
 {
 	const char *word = **arguments;
 
-	if (strchr(w->allowed, 's') && words_signal(word + 1)) { /* as kill(1) has it */
-		w->signal = word + 1;
-		return 0;
-	}
+	if (strchr(w->allowed, 's') && signal_number(word + 1)) /* as kill(1) has it */
+		return set_signal(w, word + 1);
 	for (const char *letter = word + 1; *letter; letter++) {
 		const struct option *option = find(w, *letter, NULL, 0);
 
@@ -137,24 +183,6 @@ static int parse_short(struct words *w, char ***arguments)
 		int status = apply(w, option, NULL);
 		if (status)
 			return status;
-	}
-	return 0;
-}
-
-int words_signal(const char *text)
-{
-	struct config_error ignored = {0};
-	uint32_t number;
-
-	if (value_number(text, 1, 64, &number, &ignored) == 0)
-		return (int)number;
-	if (strncasecmp(text, "SIG", 3) == 0)
-		text += 3;
-	for (int i = 1; i < 32; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && strcasecmp(name, text) == 0)
-			return i;
 	}
 	return 0;
 }

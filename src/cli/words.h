@@ -5,14 +5,20 @@
 #define CLI_WORDS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct config_cvm;
+
+#define WORDS_ALL (-1)
 
 struct words {
 	const char *command;
 	const char *allowed; /* keys of the options that it has: see words.c */
 	bool json, follow, watch, interactive, terminal;
-	const char *signal, *timeout; /* -s, -t */
+	int signal;
+	bool has_timeout;
+	uint32_t timeout_ms;
+	int64_t tail; /* lines, or WORDS_ALL */
 	char *pod, *cvm;	      /* the target's parts */
 	struct config_cvm *program;   /* gets -e and -w; the words behind the target are .. */
 	char **program_words;	      /* .. these. A null pointer for other commands */
@@ -27,8 +33,5 @@ void words_free(struct words *w);
 
 /* EXIT_USAGE after "COMMAND: PROBLEM WORD (how it is written)". */
 __attribute__((warn_unused_result)) int words_error(const struct words *w, const char *problem, const char *word);
-
-/* "TERM", "SIGTERM", "term" or a number; 0 if it is none. */
-int words_signal(const char *text);
 
 #endif

@@ -407,6 +407,41 @@ class Pods(PodCase):
         self.assertEqual(follower.returncode, 0)
         self.assertEqual(self.raw("logs", "pod/a"), b"".join(b"%d\n" % i for i in range(6)))
 
+    def test_logs_tail(self):
+        """The last lines, of which one without a newline is one; with -f what comes then, too."""
+        self.start_pod(cvm("a", "cvm.write('1\\n\\n3\\n'); cvm.wait_signal(60); cvm.write('4'); cvm.wait_signal(60); cvm.write('5\\n'); " + UNTIL_TERM),
+                       cvm("b", "[cvm.write(b'%06d\\n' % i) for i in range(100000)]; " + UNTIL_TERM), cvm("c", UNTIL_TERM), head="logs: capture\n")
+        self.wait(lambda: self.raw("logs", "pod/a") == b"1\n\n3\n")
+        for lines, seen in ((0, b""), (1, b"3\n"), (2, b"\n3\n"), (3, b"1\n\n3\n"), (4, b"1\n\n3\n"), (4294967295, b"1\n\n3\n"), ("all", b"1\n\n3\n")):
+            for words in (["-n", str(lines)], [f"-n{lines}"], ["--tail", str(lines)], [f"--tail={lines}"]):
+                self.assertEqual(self.raw("logs", *words, "pod/a"), seen, words)
+        followers = [self.box.start("logs", "-f", "--tail", n, "pod/a") for n in ("1", "all")]
+        self.processes += followers
+        self.assertEqual([f.stdout.readline() for f in followers], [b"3\n", b"1\n"])
+        news = self.connect()
+        news.sendall(b'{"command": "logs", "cvm": "a", "follow": true, "tail": 0}\n')
+        self.assertEqual(news.recv(12), b'{"ok":true}\n')
+        self.command("kill", "pod/a")
+        self.wait(lambda: self.raw("logs", "-n", "1", "pod/a") == b"4")
+        self.assertEqual(self.raw("logs", "-n", "2", "pod/a"), b"3\n4")
+        self.command("kill", "pod/a")
+        self.assertEqual(followers[0].stdout.readline(), b"45\n")
+        self.assertEqual([followers[1].stdout.readline() for _ in range(3)], [b"\n", b"3\n", b"45\n"])
+        self.assertEqual(news.recv(3, socket.MSG_WAITALL), b"45\n")
+        # Where the oldest bytes have gone, what is left of their line is one.
+        self.wait(lambda: self.raw("logs", "-n", "1", "pod/b") == b"099999\n")
+        self.assertEqual(self.raw("logs", "-n", "30000", "pod/b"), b"".join(b"%06d\n" % i for i in range(70000, 100000)))
+        left = (256 << 10) // 7
+        self.assertEqual(self.raw("logs", "-n", str(left), "pod/b"), b"".join(b"%06d\n" % i for i in range(100000 - left, 100000)))
+        self.assertEqual(len(self.raw("logs", "-n", str(left + 1), "pod/b")), 256 << 10)
+        self.assertEqual(self.raw("logs", "-n", "5", "pod/c"), b"")
+        for tail in (b"-1", b"1.0", b'"5"', b"null", b"[]", b"99999999999999999999"):
+            answer = self.talk(b'{"command": "logs", "cvm": "a", "tail": %s}\n' % tail)
+            self.assertEqual(answer["ok"], False, tail)
+        with self.connect() as s:
+            s.sendall(b'{"command": "logs", "cvm": "a", "tail": 9223372036854775807}\n')
+            self.assertEqual(s.recv(99, socket.MSG_WAITALL), b'{"ok":true}\n1\n\n3\n45\n')
+
     def test_logs_are_bounded(self):
         self.start_pod(cvm("a", "[cvm.write(b'%07d\\n' % i) for i in range(100000)]; " + UNTIL_TERM), head="logs: capture\n")
         self.wait(lambda: self.notes() == ["a up"])
