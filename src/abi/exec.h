@@ -53,7 +53,8 @@ struct exec_window {
 
 #define EXEC_START_INPUT 1u    /* else standard input is empty */
 #define EXEC_START_TERMINAL 2u /* its standard streams are a terminal, whose hanging up is the end of input; no EXEC_ERRORS come */
-#define EXEC_START_FLAGS 3u
+#define EXEC_START_USER 4u     /* `uid` and `gid` are its own, else the cVM's (boot.h) */
+#define EXEC_START_FLAGS 7u
 
 /* Strings, each with its NUL: the directory (absolute, or empty: the cVM's), arguments, variables "NAME=VALUE" that are added to
  * the cVM's environment. */
@@ -61,6 +62,7 @@ struct exec_start {
 	uint32_t argc, envc;
 	uint32_t flags;
 	struct exec_window window; /* if it gets a terminal */
+	uint32_t uid, gid;
 };
 
 struct exec_ended {

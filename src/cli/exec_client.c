@@ -112,7 +112,9 @@ static size_t add_string(char *to, size_t at, const char *text)
 static bool send_start(struct exec_client *c, const struct exec_program *program)
 {
 	struct exec_start start = {.envc = (uint32_t)program->env->count,
-				   .flags = (program->input ? EXEC_START_INPUT : 0) | (program->terminal ? EXEC_START_TERMINAL : 0)};
+				   .flags = (program->input ? EXEC_START_INPUT : 0) | (program->terminal ? EXEC_START_TERMINAL : 0) |
+					    (program->has_user ? EXEC_START_USER : 0),
+				   .uid = program->uid, .gid = program->gid};
 	char *payload = xcalloc(1, EXEC_START_MAX);
 	size_t size = add_string(payload, sizeof(start), program->cwd ? program->cwd : "");
 

@@ -5,12 +5,15 @@
 #define CLI_EXEC_CLIENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config/list.h"
 
 struct exec_program {
 	char *const *argv; /* ends with a null pointer */
 	const struct strlist *env; /* "K=V", besides the cVM's own */
+	bool has_user; /* else the cVM's own */
+	uint32_t uid, gid;
 	const char *cwd; /* a null pointer: the cVM's own */
 	bool input; /* the caller's standard input is passed on; else it is empty */
 	bool terminal; /* it gets one, for which the caller's, its standard input, is set to pass on all keys */

@@ -210,7 +210,7 @@ static bool valid_start(const char *payload, size_t size)
 	memcpy(&start, payload, sizeof(start));
 	for (size_t i = sizeof(start); i < size; i++)
 		strings += !payload[i];
-	return start.argc && !(start.flags & ~EXEC_START_FLAGS) && strings == 1 + (uint64_t)start.argc + start.envc;
+	return start.argc && !(start.flags & ~EXEC_START_FLAGS) && start.uid <= INT32_MAX && start.gid <= INT32_MAX && strings == 1 + (uint64_t)start.argc + start.envc;
 }
 
 /* May the client send this now? Input takes of its room. */

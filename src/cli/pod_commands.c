@@ -307,8 +307,9 @@ int command_logs(char **arguments)
 /* The connection for it, and what runs over that. */
 static int exec_program(struct client *client, const struct words *w)
 {
-	const struct exec_program program = {
-		.argv = w->program_words, .env = &w->program->env, .cwd = w->program->cwd, .input = w->interactive, .terminal = w->terminal};
+	const struct config_cvm *p = w->program;
+	const struct exec_program program = {.argv = w->program_words, .env = &p->env, .has_user = p->has_user, .uid = p->uid, .gid = p->gid,
+					     .cwd = p->cwd, .input = w->interactive, .terminal = w->terminal};
 	json_t *answer = client_request(client, w->pod, json_pack("{s:s, s:s}", "command", "exec", "cvm", w->cvm), ANSWER_S, true);
 	int status = answer ? exec_client_run(client->fd, &program) : EXIT_CANNOT_START;
 
@@ -319,8 +320,7 @@ static int exec_program(struct client *client, const struct words *w)
 int command_exec(char **arguments)
 {
 	struct config program = {0};
-	struct words w = {.command = "exec", .allowed = "iedTI",
-			  .program = config_add_cvm(&program, "")};
+	struct words w = {.command = "exec", .allowed = "iTeEud", .program = config_add_cvm(&program, "")};
 	struct client client = {.fd = -1, .directory = -1};
 	int status = words_parse(&w, arguments);
 
@@ -334,6 +334,7 @@ int command_exec(char **arguments)
 	}
 	if (status == 0)
 		status = connect_pod(&w, true, &client);
+	config_join_env(w.program);
 	if (status == 0)
 		status = exec_program(&client, &w);
 	else if (status == 1)

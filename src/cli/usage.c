@@ -25,6 +25,8 @@ static const struct {
 	 "  -i, --interactive      pass this standard input on\n"
 	 "  -t, --tty              give it a terminal of its own, of this one's size\n"
 	 "  -e, --env NAME[=VALUE] set a variable, or pass the caller's\n"
+	 "      --env-file FILE    set the variables of a file's lines NAME=VALUE; --env wins\n"
+	 "  -u, --user UID[:GID]   user the program believes to be (default: the cVM's)\n"
 	 "  -w, --workdir PATH     working directory in the cVM (default: the cVM's)\n\n"
 	 "Exit status: the program's; 128+N if signal N ended it. 2: wrong option. 125: could not start. 126: cannot execute.\n"
 	 "127: program not found.\n"},

@@ -16,11 +16,13 @@
 
 static const struct option {
 	const char *name;
-	char letter, key;
+	char letter; /* or 0 */
+	char key;
 	bool value;
 } g_options[] = {{"json", 'j', 'j', false}, {"follow", 'f', 'f', false}, {"watch", 'w', 'w', false},
 		 {"tail", 'n', 'n', true}, {"signal", 's', 's', true}, {"time", 't', 't', true}, {"interactive", 'i', 'i', false},
-		 {"tty", 't', 'T', false}, {"env", 'e', 'e', true}, {"workdir", 'w', 'd', true}};
+		 {"tty", 't', 'T', false}, {"env", 'e', 'e', true}, {"env-file", 0, 'E', true},
+		 {"user", 'u', 'u', true}, {"workdir", 'w', 'd', true}};
 #define OPTION_COUNT (sizeof(g_options) / sizeof(g_options[0]))
 
 int words_error(const struct words *w, const char *problem, const char *word)
@@ -44,7 +46,7 @@ static int parse_target(struct words *w, const char *target)
 	return 0;
 }
 
-/* -e and -w as `run` has them. */
+/* As `run` has them. */
 static int set_program(struct words *w, const char *name, const char *value)
 {
 	struct config_error error = {0};
@@ -115,6 +117,8 @@ static int apply(struct words *w, const struct option *option, const char *value
 	case 't': return set_timeout(w, value);
 	case 'n': return set_tail(w, value);
 	case 'e':
+	case 'E':
+	case 'u':
 	case 'd': return set_program(w, option->name, value);
 	default: return 0;
 	}

@@ -20,7 +20,7 @@ struct words {
 	uint32_t timeout_ms;
 	int64_t tail; /* lines, or WORDS_ALL */
 	char *pod, *cvm;	      /* the target's parts */
-	struct config_cvm *program;   /* gets -e and -w; the words behind the target are .. */
+	struct config_cvm *program;   /* gets -e, -u and -w; the words behind the target are .. */
 	char **program_words;	      /* .. these. A null pointer for other commands */
 };
 

@@ -44,6 +44,7 @@ static void free_cvm(struct config_cvm *cvm)
 	free(cvm->syscalls_to);
 	strlist_free(&cvm->args);
 	strlist_free(&cvm->env);
+	strlist_free(&cvm->env_files);
 	strlist_free(&cvm->tmpfs);
 	for (uint32_t i = 0; i < cvm->volumes; i++) {
 		free(cvm->volume[i].host);
@@ -88,11 +89,21 @@ static void env_default(struct config_cvm *cvm, size_t *at, const char *entry)
 		strlist_insert(&cvm->env, (*at)++, entry);
 }
 
-/* What was set by name wins over what is passed from the caller, which wins over the defaults. */
+void config_join_env(struct config_cvm *cvm)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < cvm->env_files.count; i++)
+		env_default(cvm, &at, cvm->env_files.item[i]);
+	strlist_free(&cvm->env_files);
+}
+
+/* What was set by name wins over what files say, over what is passed from the caller, over the defaults. */
 static void finish_env(struct config_cvm *cvm)
 {
 	size_t at = 0;
 
+	config_join_env(cvm);
 	for (char **e = environ; *e; e++) {
 		bool locale = strncmp(*e, "LANG=", 5) == 0 || strncmp(*e, "LC_", 3) == 0 || strncmp(*e, "TERM=", 5) == 0;
 

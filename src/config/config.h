@@ -68,6 +68,7 @@ struct config_cvm {
 	char *program;	     /* guest path or bare name */
 	struct strlist args; /* argv[0] first once config_finish has run */
 	struct strlist env;  /* "K=V" */
+	struct strlist env_files; /* the same of --env-file, until config_join_env */
 	bool env_clear, env_host;
 	char *cwd, *hostname;
 	bool has_user;
@@ -117,6 +118,9 @@ void config_free(struct config *config);
 /* Reads a YAML file ("-": standard input) into an empty configuration. 0, or -EINVAL with the error set. */
 __attribute__((warn_unused_result)) int config_read_yaml(const char *path, struct config *config,
 							  struct config_error *error);
+
+/* Puts env_files into env, which wins. */
+void config_join_env(struct config_cvm *cvm);
 
 /* Fills in defaults and checks what concerns more than one field or cVM. 0, or -EINVAL with the error set. */
 __attribute__((warn_unused_result)) int config_finish(struct config *config, struct config_error *error);

@@ -111,26 +111,31 @@ static int set_tmpfs(struct config_cvm *cvm, const char *value, struct config_er
 	return ret;
 }
 
-int config_set_env(struct config_cvm *cvm, const char *name, const char *value, struct config_error *error)
+void config_set_variable(struct strlist *list, const char *name, const char *value)
 {
 	size_t size = strlen(name);
 
-	if (size == 0 || strchr(name, '='))
-		return config_fail(error, "\"%.100s\" is not the name of a variable (use NAME=VALUE or NAME)", name);
 	if (!value)
 		value = getenv(name);
 	if (!value)
-		return 0;
+		return;
 	char *entry = xasprintf("%s=%s", name, value);
-	for (size_t i = 0; i < cvm->env.count; i++) {
-		if (strncmp(cvm->env.item[i], entry, size + 1) == 0) {
-			free(cvm->env.item[i]);
-			cvm->env.item[i] = entry;
-			return 0;
+	for (size_t i = 0; i < list->count; i++) {
+		if (strncmp(list->item[i], entry, size + 1) == 0) {
+			free(list->item[i]);
+			list->item[i] = entry;
+			return;
 		}
 	}
-	strlist_add(&cvm->env, entry);
+	strlist_add(list, entry);
 	free(entry);
+}
+
+int config_set_env(struct config_cvm *cvm, const char *name, const char *value, struct config_error *error)
+{
+	if (!*name || strchr(name, '='))
+		return config_fail(error, "\"%.100s\" is not the name of a variable (use NAME=VALUE or NAME)", name);
+	config_set_variable(&cvm->env, name, value);
 	return 0;
 }
 
@@ -144,6 +149,11 @@ static int set_env(struct config_cvm *cvm, const char *value, struct config_erro
 	int ret = config_set_env(cvm, name, equals ? equals + 1 : NULL, error);
 	free(name);
 	return ret;
+}
+
+static int set_env_file(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return config_read_env_file(cvm, value, error);
 }
 
 static int set_env_clear(struct config_cvm *cvm, const char *value, struct config_error *error)
@@ -356,6 +366,7 @@ const struct config_field g_config_fields[] = {
 	{"volumes", "volume", 'v', CONFIG_LIST, "HOST:GUEST[:ro]", "grant a host directory or file", set_volume},
 	{"tmpfs", "tmpfs", 0, CONFIG_LIST, "PATH", "mount an empty in-memory directory", set_tmpfs},
 	{"env", "env", 'e', CONFIG_LIST, "NAME[=VALUE]", "set a variable, or pass the caller's", set_env},
+	{NULL, "env-file", 0, CONFIG_LIST, "FILE", "set the variables of a file's lines NAME=VALUE; --env wins", set_env_file},
 	{"env_clear", "env-clear", 0, CONFIG_FLAG, NULL, "no default variables (PATH, HOME, TERM, LANG, LC_*)", set_env_clear},
 	{"env_host", "env-host", 0, CONFIG_FLAG, NULL, "pass all of the caller's variables", set_env_host},
 	{"cwd", "workdir", 'w', CONFIG_SINGLE, "PATH", "working directory in the cVM (default: /)", set_cwd},

@@ -28,7 +28,13 @@ extern const struct config_field g_config_fields[]; /* ends with a null `set` */
 __attribute__((warn_unused_result)) int config_add_volume(struct config_cvm *cvm, const char *host, const char *guest,
 							   bool read_only, struct config_error *error);
 
-/* Sets K to "V" (or, with a null value, to the caller's own value if there is one), replacing an earlier K. */
+/* Sets K to "V" in a list of "K=V" (or, with a null value, to the caller's own value if there is one), replacing an earlier K. */
+void config_set_variable(struct strlist *list, const char *name, const char *value);
+
+/* Adds a file's variables to cvm->env_files. */
+__attribute__((warn_unused_result)) int config_read_env_file(struct config_cvm *cvm, const char *path, struct config_error *error);
+
+/* The same in cvm->env, with a name that may be wrong. */
 __attribute__((warn_unused_result)) int config_set_env(struct config_cvm *cvm, const char *name, const char *value,
 							struct config_error *error);
 

@@ -186,6 +186,11 @@ class BesideMonitor(unittest.TestCase):
         self.assertEqual(self.value("cvm.env", "--env-clear", "-e", "A=1", env=env), "{'A': '1'}")
         self.assertEqual(self.value("cvm.env['SECRET'], cvm.env['PATH']", "--env-host", env=env), "x /usr/bin:/bin")
         self.assertEqual(self.value("cvm.env['HOME']", "-u", "5"), "/")
+        self.box.file("one", "# what they say\nA=1\nHOME=/f\nPATH=/p\nSECRET")
+        self.box.file("two", "A=2\nC=2\n")
+        self.assertEqual(self.value("[cvm.env[n] for n in ('A', 'B', 'C', 'HOME', 'PATH', 'SECRET')]", "-e", "C=3", "--env-file", "one",
+                                    "--env-file=two", "-e", "B=4", env=env), str(["2", "4", "3", "/f", "/p", "x"]))
+        self.assertEqual(self.value("sorted(cvm.env.items())", "--env-clear", "--env-file", "two", env=env), str([("A", "2"), ("C", "2")]))
 
     def test_limits(self):
         self.assertEqual(self.value("cvm.memory, cvm.threads, cvm.handles_max, cvm.uid, cvm.gid", "-m", "64M",

@@ -33,8 +33,8 @@ while not cvm.killed():
         continue
     kind, i, payload = m
     if kind == 1:
-        argc, envc, flags, rows, columns = struct.unpack_from('=IIIHH', payload)
-        strings = payload[16:].split(b'\\0')
+        argc, envc, flags, rows, columns, uid, gid = struct.unpack_from('=IIIHHII', payload)
+        strings = payload[24:].split(b'\\0')
         argv, env = strings[1:1 + argc], strings[1 + argc:1 + argc + envc]
         running[i], copies[i], room[i] = argv[0], [], 65536
         if argv[0] == b'missing':
@@ -45,6 +45,9 @@ while not cvm.killed():
             cvm.exec_send(17, i, repr((strings[0], argv, env, flags)).encode())
             cvm.exec_send(18, i, b'errors')
             ended(i, 3 << 8)
+        elif argv[0] == b'user':
+            cvm.exec_send(17, i, f'{flags} {uid}:{gid}'.encode())
+            ended(i, 0)
         elif argv[0] == b'window':
             cvm.exec_send(17, i, f'{flags} {rows}x{columns}\\n'.encode())
         elif argv[0] == b'die':
@@ -115,9 +118,9 @@ BREAKS = [
 ]
 
 
-def start_message(*argv, env=(), cwd="", flags=1, argc=None, tail=b""):
+def start_message(*argv, env=(), cwd="", flags=1, argc=None, tail=b"", user=(1, 2)):
     strings = b"".join(s.encode() + b"\0" for s in (cwd, *argv, *env))
-    return message(START, struct.pack("=IIIHH", len(argv) if argc is None else argc, len(env), flags, 24, 80) + strings + tail)
+    return message(START, struct.pack("=IIIHHII", len(argv) if argc is None else argc, len(env), flags, 24, 80, *user) + strings + tail)
 
 
 def message(kind, payload=b"", size=None):
@@ -152,6 +155,24 @@ class Exec(AtTerminal, PodCase):
         self.assertEqual(ran, (3, repr((b"/tmp", [b"show"], [b"A=4", b"B=2=3"], 1)), "errors"))
         self.assertEqual(self.execute("--", ["show"], pod="pod")[0], 3, "a pod of one cVM needs no name for it")
         self.assertEqual(self.read("a.woken"), "32 ", "the libOS is woken once")
+
+    def test_user(self):
+        self.start_service(user="1000:1000")
+        for words, seen in (([], "0 0:0"), (["-u", "0"], "4 0:0"), (["-u", "33"], "4 33:33"), (["-u33:34"], "4 33:34"), (["--user=33:0"], "4 33:0"),
+                            (["-iu", "2147483647:1"], "5 2147483647:1"), (["-u", "1", "-u", "2"], "4 2:2")):
+            self.assertEqual(self.execute(*words, ["user"], input=b""), (0, seen, ""), words)
+
+    def test_files_of_variables(self):
+        self.start_service()
+        self.box.file("one", "# comment\n\n  A=1 \nB='x y' # no comment\nLC_ALL\nNOT_SET\n\t# C=1\nC=\nD==\nE=1\r\n")
+        self.box.file("two", "A=2\nF=\xff")
+        seen = [b"A=2", b"B='x y' # no comment", b"LC_ALL=C", b"C=", b"D==", b"E=1\r", "F=\xff".encode()]
+        self.assertEqual(self.execute("--env-file", "one", "--env-file=two", ["show"])[1], repr((b"", [b"show"], seen, 0)))
+        # What -e says wins, wherever it stands.
+        seen = [b"F=" + "\xff".encode(), b"A=3", b"G=4"]
+        self.assertEqual(self.execute("-e", "A=3", "--env-file=two", "-eG=4", ["show"])[1], repr((b"", [b"show"], seen, 0)))
+        self.box.file("empty", "")
+        self.assertEqual(self.execute("--env-file", "empty", ["show"])[1], repr((b"", [b"show"], [], 0)))
 
     def test_status(self):
         self.start_service()
@@ -398,7 +419,7 @@ class Exec(AtTerminal, PodCase):
         self.start_service(stop_timeout="1ms")
         first = [b"", message(INPUT, b"x"), message(99), message(START), message(START, bytes(12)), start_message(), start_message("cat", argc=2),
                  start_message("cat", argc=0xffffffff), start_message("cat", tail=b"x"), start_message("cat", tail=b"\0"), message(START, size=98305),
-                 message(START, size=0xffffffff), start_message("cat", flags=4), message(START, bytes(16))]
+                 message(START, size=0xffffffff), start_message("cat", flags=8), message(START, bytes(24)), start_message("cat", user=(1 << 31, 0)), start_message("cat", user=(0, 1 << 31))]
         later = [start_message("cat"), message(INPUT, bytes(DATA_MAX + 1)), message(SIGNAL, bytes(4)), message(SIGNAL, struct.pack("=i", 65)),
                  message(SIGNAL, struct.pack("=i", -1)), message(SIGNAL, bytes(5)), message(ENDED, bytes(4)), message(MORE, bytes(4)),
                  message(OUTPUT, b"x"), message(WINDOW, bytes(4))]

@@ -134,6 +134,31 @@ class ExecLive(AtTerminal, LiveCase):
             self.assertEqual(self.execute(cvm, "cat"), (0, b"", b""))
             self.assertEqual(self.execute(cvm, "cat", input=b"not passed on"), (0, b"", b""))
 
+    def test_user_and_what_the_first_process_has_changed_of_itself(self):
+        """A program has what the cVM was given: as if the first process had left its user, groups, umask and limits alone."""
+        # setgroups, setregid and setreuid by $), $( and $<; setrlimit(RLIMIT_NOFILE), setpriority.
+        changes = ("chdir '/data'; umask 077; $l = pack('QQ', 50, 60); syscall(160, 7, $l) and die; setpriority 0, 0, 5;"
+                   "$) = '33 44 55'; $( = 33; ($<, $>) = (33, 33);" + UP + "sleep 1000 while 1")
+        see = "grep -E '^(Uid|Gid|Groups|Umask):' /proc/self/status; ulimit -n; nice; pwd; ls -d /data; echo $HOME"
+        begin = self.yaml(("a", changes, ", env: {NAME: a}"), ("b", changes, ", env: {NAME: b}, isolate_libos: true"),
+                          ("c", IDLE, ", env: {NAME: c}, user: '1000:1001'"))
+        run = self.start(*begin)
+        self.wait(lambda: len(self.ups()) == 3)
+        self.assertIsNone(run.poll())
+        for cvm in BOTH:
+            changed = self.execute(cvm, "cat", "/proc/1/status")[1]
+            self.assertRegex(changed, rb"\nUmask:\t0077\n(?s:.*)\nUid:\t33\t33\t0\t33\nGid:\t33\t33\t33\t33\n(?s:.*)\nGroups:\t44 55 \n", "the control")
+        for cvm, own, home in (BOTH[0], (0, 0), "/root"), (BOTH[1], (0, 0), "/root"), ("pod/c", (1000, 1001), "/"):
+            for words, (uid, gid) in ((), own), (("-u", "0"), (0, 0)), (("-u", "7"), (7, 7)), (("--user=7:8",), (7, 8)):
+                ids = "Umask:\t0022\n" + "".join(f"{what}:" + f"\t{n}" * 4 + "\n" for what, n in (("Uid", uid), ("Gid", gid))) + "Groups:\t\n"
+                self.assertEqual(self.execute(*words, cvm, "sh", "-c", see), (0, f"{ids}1024\n0\n/\n/data\n{home}\n".encode(), b""), words)
+                ran = self.execute(*words, cvm, "perl", "-e", "use POSIX; open F, '>', '/tmp/own'; print join ' ', $<, $>, $(, $), (stat F)[4, 5],"
+                                   " setuid(0) ? 'root' : $! + 0; unlink '/tmp/own'")
+                self.assertEqual(ran[:2], (0, f"{uid} {uid} {gid} {gid} {uid} {gid} {1 if uid else 'root'}".encode()), ran)
+            client, ours, _, _ = self.at_terminal("-t", "-u", "9", cvm, "sh", "-c", "stat -c 'owner %u:%g' $(tty)")
+            self.assertIn(b"owner 9:5\r\n", self.until(ours, b"owner 9:5\r\n"))
+            self.assertEqual(client.wait(PATIENCE), 0)
+
     def test_what_does_not_start(self):
         self.start_pod()
         for cvm in BOTH:

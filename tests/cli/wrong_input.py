@@ -72,6 +72,11 @@ OPTIONS = [
     (sum((["-v", f"/etc:/v{i}"] for i in range(25)), []) + ["x"], "-v: too many volumes (at most 24)"),
     (sum((["--tmpfs", f"/v{i}"] for i in range(17)), []) + ["x"], "--tmpfs: too many tmpfs mounts (at most 16)"),
     (["-e", "=1", "x"], "-e: \"\" is not the name of a variable (use NAME=VALUE or NAME)"),
+    (["--env-file", "missing", "x"], "--env-file: cannot open the file of variables missing: No such file or directory"),
+    (["--env-file", "vars", "x"], '--env-file: vars:4: "export B" is not the name of a variable (write NAME=VALUE, NAME or # COMMENT)'),
+    (["--env-file", "noname", "x"], '--env-file: noname:1: "" is not the name of a variable'),
+    (["--env-file", "bare", "x"], "--env-file: bare: the file holds a NUL byte (write lines NAME=VALUE)"),
+    (["--env-file", "/dev/zero", "x"], "--env-file: the file of variables /dev/zero is too large (at most 1 MiB)"),
     (["-w", "here", "x"], "-w: \"here\" is not an absolute path"),
     (["-u", "root", "x"], "-u: \"root\" is not UID or UID:GID (numbers, for example 1000:1000)"),
     (["-u", "1:", "x"], "-u: \"1:\" is not UID or UID:GID"),
@@ -399,6 +404,13 @@ COMMANDS = [
     (["exec", "--tty=true", "pod/a", "sh"], 2, "exec: takes no value: --tty=true (intravisor exec "),
     (["exec", "-e"], 2, "exec: the value is missing behind -e"),
     (["exec", "-e", "=x", "pod/a", "sh"], 2, "exec: \"\" is not the name of a variable (use NAME=VALUE or NAME)"),
+    (["exec", "-u", "root", "pod/a", "sh"], 2, 'exec: "root" is not UID or UID:GID (numbers, for example 1000:1000) (intravisor exec '),
+    (["exec", "-u", "1:", "pod/a", "sh"], 2, 'exec: "1:" is not UID or UID:GID'),
+    (["exec", "-u", "2147483648", "pod/a", "sh"], 2, 'exec: "2147483648" is not UID or UID:GID'),
+    (["exec", "-u", "-1", "pod/a", "sh"], 2, 'exec: "-1" is not UID or UID:GID'),
+    (["exec", "-u"], 2, "exec: the value is missing behind -u"),
+    (["exec", "--env-file", "missing", "pod/a", "sh"], 2, "exec: cannot open the file of variables missing: No such file or directory ("),
+    (["exec", "--env-file", "/", "pod/a", "sh"], 2, "exec: cannot read the file of variables /: Is a directory ("),
     (["exec", "-w", "tmp", "pod/a", "sh"], 2, "exec: \"tmp\" is not an absolute path inside the cVM"),
     (["exec", "pod/a", "sh"], 125, "no pod is called pod (intravisor ps lists those that run)"),
     (["exec", "pod", "sh", "-c", "x"], 125, "no pod is called pod"),
@@ -497,6 +509,8 @@ def main():
     os.symlink("loop", os.path.join(box.work, "loop"))
     box.file("empty", "")
     box.file("bare", libos_elf())
+    box.file("vars", "\n# C\nA=1\nexport B=2\n")
+    box.file("noname", "=1")
     listener = socket.socket(socket.AF_UNIX)
     os.chdir(box.work)
     listener.bind("socket")

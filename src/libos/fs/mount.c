@@ -199,7 +199,7 @@ int vfs_init(const struct libos_boot *boot)
 
 	if (!fs)
 		return -ENOMEM;
-	fs->umask = 022;
+	fs->umask = UMASK_FIRST;
 	p->fs = fs;
 	if (!p->files && !(p->files = fdtable_create()))
 		return -ENOMEM;

@@ -23,6 +23,8 @@ struct fdtable;
 #define NAME_LENGTH_MAX 255
 
 /* What the threads of a process share about paths (CLONE_FS). */
+#define UMASK_FIRST 022u
+
 struct fs_context {
 	struct mutex lock; /* the fields below */
 	struct dentry *cwd;  /* owned reference */

@@ -216,7 +216,7 @@ static struct process *process_outside(const struct process_request *rq)
 
 	if (!p)
 		return NULL;
-	memset(p->signals.action, 0, sizeof(p->signals.action));
+	process_renew(p, rq->uid, rq->gid);
 	p->program = program_create(p->mm);
 	for (int i = 0; i < 3; i++)
 		if (rq->files[i])

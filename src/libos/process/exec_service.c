@@ -130,6 +130,8 @@ static int read_request(const struct exec_start *start, struct process_request *
 	const char **argv = kzalloc((start->argc + 1ull + boot->envc + start->envc + 1ull) * sizeof(*argv));
 	const char **envp = argv + start->argc + 1;
 
+	rq->uid = start->flags & EXEC_START_USER ? start->uid : boot->uid;
+	rq->gid = start->flags & EXEC_START_USER ? start->gid : boot->gid;
 	*words = argv;
 	if (!argv)
 		return -ENOMEM;
@@ -173,7 +175,7 @@ static int make_pipes(struct exec *e, struct process_request *rq)
 /* One file is all three streams, and another one both of our sides. */
 static int make_terminal(struct exec *e, struct process_request *rq, struct exec_window window)
 {
-	int err = pty_create(&e->output[0], &rq->files[0]);
+	int err = pty_create(&e->output[0], &rq->files[0], rq->uid);
 
 	if (err)
 		return err;

@@ -109,20 +109,26 @@ static struct process *process_alloc(void)
 	return p;
 }
 
+static void set_identity(struct process *p, uint32_t uid, uint32_t gid)
+{
+	limits_init(p->rlimits);
+	p->uid = p->euid = p->suid = uid;
+	p->gid = p->egid = p->sgid = gid;
+	p->groups.count = 0;
+	p->words = (struct process_words){ .dumpable = 1, .timer_slack = 50000 };
+}
+
 struct process *process_create(struct libos_boot *boot)
 {
 	struct process *p = process_alloc();
 
 	if (!p)
 		return NULL;
-	limits_init(p->rlimits);
+	set_identity(p, boot->uid, boot->gid);
 	p->boot = boot;
 	p->boot_flags = boot->flags;
 	trace_init(boot->flags);
 	g_fast_limit = boot->flags & BOOT_FLAG_TRACE ? 0 : g_fast_limit;
-	p->uid = p->euid = p->suid = boot->uid;
-	p->gid = p->egid = p->sgid = boot->gid;
-	p->words = (struct process_words){ .dumpable = 1, .timer_slack = 50000 };
 	g_process = p;
 	if (process_adopt(p, NULL))
 		return NULL;
@@ -130,7 +136,7 @@ struct process *process_create(struct libos_boot *boot)
 	return p;
 }
 
-struct process *process_copy(const struct process *from, bool descriptors)
+struct process *process_copy(struct process *from, bool descriptors)
 {
 	struct process *p = process_alloc();
 
@@ -145,6 +151,9 @@ struct process *process_copy(const struct process *from, bool descriptors)
 	p->boot_flags = from->boot_flags;
 	p->uid = from->uid, p->euid = from->euid, p->suid = from->suid;
 	p->gid = from->gid, p->egid = from->egid, p->sgid = from->sgid;
+	mutex_lock(&from->lock);
+	p->groups = from->groups;
+	mutex_unlock(&from->lock);
 	p->words = from->words;
 	p->words.death_signal = p->words.subreaper = 0;
 	p->nice = from->nice;
@@ -157,6 +166,14 @@ struct process *process_copy(const struct process *from, bool descriptors)
 		return p;
 	process_put(p);
 	return NULL;
+}
+
+void process_renew(struct process *p, uint32_t uid, uint32_t gid)
+{
+	memset(p->signals.action, 0, sizeof(p->signals.action));
+	p->fs->umask = UMASK_FIRST;
+	p->nice = 0;
+	set_identity(p, uid, gid);
 }
 
 struct process *process_get(struct process *p)

@@ -37,6 +37,13 @@ struct process_words {
 	uint32_t subreaper;    /* orphans among its descendants become its children */
 };
 
+#define GROUPS_MAX 64u
+
+/* Supplementary groups: remembered, they give no rights. */
+struct process_groups {
+	uint32_t count, group[GROUPS_MAX]; /* sorted */
+};
+
 enum process_state { PROCESS_RUNS, PROCESS_ZOMBIE, PROCESS_GONE };
 
 struct process {
@@ -59,6 +66,7 @@ struct process {
 	struct process_signals signals;
 	struct alarm *itimers; /* setitimer's three, or NULL: none yet; timer_lock */
 	uint32_t uid, euid, suid, gid, egid, sgid;
+	struct process_groups groups; /* lock */
 	struct process_words words;
 	int32_t nice;	   /* remembered only; atomic */
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
@@ -93,7 +101,9 @@ extern struct process *g_process; /* the first one */
 /* process/process.c */
 nodiscard struct process *process_create(struct libos_boot *boot); /* the first one */
 /* A copy, with or without the open descriptors: not in the tree, no number, no program, no threads. NULL: no memory. */
-nodiscard struct process *process_copy(const struct process *from, bool descriptors);
+nodiscard struct process *process_copy(struct process *from, bool descriptors);
+/* A copy that nobody else knows yet gets what the cVM's first program found: signals, umask, nice value, limits, what prctl sets. */
+void process_renew(struct process *p, uint32_t uid, uint32_t gid);
 struct process *process_get(struct process *p);
 void process_put(struct process *p); /* NULL is fine */
 /* A resource limit now in force: RLIMIT_*; ~0 for none. */
@@ -157,8 +167,10 @@ struct process_request {
 	const char *cwd;	 /* absolute */
 	struct file *files[3]; /* descriptors 0 to 2: borrowed; NULL: closed */
 	struct terminal *terminal; /* its controlling one, or NULL */
+	uint32_t uid, gid;
 };
-/* Starts a program as a process whose parent is outside the cVM: ppid 0, own session and group. argv[0] without a slash is
+/* Starts a program as a process whose parent is outside the cVM: ppid 0, own session and group, and of the first process only what
+ * that was given (process_renew). argv[0] without a slash is
  * looked up in PATH of envp. What rq has is copied before this returns. `at_end` is called once, on a thread of the libOS, without
  * locks: with the wait status as wait4 gives it and, if the program never started (status 126 or 127 << 8), a sentence that
  * says why, else NULL. Its pid, or negative errno: then at_end is not called. */

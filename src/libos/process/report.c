@@ -57,6 +57,7 @@ int process_report(struct process *p, int32_t tid, struct process_report *r)
 	r->comm[sizeof(r->comm) - 1] = 0;
 	r->uid = p->uid, r->euid = p->euid, r->suid = p->suid;
 	r->gid = p->gid, r->egid = p->egid, r->sgid = p->sgid;
+	r->groups = p->groups;
 	r->threads = MAX(p->thread_count, 1u);
 	r->nice = __atomic_load_n(&p->nice, __ATOMIC_RELAXED);
 	r->exit_signal = r->tid == p->pid ? p->exit_signal : -1;

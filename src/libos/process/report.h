@@ -15,6 +15,7 @@ struct process_report {
 	char state;			   /* R, S, D, T, Z as proc(5) has them */
 	char comm[16];
 	uint32_t uid, euid, suid, gid, egid, sgid;
+	struct process_groups groups;
 	uint32_t threads;	 /* a zombie is one */
 	int32_t nice, exit_signal;
 	int32_t exit_status; /* as wait4 gives it, or the signal that stopped it while nobody was told */

@@ -152,26 +152,20 @@ long sys_setfsgid(struct regs *r)
 	return current()->process->egid;
 }
 
-/* Supplementary groups are remembered and give no rights: permissions are the host's. None at start. */
-#define GROUPS_MAX 64
-static struct {
-	struct mutex lock;
-	uint32_t count, group[GROUPS_MAX];
-} g_groups;
-
 long sys_getgroups(struct regs *r)
 {
+	struct process *p = current()->process;
+	struct process_groups groups;
 	int room = (int)r->rdi;
-	long ret;
 
-	mutex_lock(&g_groups.lock);
-	ret = g_groups.count;
-	if (room < 0 || (room && (uint32_t)room < g_groups.count))
-		ret = -EINVAL;
-	else if (room && copy_to_user((void *)r->rsi, g_groups.group, g_groups.count * sizeof(uint32_t)))
-		ret = -EFAULT;
-	mutex_unlock(&g_groups.lock);
-	return ret;
+	mutex_lock(&p->lock);
+	groups = p->groups;
+	mutex_unlock(&p->lock);
+	if (room < 0 || (room && (uint32_t)room < groups.count))
+		return -EINVAL;
+	if (room && copy_to_user((void *)r->rsi, groups.group, groups.count * sizeof(uint32_t)))
+		return -EFAULT;
+	return groups.count;
 }
 
 static void by_number(uint32_t *group, uint32_t count)
@@ -187,19 +181,19 @@ static void by_number(uint32_t *group, uint32_t count)
 
 long sys_setgroups(struct regs *r)
 {
-	uint32_t group[GROUPS_MAX], count = (uint32_t)r->rdi;
+	struct process *p = current()->process;
+	struct process_groups groups = { .count = (uint32_t)r->rdi };
 
-	if (current()->process->euid != 0)
+	if (p->euid != 0)
 		return -EPERM;
-	if (count > GROUPS_MAX)
-		return count > 65536 ? -EINVAL : -ENOMEM;
-	if (copy_from_user(group, (void *)r->rsi, count * sizeof(uint32_t)))
+	if (groups.count > GROUPS_MAX)
+		return groups.count > 65536 ? -EINVAL : -ENOMEM;
+	if (copy_from_user(groups.group, (void *)r->rsi, groups.count * sizeof(uint32_t)))
 		return -EFAULT;
-	by_number(group, count); /* as Linux hands them out again */
-	mutex_lock(&g_groups.lock);
-	memcpy(g_groups.group, group, count * sizeof(uint32_t));
-	g_groups.count = count;
-	mutex_unlock(&g_groups.lock);
+	by_number(groups.group, groups.count); /* as Linux hands them out again */
+	mutex_lock(&p->lock);
+	p->groups = groups;
+	mutex_unlock(&p->lock);
 	return 0;
 }
 

@@ -100,6 +100,15 @@ int devpts_add(struct tty *t)
 	return add_node(name, 0620, UNIX98_PTY_SLAVE_MAJOR, t->number, TTY_GROUP, open_slave, &t->node);
 }
 
+void devpts_own(struct tty *t, uint32_t uid)
+{
+	struct mem_inode *inode = mem_inode(t->node->inode);
+
+	mutex_lock(&inode->lock);
+	inode->uid = uid;
+	mutex_unlock(&inode->lock);
+}
+
 void devpts_remove(struct tty *t)
 {
 	struct dentry *node = t->node;

@@ -527,7 +527,7 @@ void pty_skip(struct file *master, size_t size)
 	tty_unlock(t);
 }
 
-int pty_create(struct file **master, struct file **slave)
+int pty_create(struct file **master, struct file **slave, uint32_t uid)
 {
 	struct tty *t;
 	int err;
@@ -537,6 +537,7 @@ int pty_create(struct file **master, struct file **slave)
 		return err;
 	t = (*master)->data;
 	t->locked = false;
+	devpts_own(t, uid);
 	*slave = pty_open_peer(t, O_RDWR | O_NOCTTY, &err);
 	if (!*slave)
 		file_put(*master);

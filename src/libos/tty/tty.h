@@ -107,8 +107,8 @@ nodiscard struct file *pty_open_peer(struct tty *t, int flags, int *error);
 /* For the libOS itself (process/exec_service.c), from and to its own memory; `master` does not block. As pipe_peek and pipe_skip. */
 nodiscard ssize_t pty_peek(struct file *master, void *buf, size_t size);
 void pty_skip(struct file *master, size_t size);
-/* A master with a slave that has a name and is the next session's. */
-nodiscard int pty_create(struct file **master, struct file **slave);
+/* A master with a slave that has a name, is this user's and the next session's. */
+nodiscard int pty_create(struct file **master, struct file **slave, uint32_t uid);
 void pty_resize(struct file *master, uint16_t rows, uint16_t columns);
 struct terminal *pty_terminal(struct file *slave);
 
@@ -117,6 +117,7 @@ long tty_ioctl(struct file *f, struct tty *t, bool own, unsigned long request, v
 
 /* tty/devpts.c: names. */
 nodiscard int devpts_add(struct tty *t);
+void devpts_own(struct tty *t, uint32_t uid); /* else it is the calling process's */
 void devpts_remove(struct tty *t);
 
 #endif
