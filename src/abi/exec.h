@@ -29,6 +29,8 @@ enum exec_type {
 	EXEC_INPUT = 2,	 /* bytes; none: end of file, and of a terminal the hanging up */
 	EXEC_SIGNAL = 3, /* int32_t: as kill(2) from outside */
 	EXEC_WINDOW = 4, /* struct exec_window: the size of its terminal now; only if it has one */
+	/* to the command only */
+	EXEC_DETACH = 5, /* the client goes and its program stays, as if nobody typed or read. Answered by the end of the connection */
 	/* both ways */
 	EXEC_MORE = 8, /* uint32_t: bytes of messages that were passed on; to the cVM of output, from it of input */
 	/* from the cVM */

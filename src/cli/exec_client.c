@@ -26,10 +26,13 @@
 
 struct exec_client {
 	int fd, signal_fd;
+	sigset_t signals;
 	bool terminal;
 	struct termios modes; /* of the caller's terminal, as they were */
 	bool input; /* until its end */
 	uint32_t input_room;
+	struct detach_keys keys;
+	bool leaves; /* the pod was told so: its hanging up is the answer */
 	char in[HEAD + EXEC_DATA_MAX];
 	size_t in_size;	 /* of one message at a time */
 	size_t written;	 /* of its payload */
@@ -133,20 +136,49 @@ static bool send_start(struct exec_client *c, const struct exec_program *program
 	return size <= EXEC_START_MAX;
 }
 
+/* The caller's terminal is the caller's again, and so are signals, should the pod not answer. */
+static void leave(struct exec_client *c)
+{
+	send_message(c, EXEC_DETACH, NULL, 0);
+	restore_terminal(c);
+	c->leaves = true;
+	c->input = false;
+	sigprocmask(SIG_UNBLOCK, &c->signals, NULL);
+}
+
+static void send_input(struct exec_client *c, const char *bytes, size_t size)
+{
+	send_message(c, EXEC_INPUT, bytes, size);
+	c->input_room -= (uint32_t)(HEAD + size);
+}
+
+/* There is room for the end of input, or for a byte besides the keys that are held. */
+static bool takes_input(const struct exec_client *c)
+{
+	return c->input && c->input_room > HEAD + c->keys.held;
+}
+
 static void pass_input(struct exec_client *c)
 {
-	char bytes[EXEC_DATA_MAX];
-	size_t most = c->input_room - HEAD < sizeof(bytes) ? c->input_room - HEAD : sizeof(bytes);
-	ssize_t size = read(STDIN_FILENO, bytes, most);
+	char typed[EXEC_DATA_MAX], bytes[EXEC_DATA_MAX];
+	size_t room = c->input_room - HEAD < sizeof(bytes) ? c->input_room - HEAD : sizeof(bytes);
+	ssize_t size = read(STDIN_FILENO, typed, room - c->keys.held);
+	bool whole;
 
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (size < 0 && !c->terminal) /* a terminal that hangs up says that so */
 		message_warning("exec: cannot read standard input: %s", strerror(errno));
 	c->input = size > 0;
-	size = size > 0 ? size : 0;
-	send_message(c, EXEC_INPUT, bytes, (size_t)size);
-	c->input_room -= (uint32_t)HEAD + (uint32_t)size;
+	if (!c->input) {
+		send_input(c, NULL, 0);
+		return;
+	}
+	size_t passed = detach_keys_pass(&c->keys, typed, (size_t)size, bytes, &whole);
+	if (passed)
+		send_input(c, bytes, passed);
+	if (whole)
+		leave(c);
 }
 
 static void pass_signal(struct exec_client *c)
@@ -209,6 +241,11 @@ static void read_pod(struct exec_client *c)
 
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	if (size <= 0 && c->leaves) {
+		message_error("exec: left the program, which goes on");
+		c->ended = true;
+		return;
+	}
 	if (size <= 0) {
 		fail(c, "the pod ended");
 		return;
@@ -250,7 +287,7 @@ static void step(struct exec_client *c)
 		{.fd = c->signal_fd, .events = POLLIN},
 		{.fd = output < 0 ? c->fd : -1, .events = POLLIN},
 		{.fd = output, .events = POLLOUT},
-		{.fd = c->input && c->input_room > HEAD ? STDIN_FILENO : -1, .events = POLLIN},
+		{.fd = takes_input(c) ? STDIN_FILENO : -1, .events = POLLIN},
 	};
 
 	if (poll(entries, sizeof(entries) / sizeof(entries[0]), -1) <= 0)
@@ -266,30 +303,32 @@ static void step(struct exec_client *c)
 }
 
 /* What ends programs and can be handled goes to the program, unless the caller ignores it. With a terminal also what is about that. */
-static int watch_signals(bool terminal)
+static int watch_signals(struct exec_client *c)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT, SIGTSTP};
-	size_t count = terminal ? sizeof(signals) / sizeof(signals[0]) : 4;
+	size_t count = c->terminal ? sizeof(signals) / sizeof(signals[0]) : 4;
 	struct sigaction action;
-	sigset_t set;
 
-	sigemptyset(&set);
+	sigemptyset(&c->signals);
 	for (size_t i = 0; i < count; i++)
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-			sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+			sigaddset(&c->signals, signals[i]);
+	sigprocmask(SIG_BLOCK, &c->signals, NULL);
+	return signalfd(-1, &c->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 int exec_client_run(int fd, const struct exec_program *program)
 {
 	struct exec_client c = {.fd = fd, .input = program->input, .input_room = EXEC_ROOM, .terminal = program->terminal};
 
+	if (program->input && program->terminal)
+		c.keys = program->detach_keys;
+
 	if (c.terminal && tcgetattr(STDIN_FILENO, &c.modes)) {
 		message_error("exec: cannot get the modes of the terminal: %s", strerror(errno));
 		return EXIT_CANNOT_START;
 	}
-	c.signal_fd = watch_signals(c.terminal);
+	c.signal_fd = watch_signals(&c);
 	if (c.signal_fd < 0) {
 		message_error("exec: cannot wait for signals: %s", strerror(errno));
 		return EXIT_CANNOT_START;

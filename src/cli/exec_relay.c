@@ -152,6 +152,14 @@ static void client_gone(struct exec_relay *relay, struct exec_session *s)
 	s->deadline_ms = clock_ms() + relay->pod->config->cvm[s->cvm]->stop_timeout_ms;
 }
 
+/* The client leaves on purpose. What it sent before has been passed on. */
+static void detach(struct exec_relay *relay, struct exec_session *s)
+{
+	close_client(relay, s);
+	s->in_size = s->out_size = s->out_sent = 0;
+	s->detached = true;
+}
+
 /* The client goes, and its program, should it ever start, ends as if the client had gone. */
 static void give_up(struct exec_relay *relay, struct exec_session *s, const char *why)
 {
@@ -259,9 +267,15 @@ static bool pass_message(struct exec_relay *relay, struct exec_session *s)
 	struct exec_message head;
 	int ret;
 
-	if (s->phase == EXEC_OVER || s->in_size < HEAD || c->full)
+	if (s->phase == EXEC_OVER || s->in_size < HEAD)
 		return false;
 	memcpy(&head, s->in, HEAD);
+	if (head.type == EXEC_DETACH && !head.size && known(s)) {
+		detach(relay, s);
+		return false;
+	}
+	if (c->full)
+		return false;
 	if (head.size <= EXEC_START_MAX && s->in_size < HEAD + head.size)
 		return false;
 	if (head.size > EXEC_START_MAX || !admit(s, &head, s->in + HEAD)) {
@@ -371,7 +385,7 @@ static const char *take_output(struct exec_session *s, const struct exec_message
 static const char *take_more(struct exec_session *s, const struct exec_message *head, const char *payload)
 {
 	/* The end of input that a client leaves behind takes no room of it (client_gone). */
-	uint32_t more, used = EXEC_ROOM - s->input_room - s->input_more + (s->fd < 0 ? HEAD : 0);
+	uint32_t more, used = EXEC_ROOM - s->input_room - s->input_more + (s->fd < 0 && !s->detached ? HEAD : 0);
 
 	if (head->size != sizeof(more))
 		return "a message of a wrong size";
@@ -422,7 +436,7 @@ static const char *take_message(struct exec_relay *relay, struct exec_channel *c
 			return "a second start";
 		s->phase = EXEC_RUNS;
 		c->serves = true;
-		s->deadline_ms = s->fd < 0 ? s->deadline_ms : 0;
+		s->deadline_ms = s->fd < 0 && !s->detached ? s->deadline_ms : 0;
 		return NULL;
 	case EXEC_OUTPUT:
 	case EXEC_ERRORS:

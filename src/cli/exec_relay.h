@@ -34,6 +34,7 @@ struct exec_session {
 	uint32_t input_room, input_more; /* of the client, and what it is still to be told */
 	uint32_t output_room;		 /* of the libOS */
 	bool terminal;			 /* its program has one */
+	bool detached;			 /* its client has left it: it goes on, and what it prints is dropped */
 };
 
 struct exec_channel {

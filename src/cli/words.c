@@ -22,7 +22,7 @@ static const struct option {
 } g_options[] = {{"json", 'j', 'j', false}, {"follow", 'f', 'f', false}, {"watch", 'w', 'w', false},
 		 {"tail", 'n', 'n', true}, {"signal", 's', 's', true}, {"time", 't', 't', true}, {"interactive", 'i', 'i', false},
 		 {"tty", 't', 'T', false}, {"env", 'e', 'e', true}, {"env-file", 0, 'E', true},
-		 {"user", 'u', 'u', true}, {"workdir", 'w', 'd', true}};
+		 {"detach-keys", 0, 'D', true}, {"user", 'u', 'u', true}, {"workdir", 'w', 'd', true}};
 #define OPTION_COUNT (sizeof(g_options) / sizeof(g_options[0]))
 
 int words_error(const struct words *w, const char *problem, const char *word)
@@ -104,6 +104,16 @@ static int set_timeout(struct words *w, const char *value)
 	return value_duration(value, &w->timeout_ms, &ignored) ? words_error(w, "not a time:", value) : 0;
 }
 
+static int set_detach_keys(struct words *w, const char *value)
+{
+	w->has_detach_keys = true;
+	if (detach_keys_parse(value, &w->detach_keys))
+		return 0;
+	message_error("%s: --detach-keys: \"%.100s\" is not a sequence of keys (use for example " DETACH_KEYS_DEFAULT ", or \"\" for none)",
+		      w->command, value);
+	return EXIT_USAGE;
+}
+
 /* The exit status for a wrong value, or 0. */
 static int apply(struct words *w, const struct option *option, const char *value)
 {
@@ -116,6 +126,7 @@ static int apply(struct words *w, const struct option *option, const char *value
 	case 's': return set_signal(w, value);
 	case 't': return set_timeout(w, value);
 	case 'n': return set_tail(w, value);
+	case 'D': return set_detach_keys(w, value);
 	case 'e':
 	case 'E':
 	case 'u':

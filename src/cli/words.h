@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/detach_keys.h"
+
 struct config_cvm;
 
 #define WORDS_ALL (-1)
@@ -19,6 +21,8 @@ struct words {
 	bool has_timeout;
 	uint32_t timeout_ms;
 	int64_t tail; /* lines, or WORDS_ALL */
+	bool has_detach_keys;
+	struct detach_keys detach_keys;
 	char *pod, *cvm;	      /* the target's parts */
 	struct config_cvm *program;   /* gets -e, -u and -w; the words behind the target are .. */
 	char **program_words;	      /* .. these. A null pointer for other commands */

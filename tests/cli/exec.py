@@ -16,7 +16,7 @@ from at_terminal import AtTerminal  # noqa: E402
 from fakes import PATIENCE, libos_elf  # noqa: E402
 from pods import UNTIL_TERM, PodCase, cvm, quote  # noqa: E402
 
-START, INPUT, SIGNAL, WINDOW, MORE, STARTED, OUTPUT, ERRORS, ENDED = 1, 2, 3, 4, 8, 16, 17, 18, 19
+START, INPUT, SIGNAL, WINDOW, DETACH, MORE, STARTED, OUTPUT, ERRORS, ENDED = 1, 2, 3, 4, 5, 8, 16, 17, 18, 19
 MAX, DATA_MAX, ROOM, HEAD, WAKE = 16, 16384, 65536, 12, 32
 
 # A libOS. The program's first argument says what it does.
@@ -304,6 +304,71 @@ class Exec(AtTerminal, PodCase):
                 self.assertEqual(client.wait(PATIENCE), 125)
             self.assertEqual(termios.tcgetattr(its), before)
 
+    def test_leaving_a_terminal(self):
+        """Its program gets neither the keys nor a signal nor the end of its input, goes on, and keeps its place until it ends."""
+        self.start_service(stop_timeout="1ms")
+        for words, keys in ((), b"\x10\x11"), (("--detach-keys", "ctrl-a,x,ctrl-]"), b"\x01x\x1d"), (("--detach-keys=q",), b"q"):
+            client, ours, its, before = self.at_terminal("-it", *words, "pod/a", "window")
+            self.until(ours, b"\n")
+            os.write(ours, b"a")
+            self.until(ours, b"b'a'\n")
+            for key in keys[:-1]:
+                os.write(ours, bytes([key]))
+            os.write(ours, keys[-1:] + b"not for it")
+            self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (0, b"intravisor: exec: left the program, which goes on\n"))
+            self.assertEqual(termios.tcgetattr(its), before)
+        self.assertEqual(self.execute(["show"])[0], 3)
+        self.assertEqual(self.read("a.signals"), "")
+        # What is no sequence comes as it was typed; 13 places are left.
+        client, ours, its, before = self.at_terminal("-it", "pod/a", "window")
+        self.until(ours, b"\n")
+        os.write(ours, b"\x10")
+        os.write(ours, b"\x10x")
+        self.assertIn(b"b'\\x10\\x10x'", self.until(ours, b"\n"))
+        os.write(ours, b"q")
+        self.assertEqual(client.wait(PATIENCE), 4)
+        clients = [self.client("-i", "pod/a", "cat", stdin=subprocess.PIPE) for _ in range(13)]
+        for client in clients:
+            client.stdin.write(b"x")
+            client.stdin.flush()
+            self.assertEqual(client.stdout.read(1), b"x")
+        self.assertIn("too many were started with exec", self.execute(["show"])[2])
+        for client in clients:
+            client.communicate(timeout=PATIENCE)
+        self.command("restart", "-t", "0", "pod/a")
+        self.assertEqual(self.execute(["show"])[0], 3)
+
+    def test_terminal_without_keys_to_leave_it(self):
+        self.start_service()
+        client, ours, _, _ = self.at_terminal("-it", "--detach-keys=", "pod/a", "window")
+        self.until(ours, b"\n")
+        os.write(ours, b"\x10\x11")
+        self.assertIn(b"b'\\x10\\x11'", self.until(ours, b"\n"))
+        os.write(ours, b"q")
+        self.assertEqual(client.wait(PATIENCE), 4)
+
+    def test_program_that_was_left_may_flood(self):
+        """What it prints is dropped, and it is given room again, as far as it goes by the rules."""
+        self.start_service()
+        code = ("n, left = 0, 65536\nwhile n < 300:\n while left < 16396:\n"
+                "  m = cvm.exec_receive(1)\n  left += struct.unpack('=I', m[2])[0] if m and m[0] == 8 else 0\n"
+                " cvm.exec_send(17, i, bytes(16384)); left -= 16396; n += 1\nopen('flooded', 'w').write('yes'); ended(i, 0)")
+        with self.connect() as s:
+            s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+            self.assertEqual(s.recv(12), b'{"ok":true}\n')
+            s.sendall(start_message("break", code, flags=3) + message(DETACH))
+            while s.recv(65536):  # the answer is the end
+                pass
+        self.wait(lambda: self.read("flooded") == "yes")
+        self.assertEqual(self.execute(["show"])[0], 3)
+        with self.connect() as s:  # by its own account it has passed on what nobody typed
+            s.sendall(b'{"command": "exec", "cvm": "a"}\n')
+            self.assertEqual(s.recv(12), b'{"ok":true}\n')
+            s.sendall(start_message("break", "cvm.exec_send(8, i, struct.pack('=I', 12))", flags=3) + message(DETACH))
+            while s.recv(65536):
+                pass
+        self.assertIn("room that nobody used", self.processes[0].stderr.readline().decode())
+
     def test_no_terminal_to_pass_on(self):
         self.start_service()
         for way in "-t", "-it":
@@ -417,12 +482,12 @@ class Exec(AtTerminal, PodCase):
 
     def test_clients_that_break_the_rules(self):
         self.start_service(stop_timeout="1ms")
-        first = [b"", message(INPUT, b"x"), message(99), message(START), message(START, bytes(12)), start_message(), start_message("cat", argc=2),
+        first = [b"", message(DETACH), message(INPUT, b"x"), message(99), message(START), message(START, bytes(12)), start_message(), start_message("cat", argc=2),
                  start_message("cat", argc=0xffffffff), start_message("cat", tail=b"x"), start_message("cat", tail=b"\0"), message(START, size=98305),
                  message(START, size=0xffffffff), start_message("cat", flags=8), message(START, bytes(24)), start_message("cat", user=(1 << 31, 0)), start_message("cat", user=(0, 1 << 31))]
         later = [start_message("cat"), message(INPUT, bytes(DATA_MAX + 1)), message(SIGNAL, bytes(4)), message(SIGNAL, struct.pack("=i", 65)),
                  message(SIGNAL, struct.pack("=i", -1)), message(SIGNAL, bytes(5)), message(ENDED, bytes(4)), message(MORE, bytes(4)),
-                 message(OUTPUT, b"x"), message(WINDOW, bytes(4))]
+                 message(OUTPUT, b"x"), message(WINDOW, bytes(4)), message(DETACH, b"x")]
         terminal = [start_message("stubborn", flags=2) + message(WINDOW, bytes(size)) for size in (0, 3, 5)]
         for wrong in first + terminal + [start_message("stubborn") + more for more in later] + [start_message("stubborn") + message(INPUT, bytes(DATA_MAX)) * 5]:
             with self.subTest(wrong[:40]), self.connect() as s:

@@ -3,6 +3,7 @@
 program goes past its libOS to the channel. The programs that run all the time are Perl, position-independent."""
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -256,6 +257,32 @@ class ExecLive(AtTerminal, LiveCase):
             self.assertEqual(sorted("".join(text).split()[:3]), ["0", "end", "hup"])
             self.wait(lambda: self.execute(cvm, "ls", "/dev/pts") == (0, b"ptmx\n", b""))
             self.execute(cvm, "perl", "-e", f"kill 'KILL', {pid}")
+
+    def told(self):
+        with open(self.path("data/count")) as f:
+            return f.read().split()
+
+    def test_leaving_a_terminal(self):
+        """Its program goes on and keeps its terminal, which takes what nobody reads."""
+        self.start_pod(keys=", stop_timeout: 1ms")
+        goes_on = ("$| = 1; $SIG{HUP} = sub { $hup = 1 }; print qq($$\n); for ($n = 0; ; $n++) { print 'x' x 20000; open F, '>', '/data/new';"
+                   "print F $n, -t STDIN && -t STDOUT ? ' terminal' : '', $hup ? ' hup' : ''; close F; rename '/data/new', '/data/count'; select undef, undef, undef, 0.01 }")
+        for cvm in BOTH:
+            client, ours, its, before = self.at_terminal("-it", cvm, "perl", "-e", goes_on)
+            pid = int(self.until(ours, b"\n").split()[0])
+            os.write(ours, b"\x10\x11")
+            while client.poll() is None:
+                if select.select([ours], [], [], 0.1)[0]:
+                    os.read(ours, 65536)
+            self.assertEqual((client.returncode, client.stderr.read()), (0, b"intravisor: exec: left the program, which goes on\n"))
+            self.assertEqual(termios.tcgetattr(its), before)
+            seen = self.told()
+            self.wait(lambda: int(self.told()[0]) > int(seen[0]) + 20)
+            self.assertEqual(self.told()[1:], ["terminal"])
+            self.assertEqual(self.execute(cvm, "ls", "/dev/pts"), (0, b"0\nptmx\n", b""))
+            self.execute(cvm, "perl", "-e", f"kill 'KILL', {pid}")
+            self.wait(lambda: self.execute(cvm, "ls", "/dev/pts") == (0, b"ptmx\n", b""))
+            os.unlink(self.path("data/count"))
 
     def test_several_at_once_and_one_that_nobody_reads(self):
         self.start_pod()

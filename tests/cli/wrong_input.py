@@ -404,6 +404,11 @@ COMMANDS = [
     (["exec", "--tty=true", "pod/a", "sh"], 2, "exec: takes no value: --tty=true (intravisor exec "),
     (["exec", "-e"], 2, "exec: the value is missing behind -e"),
     (["exec", "-e", "=x", "pod/a", "sh"], 2, "exec: \"\" is not the name of a variable (use NAME=VALUE or NAME)"),
+    (["exec", "-it", "--detach-keys", "ctrl-p,", "pod/a", "sh"], 2, 'exec: --detach-keys: "ctrl-p," is not a sequence of keys (use for example '
+     'ctrl-p,ctrl-q, or "" for none)'),
+    (["exec", "-it", "--detach-keys", "alt-x", "pod/a", "sh"], 2, 'exec: --detach-keys: "alt-x" is not a sequence of keys'),
+    (["exec", "--detach-keys", "q", "pod/a", "sh"], 2, "exec: --detach-keys is for -i with -t (intravisor exec "),
+    (["exec", "-t", "--detach-keys=", "pod/a", "sh"], 2, "exec: --detach-keys is for -i with -t (intravisor exec "),
     (["exec", "-u", "root", "pod/a", "sh"], 2, 'exec: "root" is not UID or UID:GID (numbers, for example 1000:1000) (intravisor exec '),
     (["exec", "-u", "1:", "pod/a", "sh"], 2, 'exec: "1:" is not UID or UID:GID'),
     (["exec", "-u", "2147483648", "pod/a", "sh"], 2, 'exec: "2147483648" is not UID or UID:GID'),
