@@ -61,6 +61,7 @@ struct boot_mount {
 #define BOOT_FLAG_LOG_UNKNOWN 2u   /* log each unknown system call once */
 #define BOOT_FLAG_JOB 8u	   /* the command wants to know when the first process stops (EXEC_STOPPED) */
 #define BOOT_FLAG_DETACHED 16u	   /* the command wants to know when the program has been loaded (EXEC_LOADED) */
+#define BOOT_FLAG_INIT 32u	   /* orphans become the libOS's children instead of the first process's, and leave no zombies */
 #define BOOT_FLAG_ISOLATED 4u	   /* the launch description says LAUNCH_CVM_ISOLATED */
 
 struct libos_boot {

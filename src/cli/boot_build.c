@@ -115,7 +115,8 @@ int boot_build(const struct config_cvm *cvm, const bool *volume_is_file, uint32_
 	struct libos_boot boot = {.magic = BOOT_MAGIC};
 
 	b.bytes = xcalloc(1, b.capacity);
-	boot.flags = flags | (cvm->trace ? BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN : 0) | (cvm->isolate_libos ? BOOT_FLAG_ISOLATED : 0);
+	boot.flags = flags | (cvm->trace ? BOOT_FLAG_TRACE | BOOT_FLAG_LOG_UNKNOWN : 0) | (cvm->isolate_libos ? BOOT_FLAG_ISOLATED : 0) |
+		     (cvm->init ? BOOT_FLAG_INIT : 0);
 	boot.argc = (uint32_t)cvm->args.count;
 	boot.argv = add_list(&b, &cvm->args);
 	boot.envc = (uint32_t)cvm->env.count;

@@ -166,7 +166,7 @@ static int check_bare(const struct config_cvm *cvm, struct config_error *error)
 	} parts[] = {
 		{cvm->root, "root"}, {cvm->volumes, "volumes"}, {cvm->tmpfs.count, "tmpfs"}, {cvm->cwd, "cwd"},
 		{cvm->has_user, "user"}, {cvm->net_rules || cvm->net == CONFIG_NET_ANY, "bind, connect or net"}, {cvm->trace, "trace"},
-		{cvm->isolate_libos, "isolate_libos"}, {cvm->syscalls_to, "syscalls_to"},
+		{cvm->isolate_libos, "isolate_libos"}, {cvm->syscalls_to, "syscalls_to"}, {cvm->init, "init"},
 	};
 
 	for (size_t i = 0; cvm->bare && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -198,6 +198,8 @@ static int finish_cvm(struct config_cvm *cvm, uint32_t index, struct config_erro
 		cvm->handles = CONFIG_HANDLES_DEFAULT;
 	if (cvm->syscalls_timeout_ms && !cvm->syscalls_to)
 		return config_fail(error, "syscalls_timeout belongs to syscalls_to (leave it out, or name the cVM that serves its system calls)");
+	if (cvm->syscalls_to && cvm->init)
+		return config_fail(error, "a cVM with syscalls_to has one process, so init means nothing there (leave it out)");
 	if (!cvm->syscalls_timeout_ms)
 		cvm->syscalls_timeout_ms = CONFIG_SYSCALLS_TIMEOUT_DEFAULT;
 	if (!cvm->log_rate)

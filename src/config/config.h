@@ -85,6 +85,7 @@ struct config_cvm {
 	struct launch_net_rule net_rule[LAUNCH_NET_RULES_MAX];
 	bool bare; /* no libOS: `program` is a host path */
 	bool isolate_libos;
+	bool init; /* the libOS reaps orphans */
 	char *syscalls_to; /* name of the cVM that serves its system calls, or a null pointer */
 	uint32_t syscalls_timeout_ms; /* 0: not given, until config_finish */
 	uint32_t caps;

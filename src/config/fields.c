@@ -293,6 +293,11 @@ static int set_isolate_libos(struct config_cvm *cvm, const char *value, struct c
 	return value_bool(value, &cvm->isolate_libos, error);
 }
 
+static int set_init(struct config_cvm *cvm, const char *value, struct config_error *error)
+{
+	return value_bool(value, &cvm->init, error);
+}
+
 static int set_syscalls_to(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
 	return set_name_of(&cvm->syscalls_to, value, error);
@@ -395,6 +400,7 @@ const struct config_field g_config_fields[] = {
 	 set_runtime},
 	{"isolate_libos", "isolate-libos", 0, CONFIG_FLAG, NULL, "keep the program out of its own libOS (takes a second protection key)",
 	 set_isolate_libos},
+	{"init", "init", 0, CONFIG_FLAG, NULL, "orphaned processes leave no zombies to a program that does not wait for them", set_init},
 	{"restart", "restart", 0, CONFIG_SINGLE, "never|on-failure|always[:N]", "start again when it ends (at most N times)",
 	 set_restart},
 	{"restart_delay", "restart-delay", 0, CONFIG_SINGLE, "TIME", "before the first restart; doubles each time (default: 100ms)",

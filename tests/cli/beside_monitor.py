@@ -192,6 +192,10 @@ class BesideMonitor(unittest.TestCase):
                                     "--env-file=two", "-e", "B=4", env=env), str(["2", "4", "3", "/f", "/p", "x"]))
         self.assertEqual(self.value("sorted(cvm.env.items())", "--env-clear", "--env-file", "two", env=env), str([("A", "2"), ("C", "2")]))
 
+    def test_init(self):
+        self.assertEqual(self.value("cvm.flags"), "0")
+        self.assertEqual(self.value("cvm.flags", "--init"), "32")
+
     def test_limits(self):
         self.assertEqual(self.value("cvm.memory, cvm.threads, cvm.handles_max, cvm.uid, cvm.gid", "-m", "64M",
                                     "--threads=7", "--handles", "99", "-u", "5:6"),

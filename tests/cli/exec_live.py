@@ -284,6 +284,21 @@ class ExecLive(AtTerminal, LiveCase):
             self.wait(lambda: self.execute(cvm, "ls", "/dev/pts") == (0, b"ptmx\n", b""))
             os.unlink(self.path("data/count"))
 
+    def test_orphans(self):
+        """They become the first process's children, which does not wait for them; with init: true they go when they end."""
+        self.start(*self.yaml(("a", IDLE, ", env: {NAME: a}"), ("b", IDLE, ", env: {NAME: b}, init: true")))
+        self.wait(lambda: sorted(self.ups()) == ["a", "b"])
+        daemon = "exit if fork; select undef, undef, undef, 0.001 until getppid == 1; print qq($$\n)"
+        for cvm, left in (BOTH[0], "Z"), (BOTH[1], None):
+            status, out, errors = self.execute(cvm, "perl", "-e", daemon)
+            self.assertEqual((status, errors), (0, b""))
+            # It has printed its number, and ends.
+            self.wait(lambda: self.process_state(cvm, int(out)) == left)
+
+    def process_state(self, cvm, pid):
+        said = self.execute(cvm, "cat", f"/proc/{pid}/stat")[1].decode()
+        return said.rsplit(")", 1)[1].split()[0] if said else None
+
     def test_several_at_once_and_one_that_nobody_reads(self):
         self.start_pod()
         for cvm in BOTH:

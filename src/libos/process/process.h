@@ -4,7 +4,8 @@
  * too, and takes turns (process/turn.h).
  *
  * The first process has pid 1 and parent 0, as the first one of a container has; unlike there, signals with default action
- * do end it. The cVM ends with it. Other processes leave a zombie for their parent; orphans become children of pid 1.
+ * do end it. The cVM ends with it. Other processes leave a zombie for their parent; orphans become children of pid 1, or with
+ * BOOT_FLAG_INIT the libOS's: they see pid 1 as their parent, but their end is told to nobody.
  *
  * Locks, in this order: the tree's (process_tree_lock); a family's and the map's (mm/family.h), process->lock, process->signals.lock.
  */
@@ -82,7 +83,7 @@ struct process {
 	/* the tree lock: */
 	enum process_state state; /* atomic: read without the lock */
 	struct list link;	  /* of all processes, in order of creation */
-	struct process *parent;	  /* NULL: outside the cVM, or gone */
+	struct process *parent;	  /* NULL: outside the cVM, gone, or the libOS */
 	struct list children, sibling;
 	int32_t exit_signal;  /* for the parent; 0: none */
 	int32_t stop_signal;  /* it has been stopped by this one, 0: not; atomic: read without the lock */

@@ -1,6 +1,7 @@
 /*
  * Who is whose child, what parents are told, and waiting for it (process/process.h). Processes are few: lists are searched.
  */
+#include "abi/boot.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "process/process.h"
@@ -188,12 +189,13 @@ static bool tell_of_end(struct process *p, int status)
 	return unasked;
 }
 
+/* NULL: the libOS. */
 static struct process *reaper_of(struct process *p)
 {
 	for (struct process *a = p->parent; a; a = a->parent)
 		if (a->words.subreaper && a->state == PROCESS_RUNS)
 			return a;
-	return g_process;
+	return p->boot_flags & BOOT_FLAG_INIT ? NULL : g_process;
 }
 
 /* Tree lock held. */
@@ -206,12 +208,13 @@ static void give_away_children(struct process *p)
 		int sig = (int)child->words.death_signal;
 
 		list_remove(&child->sibling);
-		list_append(&reaper->children, &child->sibling);
+		if (reaper)
+			list_append(&reaper->children, &child->sibling);
 		child->parent = reaper;
-		__atomic_store_n(&child->ppid, reaper->pid, __ATOMIC_RELAXED);
+		__atomic_store_n(&child->ppid, reaper ? reaper->pid : g_process->pid, __ATOMIC_RELAXED);
 		if (child->state == PROCESS_ZOMBIE) {
 			child->exit_signal = SIGCHLD;
-			if (tell_of_end(child, (int)child->exit_status))
+			if (!reaper || tell_of_end(child, (int)child->exit_status))
 				leave_tree(child);
 		} else if (sig) {
 			siginfo_t info = { .si_signo = sig, .si_code = SI_USER };
