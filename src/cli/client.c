@@ -16,14 +16,20 @@
 
 #define ANSWER_MAX (1u << 20)
 
-int client_open(struct client *client)
+static void no_pod(const struct client *client, const char *pod)
 {
-	char *path;
+	message_error("no pod is called %.100s in %.200s (intravisor ps lists those that run: one that has ended is gone)", pod,
+		      client->path ? client->path : "$XDG_RUNTIME_DIR, which is not set");
+}
 
-	*client = (struct client){.fd = -1, .directory = control_directory(false, &path)};
-	if (client->directory < 0 && client->directory != -ENOENT)
-		message_error("cannot open the directory of control sockets %s: %s", path ? path : "", strerror(-client->directory));
-	free(path);
+int client_open(struct client *client, const char *pod)
+{
+	*client = (struct client){.fd = -1};
+	client->directory = control_directory(false, &client->path);
+	if (client->directory == -ENOENT && pod)
+		no_pod(client, pod);
+	else if (client->directory < 0 && client->directory != -ENOENT)
+		message_error("cannot open the directory of control sockets %s: %s", client->path, strerror(-client->directory));
 	return client->directory < 0 ? client->directory : 0;
 }
 
@@ -34,6 +40,7 @@ void client_close(struct client *client)
 	if (client->directory >= 0)
 		close(client->directory);
 	free(client->rest);
+	free(client->path);
 	*client = (struct client){.fd = -1, .directory = -1};
 }
 
@@ -109,10 +116,10 @@ static void hang_up(struct client *client)
 	client->fd = -1;
 }
 
-static void tell(const char *pod, int error)
+static void tell(const struct client *client, const char *pod, int error)
 {
 	if (error == -ENOENT || error == -ECONNREFUSED)
-		message_error("no pod is called %.100s (intravisor ps lists those that run)", pod);
+		no_pod(client, pod);
 	else if (error == -ETIMEDOUT || error == -EAGAIN)
 		message_error("the pod %.100s does not answer", pod);
 	else if (error == -EPROTO)
@@ -127,7 +134,7 @@ json_t *client_request(struct client *client, const char *pod, json_t *request, 
 	int ret = ask(client, pod, request, timeout_s, &answer);
 
 	if (ret) {
-		tell(pod, ret);
+		tell(client, pod, ret);
 	} else if (!json_is_true(json_object_get(answer, "ok"))) {
 		const char *error = json_string_value(json_object_get(answer, "error"));
 
@@ -153,7 +160,7 @@ json_t *client_request_all(struct client *client, const json_t *request, unsigne
 		if (ret == 0)
 			json_array_append_new(answers, answer);
 		else if (ret != -ENOENT && ret != -ECONNREFUSED && ret != -ECONNRESET && ret != -EPROTO)
-			tell(names.item[i], ret);
+			tell(client, names.item[i], ret);
 		hang_up(client);
 	}
 	strlist_free(&names);

@@ -11,13 +11,14 @@
 
 struct client {
 	int directory; /* of the sockets */
+	char *path;    /* the same; a null pointer: nobody knows */
 	int fd;	       /* of the last request, while it is kept open, or -1 */
 	char *rest;    /* what came behind the answer */
 	size_t rest_size;
 };
 
-/* 0, or negative errno after a message; -ENOENT without one: no pod has ever run. */
-__attribute__((warn_unused_result)) int client_open(struct client *client);
+/* 0, or negative errno after a message; -ENOENT: no pod has ever run, which is said if one was named. */
+__attribute__((warn_unused_result)) int client_open(struct client *client, const char *pod);
 void client_close(struct client *client);
 
 /* Takes over the request. The answer (a new reference), or a null pointer after a message. `timeout_s` 0: none. With

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/foreign.h"
 #include "cli/launch_build.h"
 #include "cli/user_limits.h"
 #include "cli/machine.h"
@@ -64,8 +65,10 @@ static int dispatch(char **argv)
 		puts("intravisor " INTRAVISOR_VERSION);
 		return 0;
 	}
-	const char *near = value_nearest(command, names);
-	if (near)
+	const char *near = value_nearest(command, names), *instead = foreign_command(command);
+	if (instead)
+		message_error("there is no command %.100s: %s", command, instead);
+	else if (near)
 		message_error("unknown command %.100s (did you mean %s?)", command, near);
 	else
 		message_error("unknown command %.100s (run, ps, stop, ...; see intravisor --help)", command);

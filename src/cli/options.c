@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/foreign.h"
 #include "cli/message.h"
 #include "config/fields.h"
 #include "config/value.h"
@@ -93,7 +94,7 @@ void options_help(void)
 	for (size_t i = 0; i < INSECURE_COUNT; i++)
 		printf("      --%-30s %s\n", g_insecure[i].option, g_insecure[i].meaning);
 	printf("\nOnly in YAML: program, args, after, ready, syscalls_to, syscalls_timeout of a cVM; cVMs, files, name, logs of the pod.\n"
-	       "A run with -y, --name or -d can be watched and controlled: intravisor ps, stats, logs, kill, stop, start, restart.\n");
+	       "A run with -y, --name or -d can be watched and controlled: intravisor ps, stats, logs, exec, kill, stop, start, restart.\n");
 	printf("\nExit status: the program's; 128+N if signal N ended it; of several cVMs the first that is not 0.\n"
 	       "2: wrong option or file. 125: could not start. 126: cannot execute. 127: program not found.\n");
 }
@@ -112,8 +113,10 @@ static int unknown_option(struct parser *p, const char *name)
 		names[count++] = g_insecure[i].option;
 	names[count++] = "yaml";
 	names[count] = NULL;
-	const char *near = value_nearest(name, names);
+	const char *near = value_nearest(name, names), *instead = foreign_option(name, 0);
 	config_place(p->error, "run");
+	if (instead)
+		return config_fail(p->error, "there is no option --%.64s: %s", name, instead);
 	if (near)
 		return config_fail(p->error, "unknown option --%.64s (did you mean --%s?)", name, near);
 	return config_fail(p->error, "unknown option --%.64s (see intravisor run --help)", name);
@@ -198,6 +201,9 @@ static int apply(struct parser *p, const char *name, char letter, const char *at
 	if (name)
 		return unknown_option(p, name);
 	config_place(p->error, "run");
+	const char *instead = foreign_option(NULL, letter);
+	if (instead)
+		return config_fail(p->error, "there is no option -%c: %s", letter, instead);
 	return config_fail(p->error, "unknown option -%c (see intravisor run --help)", letter);
 }
 

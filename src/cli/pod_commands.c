@@ -126,11 +126,9 @@ static int show(struct words *w, char **arguments, bool stats)
 		return status;
 	}
 	do {
-		int ret = client_open(&client);
+		int ret = client_open(&client, w->pod);
 		json_t *pods = ret == 0 ? ask_pods(&client, w, stats ? "stats" : "status") : ret == -ENOENT && !w->pod ? json_array() : NULL;
 
-		if (ret == -ENOENT && w->pod)
-			message_error("no pod is called %s (intravisor ps lists those that run)", w->pod);
 		status = pods ? 0 : 1;
 		if (pods && w->watch && !w->json && isatty(STDOUT_FILENO))
 			fputs("\033[H\033[2J", stdout);
@@ -159,6 +157,23 @@ int command_stats(char **arguments)
 	return show(&w, arguments, true);
 }
 
+static int several_cvms(const struct words *w, const json_t *cvms)
+{
+	char *list = xstrdup("");
+	size_t i;
+	json_t *cvm;
+
+	json_array_foreach(cvms, i, cvm) {
+		char *longer = xasprintf("%s%s%s/%s", list, i ? ", " : "", w->pod, text_of(cvm, "name"));
+
+		free(list);
+		list = longer;
+	}
+	message_error("%s: the pod has several cVMs, name one: %.500s", w->command, list);
+	free(list);
+	return EXIT_USAGE;
+}
+
 /* A pod of one cVM needs no name for it. */
 static int find_only_cvm(struct client *client, struct words *w)
 {
@@ -169,7 +184,7 @@ static int find_only_cvm(struct client *client, struct words *w)
 	if (answer && json_array_size(cvms) == 1)
 		w->cvm = xstrdup(text_of(json_array_get(cvms, 0), "name"));
 	else if (answer)
-		status = words_error(w, "the pod has several cVMs, name one:", w->pod);
+		status = several_cvms(w, cvms);
 	json_decref(answer);
 	return status;
 }
@@ -177,11 +192,7 @@ static int find_only_cvm(struct client *client, struct words *w)
 /* 0, or the exit status after a message. */
 static int connect_pod(struct words *w, bool one_cvm, struct client *client)
 {
-	int ret = client_open(client);
-
-	if (ret == -ENOENT)
-		message_error("no pod is called %s (intravisor ps lists those that run)", w->pod);
-	if (ret)
+	if (client_open(client, w->pod))
 		return 1;
 	return one_cvm && !w->cvm ? find_only_cvm(client, w) : 0;
 }

@@ -276,6 +276,7 @@ class ExecLive(AtTerminal, LiveCase):
                     os.read(ours, 65536)
             self.assertEqual((client.returncode, client.stderr.read()), (0, b"intravisor: exec: left the program, which goes on\n"))
             self.assertEqual(termios.tcgetattr(its), before)
+            self.wait(lambda: os.path.exists(self.path("data/count")))
             seen = self.told()
             self.wait(lambda: int(self.told()[0]) > int(seen[0]) + 20)
             self.assertEqual(self.told()[1:], ["terminal"])

@@ -379,7 +379,7 @@ class Pods(PodCase):
     def test_one_cvm_must_be_named_among_several(self):
         self.start_pod(cvm("a", UNTIL_TERM), cvm("b", UNTIL_TERM))
         for command in ("start", "restart", "logs"):
-            self.assertIn("the pod has several cVMs, name one: pod", self.command(command, "pod", status=2))
+            self.assertIn("the pod has several cVMs, name one: pod/a, pod/b\n", self.command(command, "pod", status=2))
 
     # Output
 
