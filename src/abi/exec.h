@@ -56,7 +56,8 @@ struct exec_window {
 #define EXEC_START_INPUT 1u    /* else standard input is empty */
 #define EXEC_START_TERMINAL 2u /* its standard streams are a terminal, whose hanging up is the end of input; no EXEC_ERRORS come */
 #define EXEC_START_USER 4u     /* `uid` and `gid` are its own, else the cVM's (boot.h) */
-#define EXEC_START_FLAGS 7u
+#define EXEC_START_DETACHED 8u /* alone or with a user: its streams are /dev/null, and EXEC_ENDED comes, with status 0, when it begins */
+#define EXEC_START_FLAGS 15u
 
 /* Strings, each with its NUL: the directory (absolute, or empty: the cVM's), arguments, variables "NAME=VALUE" that are added to
  * the cVM's environment. */

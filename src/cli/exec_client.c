@@ -116,7 +116,7 @@ static bool send_start(struct exec_client *c, const struct exec_program *program
 {
 	struct exec_start start = {.envc = (uint32_t)program->env->count,
 				   .flags = (program->input ? EXEC_START_INPUT : 0) | (program->terminal ? EXEC_START_TERMINAL : 0) |
-					    (program->has_user ? EXEC_START_USER : 0),
+					    (program->detached ? EXEC_START_DETACHED : 0) | (program->has_user ? EXEC_START_USER : 0),
 				   .uid = program->uid, .gid = program->gid};
 	char *payload = xcalloc(1, EXEC_START_MAX);
 	size_t size = add_string(payload, sizeof(start), program->cwd ? program->cwd : "");

@@ -16,6 +16,7 @@ struct exec_program {
 	bool has_user; /* else the cVM's own */
 	uint32_t uid, gid;
 	const char *cwd; /* a null pointer: the cVM's own */
+	bool detached; /* it only starts it: no input, no terminal */
 	bool input; /* the caller's standard input is passed on; else it is empty */
 	struct detach_keys detach_keys; /* with input and a terminal */
 	bool terminal; /* it gets one, for which the caller's, its standard input, is set to pass on all keys */
@@ -23,7 +24,7 @@ struct exec_program {
 
 /* Starts the program over a connection that the pod has accepted for it, and stays until it has ended. The exit status for the
  * caller: the program's, 128 + its signal, 126 or 127 with a message if it could not be executed, 125 if exec failed, 0 if the caller
- * left it. */
+ * left it or only started it. */
 int exec_client_run(int fd, const struct exec_program *program);
 
 #endif

@@ -218,6 +218,8 @@ static bool valid_start(const char *payload, size_t size)
 	memcpy(&start, payload, sizeof(start));
 	for (size_t i = sizeof(start); i < size; i++)
 		strings += !payload[i];
+	if (start.flags & EXEC_START_DETACHED && start.flags & (EXEC_START_INPUT | EXEC_START_TERMINAL))
+		return false;
 	return start.argc && !(start.flags & ~EXEC_START_FLAGS) && start.uid <= INT32_MAX && start.gid <= INT32_MAX && strings == 1 + (uint64_t)start.argc + start.envc;
 }
 

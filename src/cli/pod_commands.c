@@ -320,7 +320,7 @@ static int exec_program(struct client *client, const struct words *w)
 {
 	const struct config_cvm *p = w->program;
 	const struct exec_program program = {.argv = w->program_words, .env = &p->env, .has_user = p->has_user, .uid = p->uid, .gid = p->gid,
-					     .cwd = p->cwd, .input = w->interactive, .terminal = w->terminal,
+					     .cwd = p->cwd, .detached = w->detached, .input = w->interactive, .terminal = w->terminal,
 					     .detach_keys = w->detach_keys};
 	json_t *answer = client_request(client, w->pod, json_pack("{s:s, s:s}", "command", "exec", "cvm", w->cvm), ANSWER_S, true);
 	int status = answer ? exec_client_run(client->fd, &program) : EXIT_CANNOT_START;
@@ -332,7 +332,7 @@ static int exec_program(struct client *client, const struct words *w)
 int command_exec(char **arguments)
 {
 	struct config program = {0};
-	struct words w = {.command = "exec", .allowed = "iTDeEud", .program = config_add_cvm(&program, ""),
+	struct words w = {.command = "exec", .allowed = "iTbDeEud", .program = config_add_cvm(&program, ""),
 			  .detach_keys = DETACH_KEYS_INIT};
 	struct client client = {.fd = -1, .directory = -1};
 	int status = words_parse(&w, arguments);
@@ -341,6 +341,8 @@ int command_exec(char **arguments)
 		status = words_error(&w, "no pod is named", NULL);
 	if (status == 0 && (!w.program_words || !*w.program_words))
 		status = words_error(&w, "no program is named", NULL);
+	if (status == 0 && w.detached && (w.interactive || w.terminal))
+		status = words_error(&w, "-d starts a program without input and terminal, so it cannot be combined with -i and -t", NULL);
 	if (status == 0 && w.has_detach_keys && !(w.interactive && w.terminal))
 		status = words_error(&w, "--detach-keys is for -i with -t", NULL);
 	if (status == 0 && w.terminal && !isatty(STDIN_FILENO)) {

@@ -24,13 +24,14 @@ static const struct {
 	{"exec", "[OPTIONS] POD/CVM PROGRAM [ARGUMENT...]", "run another program in a running cVM",
 	 "  -i, --interactive      pass this standard input on\n"
 	 "  -t, --tty              give it a terminal of its own, of this one's size\n"
+	 "  -d, --detach           only start it, with /dev/null as its streams\n"
 	 "      --detach-keys KEYS with -it: these leave the program, which goes on (default: ctrl-p,ctrl-q; \"\": none)\n"
 	 "  -e, --env NAME[=VALUE] set a variable, or pass the caller's\n"
 	 "      --env-file FILE    set the variables of a file's lines NAME=VALUE; --env wins\n"
 	 "  -u, --user UID[:GID]   user the program believes to be (default: the cVM's)\n"
 	 "  -w, --workdir PATH     working directory in the cVM (default: the cVM's)\n\n"
-	 "Exit status: the program's, 0 if it was left; 128+N if signal N ended it. 2: wrong option. 125: could not start.\n"
-	 "126: cannot execute. 127: program not found.\n"},
+	 "Exit status: the program's, 0 if it was left or begins with -d; 128+N if signal N ended it. 2: wrong option.\n"
+	 "125: could not start. 126: cannot execute. 127: program not found.\n"},
 	{"kill", "[-s SIGNAL] POD[/CVM]", "send a signal (TERM)",
 	 "  -s, --signal SIGNAL    HUP, SIGHUP or 1; -HUP and -1 do as well\n"},
 	{"stop", "[-t TIME] POD[/CVM]", "SIGTERM, after the time SIGKILL; it is not restarted",

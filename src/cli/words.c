@@ -22,7 +22,7 @@ static const struct option {
 } g_options[] = {{"json", 'j', 'j', false}, {"follow", 'f', 'f', false}, {"watch", 'w', 'w', false},
 		 {"tail", 'n', 'n', true}, {"signal", 's', 's', true}, {"time", 't', 't', true}, {"interactive", 'i', 'i', false},
 		 {"tty", 't', 'T', false}, {"env", 'e', 'e', true}, {"env-file", 0, 'E', true},
-		 {"detach-keys", 0, 'D', true}, {"user", 'u', 'u', true}, {"workdir", 'w', 'd', true}};
+		 {"detach", 'd', 'b', false}, {"detach-keys", 0, 'D', true}, {"user", 'u', 'u', true}, {"workdir", 'w', 'd', true}};
 #define OPTION_COUNT (sizeof(g_options) / sizeof(g_options[0]))
 
 int words_error(const struct words *w, const char *problem, const char *word)
@@ -122,6 +122,7 @@ static int apply(struct words *w, const struct option *option, const char *value
 	w->watch |= option->key == 'w';
 	w->interactive |= option->key == 'i';
 	w->terminal |= option->key == 'T';
+	w->detached |= option->key == 'b';
 	switch (option->key) {
 	case 's': return set_signal(w, value);
 	case 't': return set_timeout(w, value);

@@ -16,7 +16,7 @@ struct config_cvm;
 struct words {
 	const char *command;
 	const char *allowed; /* keys of the options that it has: see words.c */
-	bool json, follow, watch, interactive, terminal;
+	bool json, follow, watch, interactive, terminal, detached;
 	int signal;
 	bool has_timeout;
 	uint32_t timeout_ms;

@@ -159,7 +159,7 @@ class Exec(AtTerminal, PodCase):
     def test_user(self):
         self.start_service(user="1000:1000")
         for words, seen in (([], "0 0:0"), (["-u", "0"], "4 0:0"), (["-u", "33"], "4 33:33"), (["-u33:34"], "4 33:34"), (["--user=33:0"], "4 33:0"),
-                            (["-iu", "2147483647:1"], "5 2147483647:1"), (["-u", "1", "-u", "2"], "4 2:2")):
+                            (["-iu", "2147483647:1"], "5 2147483647:1"), (["-u", "1", "-u", "2"], "4 2:2"), (["-d"], "8 0:0"), (["-du", "5"], "12 5:5")):
             self.assertEqual(self.execute(*words, ["user"], input=b""), (0, seen, ""), words)
 
     def test_files_of_variables(self):
@@ -484,7 +484,7 @@ class Exec(AtTerminal, PodCase):
         self.start_service(stop_timeout="1ms")
         first = [b"", message(DETACH), message(INPUT, b"x"), message(99), message(START), message(START, bytes(12)), start_message(), start_message("cat", argc=2),
                  start_message("cat", argc=0xffffffff), start_message("cat", tail=b"x"), start_message("cat", tail=b"\0"), message(START, size=98305),
-                 message(START, size=0xffffffff), start_message("cat", flags=8), message(START, bytes(24)), start_message("cat", user=(1 << 31, 0)), start_message("cat", user=(0, 1 << 31))]
+                 message(START, size=0xffffffff), start_message("cat", flags=16), start_message("cat", flags=9), start_message("cat", flags=10), message(START, bytes(24)), start_message("cat", user=(1 << 31, 0)), start_message("cat", user=(0, 1 << 31))]
         later = [start_message("cat"), message(INPUT, bytes(DATA_MAX + 1)), message(SIGNAL, bytes(4)), message(SIGNAL, struct.pack("=i", 65)),
                  message(SIGNAL, struct.pack("=i", -1)), message(SIGNAL, bytes(5)), message(ENDED, bytes(4)), message(MORE, bytes(4)),
                  message(OUTPUT, b"x"), message(WINDOW, bytes(4)), message(DETACH, b"x")]

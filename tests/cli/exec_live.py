@@ -285,6 +285,37 @@ class ExecLive(AtTerminal, LiveCase):
             self.wait(lambda: self.execute(cvm, "ls", "/dev/pts") == (0, b"ptmx\n", b""))
             os.unlink(self.path("data/count"))
 
+    def test_only_started(self):
+        """exec -d: it is told whether the program begins, and no more; nothing but its memory limits how many there are."""
+        self.start_pod()
+        # Where its streams go, whose child it is, and that what it prints holds it up nowhere.
+        notes = ("print 'x' x 1000000; print STDERR 'y' x 1000000; open F, '>>', $ARGV[0]; F->autoflush;"
+                 "print F join(' ', (map { readlink qq(/proc/self/fd/$_) } 0 .. 2), getppid, getpgrp == $$, defined(getc STDIN) ? 'input' : 'end', $$), qq(\n);")
+        for n, cvm in enumerate(BOTH):
+            for i in range(20):
+                self.assertEqual(self.execute("-d", cvm, "perl", "-MIO::Handle", "-e", notes + "sleep 1000 while 1", f"/data/begun{n}"), (0, b"", b""))
+            self.assertEqual(self.execute(cvm, "echo", "there"), (0, b"there\n", b""))
+            lines = []
+            self.wait(lambda: lines.append(self.lines(f"begun{n}")) or len(lines[-1]) == 20)
+            self.assertEqual({tuple(line.split()[:-1]) for line in lines[-1]}, {("/dev/null",) * 3 + ("0", "1", "end")})
+            pids = [int(line.split()[-1]) for line in lines[-1]]
+            self.assertTrue(self.alive(cvm, pids[0]))
+            self.execute(cvm, "kill", *map(str, pids))
+            self.wait(lambda: not any(self.process_state(cvm, pid) for pid in pids))
+            for words, status, why in (("nowhere",), 127, "nowhere: not found in the cVM's PATH"), (("/etc/passwd",), 126, "/etc/passwd"), (("/tmp",), 126, "/tmp"):
+                ran = self.execute("-d", cvm, *words)
+                self.assertEqual(ran[:2], (status, b""), ran)
+                self.assertIn(why, ran[2].decode())
+            self.assertEqual(self.execute("-d", "-w", "/nowhere", cvm, "pwd")[0], 126)
+            self.assertEqual(self.execute("-d", cvm, "sh", "-c", "exit 7"), (0, b"", b""), "that comes later")
+
+    def lines(self, name):
+        try:
+            with open(self.path("data/" + name)) as f:
+                return f.read().splitlines()
+        except FileNotFoundError:
+            return []
+
     def test_orphans(self):
         """They become the first process's children, which does not wait for them; with init: true they go when they end."""
         self.start(*self.yaml(("a", IDLE, ", env: {NAME: a}"), ("b", IDLE, ", env: {NAME: b}, init: true")))

@@ -417,6 +417,8 @@ COMMANDS = [
     (["exec", "-it", "--detach-keys", "alt-x", "pod/a", "sh"], 2, 'exec: --detach-keys: "alt-x" is not a sequence of keys'),
     (["exec", "--detach-keys", "q", "pod/a", "sh"], 2, "exec: --detach-keys is for -i with -t (intravisor exec "),
     (["exec", "-t", "--detach-keys=", "pod/a", "sh"], 2, "exec: --detach-keys is for -i with -t (intravisor exec "),
+    (["exec", "-dit", "pod/a", "sh"], 2, "exec: -d starts a program without input and terminal, so it cannot be combined with -i and -t ("),
+    (["exec", "-d", "-i", "pod/a", "sh"], 2, "exec: -d starts a program without input and terminal"),
     (["exec", "-u", "root", "pod/a", "sh"], 2, 'exec: "root" is not UID or UID:GID (numbers, for example 1000:1000) (intravisor exec '),
     (["exec", "-u", "1:", "pod/a", "sh"], 2, 'exec: "1:" is not UID or UID:GID'),
     (["exec", "-u", "2147483648", "pod/a", "sh"], 2, 'exec: "2147483648" is not UID or UID:GID'),

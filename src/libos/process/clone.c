@@ -190,6 +190,7 @@ static _Noreturn void never_started(struct start *s, char *why, int status)
 /* The first thread of such a process. */
 static void run_main(void *arg)
 {
+	struct process *p = current()->process;
 	struct start *s = arg;
 	char *why = kmalloc(WHY_SIZE);
 	struct exec_start at;
@@ -207,6 +208,10 @@ static void run_main(void *arg)
 		never_started(s, why, status);
 	kfree(why);
 	start_free(s);
+	if (p->until_begun) {
+		p->at_end(p->at_end_arg, 0, NULL);
+		p->at_end = NULL;
+	}
 	thread_enter_program(at.rip, at.rsp);
 }
 
@@ -250,6 +255,7 @@ long process_run(const struct process_request *rq, void (*at_end)(void *arg, int
 			terminal_give(rq->terminal, p);
 		p->at_end = at_end;
 		p->at_end_arg = arg;
+		p->until_begun = rq->until_begun;
 		if (!thread_start_first(p, run_main, s, &err))
 			process_disown(p);
 	}

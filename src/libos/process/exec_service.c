@@ -12,6 +12,7 @@
 #include "core/kheap.h"
 #include "core/log.h"
 #include "fs/poll_set.h"
+#include "fs/vfs.h"
 #include "ipc/eventfd.h"
 #include "ipc/pipe.h"
 #include "ipc/ring.h"
@@ -190,6 +191,27 @@ static int make_terminal(struct exec *e, struct process_request *rq, struct exec
 	return 0;
 }
 
+/* For who prints to nobody. */
+static int make_null(struct process_request *rq)
+{
+	int err;
+
+	rq->until_begun = true;
+	rq->files[0] = vfs_open("/dev/null", O_RDWR, 0, &err);
+	for (int i = 1; rq->files[0] && i < 3; i++) {
+		rq->files[i] = rq->files[0];
+		file_get(rq->files[i]);
+	}
+	return rq->files[0] ? 0 : err;
+}
+
+static int make_files(struct exec *e, struct process_request *rq, const struct exec_start *start)
+{
+	if (start->flags & EXEC_START_DETACHED)
+		return make_null(rq);
+	return e->terminal ? make_terminal(e, rq, start->window) : make_pipes(e, rq);
+}
+
 static int run_program(struct exec *e, const struct exec_start *start)
 {
 	struct process_request rq = { 0 };
@@ -198,7 +220,7 @@ static int run_program(struct exec *e, const struct exec_start *start)
 
 	e->terminal = start->flags & EXEC_START_TERMINAL;
 	if (!ret)
-		ret = e->terminal ? make_terminal(e, &rq, start->window) : make_pipes(e, &rq);
+		ret = make_files(e, &rq, start);
 	if (!(start->flags & EXEC_START_INPUT) && !e->terminal)
 		close_file(&e->input);
 	if (!ret)

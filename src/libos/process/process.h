@@ -92,7 +92,8 @@ struct process {
 	uint64_t children_cpu_ns; /* of those waited for */
 	struct waitq child_events; /* for wait4 of this process */
 	struct waitq ended;	   /* for pidfds of this process */
-	void (*at_end)(void *arg, int status, const char *why); /* process_run */
+	void (*at_end)(void *arg, int status, const char *why); /* process_run; NULL: nobody is to be told (any more) */
+	bool until_begun;
 	void *at_end_arg;
 	const char *why; /* kmalloc'ed sentence: the program never started */
 };
@@ -169,6 +170,7 @@ struct process_request {
 	struct file *files[3]; /* descriptors 0 to 2: borrowed; NULL: closed */
 	struct terminal *terminal; /* its controlling one, or NULL */
 	uint32_t uid, gid;
+	bool until_begun; /* at_end is called when the program begins, with status 0, instead of when it ends */
 };
 /* Starts a program as a process whose parent is outside the cVM: ppid 0, own session and group, and of the first process only what
  * that was given (process_renew). argv[0] without a slash is
