@@ -6,6 +6,7 @@
 #include "process.h"
 #include "say.h"
 
+#include <grp.h>
 #include <limits.h>
 #include <mqueue.h>
 #include <poll.h>
@@ -852,6 +853,32 @@ static void notify(void)
 
 /* --- other users --- */
 
+/* Of whose group a queue is. */
+static void groups(void)
+{
+	mqd_t q = mq_open(g_name, O_RDWR | O_CREAT, 0, NULL);
+	pid_t pid;
+
+	T(fchown(q, -1, 77));
+	T(fchmod(q, 0060));
+	for (gid_t group = 76; group <= 78; group++) {
+		pid = fork();
+		if (!pid) {
+			if (setgroups(2, (gid_t[]){group, 5}) || setgid(NOBODY) || setuid(NOBODY))
+				printf("cannot be another user\n");
+			T(mq_open(g_name, O_RDWR));
+			q = mq_open(g_other, O_RDWR | O_CREAT, 0600, NULL);
+			T(fchown(q, -1, 77));
+			T(fchown(q, -1, 5));
+			T(mq_unlink(g_other));
+			_exit(0);
+		}
+		reap("of a group", pid);
+	}
+	mq_close(q);
+	T(mq_unlink(g_name));
+}
+
 static void others(void)
 {
 	mqd_t q = mq_open(g_name, O_RDWR | O_CREAT, 0, NULL);
@@ -919,6 +946,7 @@ static void tests(void)
 	inherited();
 	notify();
 	others();
+	groups();
 }
 
 int main(int argc, char **argv)

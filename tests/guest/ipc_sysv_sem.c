@@ -6,6 +6,7 @@
 #include "process.h"
 #include "say.h"
 
+#include <grp.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sys/sem.h>
@@ -135,6 +136,25 @@ static void keys(void)
 		_exit(0);
 	}
 	wait(NULL);
+	ds.sem_perm.mode = 0060;
+	ds.sem_perm.gid = 77;
+	T(semctl(id, 0, IPC_SET, &ds));
+	for (gid_t group = 76; group <= 78; group++) {
+		fflush(stdout);
+		if (fork()) {
+			wait(NULL);
+			continue;
+		}
+		if (setgroups(2, (gid_t[]){group, 5}) || setgid(4321) || setuid(4321))
+			printf("cannot be another user\n");
+		printf("of group %d\n", (int)group);
+		T(semget(key, 0, 0060) < 0);
+		T(op1(id, 0, 1, 0));
+		T(semctl(id, 0, GETVAL) < 0);
+		T(semctl(id, 0, IPC_RMID));
+		fflush(stdout);
+		_exit(0);
+	}
 	T(semctl(id, 0, IPC_RMID));
 	T(semctl(id, 0, IPC_RMID));
 }

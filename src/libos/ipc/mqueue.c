@@ -166,8 +166,8 @@ static struct mqueue *create(const char *name, uint32_t mode, const struct mq_at
 
 static bool may(const struct mqueue *q, uint32_t wanted)
 {
-	const struct process *p = current()->process;
-	uint32_t granted = p->euid == q->uid ? q->mode >> 6 : p->egid == q->gid ? q->mode >> 3 : q->mode;
+	struct process *p = current()->process;
+	uint32_t granted = p->euid == q->uid ? q->mode >> 6 : process_in_group(p, q->gid) ? q->mode >> 3 : q->mode;
 
 	return p->euid == 0 || !(wanted & ~granted);
 }

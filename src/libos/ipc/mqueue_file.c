@@ -117,14 +117,14 @@ static int mqueue_stat(struct file *f, struct statx *st)
 
 int mqueue_setattr(struct file *f, const struct attr *a)
 {
-	const struct process *p = current()->process;
+	struct process *p = current()->process;
 	struct mqueue *q = f->data;
 	bool root = p->euid == 0;
 	int ret = -EPERM;
 
 	mutex_lock(&g_mqueue_lock);
 	if (root || (p->euid == q->uid && (!(a->valid & ATTR_UID) || a->uid == q->uid) &&
-		     (!(a->valid & ATTR_GID) || a->gid == q->gid || a->gid == p->egid))) {
+		     (!(a->valid & ATTR_GID) || a->gid == q->gid || process_in_group(p, a->gid)))) {
 		ret = 0;
 		if (a->valid & ATTR_MODE)
 			q->mode = a->mode & 07777;

@@ -28,12 +28,12 @@ bool sysv_is_owner(const struct sysv_object *o)
 
 bool sysv_may(const struct sysv_object *o, uint32_t rights)
 {
-	const struct process *p = current()->process;
+	struct process *p = current()->process;
 	uint32_t wanted = rights >> 6 | rights >> 3 | rights, granted = o->mode;
 
 	if (is_creator_or_owner(o))
 		granted >>= 6;
-	else if (p->egid == o->gid || p->egid == o->cgid)
+	else if (process_in_group(p, o->gid) || process_in_group(p, o->cgid))
 		granted >>= 3;
 	return !(wanted & ~granted & 7) || p->euid == 0;
 }

@@ -216,6 +216,17 @@ void process_put(struct process *p)
 	kfree(p);
 }
 
+bool process_in_group(struct process *p, uint32_t gid)
+{
+	bool in = p->egid == gid;
+
+	mutex_lock(&p->lock);
+	for (uint32_t i = 0; !in && i < p->groups.count; i++)
+		in = p->groups.group[i] == gid;
+	mutex_unlock(&p->lock);
+	return in;
+}
+
 uint64_t process_limit(struct process *p, int resource)
 {
 	return __atomic_load_n(&p->rlimits[resource].rlim_cur, __ATOMIC_RELAXED);

@@ -40,7 +40,7 @@ struct process_words {
 
 #define GROUPS_MAX 64u
 
-/* Supplementary groups: remembered, they give no rights. */
+/* Supplementary groups: they give rights where the libOS checks any, to System V IPC and message queues. */
 struct process_groups {
 	uint32_t count, group[GROUPS_MAX]; /* sorted */
 };
@@ -108,6 +108,8 @@ nodiscard struct process *process_copy(struct process *from, bool descriptors);
 void process_renew(struct process *p, uint32_t uid, uint32_t gid);
 struct process *process_get(struct process *p);
 void process_put(struct process *p); /* NULL is fine */
+/* Is it the effective group, or a supplementary one? Takes p->lock. */
+bool process_in_group(struct process *p, uint32_t gid);
 /* A resource limit now in force: RLIMIT_*; ~0 for none. */
 uint64_t process_limit(struct process *p, int resource);
 _Noreturn void process_exit(uint32_t status); /* exit_group(2), or a signal number | 0x100 */

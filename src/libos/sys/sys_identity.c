@@ -1,6 +1,7 @@
 /*
- * User and group numbers, and capabilities: what the program is told, and its moves among its own numbers. Nothing in
- * the libOS or the monitor grants anything for them; uid 0 here has no capability of Linux, and says so. Entry points of
+ * User and group numbers, and capabilities: what the program is told, and its moves among its own numbers. The
+ * monitor and the host grant nothing for them, the libOS its own objects (System V IPC, message queues); uid 0 here has no capability of
+ * Linux, and says so. Entry points of
  * the system call table.
  */
 #include "core/uaccess.h"
