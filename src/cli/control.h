@@ -4,7 +4,8 @@
  * Protocol: the client sends one JSON object and a newline, {"command": "stop", "cvm": "web"}, and gets one back,
  * {"ok": true, ...} or {"ok": false, "error": "..."}; then the connection ends. `logs` is followed by the bytes
  * themselves, until the connection ends; `exec` by messages of abi/exec.h, of which the client sends the first. Commands: status, stats;
- * signal (signal); start, stop, restart (timeout_ms); logs (follow, tail: the last lines only); exec. Without "cvm" signal and stop mean the whole pod.
+ * signal (signal); start, stop, restart (timeout_ms); logs (follow, tail: so many lines of what is kept); exec.
+ * Without "cvm" signal and stop mean the whole pod.
  *
  * Peers are this user or root. They are bounded in number, in what they send and in time; none is ever waited for.
  */

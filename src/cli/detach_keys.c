@@ -24,7 +24,6 @@ static bool parse_key(const char *name, size_t size, char *key)
 bool detach_keys_parse(const char *text, struct detach_keys *keys)
 {
 	struct detach_keys parsed = {.count = 0};
-
 	bool more = *text;
 
 	for (const char *at = text; more;) {

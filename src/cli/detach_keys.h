@@ -9,7 +9,6 @@
 
 #define DETACH_KEYS_MAX 16u
 #define DETACH_KEYS_DEFAULT "ctrl-p,ctrl-q"
-
 #define DETACH_KEYS_INIT {.key = {'P' - '@', 'Q' - '@'}, .count = 2} /* the same */
 
 struct detach_keys {

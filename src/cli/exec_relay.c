@@ -220,7 +220,8 @@ static bool valid_start(const char *payload, size_t size)
 		strings += !payload[i];
 	if (start.flags & EXEC_START_DETACHED && start.flags & (EXEC_START_INPUT | EXEC_START_TERMINAL))
 		return false;
-	return start.argc && !(start.flags & ~EXEC_START_FLAGS) && start.uid <= INT32_MAX && start.gid <= INT32_MAX && strings == 1 + (uint64_t)start.argc + start.envc;
+	return start.argc && !(start.flags & ~EXEC_START_FLAGS) && start.uid <= INT32_MAX && start.gid <= INT32_MAX &&
+	       strings == 1 + (uint64_t)start.argc + start.envc;
 }
 
 /* May the client send this now? Input takes of its room. */

@@ -36,12 +36,13 @@ static int dispatch(char **argv)
 	const char *names[sizeof(commands) / sizeof(commands[0]) + 1] = {NULL};
 	static char *help[] = {"--help", NULL};
 	const char *command = argv[0] ? argv[1] : NULL;
-	char **arguments = argv + 2;
+	char **arguments;
 
 	if (!command) {
 		message_error("no command is given (run, ps, stop, ...; see intravisor --help)");
 		return EXIT_USAGE;
 	}
+	arguments = argv + 2;
 	if (strcmp(command, "help") == 0 && *arguments) {
 		command = *arguments;
 		arguments = help;
