@@ -141,7 +141,7 @@ class ExecLive(AtTerminal, LiveCase):
         changes = ("chdir '/data'; umask 077; $l = pack('QQ', 50, 60); syscall(160, 7, $l) and die; setpriority 0, 0, 5;"
                    "$) = '33 44 55'; $( = 33; ($<, $>) = (33, 33);" + UP + "sleep 1000 while 1")
         see = "grep -E '^(Uid|Gid|Groups|Umask):' /proc/self/status; ulimit -n; nice; pwd; ls -d /data; echo $HOME"
-        begin = self.yaml(("a", changes, ", env: {NAME: a}"), ("b", changes, ", env: {NAME: b}, isolate_libos: true"),
+        begin = self.yaml(("a", changes, ", env: {NAME: a}"), ("b", changes, ", env: {NAME: b, HOME: /srv}, isolate_libos: true"),
                           ("c", IDLE, ", env: {NAME: c}, user: '1000:1001'"))
         run = self.start(*begin)
         self.wait(lambda: len(self.ups()) == 3)
@@ -149,8 +149,9 @@ class ExecLive(AtTerminal, LiveCase):
         for cvm in BOTH:
             changed = self.execute(cvm, "cat", "/proc/1/status")[1]
             self.assertRegex(changed, rb"\nUmask:\t0077\n(?s:.*)\nUid:\t33\t33\t0\t33\nGid:\t33\t33\t33\t33\n(?s:.*)\nGroups:\t44 55 \n", "the control")
-        for cvm, own, home in (BOTH[0], (0, 0), "/root"), (BOTH[1], (0, 0), "/root"), ("pod/c", (1000, 1001), "/"):
+        for cvm, own in (BOTH[0], (0, 0)), (BOTH[1], (0, 0)), ("pod/c", (1000, 1001)):
             for words, (uid, gid) in ((), own), (("-u", "0"), (0, 0)), (("-u", "7"), (7, 7)), (("--user=7:8",), (7, 8)):
+                home = "/srv" if cvm == BOTH[1] else "/" if uid else "/root"
                 ids = "Umask:\t0022\n" + "".join(f"{what}:" + f"\t{n}" * 4 + "\n" for what, n in (("Uid", uid), ("Gid", gid))) + "Groups:\t\n"
                 self.assertEqual(self.execute(*words, cvm, "sh", "-c", see), (0, f"{ids}1024\n0\n/\n/data\n{home}\n".encode(), b""), words)
                 ran = self.execute(*words, cvm, "perl", "-e", "use POSIX; open F, '>', '/tmp/own'; print join ' ', $<, $>, $(, $), (stat F)[4, 5],"

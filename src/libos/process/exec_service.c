@@ -123,6 +123,12 @@ static const char *next_string(const char **at)
 	return s;
 }
 
+/* As the command sets it if nobody else does (config/config.c). */
+static const char *home_of(uint32_t uid)
+{
+	return uid ? "HOME=/" : "HOME=/root";
+}
+
 /* Fills in the request from the payload, which the command has checked; *words is the caller's to free. 0 or -ENOMEM. */
 static int read_request(const struct exec_start *start, struct process_request *rq, const char ***words)
 {
@@ -141,8 +147,11 @@ static int read_request(const struct exec_start *start, struct process_request *
 		rq->cwd = boot_string(boot->cwd);
 	for (uint32_t i = 0; i < start->argc; i++)
 		argv[i] = next_string(&at);
-	for (uint32_t i = 0; i < boot->envc; i++)
-		add_variable(envp, next_string(&own));
+	for (uint32_t i = 0; i < boot->envc; i++) {
+		const char *variable = next_string(&own);
+
+		add_variable(envp, strcmp(variable, home_of(boot->uid)) ? variable : home_of(rq->uid));
+	}
 	for (uint32_t i = 0; i < start->envc; i++)
 		add_variable(envp, next_string(&at));
 	rq->argv = argv;
