@@ -239,11 +239,11 @@ static void pipe_release(struct file *f)
 	p->readers -= reads(f);
 	p->writers -= writes(f);
 	last = --p->files == 0;
+	if (!last) /* with the lock: behind it the others may close theirs, and free the pipe */
+		waitq_wake(&p->wait, EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR);
 	mutex_unlock(&p->lock);
 	if (last && p->slot)
 		*p->slot = NULL;
-	if (!last)
-		waitq_wake(&p->wait, EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR);
 	if (slot_lock)
 		mutex_unlock(slot_lock);
 	if (last) {
