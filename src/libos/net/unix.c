@@ -38,6 +38,11 @@ struct unix_sock *unix_peer_get(struct unix_sock *s)
 
 static const struct socket_ops g_unix_socket_ops;
 
+static void relay_room(struct waiter *w, uint32_t events)
+{
+	waitq_wake(&((struct unix_sock *)w->data)->wait, events);
+}
+
 static struct unix_sock *sock_alloc(int type)
 {
 	const struct process *p = current()->process;
@@ -57,6 +62,9 @@ static struct unix_sock *sock_alloc(int type)
 	s->send_timeout = s->receive_timeout = -1;
 	s->inode = anon_inode();
 	waitq_init(&s->wait);
+	waitq_init(&s->room);
+	s->relay.wake = relay_room;
+	s->relay.data = s;
 	return s;
 }
 
@@ -100,8 +108,10 @@ static void sock_close(struct unix_sock *s)
 		list_append(&backlog, node);
 	}
 	s->state = UNIX_IDLE;
+	waitq_remove(&s->relay);
 	mutex_unlock(&s->lock);
 	waitq_wake(&s->wait, 0); /* those who wait for room in a backlog or queue */
+	waitq_wake(&s->room, 0);
 	list_for_each_safe(at, next, &messages)
 		unix_msg_free(list_entry(at, struct unix_msg, link));
 	list_for_each_safe(at, next, &backlog) {
@@ -155,12 +165,22 @@ struct file *unix_socket(int type, int protocol, uint32_t flags, int *error)
 	return f;
 }
 
+/* Who sends datagrams and finds no room polls its own queue, but only the receiver's knows when there is some. s is not visible to
+ * others yet, or its lock is held. */
+static void follow(struct unix_sock *s, struct unix_sock *receiver)
+{
+	waitq_remove(&s->relay);
+	if (receiver && !unix_connects(s))
+		waitq_add(&receiver->room, &s->relay);
+}
+
 /* a's other end is b; a is not visible to others yet, or its lock is held. */
 static void set_end(struct unix_sock *a, struct unix_sock *b)
 {
 	a->peer = b;
 	unix_get(b);
 	a->peer_cred = b->cred;
+	follow(a, b);
 }
 
 /* From here on a's owner uses a->peer without the lock. */
@@ -318,7 +338,10 @@ static void set_peer(struct unix_sock *s, struct unix_sock *peer)
 	s->state = peer ? UNIX_CONNECTED : UNIX_IDLE;
 	if (peer)
 		s->peer_cred = peer->cred;
+	follow(s, peer);
 	mutex_unlock(&s->lock);
+	waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM);
+	waitq_wake(&s->room, EPOLLOUT | EPOLLWRNORM); /* a peer may have more in its queue than a stranger */
 	if (old) {
 		waitq_wake(&old->wait, EPOLLOUT | EPOLLWRNORM);
 		if (old != peer)
@@ -546,7 +569,7 @@ static bool writable(struct unix_sock *s)
 	if (unix_is_stream(s))
 		room = ring_free(&peer->ring) >= peer->ring.limit / 4;
 	else
-		room = peer->queued < s->send_buffer && (peer->peer == s || peer->message_count < UNIX_DATAGRAMS_MAX);
+		room = peer->closed || (peer->queued < s->send_buffer && (peer->peer == s || peer->message_count < UNIX_DATAGRAMS_MAX));
 	mutex_unlock(&peer->lock);
 	unix_put(peer);
 	return room;

@@ -2,8 +2,8 @@
  * Unix sockets inside a cVM: libOS objects from end to end, no host descriptor. Stream sockets keep received bytes in a
  * ring with marks where ancillary data belongs; datagram and seqpacket sockets keep a list of messages.
  *
- * Locks: a socket's `lock` guards all of it but `wait` and `refs`; two sockets' locks are never held at once, and no wait
- * queue is woken under one. g_names (unix_name.c) guards names and comes before no other lock but inode references.
+ * Locks: a socket's `lock` guards all of it but `wait`, `room` and `refs`; two sockets' locks are never held at once, and no wait
+ * queue is woken under one. A `room` comes before a `wait`. g_names (unix_name.c) guards names and comes before no other lock but inode references.
  * A stream or seqpacket socket's `peer` never changes once set, so its owner may use it without the lock.
  */
 #ifndef LIBOS_UNIX_H
@@ -85,6 +85,8 @@ struct unix_sock {
 	int64_t send_timeout, receive_timeout; /* ns, -1 for none */
 	uint64_t inode;
 	struct waitq wait;
+	struct waitq room;   /* datagrams: of those that are connected to it, by `relay` */
+	struct waiter relay; /* in its peer's `room`: what is told there wakes `wait`, too; lock */
 };
 
 /* unix.c */

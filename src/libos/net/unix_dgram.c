@@ -111,6 +111,7 @@ static bool lose_messages(struct unix_sock *s)
 	list_for_each_safe(at, next, &lost)
 		unix_msg_free(list_entry(at, struct unix_msg, link));
 	waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM);
+	waitq_wake(&s->room, EPOLLOUT | EPOLLWRNORM);
 	return true;
 }
 
@@ -124,6 +125,7 @@ static void disconnect(struct unix_sock *s, struct unix_sock *gone)
 	if (was) {
 		s->peer = NULL;
 		s->state = UNIX_IDLE;
+		waitq_remove(&s->relay);
 	}
 	mutex_unlock(&s->lock);
 	if (was) {
@@ -262,7 +264,8 @@ static ssize_t try_recv(void *ctx)
 	}
 	mutex_unlock(&s->lock);
 	if (ret > 0 && !(io->flags & MSG_PEEK)) {
-		waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM); /* senders that are strangers wait here */
+		waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM); /* senders that are strangers sleep here */
+		waitq_wake(&s->room, EPOLLOUT | EPOLLWRNORM);
 		if (peer) {
 			waitq_wake(&peer->wait, EPOLLOUT | EPOLLWRNORM);
 			unix_put(peer);

@@ -86,6 +86,7 @@ static void set_send_buffer(struct unix_sock *s, uint32_t size)
 	mutex_lock(&peer->lock);
 	(void)!ring_set_limit(&peer->ring, limit); /* too full: the limit stays */
 	mutex_unlock(&peer->lock);
+	waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM);
 	unix_put(peer);
 }
 
