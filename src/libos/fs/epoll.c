@@ -6,9 +6,9 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "ipc/block.h"
+#include "ipc/eventfd.h"
 #include "net/loop.h"
 
-#define EFD_NONBLOCK 04000
 #define NESTING_MAX 5
 #define FLAG_BITS ((uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP))
 #define EXCLUSIVE_OK ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLET | EPOLLEXCLUSIVE | EPOLLWAKEUP))
@@ -110,6 +110,7 @@ static int add_local(struct epoll_item *item)
 		return err;
 	item->waiter.wake = wake_local;
 	item->waiter.data = item;
+	item->owner = signalfd_owner(item->file);
 	__atomic_add_fetch(&ep->local_count, 1, __ATOMIC_SEQ_CST);
 	waitq_add(item->file->ops->waitq(item->file), &item->waiter);
 	if (epoll_item_poll(item))
@@ -199,6 +200,8 @@ static void detach(struct epoll_item *item, bool closing)
 		ep->host_count--;
 	} else {
 		waitq_remove(&item->waiter);
+		process_put(item->owner);
+		item->owner = NULL;
 		__atomic_sub_fetch(&ep->local_count, 1, __ATOMIC_SEQ_CST);
 	}
 }

@@ -27,6 +27,7 @@ struct epoll_item {
 	uint32_t events;    /* as the program gave it; 0 after EPOLLONESHOT fired; atomic */
 	uint64_t data;	    /* items_lock */
 	struct waiter waiter;
+	struct process *owner; /* of the queue that `waiter` is in: a reference; NULL: it is the file's */
 };
 
 struct epoll {

@@ -20,5 +20,7 @@ struct process *pidfd_process(const struct file *f);			/* borrowed; NULL: no pid
 nodiscard int timerfd_settime(struct file *f, int flags, const struct itimerspec *new_value, struct itimerspec *old);
 nodiscard int timerfd_gettime(struct file *f, struct itimerspec *now);
 nodiscard int signalfd_set_mask(struct file *f, sigmask_t mask);
+/* Whose queue file_ops.waitq gives, the calling process: a reference. NULL: no signalfd. */
+nodiscard struct process *signalfd_owner(const struct file *f);
 
 #endif

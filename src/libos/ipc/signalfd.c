@@ -138,6 +138,11 @@ struct file *signalfd_create(sigmask_t mask, uint32_t flags, int *error)
 	return f;
 }
 
+struct process *signalfd_owner(const struct file *f)
+{
+	return f->ops == &g_signalfd_ops ? process_get(current()->process) : NULL;
+}
+
 int signalfd_set_mask(struct file *f, sigmask_t mask)
 {
 	if (f->ops != &g_signalfd_ops)

@@ -273,5 +273,6 @@ void process_end(struct process *p)
 	terminal_leader_ended(p);
 	turn_release(current());
 	process_vfork_done(p);
+	waitq_wake(&p->signals.waitq, 0); /* an epoll that somebody inherited: its signalfd tells of that one's signals from now on */
 	process_became_zombie(p, status & 0x100 ? (int)(status & 0xff) : (int)(status & 0xff) << 8);
 }
