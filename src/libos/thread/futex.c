@@ -54,6 +54,9 @@ uint32_t futex_wake_in_turns(uint32_t *word, uint32_t count)
 	struct mm_place place;
 	uint32_t woken = 0;
 
+	/* The program changed the word before, perhaps by a plain store: a sleeper counts itself and then looks at the word, so one of
+	 * the two sees the other. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (likely(!__atomic_load_n(&g_sleeper_count, __ATOMIC_SEQ_CST)) || !mm_place_of((uint64_t)word, &place))
 		return 0;
 	mutex_lock(&g_sleepers_lock);
