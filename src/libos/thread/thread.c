@@ -413,8 +413,10 @@ void thread_exit(int status)
 	struct process *p = t->process;
 
 	if (!thread_is_hidden(t)) {
-		if (t->tid == p->pid && !p->exiting)
+		mutex_lock(&p->lock);
+		if (t->tid == p->pid && !p->exiting) /* else who ended the process has said how */
 			p->exit_status = (uint32_t)status & 0xff;
+		mutex_unlock(&p->lock);
 		leave_process(t);
 	}
 	trace_thread_gone(t);
