@@ -1,6 +1,6 @@
 /*
  * Locks within one process: record locks never exclude its own descriptors and end with the first close; those of open
- * files (OFD) and flock exclude each other.
+ * files (OFD) and flock exclude each other. And a lock that comes when its descriptor is closed.
  * Build: gcc
  * Args: {dir} /tmp
  */
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void lock(const char *what, int fd, int cmd, short type, off_t start, off_t len)
@@ -83,6 +84,58 @@ static void run(void)
 	close(c);
 }
 
+static void *wait_for_lock(void *arg)
+{
+	lock("waits", *(int *)arg, F_SETLKW, F_WRLCK, 0, 10);
+	return NULL;
+}
+
+/* The other process: it has the lock for a while, and asks for it again when it is told to. */
+static void other(int in, int out)
+{
+	int fd = open("file", O_RDWR);
+	char c = 0;
+
+	lock("child", fd, F_SETLK, F_WRLCK, 0, 10);
+	fflush(stdout);
+	if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+		_exit(1);
+	lock("child unlocks", fd, F_SETLK, F_UNLCK, 0, 0);
+	fflush(stdout);
+	if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+		_exit(1);
+	lock("child again", fd, F_SETLK, F_WRLCK, 0, 10);
+	fflush(stdout);
+	_exit(0);
+}
+
+/* A thread waits for a lock, and another one closes the descriptor: then nobody has it. */
+static void closed_meanwhile(void)
+{
+	int to[2], from[2], fd = open("file", O_RDWR);
+	pthread_t t;
+	char c = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	if (pipe(to) || pipe(from) || (pid = fork()) < 0)
+		return;
+	if (!pid)
+		other(to[0], from[1]);
+	(void)!read(from[0], &c, 1);
+	pthread_create(&t, NULL, wait_for_lock, &fd);
+	usleep(30000);
+	close(fd);
+	(void)!write(to[1], &c, 1);
+	(void)!read(from[0], &c, 1);
+	pthread_join(t, NULL);
+	fflush(stdout);
+	(void)!write(to[1], &c, 1);
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 2; i++)
+		close(to[i]), close(from[i]);
+}
+
 /* Directories are only open for reading, so their record locks exclude nobody; but they can be asked for. */
 static void directories(void)
 {
@@ -112,6 +165,7 @@ int main(int argc, char **argv)
 			return 1;
 		printf("-- %d\n", i);
 		run();
+		closed_meanwhile();
 		directories();
 		unlink("file");
 		rmdir(top);

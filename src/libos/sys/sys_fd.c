@@ -53,7 +53,26 @@ static int set_flags(struct file *f, uint32_t wanted)
 	return err;
 }
 
-static long do_lock(struct file *f, int cmd, struct flock *user)
+/* A record lock that another thread closed the descriptor of meanwhile would be nobody's to give back: it goes again. */
+static long keep_lock(struct file *f, int fd, int cmd, struct flock *lk)
+{
+	struct file *now;
+	bool same;
+
+	if (lk->l_type == F_UNLCK || (cmd != F_SETLK && cmd != F_SETLKW))
+		return 0;
+	now = fd_get(fd);
+	same = now == f;
+	if (now)
+		file_put(now);
+	if (same)
+		return 0;
+	lk->l_type = F_UNLCK;
+	(void)!f->ops->lock(f, F_SETLK, lk);
+	return -EBADF;
+}
+
+static long do_lock(struct file *f, int fd, int cmd, struct flock *user)
 {
 	bool get = cmd == F_GETLK || cmd == F_OFD_GETLK;
 	struct flock lk, asked;
@@ -73,6 +92,8 @@ static long do_lock(struct file *f, int cmd, struct flock *user)
 		err = 0;
 	} else {
 		err = f->ops->lock(f, cmd, &lk);
+		if (!err)
+			err = keep_lock(f, fd, cmd, &lk);
 	}
 	if (!err && get && lk.l_type == F_UNLCK) { /* nothing in the way: all else stays as it was asked */
 		lk = asked;
@@ -115,7 +136,7 @@ static long do_fcntl(struct file *f, int fd, int cmd, unsigned long value)
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return do_lock(f, cmd, (struct flock *)value);
+		return do_lock(f, fd, cmd, (struct flock *)value);
 	case F_SETOWN: /* recorded nowhere: SIGIO and SIGURG are not sent */
 	case F_SETSIG:
 		return 0;
