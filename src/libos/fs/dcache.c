@@ -356,6 +356,12 @@ static bool is_truth(const struct dentry *now)
 	       (now->mount->type == BOOT_MOUNT_OVERLAY && !list_empty(&now->children));
 }
 
+/* Somebody's working directory, or open. */
+static bool is_used_dir(const struct dentry *d)
+{
+	return d->refs && d->inode && is_dir(d->inode) && d->mount->type == BOOT_MOUNT_HOST;
+}
+
 /* Enter the file system's answer (err, inode) for a name that was not cached or too old. Tree lock held. */
 static int d_refresh(struct dentry *dir, const char *name, size_t size, int err, struct inode *inode,
 		     struct dentry **out)
@@ -367,6 +373,8 @@ static int d_refresh(struct dentry *dir, const char *name, size_t size, int err,
 	} else if (now && now->inode && inode && same_object(now->inode, inode)) {
 		if (inode->ops->refresh)
 			inode->ops->refresh(now->inode, inode);
+	} else if (now && err < 0 && is_used_dir(now)) {
+		return err; /* another thread is perhaps renaming it: who removes it here tells the tree */
 	} else {
 		if (now) {
 			d_get(now);
@@ -393,15 +401,15 @@ static int d_refresh(struct dentry *dir, const char *name, size_t size, int err,
 	return 0;
 }
 
-int d_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trust trust, struct dentry **out,
-	     struct statx *st)
+/* 1: the file system's answer is older than what another thread has entered meanwhile. */
+static int try_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trust trust, struct dentry **out,
+		      struct statx *st)
 {
 	struct inode *inode = NULL;
 	struct dentry *d;
+	uint64_t known;
 	int err;
 
-	if (!is_dir(dir->inode))
-		return -ENOTDIR;
 	tree_lock();
 	if ((dir->flags & D_DEAD) || size > NAME_LENGTH_MAX) {
 		err = dir->flags & D_DEAD ? -ENOENT : -ENAMETOOLONG;
@@ -415,14 +423,29 @@ int d_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trus
 		*out = d;
 		return 0;
 	}
+	known = d ? d->cookie : 0;
 	tree_unlock();
 	err = dir->inode->ops->lookup ? dir->inode->ops->lookup(dir, name, size, &inode, st) : -ENOENT;
 	if (err < 0 && err != -ENOENT)
 		return err;
 	tree_lock();
-	err = d_refresh(dir, name, size, err, inode, out);
+	d = d_find(dir, name, size);
+	err = d && d->cookie != known ? 1 : d_refresh(dir, name, size, err, inode, out);
 	tree_unlock();
 	inode_put(inode);
+	return err;
+}
+
+int d_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trust trust, struct dentry **out,
+	     struct statx *st)
+{
+	int err;
+
+	if (!is_dir(dir->inode))
+		return -ENOTDIR;
+	do
+		err = try_lookup(dir, name, size, trust, out, st);
+	while (err > 0);
 	return err;
 }
 

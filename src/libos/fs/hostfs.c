@@ -121,7 +121,7 @@ static int hostfs_getattr(struct dentry *d, struct statx *st)
 	pathbuf_put(path);
 	if (!err)
 		owner_from_host(st);
-	if (err == -ENOENT || err == -ENOTDIR)
+	if ((err == -ENOENT || err == -ENOTDIR) && !is_dir(d->inode)) /* that may be somebody's working directory */
 		d_forget(d);
 	return (int)err;
 }
@@ -251,14 +251,27 @@ static void close_dir(struct dentry *dir, long handle)
 		hostcall(HC_file_close, handle);
 }
 
-/* What the cache knows of a name is over. */
-static void forget_name(struct dentry *dir, const char *name, size_t size)
+/* What the tree knows of a name, before the host changes it: 0 if nothing. */
+static uint64_t known_name(struct dentry *dir, const char *name, size_t size)
+{
+	struct dentry *d;
+	uint64_t known;
+
+	tree_lock();
+	d = d_find(dir, name, size);
+	known = d ? d->cookie : 0;
+	tree_unlock();
+	return known;
+}
+
+/* What was known of a name is over; what another thread has entered meanwhile is not. */
+static void forget_name(struct dentry *dir, const char *name, size_t size, uint64_t known)
 {
 	struct dentry *d;
 
 	tree_lock();
 	d = d_find(dir, name, size);
-	if (d && !d->mounted && !(d->flags & D_MOUNTPOINT)) {
+	if (d && d->cookie == known && !d->mounted && !(d->flags & D_MOUNTPOINT)) {
 		d_get(d);
 		d_kill(d);
 		d_put(d);
@@ -268,6 +281,7 @@ static void forget_name(struct dentry *dir, const char *name, size_t size)
 
 static int hostfs_make(struct dentry *dir, const char *name, size_t size, uint32_t mode, const char *target)
 {
+	uint64_t known = known_name(dir, name, size);
 	long h, err;
 
 	if (!S_ISDIR(mode) && !target)
@@ -281,7 +295,7 @@ static int hostfs_make(struct dentry *dir, const char *name, size_t size, uint32
 		err = hostcall(HC_dir_mkdir, h, name, size, mode & 07777);
 	close_dir(dir, h);
 	if (!err)
-		forget_name(dir, name, size);
+		forget_name(dir, name, size, known);
 	return (int)err;
 }
 
@@ -353,6 +367,7 @@ static void used_went(struct dentry *d, long handle, bool went)
 
 static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
 {
+	uint64_t known = known_name(dir, name, size);
 	struct dentry *used = NULL;
 	long h, err, kept = -1;
 
@@ -367,7 +382,7 @@ static int hostfs_unlink(struct dentry *dir, const char *name, size_t size, bool
 	close_dir(dir, h);
 	used_went(used, kept, !err);
 	if (!err || err == -ENOENT)
-		forget_name(dir, name, size);
+		forget_name(dir, name, size, known);
 	return (int)err;
 }
 
@@ -380,16 +395,33 @@ static void move_name(struct dentry *d, struct dentry *to, const char *name, siz
 	d_put(d);
 }
 
+/* One object has two names in the tree, since another thread looked the new one up already: the one that is in use stays. Tree lock
+ * held; the one that moves, or NULL. */
+static struct dentry *drop_double(struct dentry *d, struct dentry *other)
+{
+	struct dentry *drop = d->refs ? other : d;
+
+	d_get(drop);
+	d_kill(drop);
+	d_put(drop);
+	return drop == d ? NULL : d;
+}
+
+/* known: of the new name, before. */
 static void moved(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
-		  size_t to_size, unsigned flags)
+		  size_t to_size, unsigned flags, uint64_t known)
 {
 	struct dentry *d, *other;
 
 	if (!(flags & RENAME_EXCHANGE))
-		forget_name(to, to_name, to_size);
+		forget_name(to, to_name, to_size, known);
 	tree_lock();
 	d = d_find(dir, name, size);
 	other = d_find(to, to_name, to_size);
+	if (!(flags & RENAME_EXCHANGE)) {
+		d = d && other ? drop_double(d, other) : d;
+		other = NULL;
+	}
 	if (d && other)
 		d_exchange(d, other);
 	else if (d)
@@ -402,6 +434,7 @@ static void moved(struct dentry *dir, const char *name, size_t size, struct dent
 static int hostfs_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
 			 size_t to_size, unsigned flags)
 {
+	uint64_t known = known_name(to, to_name, to_size);
 	struct dentry *used = NULL;
 	long from_handle, to_handle, err, kept = -1;
 
@@ -423,7 +456,7 @@ static int hostfs_rename(struct dentry *dir, const char *name, size_t size, stru
 	bool same = dir == to && size == to_size && memcmp(name, to_name, size) == 0;
 	used_went(used, kept, !err && !same);
 	if (!err && !same)
-		moved(dir, name, size, to, to_name, to_size, flags);
+		moved(dir, name, size, to, to_name, to_size, flags, known);
 	return (int)err;
 }
 
