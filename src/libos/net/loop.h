@@ -51,7 +51,7 @@ struct loop {
 	struct sockaddr_any local, peer; /* size 0: none */
 	unsigned options;
 	struct loop_option option[LOOP_OPTIONS_MAX]; /* what the program set, to be told back */
-	struct mutex lock;    /* options, error, signaled */
+	struct mutex lock;    /* options, error, signaled; a listener's end */
 	/* A listener that is on the host too: one host epoll stands for both. */
 	int host, both, signal; /* handles: host socket, host epoll with it and the eventfd `signal`; -1: none */
 	bool signaled;

@@ -137,13 +137,18 @@ bool loop_listener_ready(struct loop *l)
 
 void loop_unlisten(struct loop *l)
 {
-	uint32_t cap = l->cap;
-	bool last;
+	bool last = false;
+	uint32_t cap;
 
+	mutex_lock(&l->lock); /* two threads may shut it down */
+	cap = l->cap;
+	if (cap) {
+		last = loop_leave(l);
+		l->cap = 0;
+	}
+	mutex_unlock(&l->lock);
 	if (!cap)
 		return;
-	last = loop_leave(l);
-	l->cap = 0;
 	if (last)
 		(void)hostcall(HC_cap_close, cap);
 	waitq_wake(l->wait, 0);
