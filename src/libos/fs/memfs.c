@@ -258,15 +258,28 @@ static void drop_name(struct dentry *d)
 	d_kill(d);
 }
 
+/* Where there is a lower directory, only what the tree knows better than a cache does. */
 static bool has_visible_child(const struct dentry *d)
 {
-	list_for_each(p, &d->children)
-		if (list_entry(p, struct dentry, siblings)->inode)
+	bool lower = mem_inode(d->inode)->lower;
+
+	list_for_each(p, &d->children) {
+		const struct dentry *child = list_entry(p, struct dentry, siblings);
+
+		if (child->inode && (!lower || (child->flags & (D_PINNED | D_MOUNTPOINT | D_KEEP))))
 			return true;
+	}
 	return false;
 }
 
-static int memfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
+/* What was found before the lock was taken, another thread may have given another name since. Tree lock held. */
+static bool is_still_at(struct dentry *d, struct dentry *dir, const char *name, size_t size)
+{
+	return d_find(dir, name, size) == d;
+}
+
+/* 1: another thread changed what the name stands for. */
+static int try_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
 {
 	struct dentry *d;
 	int err = consult(dir, name, size, &d);
@@ -280,11 +293,11 @@ static int memfs_unlink(struct dentry *dir, const char *name, size_t size, bool 
 	else if (is_dir(d->inode))
 		err = -EISDIR;
 	tree_lock();
-	if (!err && (d->flags & D_DEAD))
-		err = -ENOENT;
+	if (!err && !is_still_at(d, dir, name, size))
+		err = 1;
 	if (!err && d->mounted)
 		err = -EBUSY;
-	if (!err && directory && !mem_inode(d->inode)->lower && has_visible_child(d))
+	if (!err && directory && has_visible_child(d))
 		err = -ENOTEMPTY;
 	if (!err)
 		err = leave_whiteout(d);
@@ -294,6 +307,16 @@ static int memfs_unlink(struct dentry *dir, const char *name, size_t size, bool 
 	}
 	d_put(d);
 	tree_unlock();
+	return err;
+}
+
+static int memfs_unlink(struct dentry *dir, const char *name, size_t size, bool directory)
+{
+	int err;
+
+	do
+		err = try_unlink(dir, name, size, directory);
+	while (err > 0);
 	return err;
 }
 
@@ -329,7 +352,7 @@ static int check_rename(struct dentry *dir, struct dentry *s, struct dentry *to,
 			return -ENOTDIR;
 		if (!is_dir(s->inode) && is_dir(t->inode))
 			return -EISDIR;
-		if (is_dir(t->inode) && !mem_inode(t->inode)->lower && has_visible_child(t))
+		if (is_dir(t->inode) && has_visible_child(t))
 			return -ENOTEMPTY;
 	}
 	return 0;
@@ -379,9 +402,9 @@ static int do_exchange(struct dentry *dir, struct dentry *s, struct dentry *to, 
 	return 0;
 }
 
-/* The target needs a name in the tree before d_move takes it over. */
-static int memfs_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
-			size_t to_size, unsigned flags)
+/* The target needs a name in the tree before d_move takes it over. 1: another thread changed what a name stands for. */
+static int try_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
+		      size_t to_size, unsigned flags)
 {
 	struct dentry *s, *t = NULL;
 	int err = consult(dir, name, size, &s);
@@ -398,13 +421,10 @@ static int memfs_rename(struct dentry *dir, const char *name, size_t size, struc
 	    !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
 		err = mem_dir_is_empty(t);
 	tree_lock();
-	if (!err && !t) {
-		t = d_find(to, to_name, to_size);
-		if (t)
-			d_get(t);
-		else if (!(t = d_add(to, to_name, to_size, NULL)))
-			err = -ENOSPC;
-	}
+	if (!err && !(is_still_at(s, dir, name, size) && is_still_at(t, to, to_name, to_size)))
+		err = 1;
+	if (!err && !t && !(t = d_add(to, to_name, to_size, NULL)))
+		err = -ENOSPC;
 	if (!err)
 		err = check_rename(dir, s, to, t, flags);
 	if (!err && s->inode != t->inode)
@@ -420,6 +440,17 @@ static int memfs_rename(struct dentry *dir, const char *name, size_t size, struc
 	return err;
 }
 
+static int memfs_rename(struct dentry *dir, const char *name, size_t size, struct dentry *to, const char *to_name,
+			size_t to_size, unsigned flags)
+{
+	int err;
+
+	do
+		err = try_rename(dir, name, size, to, to_name, to_size, flags);
+	while (err > 0);
+	return err;
+}
+
 static int memfs_link(struct dentry *d, struct dentry *dir, const char *name, size_t size)
 {
 	struct mem_inode *inode = mem_inode(d->inode);
@@ -427,17 +458,17 @@ static int memfs_link(struct dentry *d, struct dentry *dir, const char *name, si
 
 	if (err)
 		return err;
-	mutex_lock(&inode->lock);
+	tree_lock(); /* as whoever takes a name away */
 	inode->nlink++;
-	mutex_unlock(&inode->lock);
+	tree_unlock();
 	inode_get(d->inode);
 	err = mem_enter(dir, name, size, inode, NULL);
-	mutex_lock(&inode->lock);
+	tree_lock();
 	if (err)
 		inode->nlink--;
 	else
 		mem_touch(inode, false);
-	mutex_unlock(&inode->lock);
+	tree_unlock();
 	return err;
 }
 
