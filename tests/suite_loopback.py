@@ -178,6 +178,12 @@ def connects_to_itself():
         expect(ours.text().split("\n") == ["refused: 111", "parent got mine", "child got yours", "status 0", ""] and not ours.status, grant, ours)
 
 
+def passing():
+    program = compile_c(os.path.join(FOLDER, "passing.c"))
+    ours = run(cvm_command([program, 5556], ["--listen", 5556, "-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro"]), timeout=90)
+    expect(ours.text() == "all seen\n" and not ours.status, "a sleeper was forgotten", ours)
+
+
 def loopback_peers():
     """Servers that trust the loopback (redis does) look at the peer's address: 127.0.0.1 or ::1 whichever listener accepts, as none of IPv6 alone
     sees one of IPv4."""
@@ -226,7 +232,7 @@ def nothing_granted():
 
 def tests():
     found = []
-    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n not in ("python.c", "cap_files.c"))):
+    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n not in ("python.c", "cap_files.c", "passing.c"))):
         source = os.path.join(FOLDER, name)
         for family in directives(source, ("names",))["names"].split():
             found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
@@ -234,5 +240,6 @@ def tests():
                     Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
                     Test("loopback/three_in_a_row", three_in_a_row),
                     Test("loopback/ready_when_it_listens", ready_when_it_listens), Test("loopback/ready_on_the_host", ready_on_the_host),
-                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/loopback_peers", loopback_peers),
+                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/passing", passing),
+                    Test("loopback/loopback_peers", loopback_peers),
                     Test("loopback/nothing_granted", nothing_granted)]

@@ -113,7 +113,8 @@ static int add_local(struct epoll_item *item)
 	item->owner = signalfd_owner(item->file);
 	__atomic_add_fetch(&ep->local_count, 1, __ATOMIC_SEQ_CST);
 	waitq_add(item->file->ops->waitq(item->file), &item->waiter);
-	if (epoll_item_poll(item))
+	/* Who sleeps already learns of a connect that is tried again, and sleeps for as long as that. */
+	if (epoll_item_poll(item) || loop_connects(item->file))
 		epoll_item_ready(item);
 	return 0;
 }

@@ -107,6 +107,7 @@ uint16_t loop_free_port(void); /* of those that a client gets */
 struct file *loop_open(const char *name, uint32_t flags, int *error);
 bool loop_retry_pending(void); /* connects that found a full backlog; true: there still are such */
 void loop_forget_pending(struct loop *l);
+bool loop_connects(struct file *f); /* it is one of these: who sleeps for it has to look again every now and then */
 
 /* loop_listen.c: listening and accepting, as net/inet.c and net/unix.c call it */
 struct inet_socket;
@@ -126,6 +127,7 @@ static inline bool loop_active(void)
 {
 	return unlikely(__atomic_load_n(&g_loop_count, __ATOMIC_SEQ_CST) != 0);
 }
+void loop_one_more(void); /* in g_loop_count */
 void loop_enter(struct loop *l); /* into and out of the table of event bits */
 bool loop_leave(struct loop *l); /* true: nobody else has its capability */
 /* A listener enters with the capability of those that have its name, if there are such and none has its address. */

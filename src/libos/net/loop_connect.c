@@ -199,6 +199,11 @@ bool loop_retry_pending(void)
 	return __atomic_load_n(&g_pending_count, __ATOMIC_SEQ_CST) != 0;
 }
 
+bool loop_connects(struct file *f)
+{
+	return f->ops == &g_loop_file_ops && __atomic_load_n(&loop_of(f)->kind, __ATOMIC_ACQUIRE) == LOOP_CONNECTING;
+}
+
 void loop_forget_pending(struct loop *l)
 {
 	mutex_lock(&g_pending_lock);
@@ -225,12 +230,12 @@ static int connect_file(struct file *f, struct loop *l, bool may_pend)
 	}
 	if (ret == -EAGAIN && may_pend) {
 		l->kind = LOOP_CONNECTING;
-		loop_become(f, l, &g_loop_file_ops);
 		mutex_lock(&g_pending_lock);
 		list_append(&g_pending, &l->pending);
 		__atomic_add_fetch(&g_pending_count, 1, __ATOMIC_SEQ_CST);
-		__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
+		loop_one_more();
 		mutex_unlock(&g_pending_lock);
+		loop_become(f, l, &g_loop_file_ops);
 		return -EINPROGRESS;
 	}
 	if (ret < 0) {

@@ -83,6 +83,6 @@ struct file *loop_events_open(int flags, int *error)
 	initialized = 1;
 	mutex_unlock(&g_events.lock);
 	__atomic_add_fetch(&g_events.open, 1, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST); /* loop_active: waits include the doorbell */
+	loop_one_more(); /* loop_active: waits include the doorbell */
 	return f;
 }

@@ -30,27 +30,22 @@ static struct mutex g_table_lock; /* table, and that nothing in it goes away */
 static struct loop *g_table[CAPS_MAX];
 static unsigned g_sleepers; /* atomic: threads that rely on the doorbell */
 static int g_doorbell = -1;
-static void fetch_all(void);
 
-/* g_table_lock held. Those with the same capability are a list. How many there are now. */
-static unsigned enter(struct loop *l)
+/* g_table_lock held. Those with the same capability are a list. */
+static void enter(struct loop *l)
 {
 	struct loop **first = &g_table[l->cap % CAPS_MAX];
 
 	l->sibling = *first;
 	*first = l;
-	return __atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
 }
 
 void loop_enter(struct loop *l)
 {
-	unsigned count;
-
 	mutex_lock(&g_table_lock);
-	count = enter(l);
+	enter(l);
 	mutex_unlock(&g_table_lock);
-	if (count == 1)
-		fetch_all(); /* those who sleep already did not arm */
+	loop_one_more();
 }
 
 bool loop_leave(struct loop *l)
@@ -83,10 +78,12 @@ bool loop_join(struct loop *l)
 		if (other)
 			break;
 		l->cap = first->cap;
-		(void)enter(l);
+		enter(l);
 		joined = true;
 	}
 	mutex_unlock(&g_table_lock);
+	if (joined)
+		loop_one_more();
 	return joined;
 }
 
@@ -205,14 +202,22 @@ static bool fetch(bool arm)
 	return true;
 }
 
-/* What was fetched disarmed the doorbell: again, until there is nothing, if somebody relies on it. */
+static bool somebody_relies(void)
+{
+	return __atomic_load_n(&g_sleepers, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* What was fetched disarmed the doorbell, also if somebody armed it meanwhile: again, until there is nothing, if somebody relies on it. */
 static void fetch_all(void)
 {
-	bool arm;
+	while (fetch(somebody_relies()) && somebody_relies())
+		;
+}
 
-	do
-		arm = __atomic_load_n(&g_sleepers, __ATOMIC_SEQ_CST) != 0;
-	while (fetch(arm) && arm);
+void loop_one_more(void)
+{
+	if (__atomic_add_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST) == 1)
+		fetch_all(); /* those who sleep already did not arm */
 }
 
 void loop_collect(void)
