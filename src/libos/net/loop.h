@@ -51,9 +51,10 @@ struct loop {
 	struct sockaddr_any local, peer; /* size 0: none */
 	unsigned options;
 	struct loop_option option[LOOP_OPTIONS_MAX]; /* what the program set, to be told back */
-	struct mutex lock;    /* options, error, signaled; a listener's end */
+	struct mutex lock;    /* options, error; a listener's end */
 	/* A listener that is on the host too: one host epoll stands for both. */
 	int host, both, signal; /* handles: host socket, host epoll with it and the eventfd `signal`; -1: none */
+	struct mutex signal_lock; /* below `lock` and the table's: signaled, which is that `signal` was written */
 	bool signaled;
 	struct list pending;  /* CONNECTING: loop_connect.c */
 	char name[CAP_NAME_MAX];
@@ -119,6 +120,7 @@ nodiscard int loop_listen_inet(struct file *f, const struct sockaddr_any *local,
 void loop_listen_unix(struct file *f, struct waitq *wait, const char *path, int backlog);
 struct file *loop_accept_now(struct file *f, uint32_t flags, int *error); /* NULL and -EAGAIN: none */
 bool loop_listener_ready(struct loop *l);
+void loop_signal(struct loop *l); /* `both` is ready */
 void loop_unlisten(struct loop *l);
 
 /* loop_poll.c */

@@ -154,20 +154,42 @@ void loop_unlisten(struct loop *l)
 	waitq_wake(l->wait, 0);
 }
 
+void loop_signal(struct loop *l)
+{
+	static const uint64_t one = 1;
+
+	mutex_lock(&l->signal_lock);
+	if (!l->signaled)
+		(void)hostcall(HC_file_write, l->signal, &one, sizeof(one));
+	l->signaled = true;
+	mutex_unlock(&l->signal_lock);
+}
+
+/* True: there was one, and what has come before this is not told any more. */
+static bool take_signal(struct loop *l)
+{
+	uint64_t count;
+	bool was;
+
+	mutex_lock(&l->signal_lock);
+	was = l->signaled;
+	if (was)
+		(void)hostcall(HC_file_read, l->signal, &count, sizeof(count));
+	l->signaled = false;
+	mutex_unlock(&l->signal_lock);
+	return was;
+}
+
 static long accept_cap(struct loop *l)
 {
 	long cap = l->cap ? hostcall(HC_stream_accept, l->cap) : -EINVAL;
-	uint64_t one = 1;
 
 	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
-	if (cap != -EAGAIN || l->signal < 0 || !__atomic_exchange_n(&l->signaled, false, __ATOMIC_SEQ_CST))
+	if (cap != -EAGAIN || l->signal < 0 || !take_signal(l))
 		return cap;
-	(void)hostcall(HC_file_read, l->signal, &one, sizeof(one));
 	cap = hostcall(HC_stream_accept, l->cap);
-	if (cap >= 0 && !__atomic_exchange_n(&l->signaled, true, __ATOMIC_SEQ_CST)) { /* and perhaps more */
-		one = 1;
-		(void)hostcall(HC_file_write, l->signal, &one, sizeof(one));
-	}
+	if (cap >= 0)
+		loop_signal(l); /* perhaps there are more */
 	return cap;
 }
 

@@ -162,10 +162,8 @@ static void happened(struct loop *l)
 	uint32_t before = __atomic_load_n(&l->state, __ATOMIC_SEQ_CST), now = loop_refresh(l), events = 0;
 
 	if (l->kind == LOOP_LISTENER && l->signal >= 0) {
-		uint64_t one = 1;
-
-		if (now & CAP_READABLE && !__atomic_exchange_n(&l->signaled, true, __ATOMIC_SEQ_CST))
-			(void)hostcall(HC_file_write, l->signal, &one, sizeof(one));
+		if (now & CAP_READABLE)
+			loop_signal(l);
 		return;
 	}
 	if (now & CAP_READABLE)
