@@ -207,10 +207,14 @@ static struct file *hostfs_create(struct dentry *dir, const char *name, size_t s
 	inode = hostfs_inode(dir->mount, &st);
 	tree_lock();
 	d = d_find(dir, name, size);
+	if (d && d->inode && !is_regular(d->inode)) { /* what had the name before */
+		d_get(d);
+		d_kill(d);
+		d_put(d);
+		d = NULL;
+	}
 	if (d) {
 		d_get(d);
-		if (d->inode && !is_regular(d->inode))
-			d_kill(d);
 	} else if (inode) {
 		d = d_add(dir, name, size, inode);
 		inode = d ? NULL : inode;
