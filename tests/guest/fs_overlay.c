@@ -37,7 +37,7 @@ static int count(const char *path, const char *name)
 static void files(void)
 {
 	struct stat before, after, st;
-	char buf[4096], again[4096];
+	char buf[32768], again[32768];
 	int rd, wr;
 	ssize_t n;
 	char *p;
