@@ -143,7 +143,9 @@ struct process *process_copy(struct process *from, bool descriptors)
 	if (!p)
 		return NULL;
 	memcpy(p->rlimits, from->rlimits, RLIM_NLIMITS * sizeof(*p->rlimits));
+	mutex_lock(&from->signals.lock); /* another thread may just be changing one */
 	memcpy(p->signals.action, from->signals.action, sizeof(p->signals.action));
+	mutex_unlock(&from->signals.lock);
 	memcpy(p->exe_path, from->exe_path, sizeof(p->exe_path));
 	memcpy(p->comm, current()->comm, sizeof(p->comm));
 	p->mm = from->mm;
