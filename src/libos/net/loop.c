@@ -115,11 +115,14 @@ static int wait_connected(struct loop *l, bool nonblock, uint64_t deadline)
 	return kind == LOOP_STREAM ? 0 : kind == LOOP_LISTENER ? -ENOTCONN : -EPIPE;
 }
 
-/* The state that was true at `before` changes, unless somebody asked the monitor meanwhile: then it is asked again. */
+/* The state that was true at `before` changes, unless somebody asked the monitor meanwhile: then it is asked again. Who is asking now
+ * gets an answer that is too old. */
 static void state_note(struct loop *l, uint32_t before, uint32_t set, uint32_t clear)
 {
-	if (!__atomic_compare_exchange_n(&l->state, &before, (before | set) & ~clear, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	uint32_t after = ((before | set) & ~clear) + LOOP_VERSION;
+
+	if (!__atomic_compare_exchange_n(&l->state, &before, after, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		loop_must_check(l);
 }
 
 /* Once the program was told, a reset connection is only at its end. */
@@ -135,8 +138,8 @@ static inline ssize_t recv_once(struct loop *l, void *buf, size_t size, bool pee
 
 	if (n > 0 && (size_t)n < size && !peek)
 		state_note(l, before, 0, before & CAP_ENDED ? 0 : CAP_READABLE);
-	else if (n > 0 && !(before & LOOP_CHECK))
-		__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	else if (n > 0)
+		loop_must_check(l);
 	else if (n == -EAGAIN)
 		state_note(l, before, 0, CAP_READABLE);
 	else if (n == -ECONNRESET)
@@ -378,7 +381,7 @@ static int loop_shutdown(struct file *f, int how)
 		return -ENOTCONN;
 	__atomic_or_fetch(&l->shutdown, bits[how], __ATOMIC_SEQ_CST);
 	ret = (int)hostcall(HC_stream_shutdown, l->cap, how);
-	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	loop_must_check(l);
 	waitq_wake(l->wait, 0);
 	return ret;
 }

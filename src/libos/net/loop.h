@@ -24,7 +24,7 @@ enum loop_kind { LOOP_STREAM, LOOP_CONNECTING, LOOP_FAILED, LOOP_LISTENER };
 /* In `state`: CAP_READABLE, CAP_ENDED, CAP_BROKEN, CAP_RESET as last told, and */
 #define LOOP_FULL 0x20u	    /* a send found no room: there will be an event */
 #define LOOP_CHECK 0x40u    /* ask the monitor before the next answer */
-#define LOOP_VERSION 0x100u /* counted up by whoever asked */
+#define LOOP_VERSION 0x100u /* counted up by whoever asks, or makes an answer to others old */
 
 #define LOOP_SHUT_RECEIVE 1u
 #define LOOP_SHUT_SEND 2u
@@ -69,6 +69,15 @@ struct loop {
 static inline struct loop *loop_of(struct file *f)
 {
 	return ((struct socket *)f->data)->loop;
+}
+
+/* What anybody was told so far, or is just being told, may be over. */
+static inline void loop_must_check(struct loop *l)
+{
+	uint32_t old = __atomic_load_n(&l->state, __ATOMIC_SEQ_CST);
+
+	while (!__atomic_compare_exchange_n(&l->state, &old, (old + LOOP_VERSION) | LOOP_CHECK, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
 }
 
 static inline bool loop_nonblock(const struct file *f, uint32_t flags)

@@ -184,7 +184,7 @@ static long accept_cap(struct loop *l)
 {
 	long cap = l->cap ? hostcall(HC_stream_accept, l->cap) : -EINVAL;
 
-	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	loop_must_check(l);
 	if (cap != -EAGAIN || l->signal < 0 || !take_signal(l))
 		return cap;
 	cap = hostcall(HC_stream_accept, l->cap);

@@ -97,10 +97,10 @@ void loop_drop_passed(const struct loop *l)
 
 uint32_t loop_refresh(struct loop *l)
 {
-	uint32_t before = __atomic_and_fetch(&l->state, ~LOOP_CHECK, __ATOMIC_SEQ_CST), after;
+	/* What was so far stays doubtful for others until there is an answer. */
+	uint32_t before = __atomic_add_fetch(&l->state, LOOP_VERSION, __ATOMIC_SEQ_CST), after;
 	struct cap_info info;
 
-	before = __atomic_add_fetch(&l->state, LOOP_VERSION, __ATOMIC_SEQ_CST);
 	if (hostcall(HC_cap_info, l->cap, &info))
 		info = (struct cap_info){ .state = CAP_ENDED | CAP_BROKEN };
 	l->room = (uint32_t)info.writable;
@@ -112,7 +112,7 @@ uint32_t loop_refresh(struct loop *l)
 		loop_drop_passed(l);
 	}
 	if (!__atomic_compare_exchange_n(&l->state, &before, after, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+		loop_must_check(l);
 	return after;
 }
 
@@ -325,6 +325,6 @@ long loop_sleep_one(struct file *f, uint32_t events, int64_t timeout)
 		ret = 1;
 	else
 		ret = hostcall_blocking(HC_cap_wait, l->cap, states, timeout, 0);
-	__atomic_or_fetch(&l->state, LOOP_CHECK, __ATOMIC_SEQ_CST);
+	loop_must_check(l);
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
