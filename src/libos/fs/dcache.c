@@ -430,7 +430,10 @@ static int try_lookup(struct dentry *dir, const char *name, size_t size, enum lo
 		return err;
 	tree_lock();
 	d = d_find(dir, name, size);
-	err = d && d->cookie != known ? 1 : d_refresh(dir, name, size, err, inode, out);
+	if (d && d->cookie != known && dir->mount->type != BOOT_MOUNT_PROC) /* there they live for a moment only */
+		err = 1;
+	else
+		err = d_refresh(dir, name, size, err, inode, out);
 	tree_unlock();
 	inode_put(inode);
 	return err;
