@@ -32,7 +32,7 @@ def sources(pattern, without=()):
 PARTS = {
     "elf": lambda: sources("src/loader/elf_parse.c"),
     "translate": lambda: sources("src/translate/*.c", ("main.c", "sandbox.c", "stats.c")) + sources("tests/unit/translate_check.c") + ["-lZydis"],
-    "config": lambda: sources("src/config/*.c") + [os.path.join(ROOT, "src/cli", n) for n in ("options.c", "boot_build.c", "message.c")] + ["-lyaml"],
+    "config": lambda: sources("src/config/*.c") + [os.path.join(ROOT, "src/cli", n) for n in ("options.c", "foreign.c", "boot_build.c", "message.c")] + ["-lyaml"],
     "scan": lambda: sources("src/monitor/scan.c") + sources("src/monitor/x86_64/scan.S"),
 }
 
