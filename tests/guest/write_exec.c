@@ -182,6 +182,50 @@ static void threads(void)
 	printf("threads: %s\n", wrong ? (char *)wrong : "all went on");
 }
 
+#define ROUNDS 5000
+#define WORDS 1000 /* of a page */
+
+/* What a thread writes beside the code that others change and run stays written, by itself and by the system calls. */
+static void *writer(void *arg)
+{
+	volatile uint32_t *word = (volatile uint32_t *)(g_page + PAGE);
+	char *wrong = NULL;
+	int ends[2];
+	(void)arg;
+
+	if (pipe(ends))
+		exit(1);
+	for (uint32_t i = 1; !g_stop && !wrong; i++) {
+		for (int at = 0; at < WORDS; at++)
+			word[at] = i;
+		if (write(ends[1], &i, 4) != 4 || read(ends[0], (void *)(word + WORDS), 4) != 4)
+			wrong = "a system call fails";
+		for (int at = 0; at <= WORDS && !wrong; at++)
+			if (word[at] != i)
+				wrong = at == WORDS ? "what a system call wrote is lost" : "a write is lost";
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return wrong;
+}
+
+static void beside(void)
+{
+	pthread_t thread;
+	long sum = 0;
+	void *wrong;
+
+	g_page = mmap(NULL, 4 * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	g_stop = 0;
+	pthread_create(&thread, NULL, writer, NULL);
+	for (int i = 0; i < ROUNDS; i++)
+		sum += put(g_page, i)();
+	g_stop = 1;
+	pthread_join(thread, &wrong);
+	printf("writes beside code: %s, sum %ld\n", wrong ? (char *)wrong : "all there", sum);
+	munmap(g_page, 4 * PAGE);
+}
+
 /* A nested function whose address is taken: gcc builds its trampoline on the stack, and links for an executable one. */
 static int apply(int (*f)(int), int n)
 {
@@ -230,6 +274,7 @@ int main(void)
 	signal_while_sealed();
 	faults();
 	threads();
+	beside();
 	nested();
 	pthread_create(&t, NULL, nested_thread, NULL);
 	pthread_join(t, NULL);

@@ -58,8 +58,9 @@ struct mm {
 	uint64_t image_skip; /* random distance of the first image from its window's end */
 	uint32_t brk_windows; /* bit n: some program's break is in the n-th (brk.c) */
 	bool wx_sealed;	   /* some writable and executable memory is executable now: write_exec.c */
+	uint32_t wx_cleared; /* how often all of it was made writable: before wx_sealed becomes false */
 	int32_t wx_tid;	   /* thread that turned ... */
-	uint64_t wx_page;  /* ... this page last ... */
+	uint64_t wx_page;  /* ... this page last, or EVERY_PAGE ... */
 	int64_t wx_time;   /* ... at this time (CLOCK_MONOTONIC) */
 	uint32_t random;   /* state of the priorities' generator */
 	struct vma *spare; /* linked by ->right */

@@ -17,6 +17,7 @@
 
 #define CHUNK 0x10000ull /* what becomes code at once */
 #define TURN_NS 50000
+#define EVERY_PAGE 1ull /* as the page that was turned: no page's address */
 #define STUCK_MAX 1000
 
 static int64_t now_ns(void)
@@ -48,11 +49,16 @@ static bool is_writable(uint64_t page)
 	return cmpxchg_user((uint32_t *)page, 0, 0, &old) == 0;
 }
 
-/* What was refused may be inaccessible now. */
-static long seal(uint64_t start, uint64_t end)
+/* Read only meanwhile: what another thread wrote between the copy and its taking the memory's place would be lost. Who is kept
+ * from writing by that waits for the lock, also in a system call. What was refused may be inaccessible now. */
+static long seal(struct mm *mm, uint64_t start, uint64_t end)
 {
-	long ret = hostcall(HC_mem_seal_code, start, end - start);
+	long ret;
 
+	__atomic_store_n(&mm->wx_sealed, true, __ATOMIC_RELAXED);
+	ret = hostcall(HC_mem_protect, start, end - start, PROT_READ);
+	if (ret >= 0)
+		ret = hostcall(HC_mem_seal_code, start, end - start);
 	if (ret < 0)
 		hostcall(HC_mem_protect, start, end - start, PROT_READ | PROT_WRITE);
 	return ret;
@@ -61,22 +67,27 @@ static long seal(uint64_t start, uint64_t end)
 static int make_executable(struct mm *mm, const struct vma *v, uint64_t page)
 {
 	uint64_t chunk = ALIGN_DOWN(page, CHUNK), start = MAX(v->start, chunk), end = MIN(v->end, chunk + CHUNK);
-	long ret = seal(start, end);
+	long ret = seal(mm, start, end);
 
 	/* Data in the same chunk may look forbidden. */
 	if (ret < 0 && end - start > PAGE_SIZE)
-		ret = seal(page, page + PAGE_SIZE);
+		ret = seal(mm, page, page + PAGE_SIZE);
 	if (ret < 0)
 		log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -ret);
-	else
-		mm->wx_sealed = true;
 	return (int)ret;
 }
 
 /* Another thread had its wish a moment ago. */
 static bool must_wait(const struct mm *mm, uint64_t page, int64_t now)
 {
-	return mm->wx_tid != current()->tid && mm->wx_page == page && now - mm->wx_time < TURN_NS;
+	return mm->wx_tid != current()->tid && (mm->wx_page == page || mm->wx_page == EVERY_PAGE) && now - mm->wx_time < TURN_NS;
+}
+
+static void note_turn(struct mm *mm, uint64_t page, int64_t now)
+{
+	mm->wx_tid = current()->tid;
+	mm->wx_page = page;
+	mm->wx_time = now;
 }
 
 int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f)
@@ -95,26 +106,31 @@ int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *
 		ret = (int)hostcall(HC_mem_protect, page, PAGE_SIZE, PROT_READ | PROT_WRITE);
 	else
 		ret = make_executable(mm, v, page);
-	mm->wx_tid = current()->tid;
-	mm->wx_page = page;
-	mm->wx_time = now;
+	note_turn(mm, page, now);
 	return ret ? -EFAULT : 0;
 }
 
+/* Another thread may have made all writable since the caller's system call failed, or be about to. */
 bool mm_make_writable(void)
 {
+	struct thread *t = current();
 	struct mm *mm = mm_current();
 
-	if (likely(!mm || !mm->wx_sealed))
+	if (likely(!mm || (!__atomic_load_n(&mm->wx_sealed, __ATOMIC_ACQUIRE) && __atomic_load_n(&mm->wx_cleared, __ATOMIC_RELAXED) == t->wx_cleared)))
 		return false;
 	mutex_lock(&mm->lock);
-	mm->wx_sealed = false;
-	list_for_each(pos, &mm->list) {
-		struct vma *v = list_entry(pos, struct vma, link);
+	if (mm->wx_sealed) {
+		__atomic_store_n(&mm->wx_cleared, mm->wx_cleared + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&mm->wx_sealed, false, __ATOMIC_RELEASE);
+		list_for_each(pos, &mm->list) {
+			struct vma *v = list_entry(pos, struct vma, link);
 
-		if (is_wx(v->prot))
-			hostcall(HC_mem_protect, v->start, v->end - v->start, PROT_READ | PROT_WRITE);
+			if (is_wx(v->prot))
+				hostcall(HC_mem_protect, v->start, v->end - v->start, PROT_READ | PROT_WRITE);
+		}
 	}
+	note_turn(mm, EVERY_PAGE, now_ns());
+	t->wx_cleared = mm->wx_cleared;
 	mutex_unlock(&mm->lock);
 	return true;
 }

@@ -13,7 +13,7 @@
 #include "thread/isolated.h"
 
 #define SYSCALL_COUNT 512
-#define EFAULT_RETRIES 8 /* other threads execute meanwhile what this one wants to write: mm/write_exec.c */
+#define EFAULT_RETRIES 100 /* other threads execute meanwhile what this one wants to write: mm/write_exec.c */
 
 typedef long syscall_handler(struct regs *r);
 

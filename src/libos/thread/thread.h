@@ -70,6 +70,7 @@ struct thread {
 	uint64_t turn_rip;	     /* mm/write_exec.c: instruction of the last fault there, */
 	uint32_t turn_count;	     /* how often it wanted both kinds of access in turns, */
 	bool turn_fetch;	     /* and which one last */
+	uint32_t wx_cleared;	     /* struct mm's, as this thread saw it last */
 	struct list trace_link;	     /* sys/trace.c: */
 	const struct regs *trace_call; /* the system call it is in, or NULL */
 	bool trace_announced;	     /* "unfinished" was printed */
