@@ -472,15 +472,26 @@ static bool prepend(char **at, char *buf, const char *text, size_t size)
 
 ssize_t dentry_path(struct dentry *d, char *buf, size_t size)
 {
+	struct fs_context *fs = current()->process->fs;
+
+	return dentry_path_from(fs ? &fs->root : NULL, d, buf, size, NULL);
+}
+
+/* `root` points to it, for only the tree's lock says which it is. */
+ssize_t dentry_path_from(struct dentry *const *root, struct dentry *d, char *buf, size_t size, bool *below)
+{
 	char *at = buf + size - 1;
-	bool fits = true, dead = false;
+	bool fits = true, dead = false, met = false;
 
 	*at = 0;
 	tree_lock();
 	for (;;) {
-		while (!d->parent && d->mount->point && d == d->mount->root)
+		met = root && d == *root;
+		while (!met && !d->parent && d->mount->point && d == d->mount->root)
 			d = d->mount->point;
 		dead |= (d->flags & D_DEAD) != 0;
+		if (met)
+			break;
 		if (!d->parent && !(d->flags & D_DEAD))
 			break;
 		fits = fits && prepend(&at, buf, d->name, d->name_size) && prepend(&at, buf, "/", 1);
@@ -488,6 +499,8 @@ ssize_t dentry_path(struct dentry *d, char *buf, size_t size)
 			break;
 		d = d->parent;
 	}
+	if (below)
+		*below = met;
 	tree_unlock();
 	if (fits && !*at)
 		fits = prepend(&at, buf, "/", 1);

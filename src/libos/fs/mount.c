@@ -245,8 +245,14 @@ int vfs_enter(const char *path)
 {
 	struct fs_context *fs = current()->process->fs;
 	struct walk w;
-	int err = path_walk(&w, NULL, path, WALK_FOLLOW | WALK_DIRECTORY);
+	int err;
 
+	tree_lock();
+	d_put(fs->root);
+	fs->root = g_mounts[0]->root; /* the first process may have changed its */
+	d_get(fs->root);
+	tree_unlock();
+	err = path_walk(&w, NULL, path, WALK_FOLLOW | WALK_DIRECTORY);
 	if (err)
 		return err;
 	dentry_put(fs->cwd);

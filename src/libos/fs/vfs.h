@@ -28,7 +28,7 @@ struct fdtable;
 struct fs_context {
 	struct mutex lock; /* the fields below */
 	struct dentry *cwd;  /* owned reference */
-	struct dentry *root; /* owned reference */
+	struct dentry *root; /* owned reference; changes with the tree's lock held, too */
 	uint32_t umask;
 };
 
@@ -70,8 +70,11 @@ off_t file_position(struct file *f); /* f->pos, which an append to a host file l
 /* The name under which f was opened, as /proc/self/fd shows it ("/tmp/x", "/tmp/x (deleted)", "pipe:[7]"). Always
  * terminates; returns the length. `f` may be any kind of file. */
 size_t file_path(struct file *f, char *buf, size_t size);
-/* Absolute path of a dentry. Returns its length, or -ENAMETOOLONG; -ENOENT if it was removed (buf is filled anyway). */
+/* Path of a dentry from the calling process's root, or the whole if it does not lie below that. Returns its length, or -ENAMETOOLONG;
+ * -ENOENT if it was removed (buf is filled anyway). */
 nodiscard ssize_t dentry_path(struct dentry *d, char *buf, size_t size);
+/* The same from another root (NULL: the first one); *below: does it lie there? */
+nodiscard ssize_t dentry_path_from(struct dentry *const *root, struct dentry *d, char *buf, size_t size, bool *below);
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); /* NULL is fine */
 

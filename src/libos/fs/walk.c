@@ -331,7 +331,7 @@ int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags)
 	struct file *f;
 	int err;
 
-	if (dirfd == AT_FDCWD || *path == '/')
+	if (dirfd == AT_FDCWD || (*path == '/' && !(flags & WALK_IN_ROOT)))
 		return path_walk(w, NULL, path, flags);
 	f = *path || (flags & WALK_EMPTY) ? fd_get(dirfd) : NULL;
 	if (!f) {

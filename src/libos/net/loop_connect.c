@@ -10,6 +10,7 @@
 #include "fs/inode.h"
 #include "net/inet.h"
 #include "net/loop.h"
+#include "process/report.h"
 
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -273,19 +274,16 @@ int loop_connect_inet(struct file *f, const struct sockaddr_any *addr, const str
 
 bool loop_unix_name(char *name, const char *path)
 {
-	char *buf = NULL;
-	int n;
+	bool absolute = path[0] == '/';
+	struct dentry *d = process_directory(current()->process, absolute);
+	char *buf = pathbuf_get();
+	bool ok = d && buf && dentry_path_from(NULL, d, buf, PATH_SIZE, NULL) >= 0;
 
-	if (path[0] != '/') {
-		buf = pathbuf_get();
-		if (!buf || dentry_path(current()->process->fs->cwd, buf, PATH_SIZE) < 0) {
-			pathbuf_put(buf);
-			return false;
-		}
-	}
-	n = format(name, CAP_NAME_MAX, "unix%s%s%s", buf && buf[1] ? buf : "", buf ? "/" : "", path);
+	if (ok)
+		ok = format(name, CAP_NAME_MAX, "unix%s%s%s", buf[1] ? buf : "", absolute ? "" : "/", path) < (int)CAP_NAME_MAX;
 	pathbuf_put(buf);
-	return n < (int)CAP_NAME_MAX;
+	dentry_put(d);
+	return ok;
 }
 
 int loop_connect_unix(struct file *f, struct waitq *wait, const char *path, const struct sockaddr_any *addr)

@@ -504,11 +504,14 @@ long sys_fchdir(struct regs *r)
 	return err;
 }
 
+#define OUTSIDE_ROOT "(unreachable)" /* Linux's word */
+
 long sys_getcwd(struct regs *r)
 {
 	struct fs_context *fs = current()->process->fs;
 	char *path = pathbuf_get();
 	struct dentry *cwd;
+	bool below;
 	ssize_t n;
 
 	if (!path)
@@ -516,8 +519,13 @@ long sys_getcwd(struct regs *r)
 	mutex_lock(&fs->lock);
 	cwd = dentry_get(fs->cwd);
 	mutex_unlock(&fs->lock);
-	n = dentry_path(cwd, path, PATH_SIZE);
+	n = dentry_path_from(&fs->root, cwd, path, PATH_SIZE - strlen(OUTSIDE_ROOT), &below);
 	dentry_put(cwd);
+	if (n >= 0 && !below) {
+		memmove(path + strlen(OUTSIDE_ROOT), path, (size_t)n + 1);
+		memcpy(path, OUTSIDE_ROOT, strlen(OUTSIDE_ROOT));
+		n += (ssize_t)strlen(OUTSIDE_ROOT);
+	}
 	if (n >= 0)
 		n = (size_t)++n > (size_t)arg(r, 1) ? -ERANGE : n;
 	if (n > 0 && copy_to_user((void *)arg(r, 0), path, (size_t)n))
@@ -526,10 +534,30 @@ long sys_getcwd(struct regs *r)
 	return n;
 }
 
+/* Names only: what a process has open, or its working directory, may lie outside, as on Linux. */
 long sys_chroot(struct regs *r)
 {
-	(void)r;
-	return -EPERM;
+	struct fs_context *fs = current()->process->fs;
+	struct dentry *old;
+	struct walk w;
+	int err = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW | WALK_DIRECTORY);
+
+	if (err)
+		return err;
+	if (current()->process->euid != 0) {
+		walk_done(&w);
+		return -EPERM;
+	}
+	mutex_lock(&fs->lock);
+	tree_lock();
+	old = fs->root;
+	fs->root = w.dentry;
+	d_get(w.dentry);
+	d_put(old);
+	tree_unlock();
+	mutex_unlock(&fs->lock);
+	walk_done(&w);
+	return 0;
 }
 
 long sys_umask(struct regs *r)
