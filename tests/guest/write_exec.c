@@ -89,6 +89,21 @@ static void data_beside(void)
 	munmap(p, 4 * PAGE);
 }
 
+/* Instructions across the ends of pages, beside a page with such data; before each run the pages have been written. */
+static void across_pages(void)
+{
+	uint8_t *p = mmap(NULL, 64 * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long sum = 0;
+
+	for (int page = 7; page < 64; page += 8)
+		memcpy(p + page * PAGE + 100, "\x0f\x01\xef", 3);
+	for (int i = 0; i < 64; i++)
+		if (i % 8 < 6)
+			sum += put(p + (i + 1) * PAGE - 1 - i % 5, i)();
+	printf("code across pages: %ld\n", sum);
+	munmap(p, 64 * PAGE);
+}
+
 /* The result of rt_sigreturn is the interrupted code's rax, also where it looks like an error that memory of this kind causes. */
 static void step(int signal, siginfo_t *info, void *context)
 {
@@ -271,6 +286,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOFBF, 65536);
 	one_thread();
 	data_beside();
+	across_pages();
 	signal_while_sealed();
 	faults();
 	threads();

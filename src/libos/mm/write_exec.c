@@ -8,6 +8,7 @@
  * the last turn is TURN_NS old: the thread that faulted has run its instruction by then unless the host took it from the
  * processor, and then the next turn is its own again. An instruction that writes to the page it lies on can never run.
  */
+#include "base/forbidden.h"
 #include "core/hostcall.h"
 #include "core/log.h"
 #include "core/uaccess.h"
@@ -64,16 +65,38 @@ static long seal(struct mm *mm, uint64_t start, uint64_t end)
 	return ret;
 }
 
+/* Which forbidden sequence of the page it was, for whoever has to know; one may also begin or end on the pages beside it. */
+static void report_refused(uint64_t page, long error)
+{
+	static uint8_t bytes[PAGE_SIZE + FORBIDDEN_LENGTH - 1]; /* mm->lock is held */
+	uint64_t size = copy_from_user(bytes, (void *)page, sizeof(bytes)) ? PAGE_SIZE : sizeof(bytes);
+
+	if (size == PAGE_SIZE && copy_from_user(bytes, (void *)page, PAGE_SIZE))
+		size = 0;
+	for (uint64_t at = 0; at + FORBIDDEN_LENGTH <= size; at++)
+		if (forbidden_at(bytes, at)) {
+			log_text("code at %lx, in memory that is writable too, was refused: it holds the bytes %x %x %x", page + at,
+				 bytes[at], bytes[at + 1], bytes[at + 2]);
+			return;
+		}
+	log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -error);
+}
+
 static int make_executable(struct mm *mm, const struct vma *v, uint64_t page)
 {
 	uint64_t chunk = ALIGN_DOWN(page, CHUNK), start = MAX(v->start, chunk), end = MIN(v->end, chunk + CHUNK);
 	long ret = seal(mm, start, end);
 
-	/* Data in the same chunk may look forbidden. */
+	/* Data in the same chunk may look forbidden. Then all of its other pages, for the failure made writable what was code, and
+	 * the same instruction may need two of them. */
 	if (ret < 0 && end - start > PAGE_SIZE)
-		ret = seal(mm, page, page + PAGE_SIZE);
+		for (uint64_t at = start; at < end; at += PAGE_SIZE) {
+			long sealed = seal(mm, at, at + PAGE_SIZE);
+
+			ret = at == page ? sealed : ret;
+		}
 	if (ret < 0)
-		log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -ret);
+		report_refused(page, ret);
 	return (int)ret;
 }
 
