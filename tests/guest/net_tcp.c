@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -187,6 +188,29 @@ static void nonblocking(void)
 	close(c);
 }
 
+static void say_priority(const char *when, int s)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+
+	getsockopt(s, SOL_SOCKET, SO_PRIORITY, &value, &size);
+	printf("priority %s: %d of %d bytes\n", when, value, (int)size);
+}
+
+static void priority(int s)
+{
+	say_priority("at first", s);
+	say("priority 6", setsockopt(s, SOL_SOCKET, SO_PRIORITY, &(int){ 6 }, sizeof(int)));
+	say_priority("then", s);
+	say("type of service", setsockopt(s, IPPROTO_IP, IP_TOS, &(int){ IPTOS_LOWDELAY }, sizeof(int)));
+	say_priority("by type of service", s);
+	say("priority 0", setsockopt(s, SOL_SOCKET, SO_PRIORITY, &(int){ 0 }, sizeof(int)));
+	say_priority("again", s);
+	say("too short", setsockopt(s, SOL_SOCKET, SO_PRIORITY, &(int){ 1 }, 2));
+	say("nowhere", setsockopt(s, SOL_SOCKET, SO_PRIORITY, (void *)8, sizeof(int)));
+	say_priority("still", s);
+}
+
 static void errors(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -216,6 +240,7 @@ static void errors(void)
 	size = sizeof(int);
 	void *nowhere = (void *)8;
 	say("bad option buffer", getsockopt(s, SOL_SOCKET, SO_RCVBUF, nowhere, &size));
+	priority(s);
 	struct timeval tv = { 0, 30000 }, got;
 	say("timeout", setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv));
 	size = sizeof got;

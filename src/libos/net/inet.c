@@ -18,6 +18,7 @@
 #include <asm/poll.h>
 #include <linux/in.h>
 
+#define PRIORITY_MAX 6	      /* of who lacks CAP_NET_ADMIN */
 #define PRIVILEGED_PORTS 1024 /* where ip_unprivileged_port_start begins unless it was set */
 
 /* A call that the program's own socket timeout may end is not restarted after a signal (signal(7)). */
@@ -327,14 +328,39 @@ static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t
 		return ret;
 	if (level == SOL_SOCKET && name == SO_PEERCRED)
 		return option_to_user(&nobody, sizeof(nobody), user, user_size);
+	if (level == SOL_SOCKET && name == SO_PRIORITY && s->priority_set)
+		return option_to_user(&s->priority, sizeof(s->priority), user, user_size);
 	return (int)hostcall(HC_sock_getopt, inet_host(f), level, name, user, user_size);
+}
+
+static int set_priority(struct inet_socket *s, const void *user, uint32_t size)
+{
+	int value;
+
+	if (size < sizeof(value))
+		return -EINVAL;
+	if (copy_from_user(&value, user, sizeof(value)))
+		return -EFAULT;
+	if (value < 0 || value > PRIORITY_MAX)
+		return -EPERM;
+	s->priority = value;
+	s->priority_set = true;
+	return 0;
 }
 
 static int inet_setopt(struct file *f, int level, int name, const void *user, uint32_t size)
 {
 	struct inet_socket *s = f->data;
 	int64_t time[2];
-	long ret = hostcall(HC_sock_setopt, inet_host(f), level, name, user, size);
+	long ret;
+
+	if (level == SOL_SOCKET && name == SO_PRIORITY)
+		return set_priority(s, user, size);
+	if (level == SOL_SOCKET && (name == SO_MARK || name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE))
+		return -EPERM; /* for who has CAP_NET_ADMIN */
+	ret = hostcall(HC_sock_setopt, inet_host(f), level, name, user, size);
+	if (ret == 0 && level == IPPROTO_IP && name == IP_TOS)
+		s->priority_set = false; /* follows */
 
 	if (ret == 0 && level == SOL_SOCKET && size >= sizeof(time) && !copy_from_user(time, user, sizeof(time))) {
 		if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)

@@ -10,6 +10,8 @@ struct inet_socket {
 	int handle;	      /* host socket, owned; -1 until inet_host() makes it */
 	bool host_used;	      /* connect or listen went to the host: it stays there */
 	int64_t receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0: none */
+	bool priority_set;    /* SO_PRIORITY is ours, the host's does not change: it would speak for all cVMs */
+	int priority;
 	uint64_t inode;
 	struct sockaddr_any bound; /* the host may not bind it, but other cVMs may reach it there (net/loop.h); size 0: not so */
 };
