@@ -116,6 +116,20 @@ static void reply_error(struct code_service *service, uint32_t i, int status, co
 	reply(service, i, status, -1, reason);
 }
 
+/* The monitor will refuse it: here is known why. libOS says of which file. */
+static void warn_of_forbidden(int image)
+{
+	struct code_image_header header;
+
+	if (pread(image, &header, sizeof(header), 0) != sizeof(header) || !header.forbidden_left)
+		return;
+	header.reason[sizeof(header.reason) - 1] = '\0';
+	for (char *c = header.reason; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	message_warning("code that a cVM wants to run holds what would leave it: %s", header.reason);
+}
+
 static bool reply_image(struct code_service *service, uint32_t i, int image)
 {
 	uint64_t bytes = image_bytes(image);
@@ -126,6 +140,7 @@ static bool reply_image(struct code_service *service, uint32_t i, int image)
 	}
 	service->share[i].images++;
 	service->share[i].bytes += bytes;
+	warn_of_forbidden(image);
 	reply(service, i, 0, image, "");
 	return true;
 }
