@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096ul
@@ -161,6 +162,36 @@ static void heap(void)
 	free(big);
 }
 
+/* Addresses of 32 bits: memory, code, a hint, and a child's own copy. */
+static void low(void)
+{
+	uint64_t two_gib = 1ull << 31;
+	char *first = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	char *second = mmap((void *)(5ul << 30), 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	int status = -1;
+
+	if (first == MAP_FAILED || second == MAP_FAILED) {
+		printf("32 bits: %s\n", strerror(errno));
+		return;
+	}
+	printf("32 bits: %d %d\n", (uint64_t)first < two_gib, (uint64_t)second < two_gib);
+	memcpy(first, "\xb8\x2a\0\0\0\xc3", 6); /* mov $42,%eax; ret */
+	printf("code there: %d\n", ((int (*)(void))first)());
+	strcpy(second, "parent");
+	pid_t pid = fork();
+	if (pid == 0) {
+		strcpy(second, "child");
+		exit(((int (*)(void))first)());
+	}
+	printf("waited: %d", waitpid(pid, &status, 0) == pid);
+	printf(", status %d, still %s\n", WEXITSTATUS(status), second);
+	printf("unmapped: %d", munmap(first, 4 * PAGE));
+	printf(" %d\n", munmap(second, 64 * PAGE));
+	first = mmap(first, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	printf("32 bits again: %d\n", (uint64_t)first < two_gib);
+	printf("too much: %s\n", mmap(NULL, two_gib, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0) == MAP_FAILED ? strerror(errno) : "?");
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
@@ -174,6 +205,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		files(argv[1]);
 	code_behind_file();
+	low();
 	if (sbrk(0) != (void *)-1)
 		heap();
 	return 0;

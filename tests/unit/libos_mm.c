@@ -32,6 +32,8 @@ int file_stat(struct file *f, struct statx *st)
 	(void)f, (void)st;
 	return -EINVAL;
 }
+bool g_served;
+
 void capfs_released(uint64_t start, uint64_t end)
 {
 	(void)start, (void)end;

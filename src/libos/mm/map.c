@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "fs/vfs.h"
 #include "mm/family.h"
+#include "served/served.h"
 #include "thread/thread.h"
 
 #include <linux/resource.h>
@@ -97,8 +98,6 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 		return -EINVAL;
 	if (flags & MAP_HUGETLB)
 		return -ENOMEM;
-	if ((flags & MAP_32BIT) && !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
-		return -ENOMEM;
 	if ((flags & MAP_GROWSDOWN) && (f || type != MAP_PRIVATE))
 		return -EINVAL;
 	if (f && (f->flags & O_PATH))
@@ -122,6 +121,21 @@ bool over_limit(uint64_t more)
 	return now > limit || more > limit - now;
 }
 
+/* MAP_32BIT: in the low window, which is taken for it. Who serves the cVM's system calls would have to be given it, too. */
+static long place_low(struct mm *mm, uint64_t size)
+{
+	static bool logged;
+	uint64_t found;
+
+	if (!mm->low_window && !g_served && hostcall(HC_mem_low_window) == 0)
+		mm->low_window = true;
+	if (!mm->low_window && !__atomic_exchange_n(&logged, true, __ATOMIC_RELAXED))
+		log_text("mmap: MAP_32BIT: %s (ENOMEM)", g_served ? "not where another cVM serves the system calls" :
+							  "the addresses below 2 GiB belong to another cVM of this Intravisor");
+	found = mm->low_window ? vma_gap(mm, SLOT_LOW_BASE, SLOT_STUB_DELTA, size, PAGE_SIZE) : 0;
+	return found ? (long)found : -ENOMEM;
+}
+
 /* Where the mapping goes, or negative errno. */
 static long place(struct mm *mm, uint64_t addr, uint64_t size, int flags, bool image)
 {
@@ -136,8 +150,10 @@ static long place(struct mm *mm, uint64_t addr, uint64_t size, int flags, bool i
 	}
 	addr = ALIGN_DOWN(addr, PAGE_SIZE);
 	if (addr && range_valid(mm, addr, size) && vma_range_free(mm, addr, addr + size) &&
-	    (!image || in_image_window(mm, addr, size)))
+	    (!image || in_image_window(mm, addr, size)) && (!(flags & MAP_32BIT) || in_low_window(mm, addr, size)))
 		return (long)addr;
+	if (flags & MAP_32BIT)
+		return place_low(mm, size);
 	for (unsigned w = 0; image && w < SLOT_IMAGE_WINDOWS && !found; w++) {
 		uint64_t low = mm->base + SLOT_IMAGE_BASE + w * 2 * SLOT_STUB_DELTA;
 
