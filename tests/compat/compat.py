@@ -74,6 +74,34 @@ PROGRAMS = [
     ("psmisc", "`pstree`, `fuser`, `killall`: its own children", "/usr/bin/python3.11 {programs}/children.py psmisc", {}),
     ("sbcl", "printing a number", "/usr/bin/sbcl --noinform --eval '(progn (print 42) (sb-ext:exit))'",
      {"differs": "memory at a fixed address below 2 GiB"}),
+    ("ocaml", "native code and bytecode, a stack overflow", "/bin/sh -c 'mkdir -p $TMPDIR; cp {programs}/work.ml $TMPDIR/w.ml && cd $TMPDIR && ocamlopt w.ml -o w && ./w && ocamlc w.ml -o b && ./b'", {}),
+    ("gfortran", "compiling, OpenMP", "/bin/sh -c 'mkdir -p $TMPDIR; gfortran -fopenmp -O2 {programs}/work.f90 -o $TMPDIR/w && $TMPDIR/w'", {}),
+    ("fpc", "compiling", "/bin/sh -c 'mkdir -p $TMPDIR; cp {programs}/work.pas $TMPDIR && fpc -v0 $TMPDIR/work.pas >$TMPDIR/log; $TMPDIR/work'", {}),
+    ("mono", "compiling, tasks, NullReferenceException", "/bin/sh -c 'mkdir -p $TMPDIR; mcs -out:$TMPDIR/w.exe {programs}/work.cs && mono $TMPDIR/w.exe'", {}),
+    ("cargo", "building, testing", "/bin/sh -c 'mkdir -p $TMPDIR; cd $TMPDIR && cargo -q init --vcs none --name w && echo \"#[test] fn t() {}\" >>src/main.rs && cargo run -q --offline && "
+     "cargo test -q --offline | grep -o \"1 passed\"'", {}),
+    ("cmake", "configuring, ninja, ctest", "/bin/sh -c 'mkdir -p $TMPDIR; cd $TMPDIR && echo \"int main(void) { return 0; }\" >w.c && printf \"%s\\n\" "
+     "\"project(w C)\" \"add_executable(w w.c)\" \"enable_testing()\" \"add_test(NAME t COMMAND w)\" >CMakeLists.txt && cmake -G Ninja . >log 2>&1; ninja | tail -n 1 && ctest | grep -o \"100% tests passed.*\"'", {}),
+    ("jshell", "a parallel stream", "/bin/sh -c 'mkdir -p $TMPDIR; echo \"System.out.println(java.util.stream.IntStream.range(0, 1000).parallel().sum())\" >$TMPDIR/w && "
+     "echo /exit >>$TMPDIR/w && jshell -R-Duser.home=$TMPDIR $TMPDIR/w'", {}),
+    ("elixir", "100 tasks", "/usr/bin/elixir -e 'IO.puts(Enum.sum(Enum.map(Task.async_stream(1..100, &(&1 * 2)), fn {:ok, x} -> x end)))'", {}),
+    ("swi-prolog", "a thread, a power", "/usr/bin/swipl -g 'X is 2**100, writeln(X), thread_create(writeln(hi), T), thread_join(T), halt'", {}),
+    ("chicken", "compiling by C", "/bin/sh -c 'mkdir -p $TMPDIR; cd $TMPDIR && echo \"(print (let f ((n 24)) (if (< n 2) n (+ (f (- n 1)) (f (- n 2))))))\" >w.scm && csc w.scm && ./w && csi -s w.scm'", {}),
+    ("ecl", "a power", "/usr/bin/ecl --norc --eval '(progn (print (expt 2 100)) (ext:quit))'", {}),
+    ("octave", "matrices", "/usr/bin/octave-cli --no-gui -q --eval 'A = magic(40); [u, s, v] = svd(A); printf(\"%.4f\\n\", s(1)); disp(real(fft(1:8)))'", {}),
+    ("R", "a model, forked workers", "/usr/bin/Rscript -e 'set.seed(1); x <- rnorm(1000); print(summary(lm(x ~ seq_along(x)))); "
+     "print(unlist(parallel::mclapply(1:4, function(i) i^2, mc.cores = 2)))'", {}),
+    ("ffmpeg", "encoding H.264 with 4 threads, decoding", "/bin/sh -c 'mkdir -p $TMPDIR; ffmpeg -v error -f lavfi -i testsrc=d=1:s=160x120 -c:v libx264 -threads 4 -bitexact $TMPDIR/w.mp4 && "
+     "ffmpeg -v error -i $TMPDIR/w.mp4 -f framemd5 -'", {}),
+    ("ghostscript", "a page", "/bin/sh -c 'gs -q -dNOPAUSE -dBATCH -sDEVICE=ppmraw -r30 -sOutputFile=- /usr/share/ghostscript/*/examples/tiger.eps | md5sum'", {}),
+    ("graphviz", "a graph", "/bin/sh -c 'echo \"digraph { a -> b; b -> c; c -> a }\" | dot -Tplain'", {}),
+    ("qemu-user", "a program of its own kind", "/usr/bin/qemu-x86_64 /bin/ls /usr/share/perl", {}),
+    ("rsync", "a tree, a changed file", "/bin/sh -c 'mkdir -p $TMPDIR; cd $TMPDIR && cp -r /usr/include/linux a && rsync -a a/ b && diff -r a b && echo x >>a/fs.h && touch -d @5 a/fs.h && rsync -ai --checksum a/ b'", {}),
+    ("strace", "opened files", "/usr/bin/strace -o /dev/stdout -e trace=openat /bin/true", {"differs": "`ptrace`"}),
+    ("clisp", "a power", "/usr/bin/clisp -q -x '(print (expt 2 100))'", {"differs": "memory at a fixed address"}),
+    ("ghc", "a program", "/usr/bin/ghc -e 'print 42'", {"differs": "XRSTOR's bytes in `libHSghc`, in code that the translator does not recognise"}),
+    ("gcc-asan", "`-fsanitize=address`", "/bin/sh -c 'mkdir -p $TMPDIR; echo \"#include <stdio.h>\nint main(void) { puts(\\\"ran\\\"); return 0; }\" | gcc -fsanitize=address -x c - -o $TMPDIR/w && $TMPDIR/w'",
+     {"differs": "shadow memory at a fixed address, of 16 TiB"}),
     ("lscpu", "the processors", "/usr/bin/lscpu", {"differs": "`/sys`"}),
     ("ss", "sockets that listen", "/bin/ss -ltn", {"differs": "socket diagnosis by netlink"}),
 ]

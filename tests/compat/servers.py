@@ -121,6 +121,52 @@ SERVERS = [
      {"make": "mariadb-install-db --no-defaults --user=root --datadir={dir}/db --auth-root-authentication-method=normal",
       "load": "s=$(date +%s%N); yes 'select b from t where a = 77;' | head -n 4000 | mariadb --no-defaults -h 127.0.0.1 -P {port} d >/dev/null; "
               "echo rate: $((4000000000000 / ($(date +%s%N) - s)))"}),
+    ("influxdb", "points, a sum", "/usr/bin/influxd -config {dir}/cfg",
+     "q() { curl -sS http://127.0.0.1:{port}/$1 --data-urlencode \"q=$2\"; }; q query 'CREATE DATABASE d'; for i in 1 2 3; do "
+     "curl -sS http://127.0.0.1:{port}/write?db=d --data-binary \"m,h=a v=$i $i\"; done; q 'query?db=d' 'SELECT sum(v) FROM m'",
+     {"load": "wrk -t1 -c16 -d1 'http://127.0.0.1:{port}/query?db=d&q=SELECT+sum(v)+FROM+m'", "files": {
+         "cfg": "bind-address = \"127.0.0.1:{peer}\"\nreporting-disabled = true\n[meta]\ndir = \"{dir}/meta\"\n[data]\ndir = \"{dir}/data\"\n"
+                "wal-dir = \"{dir}/wal\"\n[http]\nbind-address = \"127.0.0.1:{port}\"\nlog-enabled = false\n"}}),
+    ("sshd", "commands, a terminal, sftp, 4 at once", "/bin/sh -c 'mkdir -p /run/sshd; exec /usr/sbin/sshd -D -e -f {dir}/cfg'",
+     "s() { ssh -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i {dir}/id -p {port} \"$@\"; }; "
+     "s root@127.0.0.1 'id -u; exit 3'; echo $?; echo abc | s root@127.0.0.1 wc -c; s -tt root@127.0.0.1 'stty size' </dev/null; "
+     "echo 'ls -l {dir}/file' | sftp -q -b - -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i {dir}/id "
+     "-P {port} root@127.0.0.1 | grep -c file; for i in 1 2 3 4; do s root@127.0.0.1 'sleep 0.5; echo done' & done; wait",
+     {"make": "mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N '' -f {dir}/hostkey; ssh-keygen -q -t ed25519 -N '' -f {dir}/id", "files": {
+         "cfg": "ListenAddress 127.0.0.1:{port}\nHostKey {dir}/hostkey\nPidFile {run}/pid\nAuthorizedKeysFile {dir}/id.pub\nStrictModes no\n"
+                "PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp\n"}}),
+    ("rsyncd", "a list, a file", "/usr/bin/rsync --daemon --no-detach --config={dir}/cfg --port={port} --address=127.0.0.1",
+     "rsync rsync://127.0.0.1:{port}/m/file | tr -s ' ' | cut -d' ' -f1,2; rsync -a rsync://127.0.0.1:{port}/m/file {dir}/got && cmp {dir}/file {dir}/got && echo same",
+     {"files": {"cfg": "use chroot = yes\n[m]\npath = {dir}\n"}}),
+    ("git-daemon", "3 clones at once", "/usr/bin/git -c safe.directory=* daemon --export-all --base-path={dir} --port={port} --listen=127.0.0.1 --reuseaddr",
+     "for i in 1 2 3; do git clone -q git://127.0.0.1:{port}/r {dir}/clone$i & done; wait; cat {dir}/clone?/file | wc; git ls-remote git://127.0.0.1:{port}/r | cut -f2",
+     {"make": "git init -q {dir}/r && cd {dir}/r && cp {dir}/file . && git add file && git -c user.name=a -c user.email=a@b commit -q -m m"}),
+    ("php-fpm", "2 processes, FastCGI", "/usr/sbin/php-fpm8.2 -R -F -y {dir}/cfg", "for i in 1 2 3; do {client} fastcgi {port} {dir}/app.php x=$i; done", {"files": {
+        "app.php": "<?php echo 'hello ', $_GET['x'], PHP_EOL;\n",
+        "cfg": "[global]\nerror_log = /dev/stderr\n[w]\nuser = root\ngroup = root\nlisten = 127.0.0.1:{port}\npm = static\npm.max_children = 2\n"}}),
+    ("varnish", "a file, from nginx outside", "/usr/sbin/varnishd -F -a 127.0.0.1:{port} -b 127.0.0.1:{back} -n {dir}/v -T none -s malloc,32m",
+     "for i in 1 2; do curl -sS http://127.0.0.1:{port}/file | wc -c; done; curl -sSI http://127.0.0.1:{port}/none | head -n 1", {"load": WRK}),
+    ("pdns", "a zone of sqlite over UDP and TCP", "/usr/sbin/pdns_server --guardian=no --daemon=no --config-dir={dir} --local-address=127.0.0.1 "
+     "--local-port={port} --socket-dir={run} --launch=gsqlite3 --gsqlite3-database={dir}/db", DIG,
+     {"load": DNSPERF, "make": "sqlite3 {dir}/db </usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql && sqlite3 {dir}/db \"insert into domains(name,type) "
+      "values('test','NATIVE'); insert into records(domain_id,name,type,content,ttl,auth) values(1,'test','SOA','a b 1 2 3 4 5',60,1),"
+      "(1,'one.test','A','192.0.2.1',60,1),(1,'one.test','TXT','text',60,1)\""}),
+    ("nsd", "a zone over UDP and TCP", "/usr/sbin/nsd -d -c {dir}/cfg", DIG, {"load": DNSPERF, "files": {"zone": ZONE,
+        "cfg": "server:\n  ip-address: 127.0.0.1@{port}\n  username: root\n  chroot: \"\"\n  pidfile: \"\"\n  zonesdir: {dir}\n  xfrdir: {dir}\n"
+               "  database: \"\"\n  xfrdfile: {run}/x\n  zonelistfile: {run}/z\nremote-control:\n  control-enable: no\nzone:\n  name: test\n"
+               "  zonefile: zone\n"}}),
+    ("pgbouncer", "its console", "/usr/sbin/pgbouncer {dir}/cfg", "psql -h 127.0.0.1 -p {port} -U u -t -c 'show version' pgbouncer",
+     {"files": {"cfg": "[databases]\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\nuser = nobody\n"
+                       "admin_users = u\n"}}),
+    ("alertmanager", "its state", "/usr/bin/prometheus-alertmanager --config.file={dir}/cfg --storage.path={dir}/db --web.listen-address=127.0.0.1:{port} "
+     "--cluster.listen-address=", "curl -sS http://127.0.0.1:{port}/-/healthy http://127.0.0.1:{port}/api/v2/alerts",
+     {"load": WRK.replace("/file", "/-/healthy"), "files": {"cfg": "route: {receiver: a}\nreceivers: [{name: a}]\n"}}),
+    ("pushgateway", "a value", "/usr/bin/prometheus-pushgateway --web.listen-address=127.0.0.1:{port} --persistence.file={dir}/kept",
+     "echo 'm 3' | curl -sS --data-binary @- http://127.0.0.1:{port}/metrics/job/j; curl -sS http://127.0.0.1:{port}/metrics | grep ^m.instance",
+     {"load": WRK.replace("/file", "/-/healthy")}),
+    ("zookeeper", "its state", "/usr/bin/java -cp /usr/share/java/zookeeper.jar:/etc/zookeeper/conf_example:/usr/share/java/* "
+     "org.apache.zookeeper.server.ZooKeeperServerMain {dir}/cfg", "until {client} lines {port} srvr | grep -E '^(Mode|Node)'; do sleep 0.2; done", {"files": {
+         "cfg": "dataDir={dir}/db\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n"}}),
     ("iperf3", "its own client", "/usr/bin/iperf3 -s -B 127.0.0.1 -p {port}", "iperf3 -c 127.0.0.1 -p {port} -n 1M -J | grep -c bytes",
      {"load": "iperf3 -c 127.0.0.1 -p {port} -t 1 -f m"}),
 ]
@@ -151,7 +197,7 @@ class Server:
         words = [self.fill(word) for word in shlex.split(command)]
         if kind == "cvm":
             grants = ["-v", "{dir}:{dir}", "--tmpfs", "{run}", "-v", "{programs}:{programs}:ro", "-p", "127.0.0.1:{port}", "-p", "127.0.0.1:{port}/udp",
-                      "-p", "127.0.0.1:{peer}", "--connect", "127.0.0.1:*", "--connect", "127.0.0.1:*/udp", "-p", "0.0.0.0:0/udp", "--env-clear"]
+                      "-p", "127.0.0.1:{peer}", "--connect", "127.0.0.1:*", "--connect", "127.0.0.1:*/udp", "-p", "0.0.0.0:0/udp", "-p", "0.0.0.0:0", "-p", "127.0.0.1:0", "--env-clear"]
             words = cvm_command(words, ["-q", *map(self.fill, grants), *(w for name, value in ENV.items() for w in ("-e", f"{name}={value}"))])
         self.started = stack.enter_context(Started(words, cwd="/"))
         self.started.wait_for(lambda: listening(int(self.ports["{port}"])))

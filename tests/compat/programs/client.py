@@ -1,5 +1,6 @@
-"""Clients of servers that bring none. usage: client.py lines|beanstalkd|nats|nats-load PORT [LINE...]"""
+"""Clients of servers that bring none. usage: client.py lines|beanstalkd|nats|nats-load|fastcgi PORT [LINE...]"""
 import socket
+import struct
 import sys
 import time
 
@@ -56,6 +57,21 @@ def nats_load():
     hear(1)
     say('CONNECT {"verbose":false}', "SUB l 1")
     rate(messages)
+
+
+def fastcgi():
+    """Asks for a script, with its query; prints what it prints."""
+    script, query = sys.argv[3:5]
+    variables = {"SCRIPT_FILENAME": script, "SCRIPT_NAME": "/app.php", "REQUEST_METHOD": "GET", "QUERY_STRING": query, "SERVER_PROTOCOL": "HTTP/1.1"}
+    words = b"".join(bytes([len(name), len(value)]) + (name + value).encode() for name, value in variables.items())
+    for kind, content in (1, struct.pack(">HB5x", 1, 0)), (4, words), (4, b""), (5, b""):  # begin, parameters, standard input
+        stream.write(struct.pack(">BBHHBx", 1, kind, 1, len(content), 0) + content)
+    stream.flush()
+    while header := stream.read(8):
+        kind, size, padding = struct.unpack(">xB2xHBx", header)
+        content = stream.read(size + padding)[:size]
+        if kind in (6, 7):  # output, errors
+            print(content.decode(), end="")
 
 
 globals()[sys.argv[1].replace("-", "_")]()
