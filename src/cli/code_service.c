@@ -123,11 +123,7 @@ static void warn_of_forbidden(int image)
 
 	if (pread(image, &header, sizeof(header), 0) != sizeof(header) || !header.forbidden_left)
 		return;
-	header.reason[sizeof(header.reason) - 1] = '\0';
-	for (char *c = header.reason; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	message_warning("code that a cVM wants to run holds what would leave it: %s", header.reason);
+	message_warning("code that a cVM wants to run holds what would leave it: %.*s", (int)sizeof(header.reason), header.reason);
 }
 
 static bool reply_image(struct code_service *service, uint32_t i, int image)

@@ -362,12 +362,10 @@ static bool is_used_dir(const struct dentry *d)
 	return d->refs && d->inode && is_dir(d->inode) && d->mount->type == BOOT_MOUNT_HOST;
 }
 
-/* Enter the file system's answer (err, inode) for a name that was not cached or too old. Tree lock held. */
-static int d_refresh(struct dentry *dir, const char *name, size_t size, int err, struct inode *inode,
+/* Enter the file system's answer (err, inode) for a name that was not cached (`now`: NULL) or too old. Tree lock held. */
+static int d_refresh(struct dentry *dir, const char *name, size_t size, struct dentry *now, int err, struct inode *inode,
 		     struct dentry **out)
 {
-	struct dentry *now = d_find(dir, name, size);
-
 	if (now && (is_truth(now) || (!now->inode && !inode && err == 1))) {
 		;
 	} else if (now && now->inode && inode && same_object(now->inode, inode)) {
@@ -433,7 +431,7 @@ static int try_lookup(struct dentry *dir, const char *name, size_t size, enum lo
 	if (d && d->cookie != known && dir->mount->type != BOOT_MOUNT_PROC) /* there they live for a moment only */
 		err = 1;
 	else
-		err = d_refresh(dir, name, size, err, inode, out);
+		err = d_refresh(dir, name, size, d, err, inode, out);
 	tree_unlock();
 	inode_put(inode);
 	return err;

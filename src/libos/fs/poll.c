@@ -7,6 +7,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/poll_set.h"
+#include "ipc/eventfd.h"
 #include "net/loop.h"
 #include "process/turn.h"
 
@@ -14,7 +15,6 @@
 #include <linux/time.h>
 
 #define ALWAYS_REPORTED ((uint32_t)(EPOLLERR | EPOLLHUP))
-#define EFD_NONBLOCK 04000
 
 static int host_handle(struct file *f)
 {

@@ -168,7 +168,7 @@ static int bind_loop(struct inet_socket *s, const struct sockaddr_any *addr)
 	do {
 		uint16_t got = port ? port : loop_free_port();
 
-		((struct sockaddr_in *)&at.storage)->sin_port = (uint16_t)(got >> 8 | got << 8);
+		((struct sockaddr_in *)&at.storage)->sin_port = __builtin_bswap16(got);
 		err = loop_may_listen(s, &at);
 	} while (!port && err == -EADDRINUSE);
 	if (!err)

@@ -11,9 +11,6 @@
 #include <linux/in6.h>
 #include <linux/ipv6.h>
 
-#define SO_MARK_TYPE 36
-#define SOL_UDP 17
-
 struct piece {
 	struct cmsghdr head;
 	union {
@@ -24,13 +21,6 @@ struct piece {
 	};
 };
 
-static bool is_mapped(const struct in6_addr *a)
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return !memcmp(a, prefix, sizeof(prefix));
-}
-
 /* Does the datagram go by IPv4? */
 static bool goes_by_four(const struct inet_socket *s, const struct socket_msg *msg)
 {
@@ -40,7 +30,7 @@ static bool goes_by_four(const struct inet_socket *s, const struct socket_msg *m
 		return true;
 	if (msg->name ? sockaddr_from_user(&to, msg->name, msg->name_size) : hostcall(HC_sock_peer, s->handle, &to.storage, &to.size) != 0)
 		return false;
-	return to.family == AF_INET || is_mapped(&((const struct sockaddr_in6 *)&to.storage)->sin6_addr);
+	return to.family == AF_INET || address_is_mapped(&((const struct sockaddr_in6 *)&to.storage)->sin6_addr);
 }
 
 /* As struct hc_msg has it. */
@@ -107,17 +97,17 @@ static int take(const struct inet_socket *s, const struct piece *p, size_t size,
 	int level = p->head.cmsg_level;
 
 	if (level == SOL_SOCKET)
-		return control_ignored(p->head.cmsg_type) ? 0 : p->head.cmsg_type == SO_MARK_TYPE ? -EPERM : -EINVAL;
+		return control_ignored(p->head.cmsg_type) ? 0 : p->head.cmsg_type == SO_MARK ? -EPERM : -EINVAL;
 	if (s->socket.type == SOCK_STREAM)
 		return 0;
-	if (level == SOL_UDP)
+	if (level == IPPROTO_UDP)
 		return -EINVAL;
 	if (level == IPPROTO_IP && !m->six)
 		return take_four(p, size, m, source);
 	if (level == IPPROTO_IPV6 && m->six)
 		return take_six(p, size, m, source);
 	if (level == IPPROTO_IPV6 && six && p->head.cmsg_type == IPV6_PKTINFO)
-		return size < sizeof(p->six) || !is_mapped(&p->six.ipi6_addr) ? -EINVAL : take_six(p, size, m, source);
+		return size < sizeof(p->six) || !address_is_mapped(&p->six.ipi6_addr) ? -EINVAL : take_six(p, size, m, source);
 	return 0;
 }
 

@@ -37,14 +37,7 @@ uint32_t loop_port_of(const struct sockaddr_any *addr)
 {
 	uint16_t port = ((const struct sockaddr_in *)&addr->storage)->sin_port; /* the same place in sockaddr_in6 */
 
-	return (uint32_t)(port >> 8 | (port & 0xff) << 8);
-}
-
-static bool mapped(const struct in6_addr *a)
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return !memcmp(a, prefix, sizeof(prefix));
+	return __builtin_bswap16(port);
 }
 
 bool loop_port(const struct sockaddr_any *addr, uint16_t *port)
@@ -55,10 +48,10 @@ bool loop_port(const struct sockaddr_any *addr, uint16_t *port)
 	if (addr->family == AF_INET6 && addr->size >= sizeof(struct sockaddr_in6)) {
 		const struct in6_addr *a = &((const struct sockaddr_in6 *)&addr->storage)->sin6_addr;
 
-		b = mapped(a) ? (const uint8_t *)a + 12 : (const uint8_t *)a;
-		if (!mapped(a) && (memcmp(b, zero, 15) || b[15] > 1))
+		b = address_is_mapped(a) ? (const uint8_t *)a + 12 : (const uint8_t *)a;
+		if (!address_is_mapped(a) && (memcmp(b, zero, 15) || b[15] > 1))
 			return false;
-		if (mapped(a) && b[0] != 127 && memcmp(b, zero, 4))
+		if (address_is_mapped(a) && b[0] != 127 && memcmp(b, zero, 4))
 			return false;
 	} else if (addr->family != AF_INET || addr->size < sizeof(struct sockaddr_in) || (b[0] != 127 && memcmp(b, zero, 4))) {
 		return false;
@@ -104,7 +97,7 @@ void loop_address(struct sockaddr_any *a, int domain, bool four, uint32_t port)
 	memset(a, 0, sizeof(*a));
 	a->family = (uint16_t)domain;
 	a->size = domain == AF_INET ? sizeof(*in) : sizeof(*in6);
-	in->sin_port = (uint16_t)(port >> 8 | (port & 0xff) << 8);
+	in->sin_port = __builtin_bswap16((uint16_t)port);
 	b = domain == AF_INET ? (uint8_t *)&in->sin_addr : (uint8_t *)&in6->sin6_addr + 12;
 	if (domain == AF_INET6 && four)
 		b[-1] = b[-2] = 0xff;
@@ -252,7 +245,7 @@ int loop_connect_inet(struct file *f, const struct sockaddr_any *addr, const str
 {
 	struct inet_socket *s = f->data;
 	bool four = s->socket.domain == AF_INET || addr->family == AF_INET ||
-		    mapped(&((const struct sockaddr_in6 *)&addr->storage)->sin6_addr);
+		    address_is_mapped(&((const struct sockaddr_in6 *)&addr->storage)->sin6_addr);
 	struct loop *l = loop_alloc(LOOP_STREAM);
 	uint32_t port;
 

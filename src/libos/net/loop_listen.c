@@ -6,6 +6,7 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/poll_set.h"
+#include "ipc/eventfd.h"
 #include "net/inet.h"
 #include "net/loop.h"
 #include "process/exec_service.h"
@@ -14,9 +15,6 @@
 #include <linux/in6.h>
 #include <linux/time.h>
 #include <linux/un.h>
-
-#define EFD_NONBLOCK 04000
-#define SOL_IPV6 41
 
 static long listen_name(const char *name, int backlog)
 {
@@ -56,7 +54,7 @@ static struct loop *listener_alloc(const struct inet_socket *s, const struct soc
 	(void)format(l->name, sizeof(l->name), "tcp/%u", loop_port_of(local));
 	l->socket.domain = s->socket.domain;
 	l->local = *local;
-	l->only_six = is_set(s, SOL_IPV6, IPV6_V6ONLY);
+	l->only_six = is_set(s, IPPROTO_IPV6, IPV6_V6ONLY);
 	l->reuse_port = is_set(s, SOL_SOCKET, SO_REUSEPORT);
 	return l;
 }

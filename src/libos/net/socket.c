@@ -74,6 +74,13 @@ int timeout_from_user(int64_t *timeout, const void *user, uint32_t size)
 	return 0;
 }
 
+bool address_is_mapped(const struct in6_addr *a)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(a, prefix, sizeof(prefix));
+}
+
 int control_next(const struct socket_msg *msg, size_t *at, struct cmsghdr *head)
 {
 	size_t here = *at;

@@ -133,6 +133,9 @@ extern const struct file_ops g_inet_file_ops, g_unix_file_ops, g_netlink_file_op
 nodiscard int sockaddr_from_user(struct sockaddr_any *addr, const void *user, uint32_t size);
 /* Writes at most *user_size bytes and the true size; as getsockname(2) does. */
 nodiscard int sockaddr_to_user(const struct sockaddr_any *addr, void *user, uint32_t *user_size);
+struct in6_addr;
+/* Does it stand for an address of IPv4 (::ffff:1.2.3.4)? */
+bool address_is_mapped(const struct in6_addr *a);
 /* Answers a getsockopt with `size` bytes, cut to the program's room. */
 nodiscard int option_to_user(const void *value, uint32_t size, void *user, uint32_t *user_size);
 /* SO_RCVTIMEO and SO_SNDTIMEO as nanoseconds; -1: none. */
