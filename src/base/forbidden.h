@@ -2,9 +2,9 @@
  * The byte sequences that may not exist in executable memory of a cVM, at any offset: the one definition that the
  * monitor's scanner (trusted), the translator (untrusted) and their tests share.
  *
- * WRPKRU 0F 01 EF; XRSTOR 0F AE /5 with a memory operand (0F AE /5 with mod 3 is LFENCE); XRSTORS 0F C7 /3 with a memory
- * operand; WRGSBASE F3 0F AE /3 with mod 3, where other prefixes may stand between F3 and 0F (without F3 it is undefined;
- * /2 with mod 3 is WRFSBASE, which is allowed). Intel SDM volume 2.
+ * WRPKRU 0F 01 EF; XRSTOR 0F AE /5 with a memory operand (0F AE /5 with mod 3 is LFENCE); WRGSBASE F3 0F AE /3 with mod 3,
+ * where other prefixes may stand between F3 and 0F (without F3 it is undefined; /2 with mod 3 is WRFSBASE, which is
+ * allowed). XRSTORS (0F C7 /3) is not among them: it is for the kernel alone, as WRMSR is. Intel SDM volume 2.
  */
 #ifndef BASE_FORBIDDEN_H
 #define BASE_FORBIDDEN_H
@@ -27,8 +27,6 @@ static inline bool forbidden_after_0f(uint8_t b1, uint8_t b2)
 		return b2 == 0xef;
 	case 0xae:
 		return (reg == 5 && memory) || (reg == 3 && !memory);
-	case 0xc7:
-		return reg == 3 && memory;
 	default:
 		return false;
 	}

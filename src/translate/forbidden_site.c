@@ -127,7 +127,7 @@ static const char *replace_real(struct translator *t, const struct insn *insn)
 		return change_around(t, insn->at, insn->at + insn->size, false, &p, build_xrstor)
 			       ? NULL
 			       : "XRSTOR without room for a jump";
-	default: /* WRPKRU, WRGSBASE, XRSTORS */
+	default: /* WRPKRU, WRGSBASE */
 		return make_illegal(t, insn) ? NULL : "instruction whose replacement is forbidden too";
 	}
 }
@@ -260,8 +260,6 @@ static bool is_real(const struct insn *insn, uint32_t at)
 	case ZYDIS_MNEMONIC_WRGSBASE:
 	case ZYDIS_MNEMONIC_XRSTOR:
 	case ZYDIS_MNEMONIC_XRSTOR64:
-	case ZYDIS_MNEMONIC_XRSTORS:
-	case ZYDIS_MNEMONIC_XRSTORS64:
 		return insn->at + insn->z.raw.modrm.offset == at + 2;
 	default:
 		return false;

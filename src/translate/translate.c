@@ -99,7 +99,7 @@ static void visit_syscalls(struct translator *t)
 
 static const char *sequence_name(const uint8_t *bytes)
 {
-	return bytes[1] == 0x01 ? "WRPKRU" : bytes[1] == 0xc7 ? "XRSTORS" : bytes[2] >= 0xc0 ? "WRGSBASE" : "XRSTOR";
+	return bytes[1] == 0x01 ? "WRPKRU" : bytes[2] >= 0xc0 ? "WRGSBASE" : "XRSTOR";
 }
 
 static const char *why_left(const struct translate_output *out, uint32_t at)

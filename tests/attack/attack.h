@@ -169,6 +169,7 @@ static MAYBE void *make_code(const void *bytes, size_t size)
 	uint8_t *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memset(page, 0x90, 2 * PAGE);
+	__asm__("" : "+r"(bytes)); /* as immediates they would be in this program's own code */
 	memcpy(page, bytes, size);
 	return mprotect(page, 2 * PAGE, PROT_READ | PROT_EXEC) ? NULL : page;
 }

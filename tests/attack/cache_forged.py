@@ -16,7 +16,7 @@ from attack_script import CACHE, SCRATCH, cached, check, empty_cache, run  # noq
 
 PAGE, TRAILER = 4096, 8 * 3 + 80 + 8
 PADDING = bytes.fromhex("c3662e0f1f840000000000")  # a return, and a nop up to the next function
-FORBIDDEN = {"WRPKRU": b"\x0f\x01\xef", "XRSTOR": b"\x0f\xae\x2f", "WRGSBASE": b"\xf3\x0f\xae\xdf", "XRSTORS": b"\x0f\xc7\x1f"}
+FORBIDDEN = {"WRPKRU": b"\x0f\x01\xef", "XRSTOR": b"\x0f\xae\x2f", "WRGSBASE": b"\xf3\x0f\xae\xdf"}
 
 
 def ordinary(*options):

@@ -55,7 +55,7 @@ static void look(uint64_t from, uint64_t size, int turn)
 			continue;
 		uint8_t reg = p[i + 2] >> 3 & 7;
 		bool memory = p[i + 2] >> 6 != 3;
-		if ((p[i + 1] == 0x01 && p[i + 2] == 0xef) || (p[i + 1] == 0xae && reg == 5 && memory) || (p[i + 1] == 0xc7 && reg == 3 && memory))
+		if ((p[i + 1] == 0x01 && p[i + 2] == 0xef) || (p[i + 1] == 0xae && reg == 5 && memory))
 			if (executes(from + i))
 				breach("turn %d: a forbidden sequence at byte %lu", turn, i);
 	}

@@ -78,7 +78,7 @@ def config_seeds():
 
 
 def scan_seeds():
-    for code in (b"\x0f\x01\xef", b"\x0f\xae\x2f", b"\x0f\xc7\x18", b"\xf3\x0f\xae\xd8", b"\xf3\x48\x0f\xae\xd8", b"\x0f\xae\xe8"):
+    for code in (b"\x0f\x01\xef", b"\x0f\xae\x2f", b"\xf3\x0f\xae\xd8", b"\xf3\x48\x0f\xae\xd8", b"\x0f\xae\xe8"):
         for at in (0, 14, 15, 16, 30, 61):
             yield (b"\x90" * at + code).ljust(64, b"\x0f")
 

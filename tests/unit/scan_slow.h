@@ -23,8 +23,6 @@ static inline int scan_slow_at(const uint8_t *b, size_t at, size_t size)
 	unsigned mod = b[at + 2] >> 6, reg = (b[at + 2] >> 3) & 7;
 	if (b[at + 1] == 0x01)
 		return b[at + 2] == 0xef;
-	if (b[at + 1] == 0xc7)
-		return reg == 3 && mod != 3;
 	if (b[at + 1] != 0xae)
 		return 0;
 	if (mod != 3)

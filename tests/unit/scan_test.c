@@ -16,16 +16,16 @@
 
 static void every_offset(void **state)
 {
-	static const uint8_t sequence[][4] = { { 0x0f, 0x01, 0xef }, { 0x0f, 0xae, 0x2f }, { 0x0f, 0xc7, 0x18 }, { 0xf3, 0x0f, 0xae, 0xd8 } };
+	static const uint8_t sequence[][4] = { { 0x0f, 0x01, 0xef }, { 0x0f, 0xae, 0x2f }, { 0xf3, 0x0f, 0xae, 0xd8 } };
 	uint8_t buffer[100];
 
 	(void)state;
-	for (size_t s = 0; s < 4; s++)
+	for (size_t s = 0; s < 3; s++)
 		for (size_t size = 3; size <= sizeof buffer; size++)
-			for (size_t at = 0; at + (s == 3 ? 4 : 3) <= size; at++) {
+			for (size_t at = 0; at + (s == 2 ? 4 : 3) <= size; at++) {
 				memset(buffer, 0x90, sizeof buffer);
-				memcpy(buffer + at, sequence[s], s == 3 ? 4 : 3);
-				assert_int_equal(scan_bytes(buffer, size), (int64_t)at + (s == 3));
+				memcpy(buffer + at, sequence[s], s == 2 ? 4 : 3);
+				assert_int_equal(scan_bytes(buffer, size), (int64_t)at + (s == 2));
 			}
 }
 
@@ -47,7 +47,7 @@ static void cut_off(void **state)
 
 static void random_bytes(void **state)
 {
-	static const uint8_t rich[] = { 0x0f, 0x01, 0xae, 0xc7, 0xef, 0xf3, 0x48, 0xd8, 0x2f, 0x18, 0xe8, 0x90 };
+	static const uint8_t rich[] = { 0x0f, 0x01, 0xae, 0xef, 0xf3, 0x48, 0xd8, 0x2f, 0x18, 0xe8, 0x90 };
 	static uint8_t buffer[512];
 
 	(void)state;

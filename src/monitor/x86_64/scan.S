@@ -1,44 +1,38 @@
 /*
- * scan_candidate(from, end): the first address q >= from with q[0] = 0F and q[1] one of 01 AE C7, or the first address
+ * scan_candidate(from, end): the first address q >= from with q[0] = 0F and q[1] one of 01 AE, or the first address
  * from which fewer than 17 bytes are left. The scanner's inner loop (monitor/scan.c, which checks every candidate and the
  * rest byte by byte): 64 bytes at a time without a branch on what they are, for 0F is everywhere in code, then sixteen.
  * In: rdi from, rsi end. Out: rax. Clobbers rcx, rdi, flags; the program's vector registers are kept.
  */
 	.text
 
-/* \out: FF in every byte of \at[0..15] that starts a candidate. xmm12-15 hold 0F 01 AE C7; clobbers xmm1-3. */
+/* \out: FF in every byte of \at[0..15] that starts a candidate. xmm12-14 hold 0F 01 AE; clobbers xmm1-2. */
 	.macro candidates at, out
 	movdqu \at(%rdi), \out
 	movdqu 1+\at(%rdi), %xmm1
 	movdqa %xmm1, %xmm2
-	movdqa %xmm1, %xmm3
 	pcmpeqb %xmm12, \out
 	pcmpeqb %xmm13, %xmm1
 	pcmpeqb %xmm14, %xmm2
-	pcmpeqb %xmm15, %xmm3
 	por %xmm2, %xmm1
-	por %xmm3, %xmm1
 	pand %xmm1, \out
 	.endm
 
 	.globl scan_candidate
 	.type scan_candidate, @function
 scan_candidate:
-	sub $168, %rsp
+	sub $136, %rsp
 	movups %xmm0, (%rsp)
 	movups %xmm1, 16(%rsp)
 	movups %xmm2, 32(%rsp)
-	movups %xmm3, 48(%rsp)
-	movups %xmm4, 64(%rsp)
-	movups %xmm5, 80(%rsp)
-	movups %xmm12, 96(%rsp)
-	movups %xmm13, 112(%rsp)
-	movups %xmm14, 128(%rsp)
-	movups %xmm15, 144(%rsp)
+	movups %xmm4, 48(%rsp)
+	movups %xmm5, 64(%rsp)
+	movups %xmm12, 80(%rsp)
+	movups %xmm13, 96(%rsp)
+	movups %xmm14, 112(%rsp)
 	movdqu scan_0f(%rip), %xmm12
 	movdqu scan_01(%rip), %xmm13
 	movdqu scan_ae(%rip), %xmm14
-	movdqu scan_c7(%rip), %xmm15
 	.balign 32
 1:	lea 65(%rdi), %rax
 	cmp %rsi, %rax
@@ -70,14 +64,12 @@ scan_candidate:
 	movups (%rsp), %xmm0
 	movups 16(%rsp), %xmm1
 	movups 32(%rsp), %xmm2
-	movups 48(%rsp), %xmm3
-	movups 64(%rsp), %xmm4
-	movups 80(%rsp), %xmm5
-	movups 96(%rsp), %xmm12
-	movups 112(%rsp), %xmm13
-	movups 128(%rsp), %xmm14
-	movups 144(%rsp), %xmm15
-	add $168, %rsp
+	movups 48(%rsp), %xmm4
+	movups 64(%rsp), %xmm5
+	movups 80(%rsp), %xmm12
+	movups 96(%rsp), %xmm13
+	movups 112(%rsp), %xmm14
+	add $136, %rsp
 	ret
 
 	.section .rodata
@@ -85,6 +77,5 @@ scan_candidate:
 scan_0f: .fill 16, 1, 0x0f
 scan_01: .fill 16, 1, 0x01
 scan_ae: .fill 16, 1, 0xae
-scan_c7: .fill 16, 1, 0xc7
 
 	.section .note.GNU-stack, "", @progbits
