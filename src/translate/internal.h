@@ -129,6 +129,10 @@ uint32_t window_after(struct translator *t, uint32_t at, bool *ended);
 /* scan.c */
 uint32_t forbidden_next(const uint8_t *bytes, uint32_t from, uint32_t size); /* offset, or size if none */
 
+/* out_of_line.c: does the input hold a request for that? */
+bool is_out_of_line(const struct translate_input *in);
+int translate_out_of_line(const struct translate_input *in, struct translate_output *out);
+
 void syscall_site(struct translator *t, uint32_t at);
 void forbidden_site(struct translator *t, uint32_t at);
 void forbidden_left(struct translator *t, uint32_t at, const char *why);

@@ -164,6 +164,8 @@ int translate_segment(const struct translate_input *in, struct translate_output 
 	if (in->size == 0 || in->size > TRANSLATE_SIZE_MAX || in->offset % CVM_PAGE_SIZE != 0 ||
 	    in->file_size > FILE_SIZE_MAX || in->offset >= in->file_size)
 		return -EINVAL;
+	if (is_out_of_line(in))
+		return translate_out_of_line(in, out);
 	if (start(&t, in, out)) {
 		visit_forbidden(&t);
 		visit_syscalls(&t);
