@@ -217,7 +217,7 @@ long hc_mem_map_code(struct thread *t, const uint64_t *a)
 
 	if (!error && stubs && !stubs_fit(c, a[0], a[1]))
 		error = -EINVAL;
-	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[2], HANDLE_FILE);
+	struct handle *h PINNED = error ? error_pointer(error) : handle_get(t, a[2], HANDLE_FILE | HANDLE_MEMOBJ);
 	if (error_in(h))
 		return error_in(h);
 	int r = h->rights & LAUNCH_RIGHT_READ ? image_key(h->fd, a[3], a[1], stubs, &key) : -EACCES;

@@ -83,6 +83,8 @@ static int memfile_map_handle(struct file *f, int prot, int flags, off_t *offset
 	int ret;
 
 	(void)offset;
+	if (prot & 4 /* PROT_EXEC */) /* no image is kept of what changes and goes so easily */
+		return -ENOTBLK;
 	if (shared && (prot & 2) && (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return -EPERM;
 	if (!shared && inode->memobj < 0 && size < MAP_OBJECT_MIN)

@@ -118,10 +118,6 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 			return -ENOMEM;
 	}
 	ret = hostcall(HC_mem_map_code, start, size, handle, offset, stubs ? HC_CODE_STUBS : 0);
-	if (ret == -EBADF) { /* a memory object: no image of it is kept */
-		kfree(code);
-		return map_copy(v, start, end, PROT_READ | PROT_EXEC);
-	}
 	if (ret < 0)
 		report_refused(v, file_offset, (int)ret);
 	if (ret <= 0) {
@@ -146,6 +142,7 @@ int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 {
 	long ret;
 
+	out_of_line_end(mm_current(), start, end);
 	if (is_wx(prot))
 		prot &= ~(uint32_t)PROT_EXEC;
 	if (v->file)
@@ -161,6 +158,7 @@ int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 
 int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 {
+	out_of_line_end(mm_current(), start, end);
 	if (!(prot & PROT_EXEC))
 		return (int)hostcall(HC_mem_protect, start, end - start, prot & ACCESS);
 	if (is_wx(prot)) /* what is both already stays as its pages are */

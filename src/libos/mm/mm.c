@@ -35,6 +35,7 @@ struct mm *mm_create(uint64_t slot_base)
 		return NULL;
 	hostcall(HC_random, r, sizeof(r));
 	list_init(&mm->list);
+	list_init(&mm->out_of_line);
 	mm->base = slot_base;
 	mm->random = (uint32_t)r[3] | 1;
 	mm->image_skip = ALIGN_DOWN(r[0] % IMAGE_RANDOM, PAGE_SIZE);
@@ -146,7 +147,7 @@ static int grow_stack(struct mm *mm, struct vma *v, uint64_t addr)
 	return 0;
 }
 
-int mm_handle_fault(const struct mm_fault *f)
+int mm_handle_fault(struct mm_fault *f)
 {
 	struct mm *mm = mm_current();
 	int ret;

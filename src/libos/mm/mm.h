@@ -89,10 +89,12 @@ uint64_t mm_locked_size(const struct program *p);
 uint64_t mm_total_size(const struct program *p); /* bytes mapped, for /proc/PID/statm and RLIMIT_AS */
 /* A fault of the program. 0 if it was resolved (the stack grew, a page became executable or writable), else -EFAULT. */
 struct mm_fault {
-	uint64_t address, rip;
+	uint64_t address, rip; /* rip: where to go on, if the fault was handled */
 	bool write, fetch, key; /* key: it was a protection key that refused */
 };
-int mm_handle_fault(const struct mm_fault *fault);
+int mm_handle_fault(struct mm_fault *fault);
+/* The address in the program of code that runs elsewhere, if rip lies there between two instructions; else rip. */
+uint64_t out_of_line_origin(uint64_t rip);
 /* A system call gave EFAULT. True if it may do better now: memory that is also executable was not writable. */
 bool mm_make_writable(void);
 

@@ -188,6 +188,7 @@ void vma_remove(struct mm *mm, struct vma *v)
 	gap_changed(mm, next);
 	mm->count--;
 	v->program->total -= v->end - v->start;
+	out_of_line_unmapped(mm, v->start, v->end);
 }
 
 void vma_replace(struct mm *mm, struct vma *old, struct vma *new)
@@ -212,6 +213,7 @@ void vma_replace(struct mm *mm, struct vma *old, struct vma *new)
 void vma_resize(struct mm *mm, struct vma *v, uint64_t start, uint64_t end)
 {
 	v->program->total += (end - start) - (v->end - v->start);
+	out_of_line_end(mm, v->start, v->end);
 	v->start = start;
 	v->end = end;
 	gap_changed(mm, v);

@@ -62,6 +62,7 @@ struct mm {
 	int32_t wx_tid;	   /* thread that turned ... */
 	uint64_t wx_page;  /* ... this page last, or EVERY_PAGE ... */
 	int64_t wx_time;   /* ... at this time (CLOCK_MONOTONIC) */
+	struct list out_of_line; /* translations of pages that may not execute: out_of_line.c */
 	uint32_t random;   /* state of the priorities' generator */
 	struct vma *spare; /* linked by ->right */
 	uint32_t spares;
@@ -130,7 +131,18 @@ static inline bool is_wx(uint32_t prot)
 uint64_t lockable(const struct program *p); /* mm/mlock.c: bytes that RLIMIT_MEMLOCK leaves the calling process */
 
 /* mm/write_exec.c: a fault in v (which contains the address). 0: done, -EAGAIN: another thread's turn, -EFAULT: a real one. */
-nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f);
+nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f);
+
+/* mm/out_of_line.c: f->rip, where an instruction could not be fetched, becomes where its translation is. False: there is none. */
+bool out_of_line_known(const struct mm *mm, struct mm_fault *f);
+/* The same, with a new translation of the page, which cannot be written to. */
+bool out_of_line_enter(struct mm *mm, struct mm_fault *f);
+/* Has any page in [start, end) one? */
+bool out_of_line_any(const struct mm *mm, uint64_t start, uint64_t end);
+/* The bytes in [start, end) may change from now on. */
+void out_of_line_end(struct mm *mm, uint64_t start, uint64_t end);
+/* What was mapped there is gone, code or translations. */
+void out_of_line_unmapped(struct mm *mm, uint64_t start, uint64_t end);
 
 /* mm/map.c */
 nodiscard bool range_valid(const struct mm *mm, uint64_t addr, uint64_t size);

@@ -82,21 +82,27 @@ static void report_refused(uint64_t page, long error)
 	log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -error);
 }
 
-static int make_executable(struct mm *mm, const struct vma *v, uint64_t page)
+static int make_executable(struct mm *mm, const struct vma *v, struct mm_fault *f)
 {
-	uint64_t chunk = ALIGN_DOWN(page, CHUNK), start = MAX(v->start, chunk), end = MIN(v->end, chunk + CHUNK);
-	long ret = seal(mm, start, end);
+	uint64_t page = ALIGN_DOWN(f->address, PAGE_SIZE), chunk = ALIGN_DOWN(page, CHUNK);
+	uint64_t start = MAX(v->start, chunk), end = MIN(v->end, chunk + CHUNK);
+	long ret = out_of_line_any(mm, start, end) ? -EPERM : seal(mm, start, end);
 
 	/* Data in the same chunk may look forbidden. Then all of its other pages, for the failure made writable what was code, and
 	 * the same instruction may need two of them. */
 	if (ret < 0 && end - start > PAGE_SIZE)
 		for (uint64_t at = start; at < end; at += PAGE_SIZE) {
-			long sealed = seal(mm, at, at + PAGE_SIZE);
+			long sealed = out_of_line_any(mm, at, at + PAGE_SIZE) ? -EPERM : seal(mm, at, at + PAGE_SIZE);
 
 			ret = at == page ? sealed : ret;
 		}
-	if (ret < 0)
+	if (ret == -EPERM && hostcall(HC_mem_protect, page, PAGE_SIZE, PROT_READ) >= 0 && out_of_line_enter(mm, f))
+		return 0;
+	if (ret < 0) {
+		hostcall(HC_mem_protect, page, PAGE_SIZE, PROT_READ | PROT_WRITE);
+		out_of_line_end(mm, page, page + PAGE_SIZE);
 		report_refused(page, ret);
+	}
 	return (int)ret;
 }
 
@@ -113,7 +119,7 @@ static void note_turn(struct mm *mm, uint64_t page, int64_t now)
 	mm->wx_time = now;
 }
 
-int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *f)
+int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f)
 {
 	uint64_t page = ALIGN_DOWN(f->address, PAGE_SIZE);
 	int64_t now = now_ns();
@@ -121,14 +127,18 @@ int write_exec_fault(struct mm *mm, const struct vma *v, const struct mm_fault *
 
 	if (!is_wx(v->prot) || !(f->fetch || f->write) || is_stuck(current(), f))
 		return -EFAULT;
-	if (is_writable(page) == f->write)
+	if (f->fetch && out_of_line_known(mm, f))
+		return 0;
+	if (is_writable(page) == f->write && !out_of_line_any(mm, page, page + PAGE_SIZE))
 		return 0; /* somebody did it meanwhile */
 	if (must_wait(mm, page, now))
 		return -EAGAIN;
-	if (f->write)
+	if (f->write) {
+		out_of_line_end(mm, page, page + PAGE_SIZE);
 		ret = (int)hostcall(HC_mem_protect, page, PAGE_SIZE, PROT_READ | PROT_WRITE);
-	else
-		ret = make_executable(mm, v, page);
+	} else {
+		ret = make_executable(mm, v, f);
+	}
 	note_turn(mm, page, now);
 	return ret ? -EFAULT : 0;
 }
@@ -148,8 +158,10 @@ bool mm_make_writable(void)
 		list_for_each(pos, &mm->list) {
 			struct vma *v = list_entry(pos, struct vma, link);
 
-			if (is_wx(v->prot))
+			if (is_wx(v->prot)) {
+				out_of_line_end(mm, v->start, v->end);
 				hostcall(HC_mem_protect, v->start, v->end - v->start, PROT_READ | PROT_WRITE);
+			}
 		}
 	}
 	note_turn(mm, EVERY_PAGE, now_ns());

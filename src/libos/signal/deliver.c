@@ -5,6 +5,7 @@
  */
 #include "core/hostcall.h"
 #include "core/log.h"
+#include "mm/mm.h"
 #include "process/turn.h"
 #include "signal/internal.h"
 #include "thread/entry.h"
@@ -151,6 +152,7 @@ static bool deliver_one(struct thread *t, struct regs *r)
 
 	if (!sig)
 		return false;
+	r->rip = out_of_line_origin(r->rip);
 	restart_behind_handler(r, &action);
 	if (signal_frame_push(t, r, &info, &action)) {
 		frame_failed(t, sig);

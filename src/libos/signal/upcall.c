@@ -186,14 +186,19 @@ static int segv_code(const struct upcall_event *ev)
 	return mm_find(ev->address, &range, name, sizeof(name)) ? SEGV_ACCERR : SEGV_MAPERR;
 }
 
-static void program_fault(struct thread *t, const struct upcall_event *ev)
+static void program_fault(struct thread *t, struct upcall_event *ev)
 {
 	struct mm_fault fault = { .address = ev->address, .rip = ev->regs.rip, .write = ev->error & PAGE_FAULT_WRITE,
 				  .fetch = ev->error & PAGE_FAULT_FETCH, .key = ev->code == SEGV_PKUERR };
 	siginfo_t info;
 
-	if (ev->signal == SIGSEGV && mm_handle_fault(&fault) == 0)
+	if (ev->signal == SIGSEGV && mm_handle_fault(&fault) == 0) {
+		ev->regs.rip = fault.rip;
 		return;
+	}
+	ev->regs.rip = out_of_line_origin(ev->regs.rip);
+	if (ev->signal != SIGSEGV && ev->signal != SIGBUS) /* then it is an instruction's */
+		ev->address = out_of_line_origin(ev->address);
 	t->fault_trapno = ev->trapno;
 	t->fault_error = ev->error;
 	t->fault_address = ev->address;
