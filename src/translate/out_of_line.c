@@ -230,7 +230,7 @@ static bool emit_all(struct page *p, bool settled)
 		else
 			emit(p, &code, &insn);
 		end = at + insn.size;
-		if (!code.failed && !ends(&insn) && next_found(p, at + 1) != end)
+		if (!code.failed && !ends(&insn) && (end >= OUT_OF_LINE_PAGE || next_found(p, at + 1) != end))
 			code_jump(&code, way_to(p, end));
 		if ((code.failed && settled) || p->used + code.size + PAD_MAX > OUT_OF_LINE_SIZE) {
 			lose(p, at);

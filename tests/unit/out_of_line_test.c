@@ -207,14 +207,14 @@ static int set_up(void **state)
 	return space == MAP_FAILED;
 }
 
-/* Runs it where it executes, then out of line, once with all entries new and once with the translation there. */
-static void same(const uint8_t *function, long a, long b, void *c)
+/* Runs what lies in `pages` where it executes, then out of line, once with all entries new and once with the translation there. */
+static void same_in(const uint8_t *pages, const uint8_t *function, long a, long b, void *c)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	sigaction(SIGSEGV, &action, NULL); /* cmocka has its own for each test */
 	mprotect(g_origin, 2 * PAGE, PROT_READ | PROT_WRITE);
-	memcpy(g_origin, page_begin, 2 * PAGE);
+	memcpy(g_origin, pages, 2 * PAGE);
 	mprotect(g_origin, 2 * PAGE, PROT_READ | PROT_EXEC);
 	long expected = call(function, a, b, c);
 	mprotect(g_origin, PAGE, PROT_READ);
@@ -224,6 +224,11 @@ static void same(const uint8_t *function, long a, long b, void *c)
 	assert_int_equal(call(function, a, b, c), expected);
 	assert_true(g_arrivals > 0);
 	assert_int_equal(call(function, a, b, c), expected);
+}
+
+static void same(const uint8_t *function, long a, long b, void *c)
+{
+	same_in(page_begin, function, a, b, c);
 }
 
 static void branches_stay_inside(void **state)
@@ -265,6 +270,10 @@ static void pages_are_left(void **state)
 	(void)state;
 	same(f_far, 50, 8, (void *)outside);
 	same(f_last, 0, 0, NULL);
+	static uint8_t straight[2 * OUT_OF_LINE_PAGE]; /* its last instruction ends where the page does */
+	memset(straight, 0x90, PAGE);
+	memcpy(straight + PAGE - 5, "\xb8\x05\0\0\0\xc3", 6);
+	same_in(straight, page_begin, 0, 0, NULL);
 }
 
 static void what_cannot_be_is_left_out(void **state)
