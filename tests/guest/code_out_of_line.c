@@ -199,6 +199,31 @@ static void written(void)
 	printf("without the bytes: %ld\n", f(0, 0, NULL));
 }
 
+/* An instruction that begins on a page without the bytes and ends on one with them; its constant is written to on either side. */
+static void across(void)
+{
+	int right = 0;
+
+	new_page();
+	memset(g_page, 0x90, 2 * PAGE);
+	function *first = (function *)(g_page + PAGE - 4);
+	memcpy(g_page + PAGE - 4, "\x48\xb8\1\2\3\4\5\6\7\0\xeb\x06", 12); /* movabs; jmp over 6 */
+	g_at = g_page + PAGE + 14;
+	EMIT("\x48\xff\xcf\x75\xe9\xc3"); /* dec %rdi; jnz to the movabs; ret */
+	function *second = start();
+	constant(xrstor());
+	EMIT("\xc3");
+	for (int i = 0; i < 6; i++) {
+		g_page[PAGE - 1] = (uint8_t)i;
+		right += (uint64_t)first(100, 0, NULL) == 0x0007060504030001ul + ((uint64_t)i << 8);
+		g_page[PAGE + 2] = (uint8_t)i;
+		right += (uint64_t)first(100, 0, NULL) == 0x0007060004030001ul + ((uint64_t)i << 8) + ((uint64_t)i << 32);
+		g_page[PAGE + 2] = 4 + 1;
+		right += second(0, 0, NULL) == (long)~xrstor();
+	}
+	printf("across: %d\n", right);
+}
+
 static void *run_often(void *argument)
 {
 	function *f = argument;
@@ -289,6 +314,7 @@ int main(void)
 	faults();
 	interrupted();
 	written();
+	across();
 	threads();
 	forked();
 	moved();

@@ -15,6 +15,7 @@
 
 #define REACH (1ull << 30) /* as far from the page, so that what the page reaches within 2 GiB is within reach */
 #define ENDED_MAX 16u	   /* that stay */
+#define AHEAD 14u	   /* bytes behind the page that its last instruction may have */
 
 struct translation {
 	struct list link; /* mm->out_of_line, by age */
@@ -46,12 +47,26 @@ static struct translation *translation_of(const struct mm *mm, uint64_t page)
 	return NULL;
 }
 
+/* Was it made of bytes in [start, end)? */
+static bool is_made_of(const struct translation *t, uint64_t start, uint64_t end)
+{
+	return t->page + PAGE_SIZE + AHEAD > start && t->page < end;
+}
+
 bool out_of_line_any(const struct mm *mm, uint64_t start, uint64_t end)
+{
+	for (uint64_t page = start; !list_empty(&mm->out_of_line) && page < end; page += PAGE_SIZE)
+		if (translation_of(mm, page))
+			return true;
+	return false;
+}
+
+bool out_of_line_needs(const struct mm *mm, uint64_t page)
 {
 	list_for_each(pos, &mm->out_of_line) {
 		const struct translation *t = list_entry(pos, struct translation, link);
 
-		if (!t->ended && t->page >= start && t->page < end)
+		if (!t->ended && is_made_of(t, page, page + PAGE_SIZE))
 			return true;
 	}
 	return false;
@@ -62,7 +77,7 @@ void out_of_line_end(struct mm *mm, uint64_t start, uint64_t end)
 	list_for_each(pos, &mm->out_of_line) {
 		struct translation *t = list_entry(pos, struct translation, link);
 
-		if (t->page >= start && t->page < end)
+		if (is_made_of(t, start, end))
 			t->ended = true;
 	}
 }
@@ -136,14 +151,14 @@ static uint64_t place_image(struct mm *mm, uint64_t page)
 /* The object that the translator reads; its handle, or negative errno. */
 static long make_request(const struct translation *t)
 {
-	static uint8_t object[OUT_OF_LINE_CODE + PAGE_SIZE + 14]; /* mm->lock is held */
+	static uint8_t object[OUT_OF_LINE_CODE + PAGE_SIZE + AHEAD]; /* mm->lock is held */
 	struct out_of_line_request *request = (void *)object;
 	long size = sizeof(object), handle, written;
 
 	if (copy_from_user(object + OUT_OF_LINE_CODE, (void *)t->page, PAGE_SIZE))
 		return -EFAULT;
-	if (copy_from_user(object + OUT_OF_LINE_CODE + PAGE_SIZE, (void *)(t->page + PAGE_SIZE), 14))
-		size -= 14;
+	if (copy_from_user(object + OUT_OF_LINE_CODE + PAGE_SIZE, (void *)(t->page + PAGE_SIZE), AHEAD))
+		size -= AHEAD;
 	*request = (struct out_of_line_request){ .magic = OUT_OF_LINE_MAGIC, .origin = t->page, .image = t->image,
 						 .known = (uint32_t)(size - OUT_OF_LINE_CODE), .entries = t->entries };
 	memcpy(request->entry, t->entry, sizeof(t->entry));
@@ -183,7 +198,7 @@ static int map_image(struct mm *mm, struct translation *t)
 	return 0;
 }
 
-static struct translation *translate(struct mm *mm, const struct translation *old, uint64_t page, uint64_t rip)
+static struct translation *translate(struct mm *mm, struct translation *old, uint64_t page, uint64_t rip)
 {
 	struct translation *t;
 
@@ -204,7 +219,8 @@ static struct translation *translate(struct mm *mm, const struct translation *ol
 		kfree(t);
 		return NULL;
 	}
-	out_of_line_end(mm, page, page + PAGE_SIZE);
+	if (old)
+		old->ended = true;
 	list_append(&mm->out_of_line, &t->link);
 	return t;
 }

@@ -139,6 +139,8 @@ bool out_of_line_known(const struct mm *mm, struct mm_fault *f);
 bool out_of_line_enter(struct mm *mm, struct mm_fault *f);
 /* Has any page in [start, end) one? */
 bool out_of_line_any(const struct mm *mm, uint64_t start, uint64_t end);
+/* Is there one, of this page or of the one before it, that holds as long as nobody can write to the page? */
+bool out_of_line_needs(const struct mm *mm, uint64_t page);
 /* The bytes in [start, end) may change from now on. */
 void out_of_line_end(struct mm *mm, uint64_t start, uint64_t end);
 /* What was mapped there is gone, code or translations. */

@@ -60,8 +60,10 @@ static long seal(struct mm *mm, uint64_t start, uint64_t end)
 	ret = hostcall(HC_mem_protect, start, end - start, PROT_READ);
 	if (ret >= 0)
 		ret = hostcall(HC_mem_seal_code, start, end - start);
-	if (ret < 0)
+	if (ret < 0) {
+		out_of_line_end(mm, start, end);
 		hostcall(HC_mem_protect, start, end - start, PROT_READ | PROT_WRITE);
+	}
 	return ret;
 }
 
@@ -129,7 +131,7 @@ int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f)
 		return -EFAULT;
 	if (f->fetch && out_of_line_known(mm, f))
 		return 0;
-	if (is_writable(page) == f->write && !out_of_line_any(mm, page, page + PAGE_SIZE))
+	if (is_writable(page) == f->write && !out_of_line_needs(mm, page))
 		return 0; /* somebody did it meanwhile */
 	if (must_wait(mm, page, now))
 		return -EAGAIN;
