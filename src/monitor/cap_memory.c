@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) long copy(struct thread *t, struct 
 		if (store ? user_copy(there, here, n) : user_copy(here, there, n))
 			return done ? (long)done : -EFAULT;
 		done += n;
-	} while (done < size && !(__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD));
+	} while (done < size && !(__atomic_load_n(&k->pins, __ATOMIC_RELAXED) & CAP_DEAD) && !LOAD(t->expired));
 	return (long)done;
 }
 
@@ -123,11 +123,12 @@ bool cap_unmap(struct cap *k)
 		return true;
 	if (!lock_try(&c->mem_lock))
 		return false;
-	memory_unmap(c, k->map_addr, k->map_size);
-	c->cap_maps -= k->map_size != 0; /* forgotten meanwhile */
-	__atomic_store_n(&k->map_size, 0, __ATOMIC_RELEASE);
+	bool gone = !k->map_size || !memory_unmap(c, k->map_addr, k->map_size); /* forgotten meanwhile */
+	c->cap_maps -= gone && k->map_size;
+	if (gone)
+		__atomic_store_n(&k->map_size, 0, __ATOMIC_RELEASE);
 	lock_give(&c->mem_lock);
-	return true;
+	return gone;
 }
 
 bool cap_mapped(struct cvm *c, uint64_t addr, uint64_t size, bool forget)

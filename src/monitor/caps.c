@@ -248,9 +248,10 @@ static bool cap_kill_below(struct cap *top)
 			continue;
 		while (k->child)
 			k = cap_number(k->child);
+		uint32_t up = k->parent;
 		if (!cap_kill(k, false))
 			return false;
-		number = top->child; /* what was passed through a stream that ended may have stood here too */
+		number = up != number_of(top) ? up : top->child; /* what was passed through a stream that ended may have stood here too */
 	}
 	return true;
 }

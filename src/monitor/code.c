@@ -125,6 +125,7 @@ int code_map(struct cvm *c, struct code_image *image, uint64_t addr)
 	int r = 0;
 
 	memory_uncount_pages(c, addr, image->text_size);
+	c->mappings += 2 * CODE_IMAGE_DATA_MAX; /* besides those of memory_check: each piece is one */
 	for (uint64_t at = 0, end; !r && at < image->text_size; at = end) {
 		int prot = text_piece(image, at, &end);
 		r = map_sealed(c, image->memfd, CODE_IMAGE_HEADER_SIZE + at, addr + at, end - at, prot, scanned);
@@ -191,8 +192,8 @@ static int image_find(struct cvm *c, int fd, const struct code_image *key, struc
 	if (*found)
 		return 0;
 	int r = code_request(c, fd, &request, &image.memfd);
-	if (!r && !(r = code_check_image(&image)))
-		r = image.text_size == image.length ? image_add(c, &image, found) : -EINVAL;
+	if (!r && !(r = code_check_image(&image))) /* stubs only where hc_mem_map_code looked at their place */
+		r = image.text_size == image.length && (image.stubs || !image.stub_size) ? image_add(c, &image, found) : -EINVAL;
 	if (r && image.memfd >= 0)
 		host(__NR_close, image.memfd);
 	return r;

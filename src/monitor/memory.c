@@ -126,9 +126,12 @@ void memory_replace(struct cvm *c, uint64_t addr, uint64_t size)
 	if (!pages_change(c, c->shared, addr, size, PAGES_COUNT))
 		return;
 	host(__NR_mprotect, addr, size, PROT_NONE);
-	for (uint64_t at = addr; at < addr + size; at += CVM_PAGE_SIZE)
-		if (pages_change(c, c->shared, at, CVM_PAGE_SIZE, PAGES_CLEAR))
-			host(__NR_madvise, at, CVM_PAGE_SIZE, MADV_REMOVE);
+	for (uint64_t at = addr, from = addr; at < addr + size; from = at += CVM_PAGE_SIZE) {
+		while (at < addr + size && pages_change(c, c->shared, at, CVM_PAGE_SIZE, PAGES_CLEAR))
+			at += CVM_PAGE_SIZE; /* in one piece: revocation may wait for this */
+		if (at > from)
+			host(__NR_madvise, from, at - from, MADV_REMOVE);
+	}
 }
 
 int memory_unmap(struct cvm *c, uint64_t addr, uint64_t size)
@@ -209,8 +212,7 @@ long hc_mem_low_window(struct thread *t, const uint64_t *a)
 
 HOSTCALL_ON_PAGES(mem_release, true)
 {
-	cap_mapped(c, a[0], a[1], true);
-	return memory_unmap(c, a[0], a[1]);
+	return memory_unmap(c, a[0], a[1]) ?: (cap_mapped(c, a[0], a[1], true), 0);
 }
 
 HOSTCALL_ON_PAGES(mem_protect, false)
