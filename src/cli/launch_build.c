@@ -178,6 +178,8 @@ static int32_t allowed_nice(const struct config_cvm *cvm)
 	int32_t nice = nice_of_weight(cvm->cpu_weight);
 	struct rlimit limit = {0};
 
+	if (nice == 0) /* as we have it ourselves, which need not be 0 */
+		return getpriority(PRIO_PROCESS, 0);
 	if (nice >= 0 || geteuid() == 0)
 		return nice;
 	getrlimit(RLIMIT_NICE, &limit);

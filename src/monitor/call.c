@@ -75,6 +75,14 @@ static long finish(struct thread *t, long status, const uint64_t *words)
 	return 0;
 }
 
+void supervisor_tick(void)
+{
+	uint64_t one = 1;
+
+	if (!__atomic_exchange_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST))
+		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
+}
+
 /* The earliest of the frames' deadlines, for the supervisor. */
 static void deadline_update(struct thread *t)
 {
@@ -83,15 +91,15 @@ static void deadline_update(struct thread *t)
 	for (uint32_t i = 0; i < t->depth; i++)
 		if (t->frames[i].deadline && (!earliest || t->frames[i].deadline < earliest))
 			earliest = t->frames[i].deadline;
-	__atomic_store_n(&t->expired, 0, __ATOMIC_RELAXED);
+	/* A call in between does not begin the patience with one that has expired anew. */
+	if (!earliest || (t->deadline && clock_ns(1) < earliest))
+		__atomic_store_n(&t->expired, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->deadline, earliest, __ATOMIC_SEQ_CST);
-	if (earliest && !__atomic_exchange_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST)) {
-		uint64_t one = 1;
-		host(__NR_write, g_arena->wake_fd, &one, sizeof one);
-	}
+	if (earliest)
+		supervisor_tick();
 }
 
-/* Supervisor: kicks threads whose time is up. True: to be called again. */
+/* Supervisor: kicks threads whose time is up, or their cVM's: a kick on the way into an upcall is not heard. True: to be called again. */
 bool call_deadlines(void)
 {
 	uint64_t now = clock_ns(1);
@@ -101,11 +109,11 @@ bool call_deadlines(void)
 	LOCKED(&g_arena->thread_lock);
 	for_each_thread(t) {
 		uint64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_SEQ_CST);
-		if (!deadline)
-			continue;
-		__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
-		if (now >= deadline) {
-			__atomic_add_fetch(&t->expired, 1, __ATOMIC_RELAXED);
+		bool late = deadline && now >= deadline, ends = LOAD(t->cvm->dying);
+		if (deadline || ends)
+			__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
+		if (late || ends) {
+			__atomic_add_fetch(&t->expired, late, __ATOMIC_RELAXED);
 			thread_kick(t);
 		}
 	}
@@ -216,7 +224,7 @@ static long resume_caller(struct thread *t, const struct call_frame *f, long sta
 	clean_registers();
 	if (!insecure(LAUNCH_INSECURE_NO_CLEAN))
 		__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(f->mxcsr), "m"(f->x87_control));
-	if (unlikely(f->deadline))
+	if (unlikely(t->deadline))
 		deadline_update(t);
 	kick_again(t, f->who);
 	if (unlikely(f->message))
@@ -462,20 +470,18 @@ void call_expired(struct thread *t)
 		i++;
 	if (i == t->depth || (t->as->upcall_active && LOAD(t->expired) < DEADLINE_GRACE))
 		return;
-	struct thread *heir = i + 1 < t->depth ? t->frames[i + 1].who : t->as;
 	struct thread *executing = t->as;
+	uint32_t n = i + 1; /* nothing returns to the callees whose cVMs have ended */
 	lock_take(&g_arena->thread_lock); /* against cvm_end, behind which its block may be another's */
-	if (heir != executing && LOAD(heir->where) != t->frames[i + 1].away) {
-		lock_give(&g_arena->thread_lock);
-		return; /* the callee ended: its own death ends the call */
-	}
+	while (n < t->depth && LOAD(t->frames[n].who->where) != t->frames[n].away)
+		n++;
+	struct thread *heir = n < t->depth ? t->frames[n].who : executing;
 	heir->trap = t->trap;
 	heir->trap_pop = t->trap_pop;
 	heir->fs_base = fs_base();
 	__asm__ volatile("xsave %0" : "=m"(heir->vectors) : "a"((uint32_t)g_arena->xsave_mask), "d"(0) : "memory");
-	heir->depth = t->depth - (i + 1);
-	for (uint32_t n = 0; n < heir->depth; n++)
-		heir->frames[n] = t->frames[i + 1 + n];
+	heir->depth = t->depth - n;
+	memcpy(heir->frames, &t->frames[n], heir->depth * sizeof heir->frames[0]);
 	__atomic_store_n(&heir->as, executing, __ATOMIC_RELEASE);
 	__atomic_store_n(&executing->executor, heir, __ATOMIC_RELEASE);
 	t->depth = i + 1;

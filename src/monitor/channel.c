@@ -2,6 +2,7 @@
  * The monitor's side of the channels to the command: events out, translation requests out and their replies in.
  * Replies are bytes of unknown origin; the memfd in one is sealed and scanned by code.c.
  */
+#include <linux/futex.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -62,8 +63,13 @@ _Noreturn void host_die(uint32_t cvm, const char *what, struct channel_report *n
 	host_quit(heard ? 124 : 125);
 }
 
-/* Waits for the reply, not one to a request that a thread or a life before gave up. The wait ends early only if the cVM is dying or
- * the command is gone. */
+/* Translating takes long: who is to end, or to go back to a caller, does not wait for it. Kicks come again and again then. */
+static bool given_up(const struct cvm *c)
+{
+	return LOAD(c->dying) || LOAD(current_thread()->expired);
+}
+
+/* Waits for the reply, not one to a request that a thread or a life before gave up. */
 static int receive_reply(struct cvm *c, uint32_t request, int *memfd)
 {
 	struct {
@@ -82,7 +88,7 @@ static int receive_reply(struct cvm *c, uint32_t request, int *memfd)
 		msg = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 		r = host(__NR_recvmsg, c->config->code_channel, &msg, MSG_CMSG_CLOEXEC);
 		*memfd = memcmp(&control, &(struct control_fd)CONTROL_FD(0), offsetof(struct control_fd, fd)) ? -1 : control.fd;
-	} while (r == -EINTR ? !LOAD(c->dying) : r > 0 && reply.m.request != request);
+	} while (r == -EINTR ? !given_up(c) : r > 0 && reply.m.request != request);
 	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
 		return r < 0 ? (int)r : -EPROTO;
 	if (reply.status < 0)
@@ -95,7 +101,12 @@ int code_request(struct cvm *c, int fd, const struct channel_code_request *reque
 	struct channel_message m = { .type = CHANNEL_CODE_REQUEST, .cvm = c->index, .size = sizeof *request };
 
 	*memfd = -1;
-	LOCKED(&c->code_lock);
+	for (const int64_t moment[2] = { 0, 1000000 }; !lock_try(&c->code_lock);
+	     host(__NR_futex, &c->code_lock.word, FUTEX_WAIT_PRIVATE, 1, moment))
+		if (given_up(c))
+			return -EINTR;
 	m.request = ++c->code_requests;
-	return (int)channel_send(c->config->code_channel, &m, request, fd) ?: receive_reply(c, m.request, memfd);
+	int r = (int)channel_send(c->config->code_channel, &m, request, fd) ?: receive_reply(c, m.request, memfd);
+	lock_give(&c->code_lock);
+	return r;
 }

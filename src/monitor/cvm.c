@@ -30,13 +30,9 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 		text->memfd = l->text;
 		r = code_check_image(text);
 	}
-	if (!r && text->text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT)
+	if (!r && (text->text_size > SLOT_LIBOS_DATA - SLOT_LIBOS_TEXT || stack > c->base + SLOT_LIBOS_HEAP))
 		r = -EINVAL;
-	if (!r)
-		r = code_map(c, text, c->base + SLOT_LIBOS_TEXT);
-	if (r || stack > c->base + SLOT_LIBOS_HEAP)
-		return r ? r : -EINVAL;
-	r = memory_count(c, stack - data);
+	r = r ?: code_map(c, text, c->base + SLOT_LIBOS_TEXT) ?: memory_count(c, stack - data);
 	if (r)
 		return r;
 	pages_change(c, c->counted, data, stack - data, PAGES_SET);

@@ -36,23 +36,18 @@ static long must(long result, const char *otherwise)
 static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
 {
 	uint64_t end;
+	bool valid = memchr(c->name, 0, sizeof c->name) && c->threads_max && c->handles_max && c->handles <= LAUNCH_HANDLES_MAX &&
+		     c->net_rules <= LAUNCH_NET_RULES_MAX && c->grants <= LAUNCH_GRANTS_MAX && c->image < l->images && c->nice >= -20 &&
+		     c->nice <= 19 && add_checked(c->boot_offset, c->boot_size, &end) && end <= l->size && c->boot_size <= (1u << 24);
 
-	if (!memchr(c->name, 0, sizeof c->name) || !c->threads_max || !c->handles_max || c->handles > LAUNCH_HANDLES_MAX ||
-	    c->net_rules > LAUNCH_NET_RULES_MAX || c->grants > LAUNCH_GRANTS_MAX || c->image >= l->images || c->nice < -20 || c->nice > 19)
-		return false;
-	if (!add_checked(c->boot_offset, c->boot_size, &end) || end > l->size || c->boot_size > (1u << 24))
-		return false;
-	for (uint32_t i = 0; i < c->handles; i++)
-		if (c->handle[i].kind < LAUNCH_HANDLE_STDIO || c->handle[i].kind > LAUNCH_HANDLE_FILE || c->handle[i].fd < 0 ||
-		    c->handle[i].rights & ~(LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE))
-			return false;
-	for (uint32_t i = 0; i < c->net_rules; i++)
-		if (c->net_rule[i].prefix > (c->net_rule[i].family == 2 ? 32 : 128))
-			return false;
-	for (uint32_t i = 0; i < c->grants; i++)
-		if (!memchr(c->grant[i].name, 0, CAP_NAME_MAX))
-			return false;
-	return true;
+	for (uint32_t i = 0; valid && i < c->handles; i++)
+		valid = c->handle[i].kind >= LAUNCH_HANDLE_STDIO && c->handle[i].kind <= LAUNCH_HANDLE_FILE && c->handle[i].fd >= 0 &&
+			!(c->handle[i].rights & ~(LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE));
+	for (uint32_t i = 0; valid && i < c->net_rules; i++)
+		valid = c->net_rule[i].prefix <= (c->net_rule[i].family == 2 ? 32 : 128);
+	for (uint32_t i = 0; valid && i < c->grants; i++)
+		valid = memchr(c->grant[i].name, 0, CAP_NAME_MAX);
+	return valid;
 }
 
 static void read_launch(const char *path)
@@ -171,7 +166,7 @@ static void deliver_signal(struct cvm *c, int32_t signal)
 	__atomic_or_fetch(&c->events, 1ull << (signal - 1), __ATOMIC_ACQ_REL);
 	LOCKED(&g_arena->thread_lock);
 	for_each_thread(t)
-		if (t->home == c && t->start.upcall_entry)
+		if (t->home == c && t->start.upcall_entry && WHERE_IS(t) != THREAD_GONE) /* of its last life */
 			return context_kick(t);
 }
 
@@ -197,10 +192,8 @@ static bool serve_command(void)
 	} in;
 	long r = host(__NR_read, g_arena->launch.event_channel, &in, sizeof in);
 
-	if (r <= 0)
-		return r == -EINTR;
 	if (r < (long)sizeof in.m)
-		return true;
+		return r > 0 || r == -EINTR;
 	for (uint32_t i = 0; i < g_arena->launch.cvms; i++) {
 		struct cvm *c = &g_arena->cvm[i];
 		bool running = c->state == CVM_RUNNING;

@@ -349,6 +349,7 @@ int caps_init(void);
 _Noreturn void call_abort(struct thread *t); /* depth > 0: the context's cVM or thread ends; back to the caller */
 void call_expired(struct thread *t);
 bool call_deadlines(void);
+void supervisor_tick(void); /* it is to look again */
 #define DEADLINE_GRACE 50 /* looks of the supervisor by which an upcall in progress may delay the end of an expired call */
 
 /* cvm.c */

@@ -132,8 +132,7 @@ _Noreturn void thread_main(struct thread *t)
 	/* The first thread of a cVM comes from the supervisor, which has no filter; the others inherit it. */
 	if (!r && t->first)
 		r = filter_install(c);
-	if (c->config->nice)
-		host(__NR_setpriority, 0, 0, c->config->nice);
+	host(__NR_setpriority, 0, 0, c->config->nice); /* who made it may be another cVM's thread (call.c) */
 	if (r || LOAD(c->dying)) {
 		cvm_end(c, 125, false);
 		thread_leave(t);
@@ -220,6 +219,7 @@ void cvm_end(struct cvm *c, int status, bool signaled)
 		if ((LOAD(t->cvm) == c || (t->home == c && !gone)) && t != current_thread())
 			thread_kick(t);
 	}
+	supervisor_tick();
 }
 
 long hc_thread_create(struct thread *t, const uint64_t *a)

@@ -105,7 +105,7 @@ static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, con
 	f->code = info->si_code;
 	f->trapno = (uint32_t)sc->trapno;
 	f->error = sc->err;
-	f->address = f->trap == HC_TRAP_SYSCALL ? 0 : (uint64_t)info->si_addr;
+	f->address = f->trap == HC_TRAP_FAULT ? (uint64_t)info->si_addr : 0; /* not pid and uid of who kicks */
 	if (f->trap == HC_TRAP_SYSCALL)
 		f->rax = (uint64_t)info->si_syscall;
 }

@@ -89,6 +89,16 @@ static int map_file(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 			     handle, offset);
 }
 
+long backing_map_image(uint64_t start, uint64_t size, int handle, off_t offset, uint32_t flags)
+{
+	long ret;
+
+	do
+		ret = hostcall(HC_mem_map_code, start, size, handle, offset, flags);
+	while (ret == -EINTR); /* a CP_Call that this was part of returned to its caller meanwhile */
+	return ret;
+}
+
 /* Translated code, as far as the file goes. A segment that ends later (libraries aligned to 2 MiB, whose gap ld.so makes
  * PROT_NONE) has pages of the file there too, which fault with SIGBUS. */
 static int map_code(struct vma *v, uint64_t start, uint64_t end)
@@ -117,7 +127,7 @@ static int map_code(struct vma *v, uint64_t start, uint64_t end)
 		if (!code)
 			return -ENOMEM;
 	}
-	ret = hostcall(HC_mem_map_code, start, size, handle, offset, stubs ? HC_CODE_STUBS : 0);
+	ret = backing_map_image(start, size, handle, offset, stubs ? HC_CODE_STUBS : 0);
 	if (ret < 0)
 		report_refused(v, file_offset, (int)ret);
 	if (ret <= 0) {

@@ -180,7 +180,7 @@ static int map_image(struct mm *mm, struct translation *t)
 
 	if (handle < 0)
 		return (int)handle;
-	ret = hostcall(HC_mem_map_code, t->image, OUT_OF_LINE_SIZE, handle, 0, 0);
+	ret = backing_map_image(t->image, OUT_OF_LINE_SIZE, (int)handle, 0, 0);
 	hostcall(HC_file_close, handle);
 	if (ret < 0)
 		return (int)ret;
