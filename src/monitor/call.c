@@ -109,7 +109,7 @@ bool call_deadlines(void)
 	LOCKED(&g_arena->thread_lock);
 	for_each_thread(t) {
 		uint64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_SEQ_CST);
-		bool late = deadline && now >= deadline, ends = LOAD(t->cvm->dying);
+		bool late = deadline && now >= deadline, ends = LOAD(LOAD(t->cvm)->dying);
 		if (deadline || ends)
 			__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
 		if (late || ends) {

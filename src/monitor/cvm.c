@@ -103,7 +103,10 @@ void cvm_destroy(struct cvm *c)
 	while (!thread_alone(c)) /* for a moment: those in it have left or are on their way out */
 		host(__NR_sched_yield);
 	exit.stats = thread_stats(c);
-	handle_close_all(c); /* if its last threads were gone elsewhere when it ended */
+	/* Its last threads were gone elsewhere when it ended: closing may take long, so one more does it on its way out. */
+	if (LOAD(c->dying) && LOAD(c->handles) && thread_create(c, &(struct hc_thread){ 0 }, true) > 0)
+		return;
+	handle_close_all(c);
 	if (!cap_close_all(c)) {
 		__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
 		return;
@@ -117,10 +120,8 @@ void cvm_destroy(struct cvm *c)
 
 long hc_cvm_exit(struct thread *t, const uint64_t *a)
 {
-	bool signaled = a[1] & 1;
-
 	__atomic_store_n(&t->cvm->stats.fast_syscalls, a[2], __ATOMIC_RELAXED);
-	cvm_end(t->cvm, (int)(a[0] & (signaled ? 0x7f : 0xff)), signaled);
+	cvm_end(t->cvm, (int)(a[0] & (a[1] & 1 ? 0x7f : 0xff)), a[1] & 1);
 	thread_leave(t);
 }
 

@@ -98,7 +98,7 @@ long thread_create(struct cvm *c, const struct hc_thread *start, bool first)
 	if (start->fs_base >> 47)
 		return -EINVAL;
 	LOCKED(&g_arena->thread_lock);
-	struct thread *t = c->threads < max && !LOAD(c->dying) ? block_take() : NULL;
+	struct thread *t = c->threads < max && (first || !LOAD(c->dying)) ? block_take() : NULL;
 	if (!t)
 		return -EAGAIN;
 	t->cvm = t->home = c;
