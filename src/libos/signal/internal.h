@@ -26,7 +26,9 @@ void signal_release_stopped(struct process *p); /* it ends */
 void signal_reset_handlers(struct process *p);	/* what is not ignored gets its default action */
 void signal_exec(struct thread *t);		/* handlers and the alternate stack go, all else stays */
 void signal_thread_init(struct thread *t, sigmask_t blocked);
-void signal_thread_exit(struct thread *t); /* drops what is queued; hands process signals to others */
+/* Drops what is queued for t, which takes no more; its process's signals are for others. p->lock held: before it goes, and again when it
+ * is no longer one of p's threads, for SIGKILL, SIGSTOP and what was sent to it alone meanwhile. */
+void signal_thread_exit(struct thread *t);
 void signal_set_blocked(struct thread *t, sigmask_t blocked);
 /* Takes the next signal of `set`, synchronous ones first; the signal lock held. 0 if none. */
 int signal_take(struct thread *t, sigmask_t set, siginfo_t *info);

@@ -400,13 +400,11 @@ void signal_thread_exit(struct thread *t)
 {
 	struct process *p = t->process;
 
-	mutex_lock(&p->lock);
 	mutex_lock(&p->signals.lock);
 	pending_flush(p, &t->signals.pending, ~0ull);
 	t->signals.blocked = ~0ull;
 	retarget(p, t, ~0ull);
 	mutex_unlock(&p->signals.lock);
-	mutex_unlock(&p->lock);
 }
 
 void signal_note_outside(struct thread *t)

@@ -378,7 +378,9 @@ static void leave_process(struct thread *t)
 
 	if (p != g_process)
 		(void)hostcall(HC_thread_cputime, 0, &cpu_ns);
+	mutex_lock(&p->lock);
 	signal_thread_exit(t);
+	mutex_unlock(&p->lock);
 	thread_tell_joiners(t);
 	__atomic_fetch_add(&g_fast_syscalls_ended, t->fast_syscalls, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&g_slow_syscalls_ended, t->slow_syscalls, __ATOMIC_RELAXED);
@@ -391,6 +393,7 @@ static void leave_process(struct thread *t)
 	if (!last) {
 		list_remove(&t->link);
 		count_threads(p, -1);
+		signal_thread_exit(t);
 		if (p->exec_thread)
 			hostcall(HC_futex_wake, &p->thread_count, 1);
 	}
@@ -399,6 +402,7 @@ static void leave_process(struct thread *t)
 		process_end(p);
 		mutex_lock(&p->lock);
 		list_remove(&t->link);
+		signal_thread_exit(t);
 		mutex_unlock(&p->lock);
 	} else {
 		turn_release(t);
