@@ -180,6 +180,9 @@ static struct thread *thread_start(struct thread *t, uint64_t fs_base, void (*pr
 		count_threads(p, 1);
 		if (prepare)
 			prepare(t, data);
+		/* What came for the process while it had no thread, or stops it and was told to those there are. */
+		if (p->signals.pending.set || __atomic_load_n(&p->signals.stopped, __ATOMIC_SEQ_CST))
+			t->work = WORK_SIGNAL;
 		*error = launch(t, fs_base);
 		if (*error) {
 			list_remove(&t->link);
