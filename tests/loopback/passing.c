@@ -62,8 +62,7 @@ static void *looker(void *arg)
 		else
 			usleep(200); /* who waits in vain before it sleeps does not do so the next times */
 		must(send(g_looked[0], &c, 1, 0) == 1, "send");
-		while (poll(&p, 1, 0) == 0) /* the other one may just be told of it */
-			;
+		must(poll(&p, 1, 0) == 1, "poll"); /* also if the other one is just being told of it */
 		must(recv(g_looked[1], &c, 1, 0) == 1, "recv");
 		must(send(g_slept[0], &c, 1, 0) == 1, "send");
 	}

@@ -178,14 +178,15 @@ static void happened(struct loop *l)
 		waitq_wake(l->wait, events);
 }
 
+/* With the lock, also around the question: who finds nothing because another thread was told finds what that one noted. */
 static bool fetch(bool arm)
 {
 	uint64_t bits[CAPS_MAX / 64];
+	bool any;
 
-	if (hostcall(HC_cap_events, bits, arm) <= 0)
-		return false;
 	mutex_lock(&g_table_lock);
-	for (unsigned i = 0; i < CAPS_MAX / 64; i++)
+	any = hostcall(HC_cap_events, bits, arm) > 0;
+	for (unsigned i = 0; any && i < CAPS_MAX / 64; i++)
 		for (; bits[i]; bits[i] &= bits[i] - 1) {
 			unsigned index = i * 64 + (unsigned)__builtin_ctzll(bits[i]);
 
@@ -197,7 +198,7 @@ static bool fetch(bool arm)
 				happened(l);
 		}
 	mutex_unlock(&g_table_lock);
-	return true;
+	return any;
 }
 
 static bool somebody_relies(void)
