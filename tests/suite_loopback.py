@@ -5,7 +5,7 @@ Lines of the server begin with "s ", of the client with "c "; each end's lines a
 import os
 import socket
 
-from harness import (INSECURE, ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, Fail, free_port, listening, read, run,
+from harness import (INSECURE, ROOT, Skip, Started, Test, compile_c, cvm_command, difference, directives, expect, expect_same, Fail, free_port, listening, read, run,
                      scratch, yaml_command)
 
 FOLDER = os.path.join(ROOT, "tests/loopback")
@@ -184,6 +184,12 @@ def passing():
     expect(ours.text() == "all seen\n" and not ours.status, "a sleeper was forgotten", ours)
 
 
+def shut_listener():
+    program, port = compile_c(os.path.join(FOLDER, "shut_listener.c")), free_port()
+    native = run([program, port])
+    expect_same(native, run(cvm_command([program, port], ["--listen", port, *(w for v in volumes(program) for w in ("-v", v))])))
+
+
 def loopback_peers():
     """Servers that trust the loopback (redis does) look at the peer's address: 127.0.0.1 or ::1 whichever listener accepts, as none of IPv6 alone
     sees one of IPv4."""
@@ -232,7 +238,7 @@ def nothing_granted():
 
 def tests():
     found = []
-    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n not in ("python.c", "cap_files.c", "passing.c"))):
+    for index, name in enumerate(sorted(n for n in os.listdir(FOLDER) if n.endswith(".c") and n not in ("python.c", "cap_files.c", "passing.c", "shut_listener.c"))):
         source = os.path.join(FOLDER, name)
         for family in directives(source, ("names",))["names"].split():
             found.append(Test(f"loopback/{name[:-2]}.{family}", sockets(source, family, index)))
@@ -240,6 +246,6 @@ def tests():
                     Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
                     Test("loopback/three_in_a_row", three_in_a_row),
                     Test("loopback/ready_when_it_listens", ready_when_it_listens), Test("loopback/ready_on_the_host", ready_on_the_host),
-                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/passing", passing),
+                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/passing", passing), Test("loopback/shut_listener", shut_listener),
                     Test("loopback/loopback_peers", loopback_peers),
                     Test("loopback/nothing_granted", nothing_granted)]

@@ -31,6 +31,7 @@ struct loop *loop_alloc(enum loop_kind kind)
 	l->wait = &l->own_wait;
 	waitq_init(&l->own_wait);
 	list_init(&l->pending);
+	list_init(&l->sleepers);
 	l->socket = (struct socket){ .ops = &g_loop_socket_ops, .loop = l, .type = SOCK_STREAM };
 	return l;
 }
@@ -75,6 +76,27 @@ static int64_t time_left(uint64_t deadline)
 	return deadline ? MAX((int64_t)deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0) : -1;
 }
 
+/* A listener's capability may be others', too: that it is shut down ends no sleep, but loop_unlisten does. */
+long loop_sleep(struct loop *l, uint32_t states, int64_t timeout)
+{
+	struct sleeper s;
+	uint32_t cap = l->cap;
+	long ret;
+
+	if (l->kind != LOOP_LISTENER)
+		return hostcall_blocking(HC_cap_wait, cap, states, timeout, 0);
+	sleeper_init(&s);
+	mutex_lock(&l->lock);
+	cap = l->cap;
+	list_append(&l->sleepers, &s.link);
+	mutex_unlock(&l->lock);
+	ret = cap ? hostcall_blocking(HC_cap_wait, cap, states, timeout, 0) : -EBADF;
+	mutex_lock(&l->lock);
+	list_remove(&s.link);
+	mutex_unlock(&l->lock);
+	return ret;
+}
+
 int loop_wait(struct loop *l, uint32_t states, uint64_t deadline)
 {
 	if (l->kind == LOOP_STREAM && loop_linger(l, states, NULL))
@@ -84,7 +106,7 @@ int loop_wait(struct loop *l, uint32_t states, uint64_t deadline)
 		long ret;
 
 		turn_release(t);
-		ret = hostcall_blocking(HC_cap_wait, l->cap, states, time_left(deadline), 0);
+		ret = loop_sleep(l, states, time_left(deadline));
 		turn_resume(t);
 		if (ret == -ETIMEDOUT)
 			return -EAGAIN;

@@ -51,7 +51,8 @@ struct loop {
 	struct sockaddr_any local, peer; /* size 0: none */
 	unsigned options;
 	struct loop_option option[LOOP_OPTIONS_MAX]; /* what the program set, to be told back */
-	struct mutex lock;    /* options, error; a listener's end */
+	struct mutex lock;    /* options, error; a listener's end, and its sleepers */
+	struct list sleepers; /* struct sleeper: threads that wait for a listener in the monitor */
 	/* A listener that is on the host too: one host epoll stands for both. */
 	int host, both, signal; /* handles: host socket, host epoll with it and the eventfd `signal`; -1: none */
 	struct mutex signal_lock; /* below `lock` and the table's: signaled, which is that `signal` was written */
@@ -98,6 +99,8 @@ void loop_become(struct file *f, struct loop *l, const struct file_ops *ops);
 uint64_t loop_deadline(int64_t timeout);
 /* Sleeps until one of the states: 0, -EAGAIN when the deadline (0: none) passed, or what a signal means. */
 nodiscard int loop_wait(struct loop *l, uint32_t states, uint64_t deadline);
+/* One sleep for that: as hostcall cap_wait; -EBADF too for a listener that was shut down, -EINTR if it is now. */
+long loop_sleep(struct loop *l, uint32_t states, int64_t timeout);
 
 /* loop_connect.c: names and connecting, as net/inet.c and net/unix.c call it */
 /* Can `addr` be another cVM's? Its port. */

@@ -6,10 +6,12 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "fs/poll_set.h"
+#include "ipc/block.h"
 #include "ipc/eventfd.h"
 #include "net/inet.h"
 #include "net/loop.h"
 #include "process/exec_service.h"
+#include "thread/thread.h"
 
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -143,6 +145,8 @@ void loop_unlisten(struct loop *l)
 	if (cap) {
 		last = loop_leave(l);
 		l->cap = 0;
+		list_for_each(pos, &l->sleepers)
+			thread_notify(list_entry(pos, struct sleeper, link)->thread, WORK_TURN);
 	}
 	mutex_unlock(&l->lock);
 	if (!cap)

@@ -129,7 +129,7 @@ uint32_t loop_poll(struct file *f)
 	bool read_end, write_end;
 
 	if (kind == LOOP_LISTENER)
-		return loop_listener_ready(l) ? READ_EVENTS : 0;
+		return !l->cap ? EPOLLHUP | EPOLLOUT | EPOLLWRNORM : loop_listener_ready(l) ? READ_EVENTS : 0;
 	if (kind != LOOP_STREAM)
 		return connecting_events(l);
 	state = __atomic_load_n(&l->state, __ATOMIC_SEQ_CST);
@@ -325,7 +325,7 @@ long loop_sleep_one(struct file *f, uint32_t events, int64_t timeout)
 	if (l->kind == LOOP_STREAM && loop_linger(l, states, NULL))
 		ret = 1;
 	else
-		ret = hostcall_blocking(HC_cap_wait, l->cap, states, timeout, 0);
+		ret = loop_sleep(l, states, timeout);
 	loop_must_check(l);
 	return ret == -ETIMEDOUT ? 0 : ret;
 }

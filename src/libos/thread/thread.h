@@ -25,7 +25,7 @@ struct regs {
 /* thread->work bits: anything set makes blocking hostcalls return -EINTR and the return to the program slow. */
 #define WORK_SIGNAL 1u /* maybe a deliverable signal */
 #define WORK_EXIT 2u   /* the thread has to end (exit_group, fatal signal, exec by another) */
-#define WORK_TURN 8u   /* others wait for its turn (process/turn.h) */
+#define WORK_TURN 8u   /* others wait for its turn (process/turn.h); or it is only to look again, for turn_interrupted */
 #define WORK_RETURN 4u /* the whole context changed: leave through iretq (set last thing in a system call) */
 
 struct thread {
