@@ -143,8 +143,9 @@ void process_signal_group(int32_t pgid, int sig);
 int32_t process_session_of_group(int32_t pgid); /* 0: there is no such group */
 
 struct wait_request {
-	int which;     /* P_ALL, P_PID, P_PGID */
+	int which;     /* P_ALL, P_PID, P_PGID, P_PIDFD */
 	int32_t id;
+	const struct process *process; /* P_PIDFD: with a reference of the caller's */
 	int options;   /* as waitid(2) */
 	siginfo_t info; /* out: si_pid is 0 if nobody had anything to tell */
 	int status;	/* out: as wait4 gives it */

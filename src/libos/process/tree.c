@@ -336,6 +336,7 @@ static bool is_wanted(const struct wait_request *rq, const struct process *child
 		return false;
 	switch (rq->which) {
 	case P_PID: return child->pid == rq->id;
+	case P_PIDFD: return child == rq->process;
 	case P_PGID: return child->pgid == (rq->id ? rq->id : waiter->pgid);
 	default: return true;
 	}

@@ -170,23 +170,25 @@ long sys_wait4(struct regs *r)
 	return ret;
 }
 
-/* The pid of what the descriptor stands for, or -EBADF; *nonblock is set if it is one that does not wait. */
-static long pidfd_pid(uint64_t fd, bool *nonblock)
+/* What the descriptor stands for, with a reference, or NULL; *nonblock is set if it is one that does not wait. */
+static struct process *process_of_pidfd(int fd, bool *nonblock)
 {
-	struct file *f = (int32_t)fd < 0 ? NULL : fd_get_open((int)fd);
+	struct file *f = fd_get_open(fd);
 	struct process *p = f ? pidfd_process(f) : NULL;
-	long pid = p ? p->pid : -EBADF;
 
-	if (p)
+	if (p) {
 		*nonblock = f->flags & O_NONBLOCK;
+		process_get(p);
+	}
 	if (f)
 		file_put(f);
-	return pid;
+	return p;
 }
 
 long sys_waitid(struct regs *r)
 {
 	struct wait_request rq = { .which = (int)r->rdi, .id = (int32_t)r->rsi, .options = (int)r->r10 };
+	struct process *named_one = NULL;
 	bool nonblock = false;
 	struct rusage usage;
 	long ret;
@@ -197,14 +199,13 @@ long sys_waitid(struct regs *r)
 	if ((rq.which == P_PID && rq.id <= 0) || (rq.which == P_PGID && rq.id < 0) || (rq.which == P_PIDFD && rq.id < 0))
 		return -EINVAL;
 	if (rq.which == P_PIDFD) {
-		ret = pidfd_pid(r->rsi, &nonblock);
-		if (ret < 0)
-			return ret;
-		rq.which = P_PID;
-		rq.id = (int32_t)ret;
+		rq.process = named_one = process_of_pidfd(rq.id, &nonblock);
+		if (!named_one)
+			return -EBADF;
 		rq.options |= nonblock ? WNOHANG : 0;
 	}
 	ret = process_wait(&rq);
+	process_put(named_one);
 	if (ret < 0)
 		return ret;
 	if (!ret && nonblock && !(r->r10 & WNOHANG))
