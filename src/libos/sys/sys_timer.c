@@ -252,7 +252,7 @@ void timer_delivered(const siginfo_t *info)
 	if ((uint32_t)info->si_tid >= POSIX_TIMERS_MAX)
 		return;
 	t = __atomic_load_n(&g_posix_timers[info->si_tid], __ATOMIC_ACQUIRE);
-	if (t)
+	if (t && __atomic_load_n(&t->alarm.process, __ATOMIC_RELAXED) == current()->process) /* else it was deleted, and is another one's */
 		__atomic_store_n(&t->overrun, info->si_overrun, __ATOMIC_RELAXED);
 }
 
