@@ -142,7 +142,10 @@ static void leave_tree(struct process *p)
 void process_disown(struct process *p)
 {
 	mutex_lock(&g_lock);
+	if (p->parent)
+		waitq_wake(&p->parent->child_events, 0); /* who has seen this child waits for it */
 	leave_tree(p);
+	waitq_wake(&p->ended, 0);
 	mutex_unlock(&g_lock);
 }
 
@@ -178,10 +181,21 @@ static void tell_parent(struct process *p, int sig, siginfo_t info)
 	waitq_wake(&p->parent->child_events, 0);
 }
 
+/* Whole: another thread may just be changing it. */
+static struct signal_action action_for_children(struct process *parent)
+{
+	struct signal_action a;
+
+	mutex_lock(&parent->signals.lock);
+	a = parent->signals.action[SIGCHLD - 1];
+	mutex_unlock(&parent->signals.lock);
+	return a;
+}
+
 /* A zombie and its parent: the signal, and whether anybody will ask. True if it may go at once. Tree lock held. */
 static bool tell_of_end(struct process *p, int status)
 {
-	struct signal_action child = p->parent->signals.action[SIGCHLD - 1];
+	struct signal_action child = action_for_children(p->parent);
 	bool unasked = p->exit_signal == SIGCHLD &&
 		       (child.handler == (uint64_t)SIG_IGN || (child.flags & SA_NOCLDWAIT_));
 
@@ -251,7 +265,7 @@ static void set_stopped(struct process *p, int sig)
 	p->stop_told = sig != 0;
 	p->continue_due = sig == 0;
 	if (p->parent) {
-		bool quiet = p->parent->signals.action[SIGCHLD - 1].flags & SA_NOCLDSTOP_;
+		bool quiet = action_for_children(p->parent).flags & SA_NOCLDSTOP_;
 
 		tell_parent(p, quiet ? 0 : SIGCHLD, sig ? news_of(p, CLD_STOPPED, sig) : news_of(p, CLD_CONTINUED, SIGCONT));
 	}
