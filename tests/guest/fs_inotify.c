@@ -204,6 +204,31 @@ static void file(void)
 	events("one shot");
 }
 
+/* What has no name goes with the last who has it open. */
+static void held(void)
+{
+	int fd = open("held", O_CREAT | O_RDWR, 0600), wd = inotify_add_watch(g_fd, "held", IN_ALL_EVENTS);
+	char name[40];
+
+	link("held", "again");
+	unlink("held");
+	events("one name less");
+	unlink("again");
+	events("no name");
+	T(write(fd, "x", 1));
+	close(fd);
+	events("closed");
+	T(inotify_rm_watch(g_fd, wd));
+	fd = open(".", O_TMPFILE | O_RDWR, 0600);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	wd = inotify_add_watch(g_fd, name, IN_ALL_EVENTS);
+	printf("never a name: watch %d\n", wd);
+	T(write(fd, "x", 1));
+	close(fd);
+	events("closed");
+	T(inotify_rm_watch(g_fd, wd));
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -226,6 +251,7 @@ int main(int argc, char **argv)
 		printf("directory: watch %d\n", inotify_add_watch(g_fd, ".", IN_CREATE | IN_DELETE | IN_ONLYDIR));
 		waiting();
 		file();
+		held();
 		T(inotify_add_watch(g_fd, "nothing", IN_MODIFY));
 		T(inotify_add_watch(g_fd, ".", 0));
 		T(inotify_add_watch(-1, ".", IN_MODIFY));

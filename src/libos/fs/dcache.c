@@ -170,6 +170,8 @@ static void d_free(struct dentry *d)
 {
 	if (d->name != d->inline_name)
 		kfree(d->name);
+	if (d->inode && d->inode->ops->forgotten)
+		d->inode->ops->forgotten(d->inode);
 	inode_put(d->inode);
 	kfree(d);
 }

@@ -66,6 +66,12 @@ struct mount {
 	uint64_t next_ino;    /* atomic; file systems in memory */
 };
 
+/* Others may change what is there, too. */
+static inline bool is_host_mount(const struct mount *m)
+{
+	return m->type == BOOT_MOUNT_HOST || m->type == BOOT_MOUNT_HOST_FILE;
+}
+
 #define MOUNTS_MAX 64
 extern struct mount *g_mounts[MOUNTS_MAX];
 extern unsigned g_mount_count;
@@ -111,6 +117,7 @@ struct inode_ops {
 	int (*link)(struct dentry *d, struct dentry *dir, const char *name, size_t size);
 	int (*setattr)(struct dentry *d, const struct attr *attr);
 	int (*statfs)(struct dentry *d, struct statfs *st);
+	void (*forgotten)(struct inode *inode); /* one of its dentries is freed; the tree lock may be held. May be NULL */
 	void (*release)(struct inode *inode); /* the last reference is gone: free it */
 };
 

@@ -1,6 +1,6 @@
 /*
  * inotify (fs/inotify.h): instances with their queues of events, and watches, found by mount and inode number. One lock
- * for all of it, held for memory operations only and after the tree lock is given back. Order and joining of events as
+ * for all of it, held for memory operations only; the tree lock is not taken behind it. Order and joining of events as
  * Linux has them (fs/notify/inotify).
  */
 #include "fs/inotify.h"

@@ -24,7 +24,7 @@ void notify_attributes(struct dentry *d, uint32_t valid); /* ATTR_* */
 /* Something happened to a name in a directory. */
 void notify_name(struct dentry *dir, const char *name, size_t size, uint32_t mask, uint32_t cookie);
 void notify_inode(struct inode *inode, uint32_t mask); /* its own watchers only */
-/* The last name is gone: watches on it end. */
+/* It has no name left, and the one that went is not open any more: watches on it end. The tree lock may be held. */
 void notify_gone(struct inode *inode);
 uint32_t notify_cookie(void);
 

@@ -5,6 +5,7 @@
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "fs/inotify.h"
 #include "fs/memfs.h"
 #include <linux/magic.h>
 
@@ -27,6 +28,13 @@ struct mem_inode *mem_inode_new(struct mount *m, uint32_t mode)
 	current_time(&inode->mtime);
 	inode->atime = inode->ctime = inode->btime = inode->mtime;
 	return inode;
+}
+
+/* As on Linux: gone is what has no name left when nobody has it open by the one that goes. */
+static void memfs_forgotten(struct inode *base)
+{
+	if (!mem_inode(base)->nlink)
+		notify_gone(base);
 }
 
 static void memfs_release(struct inode *base)
@@ -530,6 +538,7 @@ const struct inode_ops memfs_ops = {
 	.link = memfs_link,
 	.setattr = memfs_setattr,
 	.statfs = memfs_statfs,
+	.forgotten = memfs_forgotten,
 	.release = memfs_release,
 };
 

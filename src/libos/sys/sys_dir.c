@@ -230,39 +230,25 @@ static int check_remove(const struct walk *w, bool directory)
 	return w->dentry->inode->ops->unlink ? 0 : -EPERM;
 }
 
-/* For inotify: what a name stands for before it goes, one reference; *last: no other name is left then. */
-static struct inode *watched_child(const struct walk *w, bool *last)
+/* For inotify: what a name stands for before it goes, one reference, or NULL: that could not be watched. */
+static struct dentry *watched_child(const struct walk *w)
 {
-	struct inode *inode = NULL;
 	struct dentry *d;
 	struct statx st;
 
-	*last = false;
-	if (!g_watching || d_lookup(w->dentry, w->name, w->name_size, LOOKUP_FRESH, &d, &st))
+	if (!g_watching || is_host_mount(w->dentry->mount) || d_lookup(w->dentry, w->name, w->name_size, LOOKUP_FRESH, &d, &st))
 		return NULL;
-	if (d->inode) {
-		inode = inode_get(d->inode);
-		*last = is_dir(inode) || (!dentry_getattr(d, &st) && st.stx_nlink <= 1);
-	}
+	if (d->inode)
+		return d;
 	dentry_put(d);
-	return inode;
-}
-
-static void lost_name(struct inode *inode, bool last)
-{
-	if (inode && !is_dir(inode))
-		notify_inode(inode, IN_ATTRIB);
-	if (inode && last)
-		notify_gone(inode);
+	return NULL;
 }
 
 static long do_unlink(int dirfd, const char *user_path, bool directory)
 {
-	struct inode *gone;
-	struct dentry *d;
+	struct dentry *d, *gone;
 	struct statx st;
 	struct walk w;
-	bool last;
 	int err = path_walk_user(&w, dirfd, user_path, WALK_PARENT);
 
 	if (err)
@@ -275,14 +261,17 @@ static long do_unlink(int dirfd, const char *user_path, bool directory)
 			dentry_put(d);
 		}
 	}
-	gone = err ? NULL : watched_child(&w, &last);
+	gone = err ? NULL : watched_child(&w);
 	if (!err)
 		err = w.dentry->inode->ops->unlink(w.dentry, w.name, w.name_size, directory);
 	if (!err && gone) {
-		lost_name(gone, last);
+		if (!is_dir(gone->inode))
+			notify_inode(gone->inode, IN_ATTRIB);
+		dentry_put(gone); /* that it is gone is told before that its name is */
 		notify_name(w.dentry, w.name, w.name_size, directory ? IN_DELETE | IN_ISDIR : IN_DELETE, 0);
+	} else {
+		dentry_put(gone);
 	}
-	inode_put(gone);
 	walk_done(&w);
 	return err;
 }
@@ -366,22 +355,20 @@ static void notify_move(struct walk *from, struct walk *to, struct inode *moved,
 
 static int rename_found(struct walk *from, struct walk *to, unsigned flags)
 {
-	bool last, replaces;
-	struct inode *moved = watched_child(from, &last), *replaced = watched_child(to, &replaces);
+	struct dentry *moved = watched_child(from), *replaced = watched_child(to);
+	struct inode *was = replaced ? replaced->inode : NULL;
 	int err = from->dentry->inode->ops->rename(from->dentry, from->name, from->name_size, to->dentry, to->name,
 						   to->name_size, flags);
 
-	if (!err && moved && moved != replaced) {
+	if (!err && moved && moved->inode != was) {
 		bool exchange = flags & RENAME_EXCHANGE;
 
-		notify_move(from, to, moved, exchange ? NULL : replaced);
-		if (exchange && replaced)
-			notify_move(to, from, replaced, NULL);
-		else if (replaces)
-			notify_gone(replaced);
+		notify_move(from, to, moved->inode, exchange ? NULL : was);
+		if (exchange && was)
+			notify_move(to, from, was, NULL);
 	}
-	inode_put(moved);
-	inode_put(replaced);
+	dentry_put(moved);
+	dentry_put(replaced);
 	return err;
 }
 

@@ -32,7 +32,7 @@ static int check_place(const struct dentry *d)
 {
 	static bool said;
 
-	if (d->mount->type != BOOT_MOUNT_HOST && d->mount->type != BOOT_MOUNT_HOST_FILE)
+	if (!is_host_mount(d->mount))
 		return 0;
 	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		log_text("inotify: files on host volumes cannot be watched (ENOSPC): changes by others would not be seen");
@@ -56,9 +56,11 @@ long sys_inotify_add_watch(struct regs *r)
 		ret = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 1),
 				     (mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW) | (mask & IN_ONLYDIR ? WALK_DIRECTORY : 0));
 	if (!ret) {
-		ret = w.dentry ? check_place(w.dentry) : -EINVAL;
+		struct dentry *d = w.dentry ? w.dentry : w.file ? w.file->dentry : NULL;
+
+		ret = d ? check_place(d) : -EINVAL;
 		if (!ret)
-			ret = inotify_add(f, w.dentry, mask);
+			ret = inotify_add(f, d, mask);
 		walk_done(&w);
 	}
 	file_put(f);
