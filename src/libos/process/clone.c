@@ -54,19 +54,26 @@ static int give_pidfd(struct process *p, int32_t *user)
 	return err ? err : fd;
 }
 
-/* Signals wait, but not the end of this process. */
-static void wait_for_vfork(struct process *p)
+static bool is_killed(const struct thread *t)
+{
+	return (t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL);
+}
+
+/* Signals wait, but not the end of this process: true if it is for the caller to end it, and never to go back to the program, whose
+ * stack the child has. */
+static bool wait_for_vfork(struct process *p)
 {
 	struct thread *t = current();
+	bool killed = false;
 
 	__atomic_store_n(&t->asleep, 'D', __ATOMIC_RELAXED);
-	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) &&
-	       !((t->signals.pending.set | t->process->signals.pending.set) & SIGBIT(SIGKILL))) {
+	while (__atomic_load_n(&p->vfork_word, __ATOMIC_SEQ_CST) && !(t->work & WORK_EXIT) && !(killed = is_killed(t))) {
 		turn_release(t); /* a fork or an exec elsewhere may have given it one */
 		(void)hostcall(HC_futex_wait, &p->vfork_word, 1, TURN_LOOK_NS);
 	}
 	__atomic_store_n(&t->asleep, 0, __ATOMIC_RELAXED);
 	turn_resume(t);
+	return killed;
 }
 
 void process_vfork_done(struct process *p)
@@ -104,6 +111,7 @@ static long start_child(struct process *p, const struct regs *r, const struct cl
 long process_clone(const struct regs *r, const struct clone_request *c)
 {
 	struct process *self = current()->process, *p = process_copy(self, true);
+	bool killed = false;
 	long ret;
 
 	if (!p)
@@ -134,9 +142,11 @@ long process_clone(const struct regs *r, const struct clone_request *c)
 		if (ret < 0)
 			process_disown(p);
 		else if (c->flags & CLONE_VFORK)
-			wait_for_vfork(p);
+			killed = wait_for_vfork(p);
 	}
 	process_put(p);
+	if (killed)
+		process_exit(SIGKILL | 0x100);
 	return ret;
 }
 
