@@ -251,6 +251,42 @@ static void pieces(void)
 	T(shmctl(id, IPC_RMID, NULL));
 }
 
+/* To `to`, with what follows of it; 0: there it is. */
+static int move(char *from, unsigned pages, char *to)
+{
+	return mremap(from, pages * PAGE, pages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to ? 0 : -1;
+}
+
+static void moves(void)
+{
+	int id = new_segment(4 * PAGE, 0600);
+	char *at = attach_filled(id, 4), *to = mmap(NULL, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	T(move(at, 4, to));
+	show("moved", id);
+	T(shmctl(id, IPC_RMID, NULL));
+	show("removed", id);
+	show_pages("where it is", to, 4);
+	T(shmdt(at));
+	T(shmdt(to));
+	id = new_segment(4 * PAGE, 0600);
+	at = attach_filled(id, 4);
+	T(move(at, 2, to));
+	show("its begin moved", id);
+	T(shmdt(to));
+	show("that is detached", id);
+	T(shmdt(at));
+	show("the rest is detached", id);
+	at = attach_filled(id, 4);
+	T(move(at + PAGE, 1, to + PAGE));
+	T(shmdt(to + PAGE));
+	T(shmdt(to));
+	T(shmdt(at));
+	show("detached", id);
+	T(shmctl(id, IPC_RMID, NULL));
+	munmap(to, 8 * PAGE);
+}
+
 static void changes(void)
 {
 	int id = new_segment(10, 0600);
@@ -338,6 +374,7 @@ static void tests(void)
 	views();
 	ends();
 	pieces();
+	moves();
 	changes();
 	listed();
 	proc_value("shmmax");

@@ -305,6 +305,48 @@ long shm_detach(uint64_t addr)
 	return ret;
 }
 
+/* Pages of the attached segment at `addr` were moved to `to`: it is attached where its beginning would be, as shmdt looks for it. What stayed
+ * counts for itself, with `spare`. True if that was used. */
+static bool moved(struct program *p, uint64_t addr, uint64_t to, struct attachment *spare)
+{
+	list_for_each(pos, &p->attached) {
+		struct attachment *a = list_entry(pos, struct attachment, of_program);
+		uint64_t size = a->shm->pages * PAGE_SIZE, place = to - (addr - a->addr);
+
+		if (addr < a->addr || addr >= end_of(a) || !mm_shows_object(p, place, size, a->shm->memory))
+			continue;
+		a->shm->attached_at = a->shm->detached_at = sysv_now();
+		a->shm->last = current()->process->pid;
+		if (!mm_shows_object(p, a->addr, size, a->shm->memory)) {
+			a->addr = place;
+			return false;
+		}
+		attachment_enter(spare, a->shm, p, place);
+		return true;
+	}
+	return false;
+}
+
+long shm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int flags, uint64_t new_addr)
+{
+	struct program *p = current()->process->program;
+	struct attachment *spare;
+	long ret;
+
+	if (likely(list_empty(&p->attached)))
+		return mm_remap(addr, old_size, new_size, flags, new_addr);
+	spare = kzalloc(sizeof(*spare));
+	if (!spare)
+		return -ENOMEM;
+	lock();
+	ret = mm_remap(addr, old_size, new_size, flags, new_addr);
+	if (ret >= 0 && (uint64_t)ret != addr && moved(p, addr, (uint64_t)ret, spare))
+		spare = NULL;
+	mutex_unlock(&g_shm.lock);
+	kfree(spare);
+	return ret;
+}
+
 int shm_fork(struct program *from, struct program *to)
 {
 	int err = 0;

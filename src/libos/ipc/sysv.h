@@ -2,8 +2,8 @@
  * System V IPC: shared memory (shm.c), semaphores (sem.c) and message queues (msg.c) of a cVM. All its processes see the same
  * ones, nobody else any. What the three have alike (identifiers, keys, owners, permissions) is in sysv.c.
  *
- * One lock for each kind guards everything of that kind. It is held for memory operations only, but for shmat and shmdt, which
- * change the map: before mm->lock. Who sleeps has a struct sleeper (ipc/block.h) in a list of the object.
+ * One lock for each kind guards everything of that kind. It is held for memory operations only, but for shmat, shmdt and
+ * mremap, which change the map: before mm->lock. Who sleeps has a struct sleeper (ipc/block.h) in a list of the object.
  */
 #ifndef LIBOS_SYSV_H
 #define LIBOS_SYSV_H
@@ -67,6 +67,8 @@ int sysv_sleep(struct sysv_kind *k, struct sleeper *s, int64_t deadline);
 nodiscard long shm_get(int32_t key, uint64_t size, int flags);
 nodiscard long shm_attach(int id, uint64_t addr, int flags);
 nodiscard long shm_detach(uint64_t addr);
+/* mm_remap, by which attached segments may move. */
+nodiscard long shm_remap(uint64_t addr, uint64_t old_size, uint64_t new_size, int flags, uint64_t new_addr);
 nodiscard long shm_control(int id, int cmd, void *user);
 nodiscard long sem_get(int32_t key, int count, int flags);
 nodiscard long sem_operate(int id, const void *user, unsigned count, int64_t timeout); /* ns, or: */

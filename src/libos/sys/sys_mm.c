@@ -4,6 +4,7 @@
  */
 #include "core/uaccess.h"
 #include "fs/file.h"
+#include "ipc/sysv.h"
 #include "mm/mm.h"
 #include "sys/syscalls.h"
 #include "thread/isolated.h"
@@ -49,7 +50,7 @@ long sys_mremap(struct regs *r)
 {
 	if (((int)arg(r, 3) & MREMAP_FIXED) && !address_in_program((uint64_t)arg(r, 4)))
 		return -EFAULT;
-	return mm_remap((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (uint64_t)arg(r, 2), (int)arg(r, 3), (uint64_t)arg(r, 4));
+	return shm_remap((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), (uint64_t)arg(r, 2), (int)arg(r, 3), (uint64_t)arg(r, 4));
 }
 
 long sys_brk(struct regs *r)
