@@ -168,8 +168,10 @@ void line_echo(struct tty *t, uint8_t c)
 
 void line_flush_output(struct tty *t)
 {
-	if (tty_used(&t->output) > OUTPUT_SEEN)
-		t->output.tail = t->output.head + OUTPUT_SEEN;
+	uint32_t seen = MAX(OUTPUT_SEEN, t->shown);
+
+	if (tty_used(&t->output) > seen)
+		t->output.tail = t->output.head + seen;
 	line_process_echo(t);
 	line_news(t, TIOCPKT_FLUSHWRITE);
 }

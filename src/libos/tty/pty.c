@@ -513,6 +513,7 @@ ssize_t pty_peek(struct file *master, void *buf, size_t size)
 
 	mutex_lock(&t->lock);
 	ret = tty_used(&t->output) ? put_output(t, &it, false) : t->was_open ? -EIO : -EAGAIN;
+	t->shown = ret > 0 ? (uint32_t)ret : 0;
 	mutex_unlock(&t->lock);
 	return ret;
 }
@@ -523,6 +524,7 @@ void pty_skip(struct file *master, size_t size)
 
 	tty_lock(t);
 	t->output.head += (uint32_t)MIN(size, (size_t)tty_used(&t->output));
+	t->shown = 0;
 	line_output_drained(t);
 	tty_unlock(t);
 }

@@ -46,6 +46,7 @@ struct tty {
 
 	/* the line discipline: */
 	struct tty_ring input, output;
+	uint32_t shown;		/* of the output: what pty_peek gave, for pty_skip */
 	struct tty_ring echo; /* what waits for room in the output, or for its start */
 	uint8_t line[TTY_LINE_SIZE];
 	uint64_t ends[TTY_LINE_SIZE / 64]; /* of lines: a bit for each byte of `line` */
