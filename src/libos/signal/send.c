@@ -250,13 +250,18 @@ int signal_send_tid(struct process *p, int32_t tid, int sig, const siginfo_t *in
 	return err;
 }
 
-void signal_send_pipe(void)
+void signal_send_own(int sig)
 {
-	siginfo_t info = { .si_signo = SIGPIPE, .si_code = SI_USER };
+	siginfo_t info = { .si_signo = sig, .si_code = SI_USER };
 
 	info.si_pid = current()->process->pid;
 	info.si_uid = current()->process->uid;
-	signal_send_thread(current(), SIGPIPE, &info);
+	signal_send_thread(current(), sig, &info);
+}
+
+void signal_send_pipe(void)
+{
+	signal_send_own(SIGPIPE);
 }
 
 void signal_force(struct thread *t, const siginfo_t *info)

@@ -69,6 +69,8 @@ void signal_set_temporary_mask(sigmask_t mask);
 bool signal_dequeue(sigmask_t set, siginfo_t *info);
 /* SIGPIPE for the calling thread, as a write to a pipe or socket without readers sends it. */
 void signal_send_pipe(void);
+/* A signal that the calling thread's own system call brings it, as SIGXFSZ. */
+void signal_send_own(int sig);
 /* Woken whenever a signal is queued for the process: signalfd and sigtimedwait wait here. */
 struct waitq *signal_waitq(struct process *p);
 

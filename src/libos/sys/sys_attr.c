@@ -6,6 +6,7 @@
 #include "core/uaccess.h"
 #include "fs/hostfile.h"
 #include "fs/inotify.h"
+#include "fs/limit.h"
 #include "ipc/mqueue.h"
 #include "sys/syscalls.h"
 #include <linux/falloc.h>
@@ -250,6 +251,16 @@ long sys_utime(struct regs *r)
 	return do_utimes(AT_FDCWD, (const char *)arg(r, 0), times, 0);
 }
 
+/* Whether RLIMIT_FSIZE lets the file, or what is at `d`, become so large. */
+static int may_become(struct file *f, struct dentry *d, off_t size)
+{
+	struct statx st;
+
+	if (!g_file_limits || (f ? file_stat(f, &st) : dentry_getattr(d, &st)) || !S_ISREG(st.stx_mode))
+		return 0;
+	return grow_within_limit((off_t)st.stx_size, size);
+}
+
 long sys_truncate(struct regs *r)
 {
 	struct attr a = { .valid = ATTR_SIZE, .size = arg(r, 1) };
@@ -263,7 +274,7 @@ long sys_truncate(struct regs *r)
 		return err;
 	if (!w.dentry || !is_regular(w.dentry->inode))
 		err = w.dentry && is_dir(w.dentry->inode) ? -EISDIR : -EINVAL;
-	else
+	else if (!(err = may_become(NULL, w.dentry, a.size)))
 		err = dentry_setattr(w.dentry, &a);
 	walk_done(&w);
 	return err;
@@ -283,7 +294,7 @@ long sys_ftruncate(struct regs *r)
 		return -EBADF;
 	if (!f->ops->truncate || (f->flags & O_ACCMODE) == O_RDONLY)
 		err = -EINVAL;
-	else
+	else if (!(err = may_become(f, NULL, arg(r, 1))))
 		err = f->ops->truncate(f, arg(r, 1));
 	if (!err)
 		notify_dentry(f->dentry, IN_MODIFY);
@@ -314,7 +325,7 @@ long sys_fallocate(struct regs *r)
 		err = -EFBIG;
 	else if (!f->ops->allocate)
 		err = f->ops->seek ? -ENODEV : -ESPIPE;
-	else
+	else if ((mode & FALLOC_FL_KEEP_SIZE) || !(err = may_become(f, NULL, end)))
 		err = f->ops->allocate(f, mode, offset, size);
 	if (!err && f->dentry)
 		notify_dentry(f->dentry, IN_MODIFY);

@@ -5,6 +5,7 @@
 #include "core/kheap.h"
 #include "core/uaccess.h"
 #include "fs/inode.h"
+#include "fs/limit.h"
 #include "ipc/block.h"
 #include "ipc/pipe.h"
 #include "served/served.h"
@@ -32,7 +33,7 @@ static ssize_t copy_between(struct file *in, off_t *in_pos, struct file *out, of
 		if (n <= 0)
 			break;
 		iov.iov_len = (size_t)n;
-		put = out->ops->write(out, &iov, 1, out_pos);
+		put = file_write(out, &iov, 1, out_pos);
 		if (put != n && in->ops->seek)
 			*in_pos = at + MAX(put, 0);
 		if (put < 0)
@@ -201,7 +202,7 @@ static ssize_t splice_once(const struct splice *s)
 	n = from_pipe ? pipe_peek(s->in, iov.iov_base, iov.iov_len, s->nonblock) : s->in->ops->read(s->in, &iov, 1, s->in_pos);
 	if (n > 0) {
 		iov.iov_len = (size_t)n;
-		put = s->out->ops->write(s->out, &iov, 1, s->out_pos);
+		put = file_write(s->out, &iov, 1, s->out_pos);
 		if (from_pipe && put > 0 && !s->keep)
 			pipe_skip(s->in, (size_t)put);
 		else if (!from_pipe && put != n && s->in->ops->seek)

@@ -7,6 +7,7 @@
 #include "core/kheap.h"
 #include "fs/hostfile.h"
 #include "fs/inotify.h"
+#include "fs/limit.h"
 #include "fs/mapped.h"
 #include "sys/syscalls.h"
 
@@ -35,7 +36,7 @@ static inline struct file *file_for(int fd, bool writes, bool positioned, long *
 
 static inline ssize_t transfer(struct file *f, const struct iovec *iov, unsigned count, off_t *pos, bool writes)
 {
-	ssize_t n = writes ? f->ops->write(f, iov, count, pos) : f->ops->read(f, iov, count, pos);
+	ssize_t n = writes ? file_write(f, iov, count, pos) : f->ops->read(f, iov, count, pos);
 
 	if (unlikely(g_watching) && n > 0)
 		notify_dentry(f->dentry, writes ? IN_MODIFY : IN_ACCESS);
@@ -119,7 +120,7 @@ long sys_pwrite64(struct regs *r)
 {
 	struct file *f = fd_peek((int)r->rdi);
 
-	if (straight(f, r, O_RDONLY) && !(f->flags & O_APPEND))
+	if (straight(f, r, O_RDONLY) && !(f->flags & O_APPEND) && likely(!g_file_limits))
 		return hostcall_last(HC_file_pwrite, hostfile_handle(f), (long)r->rsi, (long)r->rdx, (long)r->r10);
 	return transfer_one(r, true, true);
 }

@@ -3,6 +3,7 @@
  */
 #include "core/uaccess.h"
 #include "fs/file.h"
+#include "fs/limit.h"
 #include "ipc/eventfd.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
@@ -329,6 +330,8 @@ static int set_limit(struct process *p, unsigned resource, const struct rlimit64
 	if (new->rlim_max > l->rlim_max)
 		return -EPERM;
 	*l = *new;
+	if (resource == RLIMIT_FSIZE && new->rlim_cur != RLIM64_INFINITY)
+		__atomic_store_n(&g_file_limits, true, __ATOMIC_RELAXED);
 	return 0;
 }
 
