@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -202,6 +203,26 @@ static void growing(void)
 	close(fd);
 }
 
+/* What cannot be sought in is left as it is. */
+static void sendfile_from_no_file(int out)
+{
+	int pair[2];
+	char byte;
+
+	T(pipe(pair));
+	T(write(pair[1], "x", 1));
+	T(sendfile(out, pair[0], NULL, 10));
+	T(read(pair[0], &byte, 1));
+	close(pair[0]);
+	close(pair[1]);
+	T(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	T(write(pair[1], "x", 1));
+	T(sendfile(out, pair[0], NULL, 10));
+	T(read(pair[0], &byte, 1));
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void copying(void)
 {
 	int in = open("big", O_RDWR | O_TRUNC), out = open("copy", O_RDWR | O_CREAT | O_TRUNC, 0644);
@@ -219,6 +240,7 @@ static void copying(void)
 	printf("sum %lx\n", sum_of(out));
 	T(sendfile(out, in, NULL, 5000));
 	T(sendfile(in, out, (off_t *)1, 10));
+	sendfile_from_no_file(out);
 	close(in);
 	close(out);
 }

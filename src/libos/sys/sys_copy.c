@@ -93,7 +93,7 @@ long sys_sendfile(struct regs *r)
 	if (!out || !mode_fits(out, true))
 		goto done;
 	n = -EINVAL;
-	if (!in->ops->read || (arg(r, 3) && is_directory(in)) || !out->ops->write || (out->flags & O_APPEND) || arg(r, 3) < 0)
+	if (!in->ops->read || !in->ops->seek || (arg(r, 3) && is_directory(in)) || !out->ops->write || (out->flags & O_APPEND) || arg(r, 3) < 0)
 		goto done;
 	if (user) {
 		n = get_user(pos, user);
