@@ -62,7 +62,7 @@ static void questions(const char *family, int fd)
 	close(fd);
 }
 
-/* The address 127.0.0.1 in an answer to who asks for one family and for nothing before. */
+/* The address 127.0.0.1 in an answer to who asks for one family, or as Go for all, and for nothing before. */
 static void addresses(int family)
 {
 	struct {
@@ -74,10 +74,12 @@ static void addresses(int family)
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), loopbacks = 0;
 	static char answer[65536];
 
+	if (family == AF_UNSPEC)
+		request.head.nlmsg_len = NLMSG_LENGTH(sizeof request.body); /* glibc counts what fills up, too */
 	T(bind(fd, (struct sockaddr *)&address, sizeof address));
 	T(getsockname(fd, (struct sockaddr *)&address, &size));
 	printf("groups %#x, a port %d\n", address.nl_groups, address.nl_pid != 0);
-	T(send(fd, &request, sizeof request, 0));
+	T(send(fd, &request, request.head.nlmsg_len, 0));
 	for (;;) {
 		int left = (int)recv(fd, answer, sizeof answer, 0);
 		struct nlmsghdr *h = (struct nlmsghdr *)answer;
@@ -86,7 +88,7 @@ static void addresses(int family)
 			struct ifaddrmsg *m = NLMSG_DATA(h);
 
 			if (h->nlmsg_type == RTM_NEWADDR)
-				loopbacks += m->ifa_index == 1 && m->ifa_family == family;
+				loopbacks += m->ifa_index == 1 && m->ifa_family == (family == AF_UNSPEC ? AF_INET : family);
 			else
 				left = 0;
 		}
@@ -107,6 +109,7 @@ int main(void)
 	questions("unix", socket(AF_UNIX, SOCK_DGRAM, 0));
 	printf("if_nametoindex %u\n", if_nametoindex("lo"));
 	addresses(AF_INET);
+	addresses(AF_UNSPEC);
 #ifdef __GLIBC__ /* musl's connects a socket instead, which needs a grant */
 	struct addrinfo hints = { .ai_flags = AI_ADDRCONFIG, .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *found;
 	printf("getaddrinfo %d\n", getaddrinfo("127.0.0.1", "80", &hints, &found));

@@ -3,8 +3,8 @@
  * addresses, which say that there is a loopback interface and nothing else. Nothing reaches the host. Everything else
  * answers -EOPNOTSUPP in a netlink error message.
  * It also carries the notes of mq_notify(3), as on Linux: its thread waits for them at such a socket.
- * Who asks for addresses of all families without having asked for links is getaddrinfo with AI_ADDRCONFIG. It would take "loopback only"
- * for "no network", though granted connections may lead out: it is refused, and then believes in both families.
+ * Who asks for addresses of all families, in a request of glibc's size, without having asked for links is getaddrinfo with AI_ADDRCONFIG.
+ * It would take "loopback only" for "no network", though granted connections may lead out: it is refused, and then believes in both families.
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
@@ -18,6 +18,7 @@
 
 #define ANSWERS_MAX 2048u
 #define REQUEST_MAX 4096u
+#define GETADDRINFO_SIZE 4u /* struct rtgenmsg and three bytes to the end of its structure; others send one byte, or struct ifaddrmsg */
 #define ARPHRD_LOOPBACK 772
 #define LINK_FLAGS 0x10049u /* IFF_UP|IFF_LOOPBACK|IFF_RUNNING|IFF_LOWER_UP */
 
@@ -168,7 +169,7 @@ static ssize_t netlink_send(struct file *f, struct socket_msg *msg, uint32_t fla
 		const uint8_t *body = NLMSG_DATA(h);
 		uint32_t size = h->nlmsg_len - (uint32_t)NLMSG_HDRLEN;
 
-		if (h->nlmsg_type == RTM_GETADDR && !s->asked_links && (!size || body[0] == AF_UNSPEC))
+		if (h->nlmsg_type == RTM_GETADDR && !s->asked_links && size == GETADDRINFO_SIZE && body[0] == AF_UNSPEC)
 			ret = -EPERM;
 		else
 			answer(s, h, body, size);
