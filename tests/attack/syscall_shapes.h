@@ -95,6 +95,7 @@ static const struct shape k_shapes[512] = {
 	CALL(sched_getaffinity, "..p"), CALL(sched_setaffinity, "..p"), CALL(sched_getscheduler, "."), CALL(sched_setscheduler, "..p"),
 	CALL(sched_getparam, ".p"), CALL(sched_setparam, ".p"), CALL(sched_get_priority_max, "."), CALL(sched_get_priority_min, "."),
 	CALL(sched_rr_get_interval, ".p"), CALL(sched_getattr, ".p.."), CALL(sched_setattr, ".p."), CALL(getcpu, "pp."),
+	CALL(ioprio_get, ".."), CALL(ioprio_set, "..."),
 	CALL(uname, "p"), CALL(sysinfo, "p"), CALL(getrandom, "p.."), CALL(sethostname, "p."), CALL(setdomainname, "p."), CALL(syslog, ".p."),
 };
 #undef CALL

@@ -109,6 +109,8 @@
 	SYS(sched_rr_get_interval, "dp")  \
 	SYS(sched_getattr, "dpux")        \
 	SYS(sched_setattr, "dpx")         \
+	SYS(ioprio_get, "dd")             \
+	SYS(ioprio_set, "ddx")            \
 	SYS(getcpu, "ppx")                \
 	/* sys_info.c */                  \
 	SYS(uname, "p")                   \

@@ -211,6 +211,8 @@ struct thread *thread_create_prepared(struct process *p, const struct regs *regs
 	t->regs->orig_rax = (uint64_t)-1;
 	signal_thread_init(t, current()->signals.blocked);
 	memcpy(t->comm, current()->comm, sizeof(t->comm));
+	t->sched = current()->sched; /* half of what another thread is just setting, at worst */
+	t->sched.reset_on_fork = false;
 	return thread_start(t, fs_base, prepare, data, tid, error);
 }
 

@@ -28,6 +28,16 @@ struct regs {
 #define WORK_TURN 8u   /* others wait for its turn (process/turn.h); or it is only to look again, for turn_interrupted */
 #define WORK_RETURN 4u /* the whole context changed: leave through iretq (set last thing in a system call) */
 
+#define SCHED_CPUS_MAX 1024u
+
+/* How a thread asked to be scheduled (sys/sys_sched.c): recorded, and inherited. */
+struct thread_sched {
+	uint8_t policy;	    /* SCHED_* */
+	bool reset_on_fork; /* not inherited */
+	uint16_t ioprio;
+	uint64_t cpus[SCHED_CPUS_MAX / 64]; /* none: all of the host's */
+};
+
 struct thread {
 	uint64_t kernel_stack;	 /* top of the kernel stack (entry.S) */
 	uint64_t user_rsp;	 /* scratch of the system call entry (entry.S) */
@@ -54,6 +64,7 @@ struct thread {
 	size_t robust_list_size;
 	char comm[16];
 
+	struct thread_sched sched;     /* process->lock */
 	struct thread_signals signals; /* signal/signal.h */
 	struct upcall_frame *upcall;   /* 16-aligned, part of this thread's pages */
 	void *pages;		       /* kernel stack and upcall stack */
