@@ -307,6 +307,36 @@ static void memfd(void)
 	close(fd);
 }
 
+/* Who is told that a memfd does not change any more must be able to rely on that. */
+static void sealed_for_writing(void)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+	char *shared, *private, *none;
+
+	T(ftruncate(fd, 8192));
+	shared = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+	T(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	T(mprotect(shared, 4096, PROT_READ | PROT_WRITE));
+	strcpy(shared, "written");
+	T(munmap(shared, 4096));
+	T(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	T(munmap(shared + 4096, 4096));
+	private = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	T(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	strcpy(private + 4, "own");
+	T(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0);
+	shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	T(mprotect(shared, 4096, PROT_READ | PROT_WRITE));
+	none = mmap(NULL, 4096, PROT_NONE, MAP_SHARED, fd, 0);
+	T(mprotect(none, 4096, PROT_WRITE));
+	T(mprotect(none, 4096, PROT_READ));
+	printf("%s %s %s\n", shared, private, none);
+	munmap(shared, 4096);
+	munmap(private, 4096);
+	munmap(none, 4096);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "pos", "app", "hole", "big", "copy" };
@@ -328,6 +358,7 @@ int main(int argc, char **argv)
 		copying();
 		mapping();
 		memfd();
+	sealed_for_writing();
 		for (unsigned k = 0; k < sizeof names / sizeof *names; k++)
 			unlink(names[k]);
 		T(chdir("/"));

@@ -9,6 +9,7 @@
 #include "fs/kept.h"
 #include "fs/memfs.h"
 #include "fs/spare.h"
+#include "mm/mm.h"
 #include <linux/falloc.h>
 #include <linux/memfd.h>
 
@@ -256,6 +257,11 @@ struct file *memfd_new(const char *name, uint32_t seals, int *error)
 	return f;
 }
 
+bool memfile_write_sealed(const struct file *f)
+{
+	return f->ops == &memfile_ops && (inode_of(f)->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+}
+
 long memfile_seals(struct file *f, int cmd, unsigned long seals)
 {
 	struct mem_inode *inode = f->data;
@@ -269,11 +275,15 @@ long memfile_seals(struct file *f, int cmd, unsigned long seals)
 		return inode->seals;
 	if (seals & ~(unsigned long)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EINVAL;
+	if ((seals & F_SEAL_WRITE) && !mm_keep_unshared(f->ops, inode))
+		return inode->seals & F_SEAL_SEAL ? -EPERM : -EBUSY;
 	mutex_lock(&inode->lock);
 	if (inode->seals & F_SEAL_SEAL)
 		ret = -EPERM;
 	else
 		inode->seals |= (uint32_t)seals;
 	mutex_unlock(&inode->lock);
+	if (seals & F_SEAL_WRITE)
+		mm_let_map();
 	return ret;
 }

@@ -51,6 +51,7 @@ nodiscard int mem_enter(struct dentry *dir, const char *name, size_t size, struc
 			struct dentry **out);
 nodiscard struct file *memfile_open(struct mem_inode *inode, struct dentry *d, int flags, int *error);
 nodiscard struct file *memfd_new(const char *name, uint32_t seals, int *error);
+bool memfile_write_sealed(const struct file *f);
 nodiscard long memfile_seals(struct file *f, int cmd, unsigned long arg); /* F_ADD_SEALS, F_GET_SEALS */
 void mem_fill_stat(struct mem_inode *inode, struct statx *st);
 void mem_touch(struct mem_inode *inode, bool contents); /* ctime, and mtime; lock not needed by readers */

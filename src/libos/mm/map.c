@@ -8,6 +8,7 @@
  */
 #include "core/hostcall.h"
 #include "core/log.h"
+#include "fs/memfs.h"
 #include "fs/vfs.h"
 #include "mm/family.h"
 #include "served/served.h"
@@ -184,7 +185,7 @@ static struct vma *vma_make(struct mm *mm, uint64_t addr, uint64_t size, int pro
 		file_get(f);
 		v->file = f;
 		v->offset = offset;
-		if ((v->flags & VMA_SHARED) && (f->flags & O_ACCMODE) != O_RDWR)
+		if ((v->flags & VMA_SHARED) && ((f->flags & O_ACCMODE) != O_RDWR || memfile_write_sealed(f)))
 			v->flags |= VMA_NO_WRITE;
 		if (!(v->flags & VMA_SHARED) && (prot & PROT_WRITE))
 			v->flags |= VMA_DIRTY;

@@ -11,6 +11,7 @@
 #include <linux/mman.h>
 
 struct file;
+struct file_ops;
 struct mm;
 struct program;
 
@@ -75,6 +76,9 @@ struct mm_place {
 	uint64_t offset;
 };
 bool mm_place_of(uint64_t addr, struct mm_place *out);
+/* Unless a process of the cVM has a shared mapping of these ops and data that may be written: the map locked, until mm_let_map. */
+bool mm_keep_unshared(const struct file_ops *ops, const void *data);
+void mm_let_map(void);
 /* Of the file with this data, mapped by p from addr on: is any page in [addr, addr + size) still there? What is of it goes, for the
  * calling process, and nothing that was mapped over it. */
 bool mm_shows_object(const struct program *p, uint64_t addr, uint64_t size, const void *object);

@@ -82,6 +82,27 @@ bool mm_place_of(uint64_t addr, struct mm_place *out)
 	return found;
 }
 
+bool mm_keep_unshared(const struct file_ops *ops, const void *data)
+{
+	struct mm *mm = mm_current();
+
+	mutex_lock(&mm->lock);
+	list_for_each(pos, &mm->list) {
+		const struct vma *v = list_entry(pos, struct vma, link);
+
+		if ((v->flags & (VMA_SHARED | VMA_NO_WRITE)) == VMA_SHARED && v->file && v->file->ops == ops && v->file->data == data) {
+			mutex_unlock(&mm->lock);
+			return false;
+		}
+	}
+	return true;
+}
+
+void mm_let_map(void)
+{
+	mutex_unlock(&mm_current()->lock);
+}
+
 static bool contains(const struct vma *v, uint64_t addr, size_t size)
 {
 	return v->start <= addr && addr < v->end && size <= v->end - addr;

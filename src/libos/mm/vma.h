@@ -16,7 +16,7 @@
 #define VMA_STACK 8u	 /* the first thread's stack */
 #define VMA_HEAP 16u	 /* brk */
 #define VMA_DIRTY 32u	 /* private file mapping that was writable at some time */
-#define VMA_NO_WRITE 64u /* shared mapping of a file that is open read-only */
+#define VMA_NO_WRITE 64u /* shared mapping of a file that is open read-only, or sealed */
 #define VMA_LOCKED 128u	 /* mlock: counted, nothing more */
 #define VMA_HOLE 256u	 /* nothing, kept free for a member of the family (family.h) */
 #define VMA_PLACE 512u	 /* memory of a program that is not there */
