@@ -4,6 +4,7 @@
  * Build: gcc musl
  */
 #define _GNU_SOURCE
+#include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <pthread.h>
 #include <sched.h>
@@ -85,6 +86,15 @@ static void *stays(void *arg)
 	return NULL;
 }
 
+/* What another one may do, as a question: whether there is anybody of this number. */
+static long capabilities_of(pid_t tid)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, tid };
+	struct __user_cap_data_struct data[2];
+
+	return syscall(SYS_capget, &head, data);
+}
+
 static void children(void)
 {
 	pid_t pid = fork();
@@ -92,6 +102,8 @@ static void children(void)
 
 	if (!pid) {
 		say("child", 0);
+		T(capabilities_of(getppid()));
+		fflush(stdout);
 		_exit(set_policy(getppid(), SCHED_BATCH, 0) || set_ioprio(getppid(), IOPRIO_CLASS_BE, 7));
 	}
 	T(waitpid(pid, &status, 0) == pid && !status);
@@ -119,6 +131,8 @@ static void refused(void)
 	T(set_ioprio(0, 5, 0));
 	T(set_ioprio(NOBODY, IOPRIO_CLASS_BE, 0));
 	T(ioprio_of(NOBODY));
+	T(capabilities_of(NOBODY));
+	T(capabilities_of(-1));
 	T(syscall(SYS_ioprio_get, 0, 0));
 	T(syscall(SYS_ioprio_get, 4, 0));
 	T(syscall(SYS_ioprio_set, 4, 0, 0));
@@ -145,6 +159,7 @@ int main(int argc, char **argv)
 	T(only_first(tid));
 	say("the thread from outside", tid);
 	say("who started it", 0);
+	T(capabilities_of(tid));
 	children();
 	refused();
 	T(syscall(SYS_sched_setattr, 0, &a, 0));

@@ -198,7 +198,8 @@ long sys_setgroups(struct regs *r)
 	return 0;
 }
 
-static long cap_header(struct regs *r, int *words)
+/* 0 in *pid is the calling thread or process. */
+static long cap_header(struct regs *r, int *words, int *pid)
 {
 	struct __user_cap_header_struct h;
 
@@ -212,17 +213,25 @@ static long cap_header(struct regs *r, int *words)
 		h.version = _LINUX_CAPABILITY_VERSION_3;
 		return put_user(h, (struct __user_cap_header_struct *)r->rdi) ? -EFAULT : -EINVAL;
 	}
-	return h.pid == 0 || h.pid == current()->tid || h.pid == current()->process->pid ? 0 : -ESRCH;
+	*pid = h.pid == current()->tid || h.pid == current()->process->pid ? 0 : h.pid;
+	return h.pid < 0 ? -EINVAL : 0;
 }
 
 long sys_capget(struct regs *r)
 {
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	int words = 0;
-	long err = cap_header(r, &words);
+	int words = 0, pid = 0;
+	long err = cap_header(r, &words, &pid);
 
 	if (err)
-		return err == -EINVAL && !r->rsi ? 0 : err;
+		return err == -EINVAL && !words && !r->rsi ? 0 : err; /* it asked for the version */
+	if (pid) {
+		struct process *p = process_of_thread(pid);
+
+		if (!p)
+			return -ESRCH;
+		process_put(p);
+	}
 	memset(data, 0, sizeof(data));
 	return r->rsi ? copy_to_user((void *)r->rsi, data, (size_t)words * sizeof(data[0])) : 0;
 }
@@ -231,11 +240,13 @@ long sys_capget(struct regs *r)
 long sys_capset(struct regs *r)
 {
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	int words = 0;
-	long err = cap_header(r, &words);
+	int words = 0, pid = 0;
+	long err = cap_header(r, &words, &pid);
 
 	if (err)
 		return err;
+	if (pid)
+		return -EPERM;
 	if (copy_from_user(data, (void *)r->rsi, (size_t)words * sizeof(data[0])))
 		return -EFAULT;
 	for (int i = 0; i < words; i++)
