@@ -436,6 +436,32 @@ static void two_ends(void)
 	close(master);
 }
 
+/* System V's terminal modes: the lower halves of the flags, eight characters. */
+static void old_modes(void)
+{
+	struct termio old;
+	struct termios t;
+
+	printf("System V's modes\n");
+	T(ioctl(g_slave, TCGETA, &old));
+	printf("  %x %x %x %x %d %d\n", old.c_iflag, old.c_oflag, old.c_cflag, old.c_lflag, old.c_cc[VINTR], old.c_cc[VEOF]);
+	tcgetattr(g_slave, &t);
+	t.c_iflag |= IUTF8;
+	t.c_lflag |= IEXTEN;
+	t.c_cc[VWERASE] = 'w';
+	tcsetattr(g_slave, TCSANOW, &t);
+	old.c_lflag &= (unsigned short)~(ECHO | ICANON);
+	old.c_iflag &= (unsigned short)~IUTF8;
+	old.c_cc[VINTR] = 'i';
+	T(ioctl(g_slave, TCSETA, &old));
+	T(ioctl(g_slave, TCSETAW, &old));
+	T(ioctl(g_master, TCSETAF, &old));
+	T(ioctl(g_slave, TCSETA, NULL));
+	T(ioctl(g_slave, TCGETA, NULL));
+	tcgetattr(g_master, &t);
+	printf("  %x %x %x %x %d %d\n", t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag, t.c_cc[VINTR], t.c_cc[VWERASE]);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -455,5 +481,6 @@ int main(void)
 	packets();
 	keys();
 	two_ends();
+	old_modes();
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <linux/eventpoll.h>
 
 #define MODES_SIZE offsetof(struct termios2, c_ispeed) /* of struct termios */
+_Static_assert(MODES_SIZE != sizeof(struct termio), "set_modes tells them by their size");
 
 static speed_t speed_of(tcflag_t flags, speed_t other)
 {
@@ -37,6 +38,39 @@ static long get_modes(struct tty *t, void *user, size_t size)
 	return copy_to_user(user, &modes, size);
 }
 
+/* System V's structure has the lower halves of the flags and fewer characters: it leaves the rest alone. */
+static long get_termio(struct tty *t, struct termio *user)
+{
+	struct termio old;
+
+	memset(&old, 0, sizeof(old));
+	mutex_lock(&t->lock);
+	old.c_iflag = (uint16_t)t->modes.c_iflag;
+	old.c_oflag = (uint16_t)t->modes.c_oflag;
+	old.c_cflag = (uint16_t)t->modes.c_cflag;
+	old.c_lflag = (uint16_t)t->modes.c_lflag;
+	old.c_line = t->modes.c_line;
+	memcpy(old.c_cc, t->modes.c_cc, sizeof(old.c_cc));
+	mutex_unlock(&t->lock);
+	return put_user(old, user);
+}
+
+static long take_termio(struct termios2 *modes, const void *user)
+{
+	struct termio old;
+
+	if (copy_from_user(&old, user, sizeof(old)))
+		return -EFAULT;
+	modes->c_iflag = (modes->c_iflag & ~0xffffu) | old.c_iflag;
+	modes->c_oflag = (modes->c_oflag & ~0xffffu) | old.c_oflag;
+	modes->c_cflag = (modes->c_cflag & ~0xffffu) | old.c_cflag;
+	modes->c_lflag = (modes->c_lflag & ~0xffffu) | old.c_lflag;
+	modes->c_line = old.c_line;
+	memcpy(modes->c_cc, old.c_cc, sizeof(old.c_cc));
+	return 0;
+}
+
+/* `size` says which structure the program has. */
 static long set_modes(struct tty *t, const void *user, size_t size, bool flush)
 {
 	struct termios2 modes;
@@ -46,7 +80,7 @@ static long set_modes(struct tty *t, const void *user, size_t size, bool flush)
 		return ret;
 	tty_lock(t);
 	modes = t->modes;
-	ret = copy_from_user(&modes, user, size);
+	ret = size == sizeof(struct termio) ? take_termio(&modes, user) : copy_from_user(&modes, user, size);
 	if (!ret) {
 		modes.c_ospeed = speed_of(modes.c_cflag, modes.c_ospeed);
 		modes.c_ispeed = speed_of(modes.c_cflag >> IBSHIFT, modes.c_ispeed);
@@ -243,6 +277,12 @@ long tty_ioctl(struct file *f, struct tty *t, bool own, unsigned long request, v
 	case TCSETSW2:
 	case TCSETSF2:
 		return set_modes(t, user, sizeof(struct termios2), request == TCSETSF2);
+	case TCGETA:
+		return get_termio(t, user);
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
+		return set_modes(t, user, sizeof(struct termio), request == TCSETAF);
 	case TIOCGWINSZ:
 	case TIOCSWINSZ:
 		return window(t, request == TIOCSWINSZ, user);
