@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "say.h"
@@ -131,8 +132,26 @@ static void directories(void)
 	CHECK(mknod("/usr/share/null", S_IFCHR | 0600, 0x103) < 0 && errno == EPERM);
 }
 
+static void usage(void)
+{
+	struct statvfs before, after;
+	int fd;
+
+	CHECK(statvfs("/usr", &before) == 0 && before.f_blocks > before.f_bfree && before.f_bfree > 0);
+	fd = open("/usr/large", O_WRONLY | O_CREAT, 0644);
+	for (int i = 0; i < 64; i++) {
+		char kib[1024] = { 1 };
+
+		CHECK(write(fd, kib, sizeof kib) == sizeof kib);
+	}
+	CHECK(statvfs("/usr", &after) == 0 && after.f_blocks - after.f_bfree >= before.f_blocks - before.f_bfree + 16);
+	close(fd);
+	unlink("/usr/large");
+}
+
 int main(void)
 {
+	usage();
 	files();
 	removal();
 	directories();

@@ -515,6 +515,7 @@ static int memfs_statfs(struct dentry *d, struct statfs *st)
 	uint64_t used, limit;
 
 	mem_usage(&used, &limit);
+	used += PAGE_SIZE; /* the directories themselves: programs take "nothing is used" for a wrong answer */
 	st->f_type = d->mount->type == BOOT_MOUNT_OVERLAY ? OVERLAYFS_SUPER_MAGIC : TMPFS_MAGIC;
 	st->f_bsize = st->f_frsize = (long)PAGE_SIZE;
 	st->f_blocks = (long)(limit / PAGE_SIZE);
