@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "mm/mm.h"
 #include "process/turn.h"
+#include "signal/cpu_limit.h"
 #include "signal/internal.h"
 #include "thread/entry.h"
 
@@ -174,6 +175,8 @@ void thread_return_work(struct regs *r)
 		if (t->work & WORK_EXIT)
 			thread_exit(0);
 		signal_send_noted();
+		if (unlikely(__atomic_load_n(&g_cpu_limits, __ATOMIC_RELAXED)))
+			cpu_limit_check();
 		wait_while_stopped(t->process);
 		while (deliver_one(t, r))
 			;

@@ -5,6 +5,7 @@
 #include "fs/file.h"
 #include "fs/limit.h"
 #include "ipc/eventfd.h"
+#include "signal/cpu_limit.h"
 #include "signal/internal.h"
 #include "sys/syscalls.h"
 #include "thread/isolated.h"
@@ -348,6 +349,8 @@ static long limits(struct process *p, uint64_t resource, const struct rlimit64 *
 	if (new)
 		err = set_limit(p, (unsigned)resource, new);
 	mutex_unlock(&p->lock);
+	if (new && !err && resource == RLIMIT_CPU && (new->rlim_cur & new->rlim_max) != RLIM64_INFINITY)
+		err = cpu_limit_begin();
 	return err;
 }
 

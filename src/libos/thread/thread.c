@@ -8,6 +8,7 @@
 #include "core/uaccess.h"
 #include "fs/file.h"
 #include "process/turn.h"
+#include "signal/cpu_limit.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
 #include "thread/create.h"
@@ -381,7 +382,7 @@ static void leave_process(struct thread *t)
 	uint64_t cpu_ns = 0;
 	bool last;
 
-	if (p != g_process)
+	if (p != g_process || g_cpu_limits)
 		(void)hostcall(HC_thread_cputime, 0, &cpu_ns);
 	mutex_lock(&p->lock);
 	signal_thread_exit(t);

@@ -65,6 +65,7 @@ struct thread {
 	char comm[16];
 
 	struct thread_sched sched;     /* process->lock */
+	uint64_t cpu_seen;	       /* processor time so far, as RLIMIT_CPU counts it; process->lock */
 	struct thread_signals signals; /* signal/signal.h */
 	struct upcall_frame *upcall;   /* 16-aligned, part of this thread's pages */
 	void *pages;		       /* kernel stack and upcall stack */
