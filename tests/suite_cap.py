@@ -169,6 +169,19 @@ def ending_close():
         pod.ended("holder")
 
 
+def ending_gone():
+    """The same of a cVM whose only thread is in another when it is killed."""
+    with SlowPod("ending_gone") as pod:
+        pod.there("holding")
+        pod.tell("hang-close")
+        pod.command("kill", "holder", "-s", "KILL")
+        pod.there("asked")
+        others_live(pod)
+        expect(pod.running("holder"), "the close did not hang")
+        pod.tell("answer")
+        pod.ended("holder")
+
+
 def ending_read():
     """A cVM is killed while another's thread, called into it, hangs in a read: the same, and the caller hears of it."""
     with SlowPod("ending_read", "ending") as pod:
@@ -212,4 +225,4 @@ def tests():
             Test("cap/served", served("all")), Test("cap/served_isolated", served("all", isolated=True), vm="too"),
             Test("cap/served_stuck", served("stuck", timeout="5s")), Test("cap/served_lost", served_lost), Test("cap/served_again", served("again")),
             Test("cap/served_chain", served_pod("served_chain")), Test("cap/served_python", served_pod("served_python")),
-            Test("cap/slow", slow), Test("cap/ending_close", ending_close), Test("cap/ending_read", ending_read), Test("cap/gone", gone), Test("cap/passed", passed)]
+            Test("cap/slow", slow), Test("cap/ending_close", ending_close), Test("cap/ending_gone", ending_gone), Test("cap/ending_read", ending_read), Test("cap/gone", gone), Test("cap/passed", passed)]

@@ -28,11 +28,19 @@ static void read_page(void *unused, struct cp_request *request)
 	request->word[0] = (uint64_t)pread(slow, &byte, 1, 0);
 }
 
-static void serve(void)
+static void keep(void *unused, struct cp_request *request)
+{
+	(void)unused, (void)request;
+	make("/shared/holding");
+	for (;;)
+		pause();
+}
+
+static void serve(void (*with)(void *, struct cp_request *))
 {
 	struct cp_server *server;
 
-	IS(cp_server_start("read", 1, read_page, NULL, &server), 0);
+	IS(cp_server_start("read", 1, with, NULL, &server), 0);
 	for (;;)
 		pause();
 }
@@ -48,6 +56,16 @@ static void call(void)
 	IS(WHEN_SERVED(read, cp_call(read, word)), -EOWNERDEAD);
 }
 
+/* Killed while its only thread is elsewhere. */
+static void away(void)
+{
+	uint64_t word[CP_CALL_WORDS] = { 0 };
+	int read = WHEN_THERE(cp_call_open("read", CP_USE));
+
+	TRUE(open("/slow/page", O_RDONLY) >= 0);
+	IS(WHEN_SERVED(read, cp_call(read, word)), -EOWNERDEAD);
+}
+
 int main(int argc, char **argv)
 {
 	const char *role = argc > 1 ? argv[1] : "";
@@ -55,7 +73,11 @@ int main(int argc, char **argv)
 	if (!strcmp(role, "hold"))
 		hold();
 	else if (!strcmp(role, "serve"))
-		serve();
+		serve(read_page);
+	else if (!strcmp(role, "keep"))
+		serve(keep);
+	else if (!strcmp(role, "away"))
+		away();
 	else if (!strcmp(role, "call"))
 		call();
 	return check_end(role);
