@@ -202,12 +202,13 @@ static struct file *hostfs_create(struct dentry *dir, const char *name, size_t s
 	if (!f)
 		return NULL;
 	f->flags = (uint32_t)flags;
+	if (hostcall(HC_file_stat, hostfile_handle(f), 0, 0, STATX_INO, &st)) /* by its number later look-ups know it again */
+		st.stx_ino = 0;
 	st.stx_mode = S_IFREG | (uint16_t)mode;
-	st.stx_ino = 0;
 	inode = hostfs_inode(dir->mount, &st);
 	tree_lock();
 	d = d_find(dir, name, size);
-	if (d && d->inode && !is_regular(d->inode)) { /* what had the name before */
+	if (d && d->inode && (!is_regular(d->inode) || d->inode->ino != st.stx_ino)) { /* what had the name before */
 		d_get(d);
 		d_kill(d);
 		d_put(d);
