@@ -253,9 +253,10 @@ static void descriptors(void)
 			expect("ioctl", request, request == FIOCLEX || request == FIONCLEX ? 0 : -EFAULT, DO(ioctl, all[i], request, g_at));
 		for (int command = 0; command < 1040; command += command == 50 ? 1024 - 50 : 1) {
 			bool locks = (command >= F_GETLK && command <= F_SETLKW) || (command >= F_OFD_GETLK && command <= F_OFD_SETLKW);
+			bool owners = command == F_SETOWN_EX || command == F_GETOWN_EX;
 			long result = DO(fcntl, all[i], command, g_at);
 
-			if ((result == -EFAULT) != locks)
+			if ((result == -EFAULT) != (locks || owners))
 				breach("fcntl, command %d, gave %ld", command, result);
 			untouched("fcntl", command);
 		}

@@ -55,6 +55,9 @@ struct file *file_alloc(const struct file_ops *ops, uint32_t flags, void *data)
 	f->mapped = NULL;
 	f->patience = MAPPED_PATIENCE;
 	f->weighed = false;
+	f->owner_type = F_OWNER_PID;
+	f->owner_signal = 0;
+	f->owner = 0;
 	list_init(&f->epolls);
 	f->epolls_lock.word = 0;
 	__atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);

@@ -61,6 +61,8 @@ struct file {
 	struct mapped *mapped;	/* fs/mapped.h: a host file that is read over and over; atomic */
 	int64_t patience;	/* bytes to be read before it is looked at for that; atomic */
 	bool weighed;		/* and has been once */
+	uint8_t owner_type, owner_signal; /* F_SETOWN_EX and F_SETSIG: only remembered */
+	int32_t owner;		/* its number; 0: none */
 	struct list epolls;	/* epoll items watching this file (fs/poll.c), epolls_lock */
 	struct mutex epolls_lock;
 };

@@ -9,6 +9,9 @@
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
 
+#ifndef F_DUPFD_QUERY
+#define F_DUPFD_QUERY (F_LINUX_SPECIFIC_BASE + 3)
+#endif
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | FASYNC | O_DIRECT | O_NOATIME)
 
 long sys_dup(struct regs *r)
@@ -112,6 +115,61 @@ static long duplicate(struct file *f, unsigned long min, bool cloexec)
 	return fd_install(f, (int)min, cloexec);
 }
 
+static bool owner_there(int type, int32_t number)
+{
+	struct process *p;
+
+	if (type == F_OWNER_PGRP)
+		return process_session_of_group(number) != 0;
+	p = type == F_OWNER_TID ? process_of_thread(number) : process_find(number);
+	process_put(p);
+	return p != NULL;
+}
+
+/* Who is to get SIGIO and SIGURG. */
+static long set_owner(struct file *f, int type, int32_t number)
+{
+	if (type != F_OWNER_TID && type != F_OWNER_PID && type != F_OWNER_PGRP)
+		return -EINVAL;
+	if (number && (number < 0 || !owner_there(type, number)))
+		return -ESRCH;
+	f->owner_type = (uint8_t)type;
+	f->owner = number;
+	return 0;
+}
+
+static long owner_call(struct file *f, int cmd, unsigned long value)
+{
+	struct f_owner_ex owner, *user = (void *)value;
+	int32_t who = (int32_t)value;
+
+	if ((cmd == F_SETOWN_EX || cmd == F_GETOWN_EX) && !in_program(user))
+		return -EFAULT;
+	switch (cmd) {
+	case F_SETOWN:
+		if (who == INT32_MIN)
+			return -EINVAL;
+		return set_owner(f, who < 0 ? F_OWNER_PGRP : F_OWNER_PID, who < 0 ? -who : who);
+	case F_SETOWN_EX:
+		return get_user(owner, user) ? -EFAULT : set_owner(f, owner.type, owner.pid);
+	}
+	owner.type = f->owner_type;
+	owner.pid = f->owner && owner_there(f->owner_type, f->owner) ? f->owner : 0;
+	if (cmd == F_GETOWN)
+		return owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
+	return put_user(owner, user) ? -EFAULT : 0;
+}
+
+static long is_same_file(struct file *f, int fd)
+{
+	struct file *other = fd_get(fd);
+
+	if (!other)
+		return -EBADF;
+	file_put(other);
+	return other == f;
+}
+
 static long do_fcntl(struct file *f, int fd, int cmd, unsigned long value)
 {
 	switch (cmd) {
@@ -124,6 +182,8 @@ static long do_fcntl(struct file *f, int fd, int cmd, unsigned long value)
 		return fd_set_cloexec(fd, value & FD_CLOEXEC);
 	case F_GETFL:
 		return f->flags;
+	case F_DUPFD_QUERY:
+		return is_same_file(f, (int)value);
 	}
 	if (f->flags & O_PATH)
 		return -EBADF;
@@ -137,12 +197,18 @@ static long do_fcntl(struct file *f, int fd, int cmd, unsigned long value)
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
 		return do_lock(f, fd, cmd, (struct flock *)value);
-	case F_SETOWN: /* recorded nowhere: SIGIO and SIGURG are not sent */
-	case F_SETSIG:
-		return 0;
+	case F_SETOWN:
 	case F_GETOWN:
-	case F_GETSIG:
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+		return owner_call(f, cmd, value);
+	case F_SETSIG:
+		if (value > SIGNAL_COUNT)
+			return -EINVAL;
+		f->owner_signal = (uint8_t)value;
 		return 0;
+	case F_GETSIG:
+		return f->owner_signal;
 	case F_GETPIPE_SZ:
 		return pipe_get_size(f);
 	case F_SETPIPE_SZ:
