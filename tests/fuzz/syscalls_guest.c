@@ -493,12 +493,15 @@ static void do_copy(void)
 		return;
 	if (rarely(2)) {
 		struct stat st, other_st; /* of one open file to itself: nobody's business */
-		if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || (fstat(to, &other_st) == 0 && st.st_ino == other_st.st_ino))
+		if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || (fstat(to, &other_st) == 0 && st.st_ino == other_st.st_ino && st.st_dev == other_st.st_dev))
 			return;
 		say("sendfile %d %d %zu %ld", to, from, size, use ? (long)where : -1);
 		result(sendfile(to, from, use, size));
 		say(" %ld", (long)where);
 	} else {
+		struct stat st, other_st; /* between file systems: more than Linux does */
+		if (fstat(from, &st) == 0 && fstat(to, &other_st) == 0 && st.st_dev != other_st.st_dev)
+			return;
 		say("copy_file_range %d %d %zu", from, to, size);
 		result(copy_file_range(from, use, to, use_other, size, 0));
 		say(" %ld %ld", (long)where, (long)other);
@@ -993,6 +996,7 @@ static void do_signalfd(void)
 }
 
 #include "syscalls_more.h"
+#include "syscalls_paths.h"
 #include "syscalls_children.h"
 #include "syscalls_ipc.h"
 #include "syscalls_tty.h"
@@ -1015,6 +1019,8 @@ static const struct {
 	{ 'c', 4, child_start }, { 'c', 8, child_kill }, { 'c', 5, child_wait4 }, { 'c', 5, child_waitid }, { 'c', 4, child_groups }, { 'c', 2, child_more }, { 'c', 4, child_look },
 	{ 'i', 5, ipc_get }, { 'i', 5, ipc_control }, { 'i', 5, ipc_attach }, { 'i', 3, ipc_look }, { 'i', 7, ipc_semop }, { 'i', 5, ipc_semctl },
 	{ 'i', 8, ipc_message }, { 'y', 1, do_tty }, { 'w', 1, watch_make }, { 'w', 3, watch_add },
+	{ 'f', 6, do_below }, { 'f', 4, do_proc_fd }, { 'f', 4, do_old_names }, { 'f', 2, do_owner }, { 'f', 4, do_io_more }, { 'd', 3, do_io_more }, { 'f', 2, do_fcntl_more }, { 'd', 2, do_fcntl_more },
+	{ 'f', 2, do_nameless }, { 'd', 2, do_nameless }, { 'd', 2, do_proc_fd },
 	{ 'w', 5, watch_read }, { 'w', 1, watch_remove }, { 'w', 12, watch_change }, { 'w', 5, do_attributes },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])

@@ -357,7 +357,7 @@ static struct file *cap_open(struct dentry *d, int flags, int *error)
 static int cap_setattr(struct dentry *d, const struct attr *a)
 {
 	(void)d;
-	return a->valid & ~(uint32_t)(ATTR_SIZE | ATTR_ATIME | ATTR_MTIME) ? -EPERM : 0;
+	return a->valid & ~(uint32_t)(ATTR_SIZE | ATTR_ATIME | ATTR_MTIME | ATTR_OWNER) ? -EPERM : 0;
 }
 
 static int cap_statfs(struct dentry *d, struct statfs *st)

@@ -166,6 +166,22 @@ struct dentry *d_alloc_root(struct mount *m, struct inode *inode)
 	return d;
 }
 
+struct dentry *d_alloc_unnamed(struct dentry *dir, struct inode *inode)
+{
+	char name[24];
+	int size = format(name, sizeof name, "#%llu", (unsigned long long)inode->ino);
+	struct dentry *d = d_alloc(dir->mount, name, (size_t)size);
+
+	if (!d) {
+		inode_put(inode);
+		return NULL;
+	}
+	d->flags |= D_DEAD;
+	d->inode = inode;
+	d->parent = dentry_get(dir);
+	return d;
+}
+
 static void d_free(struct dentry *d)
 {
 	if (d->name != d->inline_name)

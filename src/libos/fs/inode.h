@@ -82,6 +82,7 @@ extern unsigned g_mount_count;
 #define ATTR_ATIME 8u
 #define ATTR_MTIME 16u
 #define ATTR_SIZE 32u
+#define ATTR_OWNER 64u /* of a call of the chown family, whether or not it changes anything */
 
 struct attr {
 	uint32_t valid; /* ATTR_* */
@@ -140,6 +141,7 @@ void d_put(struct dentry *d);
 /* A dentry outside any directory: the root of a mount, or an unnamed file. Consumes the inode's reference, also on failure;
  * without an inode it is NULL. */
 nodiscard struct dentry *d_alloc_root(struct mount *m, struct inode *inode);
+nodiscard struct dentry *d_alloc_unnamed(struct dentry *dir, struct inode *inode); /* O_TMPFILE: named #INO, D_DEAD */
 enum lookup_trust {
 	LOOKUP_FRESH,  /* the result of a path: host volumes are asked */
 	LOOKUP_MIDDLE, /* on the way: CACHE_MS */

@@ -52,7 +52,8 @@ static ssize_t memfile_write(struct file *f, const struct iovec *iov, unsigned c
 		n = mem_write(inode, iov, count, at);
 	}
 	if (n > 0) {
-		inode->base.mode &= ~(uint32_t)(S_ISUID | (inode->base.mode & S_IXGRP ? S_ISGID : 0));
+		if (current()->process->euid)
+			inode->base.mode &= ~(uint32_t)(S_ISUID | (inode->base.mode & S_IXGRP ? S_ISGID : 0));
 		mem_touch(inode, true);
 	}
 	mutex_unlock(&inode->lock);
@@ -239,10 +240,10 @@ struct file *memfile_open(struct mem_inode *inode, struct dentry *d, int flags, 
 	return f;
 }
 
-struct file *memfd_new(const char *name, uint32_t seals, int *error)
+struct file *memfd_new(const char *name, uint32_t mode, uint32_t seals, int *error)
 {
 	static struct mount memfd_mount = { .type = BOOT_MOUNT_TMPFS, .handle = -1, .id = MOUNTS_MAX };
-	struct mem_inode *inode = mem_inode_new(&memfd_mount, S_IFREG | 0777);
+	struct mem_inode *inode = mem_inode_new(&memfd_mount, S_IFREG | mode);
 	struct file *f = NULL;
 
 	*error = -ENOMEM;
@@ -273,11 +274,13 @@ long memfile_seals(struct file *f, int cmd, unsigned long seals)
 		return -EINVAL;
 	if (cmd == F_GET_SEALS)
 		return inode->seals;
-	if (seals & ~(unsigned long)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+	if (seals & ~(unsigned long)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC))
 		return -EINVAL;
 	if ((seals & F_SEAL_WRITE) && !mm_keep_unshared(f->ops, inode))
 		return inode->seals & F_SEAL_SEAL ? -EPERM : -EBUSY;
 	mutex_lock(&inode->lock);
+	if ((seals & F_SEAL_EXEC) && (inode->base.mode & 0111))
+		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 	if (inode->seals & F_SEAL_SEAL)
 		ret = -EPERM;
 	else

@@ -37,6 +37,20 @@ static void memfs_forgotten(struct inode *base)
 		notify_gone(base);
 }
 
+struct mem_inode *mem_inode_in(struct dentry *dir, uint32_t mode)
+{
+	struct mem_inode *inode = mem_inode_new(dir->mount, mode);
+
+	if (inode && (dir->inode->mode & S_ISGID)) {
+		inode->gid = mem_inode(dir->inode)->gid;
+		if (S_ISDIR(mode))
+			inode->base.mode |= S_ISGID;
+		else if ((mode & S_ISGID) && (mode & S_IXGRP) && current()->process->euid && !process_in_group(current()->process, inode->gid))
+			inode->base.mode &= ~(uint32_t)S_ISGID;
+	}
+	return inode;
+}
+
 static void memfs_release(struct inode *base)
 {
 	struct mem_inode *inode = mem_inode(base);
@@ -194,7 +208,7 @@ static struct file *memfs_open(struct dentry *d, int flags, int *error)
 static struct file *memfs_create(struct dentry *dir, const char *name, size_t size, int flags, uint32_t mode,
 				 int *error)
 {
-	struct mem_inode *inode = mem_inode_new(dir->mount, S_IFREG | (mode & 07777));
+	struct mem_inode *inode = mem_inode_in(dir, S_IFREG | (mode & 07777));
 	struct dentry *d = NULL;
 	struct file *f;
 
@@ -207,10 +221,10 @@ static struct file *memfs_create(struct dentry *dir, const char *name, size_t si
 			return NULL;
 	} else {
 		inode->nlink = 0;
-		d = d_alloc_root(dir->mount, &inode->base);
+		inode->linkable = !(flags & O_EXCL);
+		d = d_alloc_unnamed(dir, &inode->base);
 		if (!d)
 			return NULL;
-		d->flags |= D_DEAD;
 	}
 	f = memfile_open(inode, d, flags & ~O_TRUNC, error);
 	dentry_put(d);
@@ -223,7 +237,7 @@ static int memfs_make(struct dentry *dir, const char *name, size_t size, uint32_
 
 	if (S_ISCHR(mode) || S_ISBLK(mode))
 		return -EPERM;
-	inode = mem_inode_new(dir->mount, target ? S_IFLNK | 0777 : mode);
+	inode = mem_inode_in(dir, target ? S_IFLNK | 0777 : mode);
 	if (!inode)
 		return -ENOSPC;
 	if (target) {
@@ -467,6 +481,10 @@ static int memfs_link(struct dentry *d, struct dentry *dir, const char *name, si
 	if (err)
 		return err;
 	tree_lock(); /* as whoever takes a name away */
+	if (!inode->nlink && !inode->linkable) {
+		tree_unlock();
+		return -ENOENT;
+	}
 	inode->nlink++;
 	tree_unlock();
 	inode_get(d->inode);
@@ -476,19 +494,19 @@ static int memfs_link(struct dentry *d, struct dentry *dir, const char *name, si
 		inode->nlink--;
 	else
 		mem_touch(inode, false);
+	inode->linkable &= err != 0;
 	tree_unlock();
 	return err;
 }
 
-static int memfs_setattr(struct dentry *d, const struct attr *a)
+int mem_setattr(struct mem_inode *inode, const struct attr *a)
 {
-	struct mem_inode *inode = mem_inode(d->inode);
-	int err = overlay_copy_up(d, (a->valid & ATTR_SIZE) && a->size == 0);
+	int err = 0;
 
-	if (err)
-		return err;
 	mutex_lock(&inode->lock);
-	if (a->valid & ATTR_SIZE) {
+	if ((a->valid & ATTR_MODE) && (inode->seals & F_SEAL_EXEC) && ((a->mode ^ inode->base.mode) & 0111))
+		err = -EPERM;
+	if (!err && (a->valid & ATTR_SIZE)) {
 		err = mem_truncate(inode, a->size);
 		if (!err)
 			mem_touch(inode, true);
@@ -498,6 +516,8 @@ static int memfs_setattr(struct dentry *d, const struct attr *a)
 			inode->uid = a->uid;
 		if (a->valid & ATTR_GID)
 			inode->gid = a->gid;
+		if (a->valid & ATTR_OWNER && !is_dir(&inode->base))
+			inode->base.mode &= ~(inode->base.mode & S_IXGRP ? S_ISUID | S_ISGID : S_ISUID);
 		if (a->valid & ATTR_MODE)
 			inode->base.mode = (inode->base.mode & S_IFMT) | (a->mode & 07777);
 		if (a->valid & ATTR_ATIME)
@@ -508,6 +528,13 @@ static int memfs_setattr(struct dentry *d, const struct attr *a)
 	}
 	mutex_unlock(&inode->lock);
 	return err;
+}
+
+static int memfs_setattr(struct dentry *d, const struct attr *a)
+{
+	int err = overlay_copy_up(d, (a->valid & ATTR_SIZE) && a->size == 0);
+
+	return err ? err : mem_setattr(mem_inode(d->inode), a);
 }
 
 static int memfs_statfs(struct dentry *d, struct statfs *st)

@@ -10,10 +10,19 @@
 
 #include "fs/inode.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#define MFD_EXEC 16u
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20
+#endif
+
 struct mem_inode {
 	struct inode base;  /* base.mode: `lock` */
 	struct mutex lock;  /* everything below; taken before the tree lock, never after */
 	bool upper;	    /* attributes are the memory's own */
+	bool linkable;	    /* made without a name, which linkat may give it (tree lock) */
 	bool hosts;	    /* of the overlay: to be completed (hosts.c) */
 	char *lower;	    /* overlay: path below mount->handle; regular files and links lose it by copy-up */
 	uint32_t nlink, uid, gid;
@@ -46,14 +55,16 @@ extern const struct inode_ops memfs_ops;
 extern const struct file_ops memfile_ops, memdir_ops;
 
 struct mem_inode *mem_inode_new(struct mount *m, uint32_t mode);
+struct mem_inode *mem_inode_in(struct dentry *dir, uint32_t mode); /* to be entered there: of its group if it says so (S_ISGID) */
 /* Enter an inode (reference consumed, also on failure) under a new name. -EEXIST, -ENOENT (directory is gone). */
 nodiscard int mem_enter(struct dentry *dir, const char *name, size_t size, struct mem_inode *inode,
 			struct dentry **out);
 nodiscard struct file *memfile_open(struct mem_inode *inode, struct dentry *d, int flags, int *error);
-nodiscard struct file *memfd_new(const char *name, uint32_t seals, int *error);
+nodiscard struct file *memfd_new(const char *name, uint32_t mode, uint32_t seals, int *error);
 bool memfile_write_sealed(const struct file *f);
 nodiscard long memfile_seals(struct file *f, int cmd, unsigned long arg); /* F_ADD_SEALS, F_GET_SEALS */
 void mem_fill_stat(struct mem_inode *inode, struct statx *st);
+nodiscard int mem_setattr(struct mem_inode *inode, const struct attr *attr);
 void mem_touch(struct mem_inode *inode, bool contents); /* ctime, and mtime; lock not needed by readers */
 
 /* memdata.c: contents; inode->lock held */

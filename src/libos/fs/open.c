@@ -6,6 +6,10 @@
 #include "core/kheap.h"
 #include "fs/inotify.h"
 #include "fs/memfs.h"
+#include "ipc/block.h"
+#include "ipc/pipe.h"
+#include "net/socket.h"
+#include "served/served.h"
 #include <linux/time.h>
 
 #define OPEN_ONLY (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
@@ -55,6 +59,24 @@ static void path_release(struct file *f)
 
 const struct file_ops path_file_ops = { .name = "path", .stat = path_stat, .release = path_release };
 
+/* O_PATH of a file without a path, by its magic link. f->data: that file. */
+static int held_stat(struct file *f, struct statx *st)
+{
+	return file_stat(f->data, st);
+}
+
+static size_t held_path(struct file *f, char *buf, size_t size)
+{
+	return file_path(f->data, buf, size);
+}
+
+static void held_release(struct file *f)
+{
+	file_put(f->data);
+}
+
+static const struct file_ops held_file_ops = { .name = "path", .stat = held_stat, .path = held_path, .release = held_release };
+
 static bool wants_write(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
@@ -99,7 +121,13 @@ struct file *open_dentry(struct dentry *d, int flags, int *error)
 	return f;
 }
 
-/* A magic link led to a file without a path (a pipe, a standard stream): another reference to that very file. */
+static bool cannot_be_opened(struct file *f)
+{
+	return socket_of(f) || (f->ops->stat == anon_stat && !served_is_file(f));
+}
+
+/* A magic link led to a file without a path: memfds and pipes are opened anew; of a host's stream it is another reference to that very
+ * file. */
 static struct file *reopen(struct walk *w, int flags, int *error)
 {
 	struct file *f = w->file;
@@ -107,6 +135,31 @@ static struct file *reopen(struct walk *w, int flags, int *error)
 	if (flags & O_DIRECTORY) {
 		*error = -ENOTDIR;
 		return NULL;
+	}
+	if (f->ops == &held_file_ops) {
+		w->file = f->data;
+		file_get(w->file);
+		file_put(f);
+		f = w->file;
+	}
+	if (flags & O_PATH) {
+		struct file *path = file_alloc(&held_file_ops, (uint32_t)flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), f);
+
+		*error = path ? 0 : -ENOMEM;
+		w->file = path ? NULL : f;
+		return path;
+	}
+	if (cannot_be_opened(f)) {
+		*error = -ENXIO;
+		return NULL;
+	}
+	if (file_is_pipe(f))
+		return pipe_reopen(f, flags, error);
+	if (f->ops == &memfile_ops) {
+		f = memfile_open(f->data, NULL, flags, error);
+		if (f)
+			f->flags &= ~(uint32_t)OPEN_ONLY;
+		return f;
 	}
 	w->file = NULL;
 	return f;
@@ -177,6 +230,10 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 	struct dentry *d;
 	bool again = false;
 
+	if (w->last == LAST_ROOT && !is_dir(w->dentry->inode)) { /* a magic link led to it */
+		*f = open_dentry(w->dentry, flags & ~O_CREAT, error);
+		return false;
+	}
 	if (w->last != LAST_NAME || w->trailing_slash) {
 		*error = w->last != LAST_NAME && (flags & O_EXCL) ? -EEXIST : -EISDIR;
 		return false;
@@ -188,7 +245,7 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 		if (w->dentry->mount->read_only)
 			*error = -EROFS;
 		else if (!w->dentry->inode->ops->create)
-			*error = -EACCES;
+			*error = w->dentry->mount->type == BOOT_MOUNT_PROC ? -ENOENT : -EACCES;
 		else
 			*f = w->dentry->inode->ops->create(w->dentry, w->name, w->name_size, flags, mode, error);
 		if (*f) {
@@ -250,6 +307,8 @@ static struct file *open_unnamed(int dirfd, const char *path, int flags, uint32_
 		*error = -EROFS;
 	else if (w.dentry->inode->ops->create)
 		f = w.dentry->inode->ops->create(w.dentry, NULL, 0, flags & ~O_TMPFILE, mode, error);
+	if (f)
+		f->flags = (f->flags & ~(uint32_t)OPEN_ONLY) | O_TMPFILE;
 	walk_done(&w);
 	return f;
 }
@@ -300,7 +359,7 @@ struct inode *vfs_socket_bind(const char *path, int mode, int *error)
 		*error = -EROFS;
 	else if (w.dentry->inode->ops != &memfs_ops)
 		*error = -EPERM;
-	else if (!(inode = mem_inode_new(w.dentry->mount, S_IFSOCK | ((uint32_t)mode & 07777 & ~process_umask()))))
+	else if (!(inode = mem_inode_in(w.dentry, S_IFSOCK | ((uint32_t)mode & 07777 & ~process_umask()))))
 		*error = -ENOMEM;
 	if (!*error) {
 		inode_get(&inode->base);

@@ -149,7 +149,7 @@ static uint32_t fd_mode(const struct subject *s)
 	static const uint32_t modes[] = { 0500, 0300, 0700, 0700 };
 	bool cloexec;
 	struct file *f = fdtable_get_of(s->process, s->fd, &cloexec);
-	uint32_t mode = !f ? 0 : f->flags & O_PATH ? 0100 : modes[f->flags & O_ACCMODE];
+	uint32_t mode = !f || (f->flags & O_PATH) ? 0 : modes[f->flags & O_ACCMODE];
 
 	if (f)
 		file_put(f);
@@ -383,7 +383,7 @@ static int proc_follow(struct dentry *d, struct dentry **dentry, struct file **f
 static int proc_setattr(struct dentry *d, const struct attr *a)
 {
 	(void)d;
-	return a->valid & ~(uint32_t)ATTR_SIZE ? -EPERM : 0;
+	return a->valid & ~(uint32_t)(ATTR_SIZE | ATTR_OWNER) ? -EPERM : 0;
 }
 
 static int proc_statfs(struct dentry *d, struct statfs *st)

@@ -314,6 +314,14 @@ int pipe_create(struct file *end[2], uint32_t flags)
 	return 0;
 }
 
+struct file *pipe_reopen(struct file *end, int flags, int *error)
+{
+	struct file *f = open_end(end->data, &g_pipe_ops, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK | O_APPEND));
+
+	*error = f ? 0 : -ENOMEM;
+	return f;
+}
+
 long pipe_get_size(struct file *f)
 {
 	struct pipe *p = f->data;

@@ -12,6 +12,8 @@
 
 /* pipe2(2): two files of one reference each. flags: O_NONBLOCK. 0 or negative errno. */
 nodiscard int pipe_create(struct file *end[2], uint32_t flags);
+/* One more end, of the same or the other kind: /proc/self/fd/N. Waits for nobody, unlike a FIFO. `end` has no path. */
+nodiscard struct file *pipe_reopen(struct file *end, int flags, int *error);
 bool file_is_pipe(const struct file *f);
 /* For splice and tee, on an end of a pipe; `nonblock` besides the file's own flag. */
 /* Copies what comes next and leaves it there: bytes, 0 at the end, or as read(2). */

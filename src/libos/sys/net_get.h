@@ -7,7 +7,7 @@
 /* 0 and a reference in *f, -EBADF or -ENOTSOCK. */
 static inline int socket_get(int fd, struct file **f, struct socket **s)
 {
-	*f = fd_get(fd);
+	*f = fd_get_open(fd);
 	if (!*f)
 		return -EBADF;
 	*s = socket_of(*f);

@@ -7,6 +7,7 @@
 #include "fs/hostfile.h"
 #include "fs/inotify.h"
 #include "fs/limit.h"
+#include "fs/memfs.h"
 #include "ipc/mqueue.h"
 #include "sys/syscalls.h"
 #include <linux/falloc.h>
@@ -48,6 +49,8 @@ static int attr_file(struct file *f, const struct attr *a)
 
 	if (f->ops == &g_mqueue_ops)
 		return mqueue_setattr(f, a);
+	if (f->ops == &memfile_ops && !f->dentry)
+		return mem_setattr(f->data, a);
 	if (!f->dentry)
 		return f->ops == &stream_ops ? -EPERM : 0;
 	if ((a->valid & ATTR_MODE) && is_link(f->dentry->inode))
@@ -133,7 +136,7 @@ static struct attr owner_attr(long uid, long gid)
 {
 	struct attr a = { .uid = (uint32_t)uid, .gid = (uint32_t)gid };
 
-	a.valid = (a.uid != UINT32_MAX ? ATTR_UID : 0) | (a.gid != UINT32_MAX ? ATTR_GID : 0);
+	a.valid = ATTR_OWNER | (a.uid != UINT32_MAX ? ATTR_UID : 0) | (a.gid != UINT32_MAX ? ATTR_GID : 0);
 	return a;
 }
 
@@ -302,14 +305,42 @@ long sys_ftruncate(struct regs *r)
 	return err;
 }
 
-#define FALLOC_KNOWN                                                                                                   \
-	(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |                \
-	 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE)
+static bool fallocate_known(int mode)
+{
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+	case FALLOC_FL_UNSHARE_RANGE:
+	case FALLOC_FL_ZERO_RANGE:
+		return true;
+	case FALLOC_FL_PUNCH_HOLE:
+		return mode & FALLOC_FL_KEEP_SIZE;
+	case FALLOC_FL_COLLAPSE_RANGE:
+	case FALLOC_FL_INSERT_RANGE:
+		return !(mode & FALLOC_FL_KEEP_SIZE);
+	default:
+		return false;
+	}
+}
+
+static long fallocate_file(struct file *f, int mode, off_t offset, off_t size)
+{
+	struct statx st;
+	off_t end;
+	long err;
+
+	if (f->ops->allocate) {
+		err = __builtin_add_overflow(offset, size, &end) ? -EFBIG : mode & FALLOC_FL_KEEP_SIZE ? 0 : may_become(f, NULL, end);
+		return err ? err : f->ops->allocate(f, mode, offset, size);
+	}
+	if (file_stat(f, &st))
+		return -ENODEV;
+	return S_ISFIFO(st.stx_mode) ? -ESPIPE : S_ISDIR(st.stx_mode) ? -EISDIR : -ENODEV;
+}
 
 long sys_fallocate(struct regs *r)
 {
 	struct file *f = fd_get_open((int)arg(r, 0));
-	off_t offset = arg(r, 2), size = arg(r, 3), end;
+	off_t offset = arg(r, 2), size = arg(r, 3);
 	int mode = (int)arg(r, 1);
 	long err;
 
@@ -317,16 +348,12 @@ long sys_fallocate(struct regs *r)
 		return -EBADF;
 	if (offset < 0 || size <= 0)
 		err = -EINVAL;
-	else if (mode & ~FALLOC_KNOWN || mode == FALLOC_FL_PUNCH_HOLE)
+	else if (!fallocate_known(mode))
 		err = -EOPNOTSUPP;
 	else if ((f->flags & O_ACCMODE) == O_RDONLY)
 		err = -EBADF;
-	else if (__builtin_add_overflow(offset, size, &end))
-		err = -EFBIG;
-	else if (!f->ops->allocate)
-		err = f->ops->seek ? -ENODEV : -ESPIPE;
-	else if ((mode & FALLOC_FL_KEEP_SIZE) || !(err = may_become(f, NULL, end)))
-		err = f->ops->allocate(f, mode, offset, size);
+	else
+		err = fallocate_file(f, mode, offset, size);
 	if (!err && f->dentry)
 		notify_dentry(f->dentry, IN_MODIFY);
 	file_put(f);
@@ -377,7 +404,7 @@ long sys_sync_file_range(struct regs *r)
 
 long sys_syncfs(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 
 	if (!f)
 		return -EBADF;

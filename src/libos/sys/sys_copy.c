@@ -148,11 +148,16 @@ long sys_copy_file_range(struct regs *r)
 	if (n)
 		goto done;
 	n = -EINVAL;
-	if (in_pos < 0 || out_pos < 0)
-		goto done;
 	if (!user_in && file_position(in) < 0)
 		goto done;
 	off_t *from = user_in ? &in_pos : &in->pos, *to = user_out ? &out_pos : &out->pos;
+	uint64_t beyond;
+	if (__builtin_add_overflow((uint64_t)*from, (uint64_t)arg(r, 4), &beyond) || __builtin_add_overflow((uint64_t)*to, (uint64_t)arg(r, 4), &beyond)) {
+		n = -EOVERFLOW;
+		goto done;
+	}
+	if (*from < 0 || *to < 0)
+		goto done;
 	off_t left = (off_t)in_st.stx_size > *from ? (off_t)in_st.stx_size - *from : 0;
 	count = MIN(count, (size_t)left); /* at the start: the copy itself may make the file longer */
 	if (overlap(&in_st, &out_st, *from, *to, (off_t)count))
@@ -278,7 +283,7 @@ long sys_tee(struct regs *r)
 /* Pages are copied, never given away, so it is writev or readv. */
 long sys_vmsplice(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	bool writes = f && (f->flags & O_ACCMODE) != O_RDONLY;
 	long n = -EBADF;
 

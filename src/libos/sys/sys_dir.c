@@ -39,7 +39,7 @@ static long list(struct file *f, void *buf, size_t size)
 
 long sys_getdents64(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	long n;
 
 	if (!f)
@@ -67,7 +67,7 @@ static void to_old(uint8_t *buf, long size)
 long sys_getdents(struct regs *r)
 {
 	size_t size = MIN((unsigned)arg(r, 2), 32768u);
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	uint8_t *buf;
 	long n = -ENOMEM;
 
@@ -109,7 +109,9 @@ static int check_new(struct walk *w, bool directory)
 		return -ENOENT;
 	if (w->dentry->mount->read_only)
 		return -EROFS;
-	return w->dentry->inode->ops->make ? 0 : -EPERM;
+	if (w->dentry->inode->ops->make)
+		return 0;
+	return w->dentry->mount->type == BOOT_MOUNT_PROC ? -ENOENT : -EPERM;
 }
 
 static long make(int dirfd, const char *user_path, uint32_t mode, const char *target)

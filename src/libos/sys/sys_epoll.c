@@ -37,10 +37,10 @@ long sys_epoll_ctl(struct regs *r)
 
 	if (op != EPOLL_CTL_DEL && copy_from_user(&event, (const void *)arg(r, 3), sizeof(event)))
 		return -EFAULT;
-	epf = fd_get((int)arg(r, 0));
+	epf = fd_get_open((int)arg(r, 0));
 	if (!epf)
 		return -EBADF;
-	f = fd_get(fd);
+	f = fd_get_open(fd);
 	if (f) {
 		ret = epoll_control(epf, op, fd, f, &event);
 		file_put(f);
@@ -56,7 +56,7 @@ static long wait_on(struct regs *r, int64_t timeout)
 	struct epoll *ep;
 	long ret = -EINVAL;
 
-	f = fd_get((int)arg(r, 0));
+	f = fd_get_open((int)arg(r, 0));
 	if (!f)
 		return -EBADF;
 	ep = max <= 0 || max > EVENTS_MAX ? NULL : epoll_of(f);

@@ -48,7 +48,7 @@ long sys_inotify_add_watch(struct regs *r)
 
 	if (!mask || (mask & ~KNOWN_BITS))
 		return -EINVAL;
-	f = fd_get((int)arg(r, 0));
+	f = fd_get_open((int)arg(r, 0));
 	if (!f)
 		return -EBADF;
 	ret = !is_inotify(f) || (mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE) ? -EINVAL : 0;
@@ -69,7 +69,7 @@ long sys_inotify_add_watch(struct regs *r)
 
 long sys_inotify_rm_watch(struct regs *r)
 {
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	long ret;
 
 	if (!f)

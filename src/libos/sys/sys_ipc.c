@@ -120,7 +120,7 @@ long sys_timerfd_settime(struct regs *r)
 	if ((arg(r, 1) & ~(long)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) || !timespec_valid(&new_value.it_value) ||
 	    !timespec_valid(&new_value.it_interval))
 		return -EINVAL;
-	f = fd_get((int)arg(r, 0));
+	f = fd_get_open((int)arg(r, 0));
 	if (!f)
 		return -EBADF;
 	ret = timerfd_settime(f, (int)arg(r, 1), &new_value, &old);
@@ -133,7 +133,7 @@ long sys_timerfd_settime(struct regs *r)
 long sys_timerfd_gettime(struct regs *r)
 {
 	struct itimerspec now;
-	struct file *f = fd_get((int)arg(r, 0));
+	struct file *f = fd_get_open((int)arg(r, 0));
 	int ret;
 
 	if (!f)
@@ -157,7 +157,7 @@ static long do_signalfd(int fd, const void *user_mask, size_t size, unsigned fla
 		f = signalfd_create(mask, flags, &err);
 		return install(f, err, flags);
 	}
-	f = fd_get(fd);
+	f = fd_get_open(fd);
 	if (!f)
 		return -EBADF;
 	err = signalfd_set_mask(f, mask);

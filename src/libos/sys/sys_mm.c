@@ -18,7 +18,7 @@ long sys_mmap(struct regs *r)
 	if ((uint64_t)arg(r, 5) % PAGE_SIZE)
 		return -EINVAL;
 	if (!(flags & MAP_ANONYMOUS)) {
-		f = fd_get((int)arg(r, 4));
+		f = fd_get_open((int)arg(r, 4));
 		if (!f)
 			return -EBADF;
 	}

@@ -117,12 +117,12 @@ long sys_memfd_create(struct regs *r)
 	ssize_t n;
 	int err;
 
-	if (flags & ~(unsigned)(MFD_CLOEXEC | MFD_ALLOW_SEALING | 8u /* MFD_NOEXEC_SEAL */ | 16u /* MFD_EXEC */))
+	if (flags & ~(unsigned)(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC) || (flags & MFD_EXEC && flags & MFD_NOEXEC_SEAL))
 		return -EINVAL;
 	n = copy_string_from_user(name, (const char *)arg(r, 0), sizeof name);
 	if (n < 0)
 		return n == -ENAMETOOLONG ? -EINVAL : n;
-	f = memfd_new(name, flags & MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL, &err);
+	f = memfd_new(name, flags & MFD_NOEXEC_SEAL ? 0666 : 0777, flags & MFD_NOEXEC_SEAL ? F_SEAL_EXEC : flags & MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL, &err);
 	if (!f)
 		return err;
 	f->flags |= O_LARGEFILE;
