@@ -3,7 +3,7 @@
  * memory, signals, child processes, System V IPC, pseudo-terminals, inotify and attributes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) n(Unix sockets) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -997,6 +997,7 @@ static void do_signalfd(void)
 
 #include "syscalls_more.h"
 #include "syscalls_paths.h"
+#include "syscalls_sockets.h"
 #include "syscalls_children.h"
 #include "syscalls_ipc.h"
 #include "syscalls_tty.h"
@@ -1021,6 +1022,8 @@ static const struct {
 	{ 'i', 8, ipc_message }, { 'y', 1, do_tty }, { 'w', 1, watch_make }, { 'w', 3, watch_add },
 	{ 'f', 6, do_below }, { 'f', 4, do_proc_fd }, { 'f', 4, do_old_names }, { 'f', 2, do_owner }, { 'f', 4, do_io_more }, { 'd', 3, do_io_more }, { 'f', 2, do_fcntl_more }, { 'd', 2, do_fcntl_more },
 	{ 'f', 2, do_nameless }, { 'd', 2, do_nameless }, { 'd', 2, do_proc_fd },
+	{ 'n', 4, do_option }, { 'n', 8, do_abstract }, { 'n', 12, do_message }, { 'n', 4, do_many }, { 'n', 3, do_pair }, { 'n', 2, do_queued }, { 'n', 3, do_close }, { 'n', 1, do_dup },
+	{ 'n', 3, do_poll }, { 'n', 4, do_pass }, { 'n', 4, do_unix }, { 'n', 3, do_socket },
 	{ 'w', 5, watch_read }, { 'w', 1, watch_remove }, { 'w', 12, watch_change }, { 'w', 5, do_attributes },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])

@@ -12,7 +12,7 @@ SOURCE = os.path.join(ROOT, "tests/fuzz/syscalls_guest.c")
 COUNT = 2500
 TTY_COUNT = 400  # what Linux's line discipline does with its echo is not always to be known in long runs of them
 # kinds of calls, and where: host volumes are held against the file system they are on, what lives in memory against tmpfs
-TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "tmpfs"), ("m", "volume"), ("s", "volume"), ("p", "volume"), ("c", "volume"), ("i", "volume"), ("y", "volume"), ("w", "tmpfs")]
+TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "tmpfs"), ("m", "volume"), ("s", "volume"), ("p", "volume"), ("c", "volume"), ("i", "volume"), ("n", "tmpfs"), ("y", "volume"), ("w", "tmpfs")]
 
 
 def count(kinds):

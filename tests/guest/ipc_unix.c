@@ -382,6 +382,70 @@ static void blocking(void)
 	printf("%zu bytes, %zu wrong\n", total, wrong);
 }
 
+static void credentials_of(const char *what, int fd)
+{
+	char bytes[16], room[64] __attribute__((aligned(8)));
+	struct iovec v = { bytes, sizeof bytes };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+	struct ucred who = { -1, 0, 0 };
+	long n = recvmsg(fd, &m, MSG_DONTWAIT);
+
+	if (n >= 0 && m.msg_controllen && CMSG_FIRSTHDR(&m)->cmsg_type == SCM_CREDENTIALS)
+		memcpy(&who, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof who);
+	printf("%s: %ld, %s\n", what, n, who.pid == getpid() ? "mine" : who.pid == 0 ? "nobody's" : who.pid < 0 ? "not told" : "somebody's");
+}
+
+/* Options that mean nothing are remembered; who wants credentials has a name. */
+static void options(void)
+{
+	int s[2], one = 1, flags[] = { SO_REUSEADDR, SO_KEEPALIVE, SO_BROADCAST, SO_OOBINLINE, SO_DONTROUTE }, value;
+	struct linger linger = { 1, 7 };
+	struct timeval before = { -1, 0 };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	socklen_t size;
+	char byte;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		say("set", setsockopt(s[0], SOL_SOCKET, flags[i], &one, sizeof one));
+		say("get", getsockopt(s[0], SOL_SOCKET, flags[i], &value, &(socklen_t){ sizeof value }));
+		printf("is %d\n", value);
+	}
+	say("linger", setsockopt(s[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+	linger.l_onoff = 0, linger.l_linger = 9;
+	say("not", setsockopt(s[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+	getsockopt(s[0], SOL_SOCKET, SO_LINGER, &linger, &(socklen_t){ sizeof linger });
+	printf("linger %d %d\n", linger.l_onoff, linger.l_linger);
+	say("nothing of nothing", recv(s[0], &byte, 0, MSG_DONTWAIT));
+	say("read of nothing", read(s[0], &byte, 0));
+	say("time", setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &before, sizeof before));
+	say("does not wait", recv(s[0], &byte, 1, 0));
+	say("credentials", setsockopt(s[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof one));
+	say("want", setsockopt(s[0], SOL_SOCKET, SO_RCVLOWAT, &(int){ 3 }, sizeof(int)));
+	say("send", send(s[1], "ab", 2, 0));
+	say("less", recv(s[0], &byte, 1, 0));
+	close(s[1]);
+	credentials_of("rest", s[0]);
+	credentials_of("end", s[0]);
+	close(s[0]);
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, s);
+	say("early", send(s[1], "x", 1, 0));
+	say("credentials", setsockopt(s[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof one));
+	say("late", send(s[1], "x", 1, 0));
+	credentials_of("early", s[0]);
+	credentials_of("late", s[0]);
+	say("reply", send(s[0], "x", 1, 0));
+	say("its name", getsockname(s[0], (struct sockaddr *)&a, (size = sizeof a, &size)));
+	printf("%u bytes\n", size);
+	say("any name", bind(s[0], (struct sockaddr *)&a, 2));
+	close(s[0]), close(s[1]);
+	s[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct ucred who;
+	getsockopt(s[0], SOL_SOCKET, SO_PEERCRED, &who, &(socklen_t){ sizeof who });
+	printf("peer of nobody %d %d %d\n", who.pid, (int)who.uid, (int)who.gid);
+	close(s[0]);
+}
+
 int main(int argc, char **argv)
 {
 	int s[2];
@@ -404,5 +468,6 @@ int main(int argc, char **argv)
 	rights(SOCK_STREAM);
 	rights(SOCK_SEQPACKET);
 	blocking();
+	options();
 	return 0;
 }

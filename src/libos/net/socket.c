@@ -68,9 +68,12 @@ int timeout_from_user(int64_t *timeout, const void *user, uint32_t size)
 		return -EFAULT;
 	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
 		return -EDOM;
-	*timeout = tv.tv_sec * NSEC_PER_SEC + tv.tv_usec * 1000;
-	if (*timeout <= 0 || tv.tv_sec > (int64_t)1 << 32)
+	if (tv.tv_sec < 0) /* does not wait */
+		*timeout = 0;
+	else if ((!tv.tv_sec && !tv.tv_usec) || tv.tv_sec > (int64_t)1 << 32)
 		*timeout = -1;
+	else
+		*timeout = tv.tv_sec * NSEC_PER_SEC + tv.tv_usec * 1000;
 	return 0;
 }
 

@@ -97,6 +97,7 @@ struct socket_ops {
 	ssize_t (*send)(struct file *f, struct socket_msg *msg, uint32_t flags);
 	ssize_t (*recv)(struct file *f, struct socket_msg *msg, uint32_t flags);
 	int (*shutdown)(struct file *f, int how);
+	int (*error)(struct file *f, int next); /* what SO_ERROR would tell, positive, and what it tells next */
 	int (*getopt)(struct file *f, int level, int name, void *user, uint32_t *user_size);
 	int (*setopt)(struct file *f, int level, int name, const void *user, uint32_t size);
 };

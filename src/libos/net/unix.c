@@ -43,6 +43,8 @@ static void relay_room(struct waiter *w, uint32_t events)
 	waitq_wake(&((struct unix_sock *)w->data)->wait, events);
 }
 
+static const struct ucred g_nobody = { 0, ~0u, ~0u };
+
 static struct unix_sock *sock_alloc(int type)
 {
 	const struct process *p = current()->process;
@@ -57,9 +59,10 @@ static struct unix_sock *sock_alloc(int type)
 	list_init(&s->backlog);
 	list_init(&s->embryo);
 	s->cred = (struct ucred){ p->pid, p->euid, p->egid };
-	s->peer_cred = (struct ucred){ 0, ~0u, ~0u };
+	s->peer_cred = g_nobody;
 	s->send_buffer = s->receive_buffer = UNIX_BUFFER_DEFAULT;
 	s->send_timeout = s->receive_timeout = -1;
+	s->receive_least = 1;
 	s->inode = anon_inode();
 	waitq_init(&s->wait);
 	waitq_init(&s->room);
@@ -291,6 +294,7 @@ static void unclaim(struct unix_sock *s)
 	mutex_lock(&s->lock);
 	peer = s->peer;
 	s->peer = NULL;
+	s->peer_cred = g_nobody;
 	mutex_unlock(&s->lock);
 	unix_put(peer);
 }
@@ -336,8 +340,6 @@ static void set_peer(struct unix_sock *s, struct unix_sock *peer)
 	old = s->peer;
 	s->peer = peer;
 	s->state = peer ? UNIX_CONNECTED : UNIX_IDLE;
-	if (peer)
-		s->peer_cred = peer->cred;
 	follow(s, peer);
 	mutex_unlock(&s->lock);
 	waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM);
@@ -376,6 +378,8 @@ static int unix_connect(struct file *f, const struct sockaddr_any *addr)
 		set_peer(s, NULL);
 		return 0;
 	}
+	if (addr->family == AF_UNIX && addr->size > UNIX_PATH_OFFSET && (err = unix_name_for_credentials(s)) != 0)
+		return err;
 	to = unix_name_lookup(addr, s->socket.type, &err);
 	if (!to)
 		return connect_loop(f, addr, err);
@@ -529,9 +533,44 @@ static int unix_shutdown(struct file *f, int how)
 	return 0;
 }
 
+/* Of a seqpacket socket the connection comes first. */
+static int check_connection(struct unix_sock *s)
+{
+	int err;
+
+	if (s->socket.type != SOCK_SEQPACKET)
+		return 0;
+	mutex_lock(&s->lock);
+	err = s->error ? -s->error : s->state == UNIX_CONNECTED ? 0 : -ENOTCONN;
+	s->error = 0;
+	mutex_unlock(&s->lock);
+	return err;
+}
+
 static ssize_t unix_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
-	return unix_is_stream(unix_of(f)) ? unix_stream_send(f, msg, flags) : unix_dgram_send(f, msg, flags);
+	struct unix_scm scm;
+	ssize_t ret = check_connection(unix_of(f));
+
+	if (!ret)
+		ret = scm_from_user(&scm, msg);
+	if (ret)
+		return ret;
+	ret = unix_is_stream(unix_of(f)) ? unix_stream_send(f, msg, flags, &scm) : unix_dgram_send(f, msg, flags, &scm);
+	scm_free(&scm);
+	return ret;
+}
+
+static int unix_error(struct file *f, int next)
+{
+	struct unix_sock *s = unix_of(f);
+	int error;
+
+	mutex_lock(&s->lock);
+	error = s->error;
+	s->error = next;
+	mutex_unlock(&s->lock);
+	return error;
 }
 
 static ssize_t unix_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
@@ -658,6 +697,7 @@ static const struct socket_ops g_unix_socket_ops = {
 	.name = unix_name,
 	.send = unix_send,
 	.recv = unix_recv,
+	.error = unix_error,
 	.shutdown = unix_shutdown,
 	.getopt = unix_getopt,
 	.setopt = unix_setopt,

@@ -53,6 +53,7 @@ struct unix_msg {
 	struct list link;
 	struct unix_scm scm;
 	struct unix_name *from; /* owned reference or NULL */
+	struct unix_sock *sender; /* datagram, seqpacket: of one that had no name yet; owned reference or NULL */
 	uint64_t position;	/* stream: of the first byte it belongs to, in bytes ever received */
 	size_t size;
 	uint8_t data[]; /* datagram, seqpacket */
@@ -66,6 +67,9 @@ struct unix_sock {
 	uint8_t shutdown; /* UNIX_SHUT_* */
 	bool closed;	  /* the file is gone */
 	bool passcred;
+	uint8_t flags; /* options that are only remembered (unix_opt.c) */
+	int receive_least, priority; /* SO_RCVLOWAT, SO_PRIORITY */
+	struct { int on, seconds; } linger;
 	int error; /* SO_ERROR, positive */
 	struct unix_sock *peer; /* owned reference */
 	struct unix_name *name; /* owned reference */
@@ -117,6 +121,7 @@ int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t 
 
 /* unix_name.c */
 nodiscard int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr);
+nodiscard int unix_name_for_credentials(struct unix_sock *s); /* who passes them gets a name when it connects or sends */
 /* The socket of a type that is bound to an address: new reference, or NULL with *error. */
 struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int type, int *error);
 void unix_name_unbind(struct unix_sock *s); /* the owner closes: the name is free again */
@@ -137,9 +142,9 @@ void scm_free(struct unix_scm *scm);
 void unix_msg_free(struct unix_msg *m);
 
 /* unix_stream.c, unix_dgram.c: called without locks */
-ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags);
+ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags, struct unix_scm *scm);
 ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags);
-ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags);
+ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags, struct unix_scm *scm);
 /* `s` has another peer or none: what had come is lost, of which the old one learns if it was connected to it. */
 void unix_dgram_left(struct unix_sock *s, struct unix_sock *old);
 ssize_t unix_dgram_recv(struct file *f, struct socket_msg *msg, uint32_t flags);

@@ -61,7 +61,7 @@ static struct unix_sock *find_receiver(struct unix_sock *s, struct socket_msg *m
 	return unix_name_lookup(&addr, s->socket.type, error);
 }
 
-static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg, size_t size, int *error)
+static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg, size_t size, struct unix_scm *scm, bool wanted, int *error)
 {
 	struct iter it = iter_init(msg->iov, msg->count);
 	struct unix_msg *m;
@@ -76,18 +76,22 @@ static struct unix_msg *make_message(struct unix_sock *s, struct socket_msg *msg
 	memset(m, 0, sizeof(*m));
 	list_init(&m->link);
 	m->size = size;
-	*error = scm_from_user(&m->scm, msg);
-	if (!*error && iter_take(&it, m->data, size) < size)
-		*error = -EFAULT;
+	*error = iter_take(&it, m->data, size) < size ? -EFAULT : 0;
 	if (*error) {
 		unix_msg_free(m);
 		return NULL;
 	}
+	m->scm = *scm;
+	*scm = (struct unix_scm){ 0 };
 	mutex_lock(&s->lock);
 	m->from = unix_name_get(s->name);
 	mutex_unlock(&s->lock);
-	if (!m->scm.has_cred)
-		scm_own_cred(&m->scm); /* the receiver decides whether it wants to know */
+	if (!m->from) {
+		unix_get(s);
+		m->sender = s;
+	}
+	if (!m->scm.has_cred && wanted)
+		scm_own_cred(&m->scm);
 	return m;
 }
 
@@ -168,7 +172,7 @@ static int check_sender(struct unix_sock *s, size_t size)
 	return err;
 }
 
-ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
+ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags, struct unix_scm *scm)
 {
 	struct unix_sock *s = unix_of(f);
 	struct dgram_send io = { .s = s, .size = iter_init(msg->iov, msg->count).left };
@@ -185,13 +189,18 @@ ssize_t unix_dgram_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 		if (err || addr.family != AF_UNIX || addr.size <= UNIX_PATH_OFFSET)
 			return err ? err : -EINVAL;
 	}
+	if (named || unix_connects(s) || __atomic_load_n(&s->peer, __ATOMIC_RELAXED)) {
+		err = unix_name_for_credentials(s);
+		if (err)
+			return err;
+	}
 	err = check_sender(s, io.size);
 	if (err)
 		return err;
 	io.to = find_receiver(s, msg, &err);
 	if (!io.to)
 		return err;
-	io.msg = make_message(s, msg, io.size, &err);
+	io.msg = make_message(s, msg, io.size, scm, s->passcred || io.to->passcred, &err);
 	if (!io.msg) {
 		unix_put(io.to);
 		return err;
@@ -226,6 +235,8 @@ static struct unix_msg *peek_copy(const struct unix_msg *m)
 	memcpy(copy, m, sizeof(*m) + m->size);
 	list_init(&copy->link);
 	unix_name_get(copy->from);
+	if (copy->sender)
+		unix_get(copy->sender);
 	if (scm_dup(&copy->scm, &m->scm)) {
 		unix_msg_free(copy);
 		return NULL;
@@ -283,10 +294,16 @@ static ssize_t deliver(struct unix_sock *s, struct unix_msg *m, struct socket_ms
 		return -EFAULT;
 	if (n < m->size)
 		msg->flags |= MSG_TRUNC;
+	if (m->sender) { /* it may have got one meanwhile */
+		mutex_lock(&m->sender->lock);
+		m->from = unix_name_get(m->sender->name);
+		mutex_unlock(&m->sender->lock);
+	}
 	if (unix_name_to_msg(m->from, msg))
 		return -EFAULT;
-	if (!s->passcred)
-		m->scm.has_cred = false;
+	if (s->passcred && !m->scm.has_cred) /* nobody wanted to know when it was sent */
+		m->scm.cred = (struct ucred){ 0, 65534, 65534 };
+	m->scm.has_cred = s->passcred;
 	scm_to_user(&m->scm, msg, flags & MSG_CMSG_CLOEXEC);
 	return flags & MSG_TRUNC ? (ssize_t)m->size : (ssize_t)n;
 }

@@ -107,22 +107,30 @@ int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr)
 		err = bind_path(n, __atomic_load_n(&s->name, __ATOMIC_RELAXED) != NULL);
 	mutex_lock(&g_names_lock);
 	mutex_lock(&s->lock);
-	if (!err && s->name)
+	bool has_one = s->name != NULL, any = addr->size == UNIX_PATH_OFFSET; /* who asks for any name may have one already */
+	if (!err && has_one && !any)
 		err = -EINVAL;
-	if (!err && addr->size == UNIX_PATH_OFFSET)
+	else if (!err && !has_one && any)
 		invent(n);
-	else if (!err && !n->inode && find(addr, s->socket.type, NULL))
+	else if (!err && !n->inode && !any && find(addr, s->socket.type, NULL))
 		err = -EADDRINUSE;
-	if (!err) {
+	if (!err && !has_one) {
 		n->owner = s;
 		s->name = n;
 		list_append(&g_names, &n->link);
 	}
 	mutex_unlock(&s->lock);
 	mutex_unlock(&g_names_lock);
-	if (err)
+	if (err || has_one)
 		unix_name_put(n);
 	return err;
+}
+
+int unix_name_for_credentials(struct unix_sock *s)
+{
+	const struct sockaddr_any any = { .family = AF_UNIX, .size = UNIX_PATH_OFFSET };
+
+	return s->passcred && !__atomic_load_n(&s->name, __ATOMIC_RELAXED) ? unix_name_bind(s, &any) : 0;
 }
 
 struct unix_sock *unix_name_lookup(const struct sockaddr_any *addr, int type, int *error)

@@ -9,8 +9,26 @@
 #define BUFFER_MIN 2048u
 #define BUFFER_MAX 212992u
 
+/* What is remembered of options that mean nothing here, as on Linux: their bit. */
+static uint8_t flag_of(int name)
+{
+	switch (name) {
+	case SO_REUSEADDR: return 1;
+	case SO_KEEPALIVE: return 2;
+	case SO_BROADCAST: return 4;
+	case SO_OOBINLINE: return 8;
+	case SO_DONTROUTE: return 16;
+	case SO_TIMESTAMP_OLD: return 32;
+	default: return 0;
+	}
+}
+
 static int get_int(struct unix_sock *s, int name, int *value)
 {
+	if (flag_of(name)) {
+		*value = (s->flags & flag_of(name)) != 0;
+		return 0;
+	}
 	switch (name) {
 	case SO_ERROR:
 		mutex_lock(&s->lock);
@@ -31,12 +49,14 @@ static int get_int(struct unix_sock *s, int name, int *value)
 		*value = s->passcred;
 		return 0;
 	case SO_RCVLOWAT:
+		*value = s->receive_least;
+		return 0;
 	case SO_SNDLOWAT:
 		*value = 1;
 		return 0;
-	case SO_REUSEADDR:
-	case SO_KEEPALIVE:
-	case SO_BROADCAST:
+	case SO_PRIORITY:
+		*value = s->priority;
+		return 0;
 	case SO_REUSEPORT:
 		*value = 0;
 		return 0;
@@ -49,7 +69,6 @@ int unix_getopt(struct file *f, int level, int name, void *user, uint32_t *user_
 {
 	struct unix_sock *s = unix_of(f);
 	int value, ret = socket_getopt_common(&s->socket, level, name, user, user_size);
-	static const int linger[2];
 
 	if (ret != -ENOPROTOOPT)
 		return ret;
@@ -58,7 +77,7 @@ int unix_getopt(struct file *f, int level, int name, void *user, uint32_t *user_
 	if (name == SO_PEERCRED)
 		return option_to_user(&s->peer_cred, sizeof(s->peer_cred), user, user_size);
 	if (name == SO_LINGER)
-		return option_to_user(linger, sizeof(linger), user, user_size);
+		return option_to_user(&s->linger, sizeof(s->linger), user, user_size);
 	if (name == SO_RCVTIMEO_OLD || name == SO_SNDTIMEO_OLD)
 		return timeout_to_user(name == SO_RCVTIMEO_OLD ? s->receive_timeout : s->send_timeout, user, user_size);
 	ret = get_int(s, name, &value);
@@ -90,6 +109,21 @@ static void set_send_buffer(struct unix_sock *s, uint32_t size)
 	unix_put(peer);
 }
 
+/* Closing never waits here; the time outlives switching it off. */
+static int set_linger(struct unix_sock *s, const void *user, uint32_t size)
+{
+	int linger[2];
+
+	if (size < sizeof(linger))
+		return -EINVAL;
+	if (copy_from_user(linger, user, sizeof(linger)))
+		return -EFAULT;
+	s->linger.on = linger[0] != 0;
+	if (linger[0])
+		s->linger.seconds = linger[1];
+	return 0;
+}
+
 int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t size)
 {
 	struct unix_sock *s = unix_of(f);
@@ -105,6 +139,10 @@ int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t 
 		return -EINVAL;
 	if (copy_from_user(&value, user, sizeof(value)))
 		return -EFAULT;
+	if (flag_of(name)) {
+		s->flags = (uint8_t)(value ? s->flags | flag_of(name) : s->flags & ~flag_of(name));
+		return 0;
+	}
 	switch (name) {
 	case SO_PASSCRED:
 		s->passcred = value != 0;
@@ -115,15 +153,14 @@ int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t 
 	case SO_RCVBUF:
 		s->receive_buffer = buffer_size(value);
 		return 0;
-	case SO_REUSEADDR:
-	case SO_KEEPALIVE:
-	case SO_BROADCAST:
 	case SO_LINGER:
+		return set_linger(s, user, size);
 	case SO_PRIORITY:
+		s->priority = value;
+		return 0;
 	case SO_RCVLOWAT:
-	case SO_DONTROUTE:
-	case SO_TIMESTAMP_OLD:
-		return 0; /* mean nothing here, as on Linux */
+		s->receive_least = value < 0 ? INT32_MAX : MAX(value, 1);
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}

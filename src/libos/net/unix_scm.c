@@ -20,6 +20,8 @@ void unix_msg_free(struct unix_msg *m)
 {
 	scm_free(&m->scm);
 	unix_name_put(m->from);
+	if (m->sender)
+		unix_put(m->sender);
 	kfree(m);
 }
 
@@ -68,6 +70,13 @@ static int take_cred(struct unix_scm *scm, const struct ucred *cred)
 	if (!root && (cred->pid != p->pid || (cred->uid != p->uid && cred->uid != p->euid && cred->uid != p->suid) ||
 		      (cred->gid != p->gid && cred->gid != p->egid && cred->gid != p->sgid)))
 		return -EPERM;
+	if (cred->pid != p->pid) {
+		struct process *named = process_find(cred->pid);
+
+		process_put(named);
+		if (!named)
+			return -ESRCH;
+	}
 	scm->cred = *cred;
 	scm->has_cred = true;
 	return 0;

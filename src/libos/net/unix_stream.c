@@ -54,11 +54,10 @@ static ssize_t try_send(void *ctx)
 	return io->it.left ? -EAGAIN : (ssize_t)io->done;
 }
 
-ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags)
+ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags, struct unix_scm *scm)
 {
 	struct unix_sock *s = unix_of(f);
 	struct stream_send io = { .s = s, .it = iter_init(msg->iov, msg->count) };
-	struct unix_scm scm;
 	ssize_t ret;
 
 	if (flags & MSG_OOB)
@@ -68,18 +67,14 @@ ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != UNIX_CONNECTED)
 		return -ENOTCONN;
 	io.peer = s->peer;
-	ret = scm_from_user(&scm, msg);
-	if (ret)
-		return ret;
-	if (io.peer->passcred && !scm.has_cred && current()->process->pid != s->cred.pid)
-		scm_own_cred(&scm); /* else the receiver knows them from the connection */
-	if (scm.count || scm.has_cred) {
+	if (io.peer->passcred && !scm->has_cred && current()->process->pid != s->cred.pid)
+		scm_own_cred(scm);
+	if (scm->count || (scm->has_cred && memcmp(&scm->cred, &io.peer->peer_cred, sizeof(scm->cred)))) { /* else the receiver knows them */
 		io.mark = kzalloc(sizeof(*io.mark));
-		if (!io.mark) {
-			scm_free(&scm);
+		if (!io.mark)
 			return -ENOMEM;
-		}
-		io.mark->scm = scm;
+		io.mark->scm = *scm;
+		*scm = (struct unix_scm){ 0 };
 	}
 	ret = io.it.left ? try_send(&io) : shut(s, UNIX_SHUT_SEND) ? -EPIPE : 0;
 	if (ret == -EAGAIN && !unix_nonblock(f, flags)) {
@@ -98,10 +93,11 @@ ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 struct stream_recv {
 	struct unix_sock *s;
 	struct iter it;
-	size_t done, want;
+	size_t done, want; /* fewer bytes are not enough, without an end or a mark */
 	uint32_t flags;
 	bool nonblock;
 	struct unix_scm scm; /* of the mark that was passed */
+	bool seen;	     /* there were bytes, if only for a call that takes none */
 	bool stop;	     /* a mark was passed: no more bytes in this call */
 };
 
@@ -116,6 +112,11 @@ static size_t until_mark(const struct stream_recv *io, struct unix_msg **mark)
 	if (list_empty(&s->messages))
 		return available;
 	*mark = list_entry(s->messages.next, struct unix_msg, link);
+	if (s->passcred && (*mark)->scm.has_cred && (*mark)->position > at) { /* what is before it has another writer */
+		available = MIN(available, (*mark)->position - at);
+		*mark = NULL;
+		return available;
+	}
 	return MIN(available, (*mark)->position + (*mark)->size - at);
 }
 
@@ -158,14 +159,16 @@ static ssize_t try_recv(void *ctx)
 	ssize_t ret;
 
 	mutex_lock(&s->lock);
-	room = MIN(until_mark(io, &mark), io->it.left);
+	room = until_mark(io, &mark);
 	if (!room) {
 		ret = nothing_there(io);
-		if ((io->flags & MSG_WAITALL) && io->done && !(s->shutdown & UNIX_SHUT_RECEIVE) && !s->error)
+		if (io->done < io->want && io->done && !(s->shutdown & UNIX_SHUT_RECEIVE) && !s->error)
 			ret = -EAGAIN;
 		mutex_unlock(&s->lock);
 		return ret;
 	}
+	io->seen = true;
+	room = MIN(room, io->it.left);
 	n = peek ? ring_peek(&s->ring, io->done, &io->it, room, &fault) : ring_read(&s->ring, &io->it, room, &fault);
 	if (!peek)
 		s->consumed += n;
@@ -176,7 +179,7 @@ static ssize_t try_recv(void *ctx)
 		waitq_wake(&s->peer->wait, EPOLLOUT | EPOLLWRNORM);
 	if (fault)
 		return io->done ? (ssize_t)io->done : -EFAULT;
-	if ((io->flags & MSG_WAITALL) && io->it.left && !io->stop)
+	if (io->done < io->want && !io->stop)
 		return -EAGAIN;
 	return (ssize_t)io->done;
 }
@@ -192,7 +195,8 @@ ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 	if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != UNIX_CONNECTED)
 		return -EINVAL;
 	msg->flags = 0;
-	ret = io.it.left ? try_recv(&io) : 0;
+	io.want = flags & MSG_WAITALL ? io.it.left : MIN(io.it.left, (size_t)s->receive_least);
+	ret = try_recv(&io);
 	if (ret == -EAGAIN && !unix_nonblock(f, flags)) {
 		ret = block_until(&s->wait, BLOCK_READ, s->receive_timeout, try_recv, &io);
 		if (ret == -ERESTARTSYS && s->receive_timeout >= 0)
@@ -202,16 +206,16 @@ ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 		ret = (ssize_t)io.done;
 	if (ret < 0)
 		return ret;
-	if (s->passcred && !io.scm.has_cred && ret) {
+	if (s->passcred && !io.scm.has_cred) { /* at the end nobody's */
 		io.scm.has_cred = true;
-		io.scm.cred = s->peer_cred;
+		io.scm.cred = io.seen ? s->peer_cred : (struct ucred){ 0 };
 	}
 	if (!s->passcred)
 		io.scm.has_cred = false;
 	scm_to_user(&io.scm, msg, flags & MSG_CMSG_CLOEXEC);
-	if (ret && unix_name_to_msg(s->peer->name, msg))
+	if (io.seen && unix_name_to_msg(s->peer->name, msg))
 		return -EFAULT;
-	if (!ret)
+	if (!io.seen)
 		msg->name_size = 0;
 	return ret;
 }

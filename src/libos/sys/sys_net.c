@@ -211,11 +211,15 @@ long sys_getsockopt(struct regs *r)
 {
 	struct socket *s;
 	struct file *f;
+	int32_t size;
 	int err = socket_get((int)arg(r, 0), &f, &s);
 
 	if (err)
 		return err;
-	err = s->ops->getopt(f, (int)arg(r, 1), (int)arg(r, 2), (void *)arg(r, 3), (uint32_t *)arg(r, 4));
+	if ((int)arg(r, 1) == SOL_SOCKET) /* before the option itself */
+		err = get_user(size, (int32_t *)arg(r, 4)) ? -EFAULT : size < 0 ? -EINVAL : 0;
+	if (!err)
+		err = s->ops->getopt(f, (int)arg(r, 1), (int)arg(r, 2), (void *)arg(r, 3), (uint32_t *)arg(r, 4));
 	file_put(f);
 	return err;
 }

@@ -198,6 +198,8 @@ long sys_recvmmsg(struct regs *r)
 		ret = socket_get((int)arg(r, 0), &f, &s);
 	if (ret)
 		return ret;
+	if (s->ops->error && (ret = -s->ops->error(f, 0)) != 0)
+		count = 0;
 	if (deadline >= 0)
 		deadline += clock_now(CLOCK_MONOTONIC);
 	while (done < count) {
@@ -212,6 +214,8 @@ long sys_recvmmsg(struct regs *r)
 		if (deadline >= 0 && clock_now(CLOCK_MONOTONIC) >= deadline)
 			break;
 	}
+	if (s->ops->error && done && ret < 0 && ret != -EAGAIN) /* told by the next call */
+		s->ops->error(f, (int)-ret);
 	file_put(f);
 	return done ? (long)done : ret;
 }
