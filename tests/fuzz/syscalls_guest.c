@@ -1,9 +1,9 @@
 /*
  * Random system calls whose results are determined by what went before: on files, directories, descriptors, pipes, sockets,
- * memory, signals, child processes, System V IPC, pseudo-terminals, inotify and attributes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
+ * memory, signals, child processes, System V IPC, message queues, users and limits, pseudo-terminals, inotify and attributes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) n(Unix sockets) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) n(Unix sockets) e(vents) q(ueues of messages) u(sers and limits) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start, is in a tmpfs.
  * One line for each call.
  */
 #include <errno.h>
@@ -998,6 +998,8 @@ static void do_signalfd(void)
 #include "syscalls_more.h"
 #include "syscalls_paths.h"
 #include "syscalls_sockets.h"
+#include "syscalls_events.h"
+#include "syscalls_users.h"
 #include "syscalls_children.h"
 #include "syscalls_ipc.h"
 #include "syscalls_tty.h"
@@ -1024,6 +1026,8 @@ static const struct {
 	{ 'f', 2, do_nameless }, { 'd', 2, do_nameless }, { 'd', 2, do_proc_fd },
 	{ 'n', 4, do_option }, { 'n', 8, do_abstract }, { 'n', 12, do_message }, { 'n', 4, do_many }, { 'n', 3, do_pair }, { 'n', 2, do_queued }, { 'n', 3, do_close }, { 'n', 1, do_dup },
 	{ 'n', 3, do_poll }, { 'n', 4, do_pass }, { 'n', 4, do_unix }, { 'n', 3, do_socket },
+	{ 'e', 5, do_masked }, { 'e', 5, do_signal }, { 'e', 8, do_epoll_more }, { 'e', 10, do_sources }, { 'e', 4, do_close }, { 'e', 2, do_make }, { 'e', 3, do_poll }, { 'e', 2, do_read }, { 'e', 2, do_write },
+	{ 'q', 16, do_queue }, { 'q', 3, do_poll }, { 'q', 2, do_close }, { 'q', 1, do_fcntl }, { 'q', 1, do_epoll }, { 'q', 1, do_make }, { 'q', 1, do_dup }, { 'q', 1, do_signal }, { 'u', 1, do_user },
 	{ 'w', 5, watch_read }, { 'w', 1, watch_remove }, { 'w', 12, watch_change }, { 'w', 5, do_attributes },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
@@ -1089,7 +1093,7 @@ int main(int argc, char **argv)
 	g_files = strchr(argv[3], 'f');
 	g_maps = strchr(argv[3], 'm');
 	g_on_tmpfs = strchr(argv[3], 't') || !strchr(argv[3], 'f'); /* memfds are in one, too */
-	if (strchr(argv[3], 'i'))
+	if (strpbrk(argv[3], "iq"))
 		ipc_prepare();
 	if (strchr(argv[3], 'y'))
 		tty_prepare();

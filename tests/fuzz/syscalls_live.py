@@ -11,12 +11,13 @@ from harness import ROOT, Fail, compile_c, cvm, difference, expect, run
 SOURCE = os.path.join(ROOT, "tests/fuzz/syscalls_guest.c")
 COUNT = 2500
 TTY_COUNT = 400  # what Linux's line discipline does with its echo is not always to be known in long runs of them
+USER_COUNT = 60  # children of 30 calls
 # kinds of calls, and where: host volumes are held against the file system they are on, what lives in memory against tmpfs
-TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "tmpfs"), ("m", "volume"), ("s", "volume"), ("p", "volume"), ("c", "volume"), ("i", "volume"), ("n", "tmpfs"), ("y", "volume"), ("w", "tmpfs")]
+TURNS = [("f", "volume"), ("ft", "tmpfs"), ("d", "tmpfs"), ("m", "volume"), ("s", "volume"), ("p", "volume"), ("c", "volume"), ("i", "volume"), ("n", "tmpfs"), ("e", "tmpfs"), ("q", "tmpfs"), ("u", "tmpfs"), ("y", "volume"), ("w", "tmpfs")]
 
 
 def count(kinds):
-    return TTY_COUNT if "y" in kinds else COUNT
+    return TTY_COUNT if "y" in kinds else USER_COUNT if "u" in kinds else COUNT
 
 
 def native(seed, kinds, where):

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
 #include <time.h>
 #include <ucontext.h>
@@ -210,6 +212,43 @@ static void waits(void)
 	printf("sigtimedwait or the handler took 200: %d\n", g_waited + g_count == 200);
 }
 
+static volatile sig_atomic_t g_seen;
+
+static void on_seen(int sig)
+{
+	(void)sig;
+	g_seen++;
+}
+
+/* The mask of a waiting call counts while it waits: what did not end it stays pending. */
+static void masked_waits(void)
+{
+	struct timespec zero = { 0, 0 };
+	struct epoll_event event;
+	struct pollfd pipe_end = { -1, POLLOUT, 0 };
+	sigset_t blocked, none;
+	int pipes[2], ep = epoll_create1(0);
+
+	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	signal(SIGUSR1, on_seen);
+	raise(SIGUSR1);
+	if (pipe(pipes))
+		return;
+	pipe_end.fd = pipes[1];
+	printf("ready: %d, seen %d\n", ppoll(&pipe_end, 1, &zero, &none), (int)g_seen);
+	printf("nothing at once: %d, seen %d\n", epoll_pwait(ep, &event, 1, 0, &none), (int)g_seen);
+	printf("bad: %d, seen %d\n", epoll_pwait(pipes[0], &event, 1, 0, &none), (int)g_seen);
+	pipe_end.events = POLLIN, pipe_end.fd = pipes[0];
+	errno = 0;
+	int n = ppoll(&pipe_end, 1, &zero, &none);
+	printf("nothing: %d %s, seen %d\n", n, strerror(errno), (int)g_seen);
+	close(pipes[0]), close(pipes[1]), close(ep);
+	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -219,6 +258,7 @@ int main(void)
 	faults();
 	vectors();
 	waits();
+	masked_waits();
 	printf("kill 0: %d\n", kill(getpid(), 0));
 	signal(SIGTERM, SIG_DFL);
 	raise(SIGTERM);

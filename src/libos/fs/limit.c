@@ -15,7 +15,7 @@ bool g_file_limits;
 
 static int too_large(void)
 {
-	signal_send_own(SIGXFSZ);
+	signal_send_self(SIGXFSZ);
 	return -EFBIG;
 }
 

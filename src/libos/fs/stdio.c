@@ -74,7 +74,7 @@ static ssize_t stream_write(struct file *f, const struct iovec *iov, unsigned co
 		return hostcall(HC_file_writev, hostfile_handle(f), iov, MIN(count, HC_IOV_MAX), *pos);
 	n = stream_transfer(f, iov, count, true);
 	if (n == -EPIPE)
-		signal_send_pipe();
+		signal_send_self(SIGPIPE);
 	return n;
 }
 

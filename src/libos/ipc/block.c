@@ -60,7 +60,7 @@ int sleeper_wait(struct sleeper *s, struct mutex *lock, int clock, int64_t deadl
 
 ssize_t broken_pipe(void)
 {
-	(void)signal_send_thread(current(), SIGPIPE, NULL);
+	signal_send_self(SIGPIPE);
 	return -EPIPE;
 }
 

@@ -8,6 +8,8 @@
 #include "thread/clock.h"
 #include "thread/thread.h"
 
+#include <asm/ioctls.h>
+
 #define FILE_SIZE 80 /* as fstat tells */
 
 struct mqueue *mqueue_of(const struct file *f)
@@ -142,6 +144,13 @@ int mqueue_setattr(struct file *f, const struct attr *a)
 	return ret;
 }
 
+static long mqueue_ioctl(struct file *f, unsigned long request, void *user)
+{
+	int left = (int)MAX((off_t)FILE_SIZE - f->pos, (off_t)0);
+
+	return request == FIONREAD ? copy_to_user(user, &left, sizeof(left)) : -ENOTTY;
+}
+
 static size_t mqueue_path(struct file *f, char *buf, size_t size)
 {
 	const struct mqueue *q = f->data;
@@ -157,6 +166,7 @@ const struct file_ops g_mqueue_ops = {
 	.name = "mqueue",
 	.read = mqueue_read,
 	.seek = mqueue_seek,
+	.ioctl = mqueue_ioctl,
 	.poll = mqueue_poll,
 	.waitq = mqueue_waitq,
 	.stat = mqueue_stat,

@@ -384,7 +384,7 @@ static long with_signal(const struct request *q, long result)
 	case __NR_sendmmsg:
 	case __NR_sendfile:
 	case __NR_splice:
-		signal_send_pipe();
+		signal_send_self(SIGPIPE);
 	}
 	return result;
 }

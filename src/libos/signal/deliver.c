@@ -181,8 +181,7 @@ void thread_return_work(struct regs *r)
 		while (deliver_one(t, r))
 			;
 		if (t->restore_mask) {
-			t->restore_mask = false;
-			signal_set_blocked(t, t->signals.saved_mask);
+			signal_restore_mask();
 			while (deliver_one(t, r))
 				;
 		}

@@ -233,6 +233,19 @@ int signal_send_thread(struct thread *t, int sig, const siginfo_t *info)
 	return err;
 }
 
+void signal_send_self(int sig)
+{
+	const struct process *p = current()->process;
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_USER;
+	info.si_pid = p->pid;
+	info.si_uid = p->uid;
+	(void)signal_send_thread(current(), sig, &info);
+}
+
 int signal_send_tid(struct process *p, int32_t tid, int sig, const siginfo_t *info)
 {
 	struct thread *t;
@@ -248,20 +261,6 @@ int signal_send_tid(struct process *p, int32_t tid, int sig, const siginfo_t *in
 	if (t && sig)
 		waitq_wake(&p->signals.waitq, 0);
 	return err;
-}
-
-void signal_send_own(int sig)
-{
-	siginfo_t info = { .si_signo = sig, .si_code = SI_USER };
-
-	info.si_pid = current()->process->pid;
-	info.si_uid = current()->process->uid;
-	signal_send_thread(current(), sig, &info);
-}
-
-void signal_send_pipe(void)
-{
-	signal_send_own(SIGPIPE);
 }
 
 void signal_force(struct thread *t, const siginfo_t *info)
@@ -399,6 +398,16 @@ void signal_set_temporary_mask(sigmask_t mask)
 		t->restore_mask = true;
 	}
 	signal_set_blocked(t, mask);
+}
+
+void signal_restore_mask(void)
+{
+	struct thread *t = current();
+
+	if (!t->restore_mask)
+		return;
+	t->restore_mask = false;
+	signal_set_blocked(t, t->signals.saved_mask);
 }
 
 void signal_thread_exit(struct thread *t)

@@ -61,16 +61,14 @@ struct thread_signals {
  * 0, -EAGAIN (queue full, real-time signals only), -ESRCH. Ignored signals are dropped as Linux does. */
 int signal_send_process(struct process *p, int sig, const siginfo_t *info);
 int signal_send_thread(struct thread *t, int sig, const siginfo_t *info);
+void signal_send_self(int sig); /* for what the calling thread does (SIGPIPE): from its own process, as Linux says it */
 /* A synchronous fault of the calling thread: cannot be blocked or ignored. */
 void signal_force(struct thread *t, const siginfo_t *info);
 /* The calling thread's wait uses `mask` until the next return to the program (sigsuspend, ppoll ...). */
 void signal_set_temporary_mask(sigmask_t mask);
+void signal_restore_mask(void); /* if there was one in its place */
 /* signalfd: take one pending signal of `set` off the calling thread's or process's queue. False if none. */
 bool signal_dequeue(sigmask_t set, siginfo_t *info);
-/* SIGPIPE for the calling thread, as a write to a pipe or socket without readers sends it. */
-void signal_send_pipe(void);
-/* A signal that the calling thread's own system call brings it, as SIGXFSZ. */
-void signal_send_own(int sig);
 /* Woken whenever a signal is queued for the process: signalfd and sigtimedwait wait here. */
 struct waitq *signal_waitq(struct process *p);
 

@@ -80,7 +80,7 @@ long sys_epoll_pwait(struct regs *r)
 {
 	int err = wait_mask((const void *)arg(r, 4), (size_t)arg(r, 5));
 
-	return err ? err : wait_on(r, ms_timeout(arg(r, 3)));
+	return err ? err : wait_mask_end(wait_on(r, ms_timeout(arg(r, 3))));
 }
 
 long sys_epoll_pwait2(struct regs *r)
@@ -90,5 +90,5 @@ long sys_epoll_pwait2(struct regs *r)
 
 	if (!err)
 		err = wait_mask((const void *)arg(r, 4), (size_t)arg(r, 5));
-	return err ? err : wait_on(r, timeout);
+	return err ? err : wait_mask_end(wait_on(r, timeout));
 }

@@ -96,12 +96,16 @@ static long set_one(struct process *p, struct ids i, uint32_t id)
 {
 	if (id == KEEP)
 		return -EINVAL;
-	return p->euid == 0 ? set_three(p, i, id, id, id) : set_three(p, i, KEEP, id, KEEP);
+	if (p->euid == 0)
+		return set_three(p, i, id, id, id);
+	return id == *i.real || id == *i.saved ? set_three(p, i, KEEP, id, KEEP) : -EPERM;
 }
 
-/* setreuid(2): the saved id follows when the real one is set, or the effective one to something new. */
+/* setreuid(2): the saved id follows when the real one is set, or the effective one to something new. It may not become the real one. */
 static long set_two(struct process *p, struct ids i, uint32_t real, uint32_t effective)
 {
+	if (p->euid != 0 && real != KEEP && real != *i.real && real != *i.effective)
+		return -EPERM;
 	bool follow = real != KEEP || (effective != KEEP && effective != *i.real);
 	uint32_t saved = effective == KEEP ? *i.effective : effective;
 

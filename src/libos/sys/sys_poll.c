@@ -118,7 +118,7 @@ long sys_ppoll(struct regs *r)
 		return err;
 	if (timeout > 0)
 		deadline = clock_now(CLOCK_MONOTONIC) + timeout;
-	ret = do_poll((struct pollfd *)arg(r, 0), (unsigned)arg(r, 1), timeout);
+	ret = poll_mask_end(do_poll((struct pollfd *)arg(r, 0), (unsigned)arg(r, 1), timeout));
 	if (timeout > 0)
 		time_left(user_timeout, deadline);
 	return ret;
@@ -282,7 +282,7 @@ long sys_pselect6(struct regs *r)
 		return err;
 	if (timeout > 0)
 		deadline = clock_now(CLOCK_MONOTONIC) + timeout;
-	ret = do_select((int)arg(r, 0), sets, timeout);
+	ret = poll_mask_end(do_select((int)arg(r, 0), sets, timeout));
 	if (timeout > 0)
 		time_left(user_timeout, deadline);
 	return ret;

@@ -1,8 +1,10 @@
 /* Times and masks of system calls that wait: see sys/wait_args.h. */
 #include "sys/wait_args.h"
 #include "core/uaccess.h"
+#include "process/turn.h"
 #include "signal/signal.h"
 #include "thread/clock.h"
+#include "thread/entry.h"
 #include "thread/thread.h"
 
 static int timespec_from_user(const struct timespec *user, struct timespec *ts)
@@ -54,4 +56,16 @@ int wait_mask(const void *user, size_t size)
 		return -EFAULT;
 	signal_set_temporary_mask(mask);
 	return 0;
+}
+
+long poll_mask_end(long ret)
+{
+	return wait_mask_end(!ret && work_pending() && !turn_interrupted() ? -ERESTARTNOHAND : ret);
+}
+
+long wait_mask_end(long ret)
+{
+	if (ret != -EINTR && !(ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST))
+		signal_restore_mask();
+	return ret;
 }

@@ -10,5 +10,8 @@ nodiscard int wait_timeout(const struct timespec *user, int64_t *ns);
 nodiscard int wait_deadline(const struct timespec *user, int clock, bool absolute, int64_t *deadline);
 /* Sets the mask of ppoll(2) and its like, if there is one. */
 nodiscard int wait_mask(const void *user, size_t size);
+/* Behind the wait, with its result, which it returns: only a signal that ended it is handled before the old mask is back. */
+long wait_mask_end(long ret);
+long poll_mask_end(long ret); /* of poll and select: also when there was nothing and no time to wait */
 
 #endif
