@@ -188,7 +188,8 @@ static struct file *open_existing(int dirfd, const char *path, int flags, unsign
 		else
 			f = open_dentry(w.dentry, flags, error);
 		if (!f && trust && w.dentry && w.dentry->mount->handle >= 0 && stale(*error)) {
-			if (!is_dir(w.dentry->inode)) /* a directory may be somebody's working directory: asking again is enough */
+			/* On a host volume asking again is enough, and what fits then may be open, or somebody's working directory. */
+			if (!is_dir(w.dentry->inode) && w.dentry->mount->type != BOOT_MOUNT_HOST)
 				d_forget(w.dentry);
 			walk_done(&w);
 			continue;
