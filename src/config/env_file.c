@@ -1,6 +1,7 @@
 /*
  * Files of variables, for --env-file: a line is NAME=VALUE, taken as it is, or NAME, which passes the caller's; empty lines and those
- * that begin with # are passed over. Called by config/fields.c. The file is the user's own.
+ * that begin with # are passed over. What editors of other systems leave, a byte order mark and carriage returns at the ends of lines, is
+ * not part of it. Called by config/fields.c. The file is the user's own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,11 +33,15 @@ static int set_lines(struct config_cvm *cvm, const char *path, char *text, size_
 
 	if (memchr(text, '\0', size))
 		return config_fail(error, "%.200s: the file holds a NUL byte (write lines NAME=VALUE)", path);
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
 	for (char *line = text; *line; number++) {
 		char *end = line + strcspn(line, "\n");
 		bool last = !*end;
 
 		*end = '\0';
+		if (end > line && end[-1] == '\r')
+			end[-1] = '\0';
 		int ret = set_line(cvm, path, number, line, error);
 		if (ret)
 			return ret;

@@ -166,7 +166,7 @@ class Exec(AtTerminal, PodCase):
         self.start_service()
         self.box.file("one", "# comment\n\n  A=1 \nB='x y' # no comment\nLC_ALL\nNOT_SET\n\t# C=1\nC=\nD==\nE=1\r\n")
         self.box.file("two", "A=2\nF=\xff")
-        seen = [b"A=2", b"B='x y' # no comment", b"LC_ALL=C", b"C=", b"D==", b"E=1\r", "F=\xff".encode()]
+        seen = [b"A=2", b"B='x y' # no comment", b"LC_ALL=C", b"C=", b"D==", b"E=1", "F=\xff".encode()]
         self.assertEqual(self.execute("--env-file", "one", "--env-file=two", ["show"])[1], repr((b"", [b"show"], seen, 0)))
         # What -e says wins, wherever it stands.
         seen = [b"F=" + "\xff".encode(), b"A=3", b"G=4"]
