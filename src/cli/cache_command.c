@@ -7,6 +7,7 @@
 #include "cli/cache.h"
 #include "cli/commands.h"
 #include "cli/message.h"
+#include "cli/private_dir.h"
 
 int command_cache(char **arguments)
 {
@@ -25,7 +26,7 @@ int command_cache(char **arguments)
 	int ret = cache.directory < 0 ? -cache.error : cache_trim(&cache, clear ? 0 : CACHE_SIZE_MAX, &left, &removed);
 	if (ret) {
 		message_error("cache: %s: %s (set HOME or XDG_CACHE_HOME to a directory of your own)",
-			      cache.path ? cache.path : "no directory", strerror(-ret));
+			      cache.path ? cache.path : "no directory", private_dir_error(ret));
 		cache_close(&cache);
 		return 1;
 	}

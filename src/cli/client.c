@@ -13,6 +13,7 @@
 
 #include "cli/control_socket.h"
 #include "cli/message.h"
+#include "cli/private_dir.h"
 
 #define ANSWER_MAX (1u << 20)
 
@@ -29,7 +30,8 @@ int client_open(struct client *client, const char *pod)
 	if (client->directory == -ENOENT && pod)
 		no_pod(client, pod);
 	else if (client->directory < 0 && client->directory != -ENOENT)
-		message_error("cannot open the directory of control sockets %s: %s", client->path, strerror(-client->directory));
+		message_error("cannot open the directory of control sockets %s: %s (set XDG_RUNTIME_DIR to a directory of your own)", client->path,
+			      private_dir_error(client->directory));
 	return client->directory < 0 ? client->directory : 0;
 }
 
@@ -122,6 +124,8 @@ static void tell(const struct client *client, const char *pod, int error)
 		no_pod(client, pod);
 	else if (error == -ETIMEDOUT || error == -EAGAIN)
 		message_error("the pod %.100s does not answer", pod);
+	else if (error == -ECONNRESET || error == -EPIPE)
+		message_error("the pod %.100s ended", pod);
 	else if (error == -EPROTO)
 		message_error("the pod %.100s ended, or is of another version", pod);
 	else

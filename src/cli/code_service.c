@@ -20,6 +20,7 @@
 #include "cli/clock.h"
 #include "cli/memfile.h"
 #include "cli/message.h"
+#include "cli/private_dir.h"
 #include "cli/process.h"
 
 #define TRANSLATE_TIMEOUT_MS 120000
@@ -43,7 +44,7 @@ void code_service_init(struct code_service *service, const char *translator, con
 	if (service->cache.directory < 0 && verbose)
 		message_warning("no code cache on disk, programs start slower: %s: %s",
 				service->cache.path ? service->cache.path : "HOME",
-				service->cache.path ? strerror(service->cache.error) : "not set (nor is XDG_CACHE_HOME)");
+				service->cache.path ? private_dir_error(-service->cache.error) : "not set (nor is XDG_CACHE_HOME)");
 }
 
 void code_service_poll(const struct code_service *service, struct pollfd *entries)

@@ -84,9 +84,9 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
 	int status = dispatch(argv);
 	errno = 0;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+	if (fflush(stdout) != 0 || ferror(stdout)) {
 		message_error("cannot write to standard output: %s", strerror(errno ? errno : EIO));
-		return 1;
+		status = status ? status : 1;
 	}
 	return status;
 }

@@ -26,6 +26,11 @@ int private_dir_open(const char *path)
 	return fd;
 }
 
+const char *private_dir_error(int error)
+{
+	return error == -EPERM ? "it belongs to another user, or others may write to it" : strerror(-error);
+}
+
 int private_dir_make(const char *path)
 {
 	char *copy = xstrdup(path);

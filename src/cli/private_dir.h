@@ -10,4 +10,7 @@ __attribute__((warn_unused_result)) int private_dir_open(const char *path);
 /* The same, after making it and the directories above it (mode 0700) where they are missing. */
 __attribute__((warn_unused_result)) int private_dir_make(const char *path);
 
+/* What such an error means. */
+const char *private_dir_error(int error);
+
 #endif

@@ -21,6 +21,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/pod.h"
+#include "cli/private_dir.h"
 #include "cli/supervise.h"
 #include "cli/terminal.h"
 #include "config/value.h"
@@ -83,10 +84,10 @@ static int claim_name(struct config *config, const struct run_options *options, 
 		close(directory);
 	if (options->detach)
 		message_error("cannot be controlled, so cannot be left in the background: %s: %s (set XDG_RUNTIME_DIR to a "
-			      "directory of your own)", path ? path : "HOME is not set", strerror(-ret));
+			      "directory of your own)", path ? path : "HOME is not set", private_dir_error(ret));
 	else if (options->verbose)
 		message_warning("no control socket, so ps, logs, stop do not work: %s: %s", path ? path : "HOME is not set",
-				strerror(-ret));
+				private_dir_error(ret));
 	free(path);
 	return options->detach ? ret : 0;
 }

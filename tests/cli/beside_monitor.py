@@ -191,6 +191,9 @@ class BesideMonitor(unittest.TestCase):
         self.assertEqual(self.value("[cvm.env[n] for n in ('A', 'B', 'C', 'HOME', 'PATH', 'SECRET')]", "-e", "C=3", "--env-file", "one",
                                     "--env-file=two", "-e", "B=4", env=env), str(["2", "4", "3", "/f", "/p", "x"]))
         self.assertEqual(self.value("sorted(cvm.env.items())", "--env-clear", "--env-file", "two", env=env), str([("A", "2"), ("C", "2")]))
+        self.box.file("other_editor", b"\xef\xbb\xbfA=1\r\n\r\n# \r\nB=2 \r\r\nC=\r\nD=4\r")
+        self.assertEqual(self.value("sorted(cvm.env.items())", "--env-clear", "--env-file", "other_editor", env=env),
+                         str([("A", "1"), ("B", "2 \r"), ("C", ""), ("D", "4")]))
 
     def test_init(self):
         self.assertEqual(self.value("cvm.flags"), "0")
@@ -584,6 +587,7 @@ cVMs:
         os.chmod(folder, 0o777)
         self.ask(path)
         self.assertEqual(self.cache_files(), [])
+        self.assertIn(f"cache: {folder}: it belongs to another user, or others may write to it (set HOME", self.box.run("cache")[2])
 
     def test_cache_command(self):
         self.ask(self.settled("prog", b"A" * 4096))

@@ -550,7 +550,11 @@ class Pods(PodCase):
     def test_directory_that_others_can_write_to_is_not_used(self):
         os.makedirs(os.path.dirname(self.socket_path()))
         os.chmod(os.path.dirname(self.socket_path()), 0o777)
-        self.assertEqual(self.box.python("cvm.exit(0)", "-d")[0], 125)
+        why = os.path.dirname(self.socket_path()) + ": it belongs to another user, or others may write to it (set XDG_RUNTIME_DIR to a directory of your own)"
+        status, _, err = self.box.python("cvm.exit(0)", "-d")
+        self.assertEqual(status, 125)
+        self.assertIn(why, err)
+        self.assertIn(why, self.command("ps", status=1))
         self.assertEqual(os.listdir(os.path.dirname(self.socket_path())), [])
 
     def test_stale_socket(self):
