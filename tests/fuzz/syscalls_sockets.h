@@ -210,6 +210,9 @@ static void do_message(void)
 		return;
 	}
 	flags |= (int)ONE_OF(0, 0, MSG_PEEK, MSG_TRUNC, MSG_PEEK | MSG_TRUNC, MSG_WAITALL, MSG_CMSG_CLOEXEC);
+	struct pollfd p = { n, 0, 0 };
+	if (flags & MSG_WAITALL && poll(&p, 1, 0) > 0 && p.revents & POLLERR) /* which Linux would forget */
+		flags &= ~MSG_WAITALL;
 	m.msg_name = rarely(2) ? &from : NULL, m.msg_namelen = m.msg_name ? sizeof from : 0;
 	m.msg_control = &control, m.msg_controllen = (size_t)ONE_OF(200, 200, 0, 16, 24, 30);
 	memset(g_buffer, 0x77, sizeof g_buffer);
@@ -262,7 +265,7 @@ static void do_pair(void)
 	if (result(socketpair(AF_UNIX, type | flags, (int)ONE_OF(0, 0, 0, 1, 9), pair)))
 		return;
 	say(" %d %d flags %x %x", pair[0], pair[1], (unsigned)fcntl(pair[0], F_GETFL), (unsigned)fcntl(pair[1], F_GETFD));
-	for (int i = 0; i < 2 && rarely(3); i++)
+	for (int i = 0; i < 2 && type == SOCK_STREAM && rarely(3); i++)
 		say(" %d", setsockopt(pair[i], SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)));
 	beyond(pair);
 }
