@@ -384,6 +384,8 @@ static void do_fcntl_more(void)
 /* Files without a name, and memfds of all kinds. */
 static void do_nameless(void)
 {
+	if (g_files && !g_on_tmpfs) /* see do_write */
+		return;
 	if (rarely(2)) {
 		unsigned flags = (unsigned)ONE_OF(0, MFD_CLOEXEC | MFD_ALLOW_SEALING, 8, 16, 24, 32, MFD_HUGETLB | 1);
 		const char *name = rarely(8) ? (const char *)8 : WORD_OF("", "x", "a/b");
