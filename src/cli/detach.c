@@ -16,7 +16,11 @@ int detach_start(struct detach *detach)
 {
 	int ends[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 
-	if (null < 0 || error < 0 || pipe2(ends, O_CLOEXEC) < 0) {
+	if (null < 0) {
+		message_error("cannot be left in the background: cannot open /dev/null: %s (it must be there)", strerror(errno));
+		return EXIT_CANNOT_START;
+	}
+	if (error < 0 || pipe2(ends, O_CLOEXEC) < 0) {
 		message_error("cannot detach: %s", strerror(errno));
 		return EXIT_CANNOT_START;
 	}

@@ -39,8 +39,14 @@ void launch_prepare_stdio(void)
 			continue;
 		g_stdio_closed[fd] = true;
 		/* The lowest free descriptor is this one. */
-		if (open("/dev/null", O_RDWR) != fd)
+		if (open("/dev/null", O_RDWR) != fd) {
+			int error = errno;
+
+			if (fcntl(STDERR_FILENO, F_GETFD) >= 0)
+				message_error("descriptor %d is closed, and /dev/null cannot be opened in its place: %s (it must be there)", fd,
+					      strerror(error));
 			_exit(EXIT_CANNOT_START);
+		}
 	}
 	/* What the caller left open must not reach the monitor; it may still be read here (-y /dev/fd/63). */
 	syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <unistd.h>
 
 void process_forwarded_signals(sigset_t *set)
 {
@@ -19,12 +20,23 @@ void process_forwarded_signals(sigset_t *set)
 			sigaddset(set, signals[i]);
 }
 
-static int prepare_files(posix_spawn_file_actions_t *files, const int *keep, size_t keep_count, int output)
+/* Something to read nothing from, also where there is no /dev (a chroot). -1: no descriptors are left. */
+static int open_nothing(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2];
+
+	if (fd >= 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return fd;
+	close(ends[1]);
+	return ends[0];
+}
+
+static int prepare_files(posix_spawn_file_actions_t *files, const int *keep, size_t keep_count, int nothing, int output)
 {
 	int error = 0;
 
 	if (output >= 0) {
-		error = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+		error = nothing < 0 ? EMFILE : posix_spawn_file_actions_adddup2(files, nothing, 0);
 		if (!error)
 			error = posix_spawn_file_actions_adddup2(files, output, 1);
 		if (!error)
@@ -44,10 +56,11 @@ pid_t process_start(const char *path, char *const *arguments, const int *keep, s
 	posix_spawnattr_t attributes;
 	sigset_t defaults;
 	pid_t pid = -1;
+	int nothing = output >= 0 ? open_nothing() : -1;
 
 	int error = posix_spawn_file_actions_init(&files);
 	if (error)
-		return -error;
+		goto out;
 	error = posix_spawnattr_init(&attributes);
 	if (error)
 		goto out_files;
@@ -56,7 +69,7 @@ pid_t process_start(const char *path, char *const *arguments, const int *keep, s
 	sigaddset(&defaults, SIGPIPE);
 	sigaddset(&defaults, SIGCHLD);
 	sigaddset(&defaults, SIGXFSZ);
-	error = prepare_files(&files, keep, keep_count, output);
+	error = prepare_files(&files, keep, keep_count, nothing, output);
 	if (!error)
 		error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	if (!error)
@@ -68,5 +81,8 @@ pid_t process_start(const char *path, char *const *arguments, const int *keep, s
 	posix_spawnattr_destroy(&attributes);
 out_files:
 	posix_spawn_file_actions_destroy(&files);
+out:
+	if (nothing >= 0)
+		close(nothing);
 	return error ? -error : pid;
 }

@@ -515,7 +515,7 @@ def environments(box):
     yield "standard output is full", full_help
 
     def full_check():
-        process = subprocess.run([box.command, "check"], env=dict(box.env, HOME="/nonexistent"), stdout=open("/dev/full", "w"), stderr=subprocess.PIPE)
+        process = subprocess.run([box.command, "check"], env=dict(box.env, HOME="/dev/null"), stdout=open("/dev/full", "w"), stderr=subprocess.PIPE)
         return (process.returncode, "", process.stderr.decode()), 1, "cannot write to standard output: No space left on device"
     yield "standard output is full, and something else is wrong or not", full_check
 

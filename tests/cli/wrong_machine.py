@@ -173,6 +173,20 @@ def kernels(world):
     if not NO_MOUNTS:
         yield "no /proc", no_proc
 
+    def no_dev(line, wanted):
+        """As in a chroot into which nobody mounted one. Nothing is translated yet."""
+        shutil.rmtree(world.home + "/.cache", ignore_errors=True)
+        env = dict(world.env, XDG_RUNTIME_DIR=tempfile.mkdtemp(dir=world.folder))
+        wanted(world.run([*MOUNTS, *SHELL, 'mount -t tmpfs none /dev && exec "$0" "$@"', *line], env=env))
+    if not NO_MOUNTS:
+        message = r"(?:{}): No such file or directory \(it must be there\)"
+        yield "no /dev", lambda: no_dev(world.line("--", "/bin/echo", "hi"), world.works)
+        yield "no /dev, in the background", lambda: no_dev(
+            world.line("-d", "--", "/bin/true"), lambda ran: world.one_line(ran, 125, message.format("cannot be left in the background: cannot open /dev/null")))
+        yield "no /dev, closed input", lambda: no_dev(
+            [*SHELL, 'exec "$0" "$@" <&-', *world.line("/bin/true")],
+            lambda ran: world.one_line(ran, 125, message.format("descriptor 0 is closed, and /dev/null cannot be opened in its place")))
+
 
 def disks(world):
     def mounted(options, place, *line):
