@@ -289,7 +289,7 @@ static void do_unix(void)
 		say("sendto %d", n);
 		size = name_of(&a, false);
 		fill(50);
-		result(sendto(n, g_buffer, below(50), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, size));
+		result(sendto(n, g_buffer, 1 + below(50), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, size));
 		break;
 	default: {
 		const char *name = WORD_OF("u1", "u2");

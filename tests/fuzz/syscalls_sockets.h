@@ -52,11 +52,11 @@ static void option_get(int n)
 }
 
 /* Whose bytes they were is told of streams only if somebody wanted to know when they were written. */
-static bool is_stream(int n)
+static bool is_type(int n, int wanted)
 {
 	int type = 0;
 
-	return getsockopt(n, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){ sizeof type }) == 0 && type == SOCK_STREAM;
+	return getsockopt(n, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){ sizeof type }) == 0 && type == wanted;
 }
 
 /* Whether it gets a name before a call fails, because it wants credentials, is a matter of versions. */
@@ -86,7 +86,7 @@ static void option_set(int n)
 		result(setsockopt(n, SOL_SOCKET, SO_LINGER, &linger, rarely(8) ? 4 : sizeof linger));
 		break;
 	default:
-		if (option == SO_PASSCRED && (is_stream(n) || is_nobody(n)))
+		if (option == SO_PASSCRED && (is_type(n, SOCK_STREAM) || is_nobody(n)))
 			return;
 		say("setsockopt %d %d %d size %d", n, option, value, (int)size);
 		result(setsockopt(n, SOL_SOCKET, option, &value, size));
@@ -147,7 +147,7 @@ static void do_abstract(void)
 		say("sendto %d", n);
 		size = abstract_name(&a);
 		fill(30);
-		result(sendto(n, g_buffer, below(30), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, size));
+		result(sendto(n, g_buffer, some_size(n, 30), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, size));
 		break;
 	default: {
 		bool peer = rarely(2);
@@ -157,6 +157,14 @@ static void do_abstract(void)
 			show_name(&a, size);
 	}
 	}
+}
+
+/* Whether messages of nothing were unread when their receiver was closed, is a matter of versions. */
+static size_t some_size(int n, unsigned most)
+{
+	size_t size = below(most);
+
+	return size || !is_type(n, SOCK_SEQPACKET) ? size : 1;
 }
 
 /* Ancillary data: its kinds, and what credentials say. */
@@ -186,13 +194,14 @@ static void do_message(void)
 		struct cmsghdr head;
 		char room[200];
 	} control;
-	struct iovec v[3] = { { g_buffer, below(40) }, { g_buffer + 100, below(40) }, { g_buffer + 200, below(40) } };
-	struct sockaddr_un from;
-	struct msghdr m = { .msg_iov = v, .msg_iovlen = below(4) };
 	int n = fd(), flags = MSG_DONTWAIT;
 
 	if (kept(n))
 		return;
+	struct iovec v[3] = { { g_buffer, some_size(n, 40) }, { g_buffer + 100, below(40) }, { g_buffer + 200, below(40) } };
+	struct sockaddr_un from;
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = some_size(n, 4) };
+
 	memset(&control, 0, sizeof control);
 	if (rarely(2)) {
 		bool credentials = rarely(3), wrong = rarely(6);
@@ -238,7 +247,7 @@ static void do_many(void)
 		return;
 	memset(m, 0, sizeof m);
 	for (unsigned i = 0; i < 4; i++) {
-		v[i] = (struct iovec){ g_buffer + 100 * i, below(60) };
+		v[i] = (struct iovec){ g_buffer + 100 * i, some_size(n, 60) };
 		m[i].msg_hdr.msg_iov = &v[i];
 		m[i].msg_hdr.msg_iovlen = 1;
 		m[i].msg_len = 7;
