@@ -4,6 +4,7 @@
  * makes us forget it and ask again, once.
  */
 #include "core/kheap.h"
+#include "fs/hostfile.h"
 #include "fs/inotify.h"
 #include "fs/memfs.h"
 #include "ipc/block.h"
@@ -126,6 +127,16 @@ static bool cannot_be_opened(struct file *f)
 	return socket_of(f) || (f->ops->stat == anon_stat && !served_is_file(f));
 }
 
+/* May the open file stand for one that is opened with these flags? */
+static int reopen_removed(struct file *f, int flags)
+{
+	int has = f->flags & O_ACCMODE, wants = flags & O_ACCMODE;
+
+	if (has != O_RDWR && wants != has)
+		return -EACCES;
+	return (flags & O_TRUNC) && has != O_RDONLY && f->ops->truncate ? f->ops->truncate(f, 0) : 0;
+}
+
 /* A magic link led to a file without a path: memfds and pipes are opened anew; of a host's stream it is another reference to that very
  * file. */
 static struct file *reopen(struct walk *w, int flags, int *error)
@@ -160,6 +171,11 @@ static struct file *reopen(struct walk *w, int flags, int *error)
 		if (f)
 			f->flags &= ~(uint32_t)OPEN_ONLY;
 		return f;
+	}
+	if (f->ops == &hostfile_ops) { /* its name is gone, so no other can be made */
+		*error = reopen_removed(f, flags);
+		if (*error)
+			return NULL;
 	}
 	w->file = NULL;
 	return f;
