@@ -174,6 +174,17 @@ static MAYBE void *make_code(const void *bytes, size_t size)
 	return mprotect(page, 2 * PAGE, PROT_READ | PROT_EXEC) ? NULL : page;
 }
 
+/* The same, asked of the monitor itself: the libOS would have it run elsewhere. */
+static MAYBE void *seal_code(const void *bytes, size_t size)
+{
+	uint8_t *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memset(page, 0x90, 2 * PAGE);
+	__asm__("" : "+r"(bytes)); /* as above */
+	memcpy(page, bytes, size);
+	return hostcall(HC_mem_seal_code, (uint64_t)page, 2 * PAGE, 0, 0, 0, 0) ? NULL : page;
+}
+
 /* A `syscall` instruction of our own, which nobody rewrote: rdi number, rsi the six arguments. */
 static MAYBE long own_syscall(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {

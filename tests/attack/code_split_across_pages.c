@@ -14,7 +14,7 @@ static bool works(int split, int order)
 	memset(page, 0x90, 2 * PAGE);
 	memcpy(page + PAGE - split, wrpkru, 3);
 	for (int i = 0; i < 2; i++)
-		failed |= mprotect(page + ((i ^ order) ? PAGE : 0), PAGE, PROT_READ | PROT_EXEC);
+		failed |= hostcall(HC_mem_seal_code, (uint64_t)page + ((i ^ order) ? PAGE : 0), PAGE, 0, 0, 0, 0) != 0;
 	if (!failed) /* both pages execute: really, or only in the libOS's books? */
 		failed = page[PAGE - split] != 0x0f || page[PAGE - split + 1] != 0x01 || page[PAGE - split + 2] != 0xef;
 	return !failed;

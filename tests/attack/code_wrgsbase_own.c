@@ -11,7 +11,7 @@ static void attack(void)
 
 	for (int i = 0; i < 16; i++) {
 		const uint8_t code[] = { 0xf3, i & 8 ? 0x49 : 0x48, 0x0f, 0xae, (uint8_t)(0xd8 | (i & 7)), 0xc3 };
-		made += make_code(code, sizeof code) != NULL;
+		made += seal_code(code, sizeof code) != NULL;
 	}
 	if (made)
 		breach("%d encodings of WRGSBASE became executable", made);

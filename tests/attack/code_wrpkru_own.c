@@ -1,6 +1,6 @@
 /*
- * Question: can a cVM write WRPKRU into memory, make it executable and run it?
- * Expect: REFUSED: mprotect
+ * Question: can a cVM write WRPKRU into memory, have it sealed as code and run it?
+ * Expect: REFUSED: not sealed
  * Control: --insecure-no-scan
  */
 #include "attack.h"
@@ -14,10 +14,10 @@ static void run(void *code)
 static void attack(void)
 {
 	static const uint8_t code[] = { 0x31, 0xc0, 0x31, 0xc9, 0x31, 0xd2, 0x0f, 0x01, 0xef, 0xc3 };
-	void *made = make_code(code, sizeof code);
+	void *made = seal_code(code, sizeof code);
 
 	if (!made)
-		refused("mprotect");
+		refused("not sealed");
 	if (!guarded(run, made).signal)
 		breach("ran WRPKRU and read the victim");
 	breach("made WRPKRU executable");

@@ -1,6 +1,6 @@
 /*
  * Question: can a cVM make XRSTOR of its own executable?
- * Expect: REFUSED: mprotect
+ * Expect: REFUSED: not sealed
  * Control: --insecure-no-scan
  */
 #include "attack.h"
@@ -17,10 +17,10 @@ static void run(void *code)
 static void attack(void)
 {
 	static const uint8_t xrstor[] = { 0x0f, 0xae, 0x2f, 0xc3 };
-	void *code = make_code(xrstor, sizeof xrstor);
+	void *code = seal_code(xrstor, sizeof xrstor);
 
 	if (!code)
-		refused("mprotect");
+		refused("not sealed");
 	*(uint64_t *)(g_area + 512) = 0x200;
 	if (!guarded(run, code).signal)
 		breach("loaded PKRU with XRSTOR and read the victim");

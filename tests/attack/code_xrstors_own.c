@@ -21,7 +21,7 @@ static void attack(void)
 	static const uint8_t xrstors[] = { 0x0f, 0xc7, 0x1f, 0xc3 }, xrstors64[] = { 0x48, 0x0f, 0xc7, 0x1f, 0xc3 };
 	static const uint8_t xrstor[] = { 0x0f, 0xae, 0x2f, 0xc3 };
 	static const uint64_t mask[] = { 0, 0x3, 0x7, 0x200, ~0ull }; /* nothing, SSE, AVX, PKRU, all */
-	void *code[] = { make_code(xrstors, sizeof xrstors), make_code(xrstors64, sizeof xrstors64), make_code(xrstor, sizeof xrstor) };
+	void *code[] = { seal_code(xrstors, sizeof xrstors), seal_code(xrstors64, sizeof xrstors64), seal_code(xrstor, sizeof xrstor) };
 	int times = 0;
 
 	if (!code[0] || !code[1])

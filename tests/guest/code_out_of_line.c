@@ -294,6 +294,50 @@ static void moved(void)
 	printf("given back\n");
 }
 
+/* Of many pages some may not execute. */
+static void large(void)
+{
+	enum { PAGES = 77 };
+	uint8_t *area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long right = 0;
+
+	for (int i = 0; i < PAGES; i++) {
+		g_at = area + (size_t)i * PAGE;
+		constant(i % 19 == 5 || i == PAGES - 1 ? xrstor() : ~(uint64_t)i);
+		EMIT("\xc3");
+	}
+	if (mprotect(area, PAGES * PAGE, PROT_READ | PROT_EXEC))
+		printf("mprotect\n");
+	for (int i = 0; i < PAGES; i++)
+		right += ((function *)(area + (size_t)i * PAGE))(0, 0, NULL) == (i % 19 == 5 || i == PAGES - 1 ? (long)~xrstor() : i);
+	munmap(area, PAGES * PAGE);
+	printf("large: %ld\n", right);
+}
+
+/* Written and executable in turns by mprotect, as other JITs do it. */
+static void in_turns(void)
+{
+	function *f = new_page();
+	int right = 0, failed = 0;
+
+	for (uint64_t i = 0; i < 5; i++) {
+		uint64_t expected = ~xrstor() + (i << 40);
+
+		failed |= mprotect(g_page, 2 * PAGE, PROT_READ | PROT_WRITE);
+		memcpy(g_page + 2, &expected, 8);
+		failed |= mprotect(g_page, 2 * PAGE, PROT_READ | PROT_EXEC);
+		right += (uint64_t)f(0, 0, NULL) == expected;
+	}
+	printf("in turns: %d %d\n", failed, right);
+	fflush(stdout);
+	pid_t child = fork();
+	int status;
+	if (!child)
+		_exit(f(0, 0, NULL) == (long)(~xrstor() + (4ull << 40)));
+	waitpid(child, &status, 0);
+	printf("and forked: %d %d\n", WEXITSTATUS(status), f(0, 0, NULL) == (long)(~xrstor() + (4ull << 40)));
+}
+
 /* Many pages, many times: nothing is used up. */
 static void many(void)
 {
@@ -318,6 +362,8 @@ int main(void)
 	threads();
 	forked();
 	moved();
+	in_turns();
+	large();
 	many();
 	return 0;
 }

@@ -183,7 +183,7 @@ void memory_back(const struct aside *a)
 		if (access_aside(v->prot) != (PROT_READ | PROT_WRITE))
 			hostcall(HC_mem_protect, v->start, size, access_aside(v->prot));
 		if ((v->prot & PROT_EXEC) && !is_wx(v->prot) && /* else faults make it code */
-		    hostcall(HC_mem_seal_code, v->start, size) < 0)
+		    backing_seal(v->start, v->end))
 			log_text("code at %lx was refused", v->start);
 	} else if (vma_is_of_file(v) && (v->flags & VMA_BACKED) && backing_map(v, v->start, v->end, v->prot)) {
 		log_text("what was mapped of a file at %lx is lost (raise the cVM's memory)", v->start);

@@ -3,7 +3,8 @@
  * memory, so the rules about executable memory are in one place:
  *  - writable and executable at once does not exist for the host: it is writable first, faults do the rest (write_exec.c);
  *  - executable pages of a file that nobody changed come from the code cache (translated, with stubs in image windows);
- *  - anything else becomes executable by sealing its present contents (JITs, text relocations).
+ *  - anything else becomes executable by sealing its present contents (JITs, text relocations), but for pages with forbidden bytes, which
+ *    are only read and run out of line (out_of_line.c).
  * Called with mm->lock held.
  */
 #include "core/hostcall.h"
@@ -43,6 +44,29 @@ static int handle_of(struct vma *v, uint64_t start, uint64_t size, uint32_t prot
 	return v->file->ops->map_handle(v->file, (int)prot, flags, offset, size);
 }
 
+/* As few pieces as there can be. What was refused is inaccessible at first. */
+int backing_seal(uint64_t start, uint64_t end)
+{
+	uint64_t size = end - start;
+
+	while (start < end) {
+		long ret = hostcall(HC_mem_seal_code, start, size);
+
+		if (ret == -EPERM && size > PAGE_SIZE) {
+			ret = hostcall(HC_mem_protect, start, size, ACCESS);
+			size = ALIGN_UP(size / 2, PAGE_SIZE);
+		} else {
+			if (ret == -EPERM)
+				ret = hostcall(HC_mem_protect, start, size, PROT_READ);
+			start += size;
+			size = end - start;
+		}
+		if (ret < 0)
+			return (int)ret;
+	}
+	return 0;
+}
+
 /* A file that the host cannot map: a private copy. Pages beyond its end stay zero. */
 static int map_copy(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 {
@@ -55,7 +79,7 @@ static int map_copy(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 			break;
 	}
 	if (ret >= 0 && (prot & PROT_EXEC))
-		ret = hostcall(HC_mem_seal_code, start, end - start);
+		ret = backing_seal(start, end);
 	else if (ret >= 0 && prot != ACCESS)
 		ret = hostcall(HC_mem_protect, start, end - start, prot & ACCESS);
 	if (ret < 0)
@@ -159,7 +183,7 @@ int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 		return prot & PROT_EXEC ? map_code(v, start, end) : map_file(v, start, end, prot);
 	ret = hostcall(HC_mem_commit, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0);
 	if (ret >= 0 && (prot & PROT_EXEC)) {
-		ret = hostcall(HC_mem_seal_code, start, end - start);
+		ret = backing_seal(start, end);
 		if (ret < 0)
 			backing_release(start, end);
 	}
@@ -177,5 +201,5 @@ int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 		return 0; /* nothing changes for the host */
 	if (v->file && !(v->flags & VMA_DIRTY))
 		return map_code(v, start, end);
-	return (int)hostcall(HC_mem_seal_code, start, end - start);
+	return backing_seal(start, end);
 }

@@ -121,6 +121,8 @@ nodiscard int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t 
 /* Change the access of host memory that is there already. */
 nodiscard int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot);
 int backing_release(uint64_t start, uint64_t end);
+/* What was written there becomes code; a page that may not execute can be read. 0 or negative errno. */
+nodiscard int backing_seal(uint64_t start, uint64_t end);
 /* The translation (HC_mem_map_code) of what lies at `offset`. Bytes of stubs, or negative errno. */
 long backing_map_image(uint64_t start, uint64_t size, int handle, off_t offset, uint32_t flags);
 void code_map_put(struct code_map *c);

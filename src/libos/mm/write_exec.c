@@ -121,16 +121,32 @@ static void note_turn(struct mm *mm, uint64_t page, int64_t now)
 	mm->wx_time = now;
 }
 
+/* Code that is not writable was sealed when it became so, all but what was refused. */
+static bool is_sealed(const struct vma *v)
+{
+	return (v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) == (PROT_READ | PROT_EXEC) && (!v->file || v->flags & VMA_DIRTY);
+}
+
+static int run_refused(struct mm *mm, struct mm_fault *f)
+{
+	if (out_of_line_enter(mm, f))
+		return 0;
+	report_refused(ALIGN_DOWN(f->address, PAGE_SIZE), -EPERM);
+	return -EFAULT;
+}
+
 int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f)
 {
 	uint64_t page = ALIGN_DOWN(f->address, PAGE_SIZE);
 	int64_t now = now_ns();
 	int ret = 0;
 
+	if (f->fetch && v->prot & PROT_EXEC && out_of_line_known(mm, f))
+		return 0;
+	if (f->fetch && is_sealed(v))
+		return run_refused(mm, f);
 	if (!is_wx(v->prot) || !(f->fetch || f->write) || is_stuck(current(), f))
 		return -EFAULT;
-	if (f->fetch && out_of_line_known(mm, f))
-		return 0;
 	if (is_writable(page) == f->write && !out_of_line_needs(mm, page))
 		return 0; /* somebody did it meanwhile */
 	if (must_wait(mm, page, now))
