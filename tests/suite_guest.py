@@ -16,7 +16,7 @@ from harness import ROOT, Test, compile_c, cvm, directives, expect, expect_same,
 FOLDER = os.path.join(ROOT, "tests/guest")
 SMOKE = ("hello", "process_signal", "process_spawn", "threads_many", "signal_rules", "mmap_rules", "syscall_registers", "write_exec")  # also in the emulated machine
 ISOLATED = SMOKE + ("code_out_of_line", "fs_data", "fs_limit", "fs_read_over", "fs_xattr", "ipc_epoll_wake", "ipc_events", "ipc_mqueue", "ipc_pipe", "ipc_sysv_msg",
-                    "ipc_sysv_sem", "ipc_sysv_shm", "ipc_unix", "ipc_unix_room", "net_epoll_threads", "net_udp", "pidfd", "proc_processes",
+                    "ipc_sysv_sem", "ipc_sysv_shm", "ipc_unix", "ipc_unix_room", "net_control", "net_epoll_threads", "net_udp", "pidfd", "proc_processes",
                     "process_blocked", "process_cpu_limit", "process_crash", "process_exec", "process_fork", "process_init", "process_race",
                     "process_sched", "process_share", "process_wait", "signal_frames", "signal_storm", "signal_timers", "thread_rules",
                     "tty_control", "tty_line")  # also with --isolate-libos

@@ -320,6 +320,72 @@ static void stream(void)
 	close(r);
 }
 
+static void say_option(int s, int level, int name, socklen_t size)
+{
+	unsigned char value[8];
+	socklen_t got = size;
+	int r, number = -1;
+
+	memset(value, 0xee, sizeof value);
+	r = getsockopt(s, level, name, value, &got);
+	if (!r && got == sizeof number)
+		memcpy(&number, value, sizeof number);
+	printf("  option %d of %d: %s, %u bytes, %d, %02x %02x\n", name, level, error(r), got, number, value[0], value[got]);
+}
+
+/* What programs set of any socket, whether they send to groups or not. */
+static void groups(int family, int type)
+{
+	static const struct {
+		int level, name;
+	} options[] = {
+		{ IPPROTO_IP, IP_MULTICAST_TTL }, { IPPROTO_IP, IP_MULTICAST_LOOP },
+		{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS }, { IPPROTO_IPV6, IPV6_MULTICAST_LOOP },
+	};
+	static const int values[] = { 0, 1, 32, 255, -1, 256, -2, 1 << 20 };
+	int s = socket(family, type, 0);
+
+	printf("groups, family %d, type %d\n", family, type);
+	for (unsigned i = 0; i < (family == AF_INET6 ? 4 : 2); i++) {
+		int level = options[i].level, name = options[i].name, number = 5;
+
+		say_option(s, level, name, sizeof number);
+		for (unsigned j = 0; j < sizeof values / sizeof values[0]; j++) {
+			printf("%d: %s\n", values[j], error(setsockopt(s, level, name, &values[j], sizeof values[j])));
+			say_option(s, level, name, sizeof number);
+		}
+		printf("a byte: %s\n", error(setsockopt(s, level, name, "\007", 1)));
+		say_option(s, level, name, 1);
+		say_option(s, level, name, 3);
+		say_option(s, level, name, 0);
+		printf("nothing: %s\n", error(setsockopt(s, level, name, "\007", 0)));
+		printf("much: %s\n", error(setsockopt(s, level, name, "\001\0\0\0\0\0\0", 8)));
+		say_option(s, level, name, 7);
+		printf("nowhere: %s\n", error(setsockopt(s, level, name, NULL, sizeof number)));
+	}
+	for (int level = IPPROTO_IP; ; level = IPPROTO_IPV6) {
+		int name = level == IPPROTO_IP ? IP_MULTICAST_IF : IPV6_MULTICAST_IF, none = 0;
+		int other = level == IPPROTO_IP ? (int)htonl(0xc0000201) /* 192.0.2.1 */ : 9999;
+		struct ip_mreqn r = { .imr_ifindex = 0 };
+
+		say_option(s, level, name, sizeof none);
+		printf("any interface: %s\n", error(setsockopt(s, level, name, &none, sizeof none)));
+		printf("none there: %s\n", error(setsockopt(s, level, name, &other, sizeof other)));
+		printf("a byte: %s\n", error(setsockopt(s, level, name, &none, 1)));
+		if (level == IPPROTO_IPV6)
+			break;
+		printf("any, at length: %s\n", error(setsockopt(s, level, name, &r, sizeof r)));
+		r.imr_ifindex = 9999;
+		printf("no such number: %s\n", error(setsockopt(s, level, name, &r, sizeof r)));
+		r.imr_ifindex = 0;
+		r.imr_address.s_addr = htonl(0xc0000201);
+		printf("no such address: %s\n", error(setsockopt(s, level, name, &r, sizeof r)));
+		if (family != AF_INET6)
+			break;
+	}
+	close(s);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -327,5 +393,9 @@ int main(void)
 	wrong();
 	six();
 	stream();
+	groups(AF_INET, SOCK_DGRAM);
+	groups(AF_INET6, SOCK_DGRAM);
+	groups(AF_INET, SOCK_STREAM);
+	groups(AF_INET6, SOCK_STREAM);
 	return 0;
 }

@@ -145,6 +145,7 @@ static struct file *wrap(long handle, const struct socket *like, uint32_t flags)
 		s->socket.loop = NULL;
 		s->handle = (int)handle;
 		s->inode = anon_inode();
+		inet_multicast_init(s);
 		f = file_alloc(&g_inet_file_ops, O_RDWR | flags, s);
 	}
 	if (!f) {
@@ -330,7 +331,8 @@ static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t
 		return option_to_user(&nobody, sizeof(nobody), user, user_size);
 	if (level == SOL_SOCKET && name == SO_PRIORITY && s->priority_set)
 		return option_to_user(&s->priority, sizeof(s->priority), user, user_size);
-	return (int)hostcall(HC_sock_getopt, inet_host(f), level, name, user, user_size);
+	ret = inet_multicast_get(s, level, name, user, user_size);
+	return ret != -ENOPROTOOPT ? ret : (int)hostcall(HC_sock_getopt, inet_host(f), level, name, user, user_size);
 }
 
 static int set_priority(struct inet_socket *s, const void *user, uint32_t size)
@@ -358,6 +360,9 @@ static int inet_setopt(struct file *f, int level, int name, const void *user, ui
 		return set_priority(s, user, size);
 	if (level == SOL_SOCKET && (name == SO_MARK || name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE))
 		return -EPERM; /* for who has CAP_NET_ADMIN */
+	ret = inet_multicast_set(s, level, name, user, size);
+	if (ret != -ENOPROTOOPT)
+		return (int)ret;
 	ret = hostcall(HC_sock_setopt, inet_host(f), level, name, user, size);
 	if (ret == 0 && level == IPPROTO_IP && name == IP_TOS)
 		s->priority_set = false; /* follows */

@@ -5,6 +5,10 @@
 #include "abi/hostcall.h"
 #include "net/socket.h"
 
+struct inet_multicast {
+	uint8_t ttl, loop, hops6, loop6;
+};
+
 struct inet_socket {
 	struct socket socket; /* first */
 	int handle;	      /* host socket, owned; -1 until inet_host() makes it */
@@ -12,6 +16,7 @@ struct inet_socket {
 	int64_t receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0: none */
 	bool priority_set;    /* SO_PRIORITY is ours, the host's does not change: it would speak for all cVMs */
 	int priority;
+	struct inet_multicast multicast; /* inet_multicast.c */
 	uint64_t inode;
 	struct sockaddr_any bound; /* the host may not bind it, but other cVMs may reach it there (net/loop.h); size 0: not so */
 };
@@ -34,6 +39,10 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags);
 nodiscard int inet_control_send(const struct inet_socket *s, const struct socket_msg *msg, struct hc_msg *m, struct sockaddr_any *source);
 /* Control data that came from the host, of which there is room in msg. */
 nodiscard int inet_control_received(struct socket_msg *msg, uint8_t *control, size_t size);
+/* inet_multicast.c: getsockopt and setsockopt of what concerns groups; -ENOPROTOOPT: another option. */
+void inet_multicast_init(struct inet_socket *s);
+nodiscard int inet_multicast_get(struct inet_socket *s, int level, int name, void *user, uint32_t *user_size);
+nodiscard int inet_multicast_set(struct inet_socket *s, int level, int name, const void *user, uint32_t size);
 /* More buffers than one hostcall takes. */
 ssize_t inet_write_many(struct file *f, const struct iovec *iov, unsigned count);
 
