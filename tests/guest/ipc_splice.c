@@ -112,6 +112,79 @@ static void refusals(void)
 	T(splice(g_file, &at, b[1], NULL, 1, 0));
 }
 
+/* --- several at once --- */
+
+#define RECORDS 20000u
+
+static int from[2], to[2];
+
+static void *fill(void *arg)
+{
+	(void)arg;
+	for (uint64_t i = 0; i < RECORDS; i++)
+		if (write(from[1], &i, sizeof i) != sizeof i)
+			return NULL;
+	close(from[1]);
+	return NULL;
+}
+
+static void *pass_by_splice(void *arg)
+{
+	(void)arg;
+	while (splice(from[0], NULL, to[1], NULL, 3 * sizeof(uint64_t), 0) > 0)
+		;
+	return NULL;
+}
+
+static void *pass_by_read(void *arg)
+{
+	uint64_t some[2];
+	ssize_t n;
+
+	(void)arg;
+	while ((n = read(from[0], some, sizeof some)) > 0 && write(to[1], some, (size_t)n) == n)
+		;
+	return NULL;
+}
+
+static void *pass(void *arg)
+{
+	static void *(*const ways[])(void *) = { pass_by_splice, pass_by_splice, pass_by_read };
+	pthread_t thread[3];
+
+	(void)arg;
+	for (int i = 0; i < 3; i++)
+		pthread_create(&thread[i], NULL, ways[i], NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	close(to[1]);
+	return NULL;
+}
+
+/* Threads that splice from one pipe and one that reads it: each record goes on once. */
+static void together(void)
+{
+	static unsigned char times[RECORDS];
+	unsigned missing = 0, twice = 0;
+	pthread_t filler, passer;
+	uint64_t record;
+
+	if (pipe(from) || pipe(to))
+		exit(1);
+	pthread_create(&filler, NULL, fill, NULL);
+	pthread_create(&passer, NULL, pass, NULL);
+	while (read(to[0], &record, sizeof record) == sizeof record)
+		if (record < RECORDS)
+			times[record]++;
+	pthread_join(filler, NULL);
+	pthread_join(passer, NULL);
+	for (unsigned i = 0; i < RECORDS; i++) {
+		missing += !times[i];
+		twice += times[i] > 1;
+	}
+	printf("together: %u missing, %u more than once\n", missing, twice);
+}
+
 int main(int argc, char **argv)
 {
 	char path[4096];
@@ -143,6 +216,7 @@ int main(int argc, char **argv)
 	blocking();
 	sockets();
 	refusals();
+	together();
 	close(b[0]);
 	T(write(a[1], "x", 1));
 	T(splice(a[0], NULL, b[1], NULL, 1, 0));

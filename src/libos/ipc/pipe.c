@@ -16,6 +16,7 @@ struct pipe {
 	uint32_t readers, writers;	     /* open ends now */
 	uint32_t reader_opens, writer_opens; /* ends ever opened: a FIFO's open waits for a change */
 	uint32_t files;			     /* struct files on it */
+	bool held;			     /* pipe_hold: nobody else reads until pipe_skip */
 	uint64_t inode;
 	struct waitq wait;
 	void **slot;		  /* FIFO: word of the inode that points here while files > 0; *slot_lock */
@@ -26,7 +27,7 @@ struct pipe_io {
 	struct pipe *pipe;
 	struct iter it;
 	size_t done;
-	bool peek;
+	bool peek, hold;
 };
 
 static struct pipe *pipe_alloc(void)
@@ -59,11 +60,14 @@ static ssize_t try_read(void *ctx)
 	bool fault;
 
 	mutex_lock(&p->lock);
-	if (ring_used(&p->ring)) {
+	if (ring_used(&p->ring) && p->held && (io->hold || !io->peek)) {
+		ret = -EAGAIN;
+	} else if (ring_used(&p->ring)) {
 		size_t n = io->peek ? ring_peek(&p->ring, 0, &io->it, io->it.left, &fault) :
 				      ring_read(&p->ring, &io->it, io->it.left, &fault);
 
 		ret = n || !fault ? (ssize_t)n : -EFAULT;
+		p->held |= io->hold && n;
 	} else if (!p->writers) {
 		ret = 0;
 	}
@@ -135,15 +139,25 @@ static ssize_t pipe_write(struct file *f, const struct iovec *iov, unsigned coun
 	return ret == -EPIPE ? broken_pipe() : ret;
 }
 
-ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock)
+static ssize_t look(struct file *f, void *buf, size_t size, bool nonblock, bool hold)
 {
 	struct iovec iov = { buf, size };
-	struct pipe_io io = { .pipe = f->data, .it = iter_init(&iov, 1), .peek = true };
+	struct pipe_io io = { .pipe = f->data, .it = iter_init(&iov, 1), .peek = true, .hold = hold };
 	ssize_t ret = try_read(&io);
 
 	if (ret != -EAGAIN || nonblock || (f->flags & O_NONBLOCK))
 		return ret;
 	return block_until(&io.pipe->wait, BLOCK_READ, -1, try_read, &io);
+}
+
+ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock)
+{
+	return look(f, buf, size, nonblock, false);
+}
+
+ssize_t pipe_hold(struct file *f, void *buf, size_t size, bool nonblock)
+{
+	return look(f, buf, size, nonblock, true);
 }
 
 void pipe_skip(struct file *f, size_t size)
@@ -152,8 +166,20 @@ void pipe_skip(struct file *f, size_t size)
 
 	mutex_lock(&p->lock);
 	p->ring.head += MIN(size, ring_used(&p->ring));
+	p->held = false;
 	mutex_unlock(&p->lock);
-	waitq_wake(&p->wait, EPOLLOUT | EPOLLWRNORM);
+	waitq_wake(&p->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM);
+}
+
+ssize_t pipe_put(struct file *f, const void *buf, size_t size)
+{
+	struct iovec iov = { (void *)(uintptr_t)buf, size };
+	struct pipe_io io = { .pipe = f->data, .it = iter_init(&iov, 1) };
+	ssize_t ret = try_write(&io);
+
+	if (ret < 0 && io.done)
+		return (ssize_t)io.done;
+	return ret == -EPIPE ? broken_pipe() : ret;
 }
 
 static ssize_t try_room(void *ctx)
@@ -189,7 +215,7 @@ static uint32_t pipe_poll(struct file *f)
 
 	mutex_lock(&p->lock);
 	if (reads(f)) {
-		if (ring_used(&p->ring))
+		if (ring_used(&p->ring) && !p->held)
 			events |= EPOLLIN | EPOLLRDNORM;
 		if (!p->writers && p->writer_opens)
 			events |= EPOLLHUP;

@@ -18,7 +18,11 @@ bool file_is_pipe(const struct file *f);
 /* For splice and tee, on an end of a pipe; `nonblock` besides the file's own flag. */
 /* Copies what comes next and leaves it there: bytes, 0 at the end, or as read(2). */
 nodiscard ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock);
-void pipe_skip(struct file *f, size_t size); /* what was peeked */
+/* The same, and if there is something, nobody else reads until pipe_skip. */
+nodiscard ssize_t pipe_hold(struct file *f, void *buf, size_t size, bool nonblock);
+void pipe_skip(struct file *f, size_t size); /* so much of it is taken; behind pipe_hold also if that is 0 */
+/* Writes what there is room for: bytes, -EAGAIN, or as write(2). */
+nodiscard ssize_t pipe_put(struct file *f, const void *buf, size_t size);
 /* Bytes that can be written at once, at least 1, or as write(2). */
 nodiscard ssize_t pipe_room(struct file *f, bool nonblock);
 bool pipe_same(const struct file *a, const struct file *b);

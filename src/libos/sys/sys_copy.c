@@ -1,6 +1,6 @@
 /*
  * System calls that copy between descriptors: all go through a buffer of the libOS, which is right for every pair of kinds.
- * splice takes from a pipe only what the other side took; two splices from one pipe at once may both see the same bytes.
+ * splice takes from a pipe only what the other side took; who else reads it waits until that is known.
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
@@ -183,6 +183,29 @@ static bool can_splice(const struct file *f)
 	return f->ops->stat != anon_stat || served_is_file(f);
 }
 
+/* From a pipe, which others do not read until it is known how much went on. Who keeps them waiting waits for no other pipe. */
+static ssize_t splice_from_pipe(const struct splice *s, void *buf, size_t size)
+{
+	ssize_t n, put, room;
+
+	for (;;) {
+		n = pipe_hold(s->in, buf, size, s->nonblock);
+		if (n <= 0)
+			return n;
+		if (file_is_pipe(s->out))
+			put = pipe_put(s->out, buf, (size_t)n);
+		else
+			put = file_write(s->out, &(struct iovec){ buf, (size_t)n }, 1, s->out_pos);
+		pipe_skip(s->in, put > 0 && !s->keep ? (size_t)put : 0);
+		if (put != -EAGAIN || !file_is_pipe(s->out))
+			return put;
+		room = pipe_room(s->out, s->nonblock); /* others filled it meanwhile */
+		if (room < 0)
+			return room;
+		size = MIN(size, (size_t)room);
+	}
+}
+
 /* One portion. Of two pipes the one to read from is looked at first. */
 static ssize_t splice_once(const struct splice *s)
 {
@@ -204,13 +227,11 @@ static ssize_t splice_once(const struct splice *s)
 	iov.iov_base = kmalloc(iov.iov_len);
 	if (!iov.iov_base)
 		return -ENOMEM;
-	n = from_pipe ? pipe_peek(s->in, iov.iov_base, iov.iov_len, s->nonblock) : s->in->ops->read(s->in, &iov, 1, s->in_pos);
-	if (n > 0) {
+	n = from_pipe ? splice_from_pipe(s, iov.iov_base, iov.iov_len) : s->in->ops->read(s->in, &iov, 1, s->in_pos);
+	if (!from_pipe && n > 0) {
 		iov.iov_len = (size_t)n;
 		put = file_write(s->out, &iov, 1, s->out_pos);
-		if (from_pipe && put > 0 && !s->keep)
-			pipe_skip(s->in, (size_t)put);
-		else if (!from_pipe && put != n && s->in->ops->seek)
+		if (put != n && s->in->ops->seek)
 			*s->in_pos -= n - MAX(put, 0);
 		n = put;
 	}
