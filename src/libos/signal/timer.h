@@ -26,7 +26,7 @@ void ktimer_cancel(struct ktimer *timer); /* fine if not armed; timer_lock held 
 struct process;
 void timers_end(struct process *p, bool all);
 
-/* A signal of a POSIX timer (SI_TIMER) leaves its queue: sys/sys_timer.c notes the overrun. Takes no lock. */
-void timer_delivered(const siginfo_t *info);
+/* A signal of a POSIX timer (SI_TIMER) leaves its queue: sys/sys_timer.c completes the overrun and notes it. Takes no lock. */
+void timer_delivered(siginfo_t *info);
 
 #endif

@@ -20,8 +20,8 @@ struct alarm {
 	struct ktimer timer;
 	int clock;
 	bool armed;
-	int64_t deadline; /* on `clock` */
-	int64_t interval; /* ns; 0: once */
+	int64_t deadline; /* on `clock`; atomic: alarm_missed */
+	int64_t interval; /* ns; 0: once; atomic */
 	void (*expired)(struct alarm *a, int64_t overrun);
 };
 
@@ -57,20 +57,36 @@ static int alarm_schedule(struct alarm *a)
 static void alarm_fire(struct ktimer *timer)
 {
 	struct alarm *a = container_of(timer, struct alarm, timer);
-	int64_t late = clock_now(a->clock) - a->deadline, overrun = 0;
+	int64_t deadline = __atomic_load_n(&a->deadline, __ATOMIC_SEQ_CST), late = clock_now(a->clock) - deadline, overrun = 0;
 
+	if (a->interval && late >= 0) {
+		overrun = late / a->interval;
+		if (!__atomic_compare_exchange_n(&a->deadline, &deadline, deadline + (overrun + 1) * a->interval, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST))
+			late = -1; /* who took its last signal has counted this */
+	}
 	if (late < 0) {
 		(void)!alarm_schedule(a);
 		return;
 	}
 	if (a->interval) {
-		overrun = late / a->interval;
-		a->deadline += (overrun + 1) * a->interval;
 		(void)!alarm_schedule(a);
 	} else {
 		a->armed = false;
 	}
 	a->expired(a, overrun);
+}
+
+/* How often it has expired without that the timer thread has come to it: that is told now, and not again. Without the lock; who sets the
+ * alarm takes its interval away first. */
+static int64_t alarm_missed(struct alarm *a)
+{
+	int64_t interval = __atomic_load_n(&a->interval, __ATOMIC_SEQ_CST), deadline = __atomic_load_n(&a->deadline, __ATOMIC_SEQ_CST), n;
+
+	if (!interval || __atomic_load_n(&a->interval, __ATOMIC_SEQ_CST) != interval || clock_now(a->clock) < deadline)
+		return 0;
+	n = (clock_now(a->clock) - deadline) / interval + 1;
+	return __atomic_compare_exchange_n(&a->deadline, &deadline, deadline + n * interval, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ? n : 0;
 }
 
 /* For the calling process. */
@@ -94,8 +110,9 @@ static int alarm_set(struct alarm *a, int64_t deadline, int64_t interval)
 	int err;
 
 	ktimer_cancel(&a->timer);
-	a->deadline = deadline;
-	a->interval = interval;
+	__atomic_store_n(&a->interval, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&a->deadline, deadline, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&a->interval, interval, __ATOMIC_SEQ_CST);
 	err = alarm_schedule(a);
 	a->armed = err == 0;
 	return err;
@@ -105,7 +122,7 @@ static void alarm_stop(struct alarm *a)
 {
 	ktimer_cancel(&a->timer);
 	a->armed = false;
-	a->interval = 0;
+	__atomic_store_n(&a->interval, 0, __ATOMIC_SEQ_CST);
 }
 
 /* --- setitimer, alarm --- */
@@ -245,15 +262,17 @@ static void posix_expired(struct alarm *a, int64_t overrun)
 		(void)signal_send_process(a->process, t->signal, &info);
 }
 
-void timer_delivered(const siginfo_t *info)
+void timer_delivered(siginfo_t *info)
 {
 	struct posix_timer *t;
 
 	if ((uint32_t)info->si_tid >= POSIX_TIMERS_MAX)
 		return;
 	t = __atomic_load_n(&g_posix_timers[info->si_tid], __ATOMIC_ACQUIRE);
-	if (t && __atomic_load_n(&t->alarm.process, __ATOMIC_RELAXED) == current()->process) /* else it was deleted, and is another one's */
-		__atomic_store_n(&t->overrun, info->si_overrun, __ATOMIC_RELAXED);
+	if (!t || __atomic_load_n(&t->alarm.process, __ATOMIC_RELAXED) != current()->process) /* it was deleted, and is another one's */
+		return;
+	info->si_overrun = (int)MIN(info->si_overrun + alarm_missed(&t->alarm), INT32_MAX);
+	__atomic_store_n(&t->overrun, info->si_overrun, __ATOMIC_RELAXED);
 }
 
 /* timer_lock held. */
