@@ -3,17 +3,18 @@
  *
  * A fault with rip in [uaccess_start, uaccess_end) is resolved by the upcall code (signal/upcall.c): it continues at
  * uaccess_fixup, which makes the routine return -EFAULT. So between these labels the stack pointer is as at entry, no
- * callee-saved register is touched, and nothing is called. System V calling convention; clobbers rax, rcx, rdx, rsi, rdi.
+ * callee-saved register is touched, and nothing is called. System V calling convention; clobbers rax, rcx, rdx, rsi, rdi, r8.
  */
 #include <linux/errno.h>
 
 	.text
 	.globl uaccess_start, uaccess_end, uaccess_fixup
 	.hidden uaccess_start, uaccess_end, uaccess_fixup
-	.globl user_zero, user_cmpxchg, user_string_copy
-	.hidden user_zero, user_cmpxchg, user_string_copy
+	.globl user_zero, user_cmpxchg, user_exchange, user_string_copy
+	.hidden user_zero, user_cmpxchg, user_exchange, user_string_copy
 	.type user_zero, @function
 	.type user_cmpxchg, @function
+	.type user_exchange, @function
 	.type user_string_copy, @function
 
 	.balign 64
@@ -33,6 +34,31 @@ user_cmpxchg:
 	lock cmpxchg %edx, (%rdi)
 	mov	%eax, (%rcx)
 	xor	%eax, %eax
+	ret
+
+/* rdi, rsi = memory, rdx = bytes of both, 32 at a time: what differs changes places. Of related programs most is the same. */
+user_exchange:
+	xor	%ecx, %ecx
+4:	cmp	%rdx, %rcx
+	jae	6f
+	mov	(%rdi,%rcx), %rax
+	xor	(%rsi,%rcx), %rax
+	.irp	word, 8, 16, 24
+	mov	\word(%rdi,%rcx), %r8
+	xor	\word(%rsi,%rcx), %r8
+	or	%r8, %rax
+	.endr
+	test	%rax, %rax
+	jz	5f
+	.irp	word, 0, 8, 16, 24
+	mov	\word(%rdi,%rcx), %rax
+	mov	\word(%rsi,%rcx), %r8
+	mov	%r8, \word(%rdi,%rcx)
+	mov	%rax, \word(%rsi,%rcx)
+	.endr
+5:	add	$32, %rcx
+	jmp	4b
+6:	xor	%eax, %eax
 	ret
 
 /* rdi = destination, rsi = source, rdx = size: bytes copied without the NUL, or size if there was none */

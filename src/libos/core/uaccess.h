@@ -26,6 +26,9 @@ static inline bool in_program(const void *p)
 /* uaccess.S; for what is below. */
 int user_zero(void *user, size_t size);
 int user_cmpxchg(uint32_t *user, uint32_t expected, uint32_t desired, uint32_t *old);
+/* For the libOS's own addresses of program memory (mm/aside.c): the bytes of both, a multiple of 32, change places.
+ * 0 or -EFAULT, then some have. */
+nodiscard int user_exchange(uint64_t a, uint64_t b, size_t size);
 
 /* 0 or -EFAULT; on failure a prefix may have been copied. `user` is any address. */
 nodiscard static inline int copy_from_user(void *dst, const void *user, size_t size)

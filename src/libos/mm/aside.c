@@ -224,14 +224,11 @@ static void exchange_words(uint64_t *a, uint64_t *b, uint64_t size)
 	}
 }
 
-/* Anonymous memory can be read and written, what a file ends before cannot. */
+/* Anonymous memory can be read and written, what a file ends before cannot, and others may cut the file at any time. */
 static void exchange_pages(uint64_t a, uint64_t b, uint64_t size)
 {
-	uint64_t word;
-
 	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-		if (!copy_from_user(&word, (void *)(a + at), sizeof(word)) && !copy_from_user(&word, (void *)(b + at), sizeof(word)))
-			exchange_words((uint64_t *)(a + at), (uint64_t *)(b + at), PAGE_SIZE);
+		(void)!user_exchange(a + at, b + at, PAGE_SIZE);
 }
 
 /* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, are the same, or the same file's. */
@@ -241,8 +238,8 @@ static bool is_exchangeable(const struct aside *a, const struct vma *v)
 		return false;
 	if (vma_is_of_file(v))
 		return v->file == a->home->file && v->offset == a->home->offset && v->flags == a->home->flags;
-	if (!a->place || !vma_is_personal(v))
-		return false;
+	if (!a->place || !vma_is_personal(v) || v->file != a->home->file || (v->file && v->offset != a->home->offset))
+		return false; /* bytes of one may have no place where a file of the other ends */
 	if (v->prot == PROT_READ)
 		return v->stamp ? v->stamp == a->home->stamp :
 				  vma_is_small(v) && same_bytes(v->start, a->place->start, v->end - v->start);
