@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -161,6 +162,7 @@ static void memory(void)
 static void others(void)
 {
 	struct f_owner_ex owner = { F_OWNER_PID, 0 };
+	struct stat st;
 	int pipes[2], pair[2], fd;
 
 	T(pipe(pipes));
@@ -171,13 +173,24 @@ static void others(void)
 	fd = again("a pipe's reading end", pipes[0], O_WRONLY | O_NONBLOCK);
 	T(write(fd, "back", 4));
 	tell("read", pipes[0]);
-	close(fd), close(pipes[0]);
+	close(fd);
+	int held = again("a pipe's reading end", pipes[0], O_PATH);
+	close(pipes[0]);
+	signal(SIGPIPE, SIG_IGN);
+	T(write(pipes[1], "x", 1));
+	fd = again("by that", held, O_RDONLY | O_NONBLOCK);
+	T(write(pipes[1], "x", 1));
+	close(fd), close(held);
 	T(again("a pipe that nobody reads", pipes[1], O_WRONLY | O_NONBLOCK));
 	close(pipes[1]);
 	T(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	T(again("socket", pair[0], O_RDWR));
 	fd = again("socket", pair[0], O_PATH);
 	T(send(fd, "x", 1, 0));
+	T(close(pair[1]));
+	called("held", fd);
+	T(fstat(fd, &st));
+	T(again("by that", fd, O_RDWR));
 	close(fd);
 	T(fcntl(pair[0], F_SETOWN, getpid()));
 	printf("owner %d\n", fcntl(pair[0], F_GETOWN) == getpid());
@@ -188,7 +201,7 @@ static void others(void)
 	T(fcntl(pair[0], F_SETSIG, 65));
 	T(fcntl(pair[0], F_SETSIG, 10));
 	printf("signal %d\n", fcntl(pair[0], F_GETSIG));
-	close(pair[0]), close(pair[1]);
+	close(pair[0]);
 	fd = eventfd(0, 0);
 	T(again("eventfd", fd, O_RDWR));
 	T(fallocate(fd, 0, 0, 1));

@@ -161,7 +161,7 @@ static uint32_t memfile_poll(struct file *f)
 
 static long memfile_ioctl(struct file *f, unsigned long request, void *user)
 {
-	int left = (int)MAX(inode_of(f)->size - f->pos, 0);
+	int left = (int)(inode_of(f)->size - f->pos); /* below 0 behind the end */
 
 	return request == 0x541b ? copy_to_user(user, &left, sizeof left) : -ENOTTY; /* FIONREAD */
 }

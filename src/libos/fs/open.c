@@ -60,23 +60,67 @@ static void path_release(struct file *f)
 
 const struct file_ops path_file_ops = { .name = "path", .stat = path_stat, .release = path_release };
 
-/* O_PATH of a file without a path, by its magic link. f->data: that file. */
+/* O_PATH of a file without a path, by its magic link. It does not keep that open, but a memfd or a host's stream. */
+struct held {
+	struct file *file; /* owned reference, or NULL: it cannot be opened again */
+	struct statx st;
+	char path[288];
+};
+
 static int held_stat(struct file *f, struct statx *st)
 {
-	return file_stat(f->data, st);
+	struct held *h = f->data;
+
+	*st = h->st;
+	return h->file ? file_stat(h->file, st) : 0;
 }
 
 static size_t held_path(struct file *f, char *buf, size_t size)
 {
-	return file_path(f->data, buf, size);
+	size_t n = MIN(strlen(((struct held *)f->data)->path), size - 1);
+
+	memcpy(buf, ((struct held *)f->data)->path, n);
+	buf[n] = 0;
+	return n;
 }
 
 static void held_release(struct file *f)
 {
-	file_put(f->data);
+	struct held *h = f->data;
+
+	if (h->file)
+		file_put(h->file);
+	kfree(h);
 }
 
 static const struct file_ops held_file_ops = { .name = "path", .stat = held_stat, .path = held_path, .release = held_release };
+
+static bool cannot_be_opened(struct file *f)
+{
+	return socket_of(f) || (f->ops->stat == anon_stat && !served_is_file(f));
+}
+
+static struct file *hold(struct file *f, int flags, int *error)
+{
+	struct held *h = kzalloc(sizeof *h);
+	struct file *path = h ? file_alloc(&held_file_ops, (uint32_t)flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), h) : NULL;
+
+	*error = path ? file_stat(f, &h->st) : -ENOMEM;
+	if (!path) {
+		kfree(h);
+		return NULL;
+	}
+	file_path(f, h->path, sizeof h->path);
+	if (!cannot_be_opened(f)) {
+		file_get(f);
+		h->file = f;
+	}
+	if (*error) {
+		file_put(path);
+		path = NULL;
+	}
+	return path;
+}
 
 static bool wants_write(int flags)
 {
@@ -122,11 +166,6 @@ struct file *open_dentry(struct dentry *d, int flags, int *error)
 	return f;
 }
 
-static bool cannot_be_opened(struct file *f)
-{
-	return socket_of(f) || (f->ops->stat == anon_stat && !served_is_file(f));
-}
-
 /* May the open file stand for one that is opened with these flags? */
 static int reopen_removed(struct file *f, int flags)
 {
@@ -147,24 +186,23 @@ static struct file *reopen(struct walk *w, int flags, int *error)
 		*error = -ENOTDIR;
 		return NULL;
 	}
-	if (f->ops == &held_file_ops) {
-		w->file = f->data;
+	if (f->ops == &held_file_ops && ((struct held *)f->data)->file) {
+		w->file = ((struct held *)f->data)->file;
 		file_get(w->file);
 		file_put(f);
 		f = w->file;
 	}
-	if (flags & O_PATH) {
-		struct file *path = file_alloc(&held_file_ops, (uint32_t)flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), f);
-
-		*error = path ? 0 : -ENOMEM;
-		w->file = path ? NULL : f;
-		return path;
+	if (flags & O_PATH)
+		return file_is_pipe(f) || file_is_pipe_path(f) ? pipe_open_path(f, flags, error) : hold(f, flags, error);
+	if (f->ops == &held_file_ops) {
+		*error = -ENXIO;
+		return NULL;
 	}
 	if (cannot_be_opened(f)) {
 		*error = -ENXIO;
 		return NULL;
 	}
-	if (file_is_pipe(f))
+	if (file_is_pipe(f) || file_is_pipe_path(f))
 		return pipe_reopen(f, flags, error);
 	if (f->ops == &memfile_ops) {
 		f = memfile_open(f->data, NULL, flags, error);

@@ -300,6 +300,42 @@ static const struct file_ops g_fifo_ops = {
 	.release = pipe_release,
 };
 
+/* O_PATH: neither end, but the pipe can be opened again. */
+static void pipe_path_release(struct file *f)
+{
+	struct pipe *p = f->data;
+	bool last;
+
+	mutex_lock(&p->lock);
+	last = --p->files == 0;
+	mutex_unlock(&p->lock);
+	if (last) {
+		ring_free_data(&p->ring);
+		kfree(p);
+	}
+}
+
+static const struct file_ops g_pipe_path_ops = { .name = "pipe", .stat = pipe_stat, .release = pipe_path_release };
+
+struct file *pipe_open_path(struct file *end, int flags, int *error)
+{
+	struct pipe *p = end->data;
+	struct file *f = file_alloc(&g_pipe_path_ops, (uint32_t)flags & (O_PATH | O_NOFOLLOW), p);
+
+	*error = f ? 0 : -ENOMEM;
+	if (f) {
+		mutex_lock(&p->lock);
+		p->files++;
+		mutex_unlock(&p->lock);
+	}
+	return f;
+}
+
+bool file_is_pipe_path(const struct file *f)
+{
+	return f->ops == &g_pipe_path_ops;
+}
+
 bool file_is_pipe(const struct file *f)
 {
 	return f->ops == &g_pipe_ops || f->ops == &g_fifo_ops;

@@ -15,6 +15,9 @@ nodiscard int pipe_create(struct file *end[2], uint32_t flags);
 /* One more end, of the same or the other kind: /proc/self/fd/N. Waits for nobody, unlike a FIFO. `end` has no path. */
 nodiscard struct file *pipe_reopen(struct file *end, int flags, int *error);
 bool file_is_pipe(const struct file *f);
+/* The same with O_PATH, which keeps neither end open; of such a file, too. */
+nodiscard struct file *pipe_open_path(struct file *end, int flags, int *error);
+bool file_is_pipe_path(const struct file *f);
 /* For splice and tee, on an end of a pipe; `nonblock` besides the file's own flag. */
 /* Copies what comes next and leaves it there: bytes, 0 at the end, or as read(2). */
 nodiscard ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock);
