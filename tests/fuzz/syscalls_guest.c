@@ -1010,6 +1010,7 @@ static void do_signalfd(void)
 #include "syscalls_more.h"
 #include "syscalls_paths.h"
 #include "syscalls_sockets.h"
+#include "syscalls_maps.h"
 #include "syscalls_events.h"
 #include "syscalls_users.h"
 #include "syscalls_children.h"
@@ -1035,7 +1036,7 @@ static const struct {
 	{ 'i', 5, ipc_get }, { 'i', 5, ipc_control }, { 'i', 5, ipc_attach }, { 'i', 3, ipc_look }, { 'i', 7, ipc_semop }, { 'i', 5, ipc_semctl },
 	{ 'i', 8, ipc_message }, { 'y', 1, do_tty }, { 'w', 1, watch_make }, { 'w', 3, watch_add },
 	{ 'f', 6, do_below }, { 'f', 4, do_proc_fd }, { 'f', 4, do_old_names }, { 'f', 2, do_owner }, { 'f', 4, do_io_more }, { 'd', 3, do_io_more }, { 'f', 2, do_fcntl_more }, { 'd', 2, do_fcntl_more },
-	{ 'f', 2, do_nameless }, { 'd', 2, do_nameless }, { 'd', 2, do_proc_fd },
+	{ 'm', 4, do_map_else }, { 'f', 2, do_nameless }, { 'd', 2, do_nameless }, { 'd', 2, do_proc_fd },
 	{ 'n', 4, do_option }, { 'n', 8, do_abstract }, { 'n', 12, do_message }, { 'n', 4, do_many }, { 'n', 3, do_pair }, { 'n', 2, do_queued }, { 'n', 3, do_close }, { 'n', 1, do_dup },
 	{ 'n', 3, do_poll }, { 'n', 4, do_pass }, { 'n', 4, do_unix }, { 'n', 3, do_socket },
 	{ 'e', 5, do_masked }, { 'e', 5, do_signal }, { 'e', 8, do_epoll_more }, { 'e', 10, do_sources }, { 'e', 4, do_close }, { 'e', 2, do_make }, { 'e', 3, do_poll }, { 'e', 2, do_read }, { 'e', 2, do_write },

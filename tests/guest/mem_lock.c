@@ -52,6 +52,12 @@ int main(void)
 	locked();
 	T(mlock2(q, PAGE, 1));
 	T(mlock2(q, PAGE, 2));
+	T(mprotect(q + PAGE, PAGE, PROT_NONE));
+	T(mlock2(q, 2 * PAGE, 1));
+	T(mlock(q, 2 * PAGE));
+	T(msync(q, PAGE, MS_INVALIDATE));
+	T(madvise(q, 4 * PAGE, 22 /* MADV_POPULATE_READ */));
+	T(madvise(q + 2 * PAGE, 2 * PAGE, 23 /* MADV_POPULATE_WRITE */));
 	T(mlockall(0));
 	T(mlockall(8));
 	T(mlockall(MCL_FUTURE));

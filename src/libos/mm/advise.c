@@ -8,6 +8,10 @@
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 enum advice { ADVICE_UNKNOWN, ADVICE_IGNORED, ADVICE_HOST };
 
@@ -54,19 +58,37 @@ static int advise_one(struct vma *v, uint64_t start, uint64_t end, int advice)
 	return (int)hostcall(HC_mem_advise, start, end - start, advice == MADV_FREE ? MADV_FREE : MADV_DONTNEED);
 }
 
+/* The host has the memory, which is zero until it is touched: only what could not be touched is told. mm->lock held. */
+static int populate(struct mm *mm, uint64_t addr, uint64_t end, uint32_t access)
+{
+	uint64_t at = addr;
+
+	for (struct vma *v = vma_find(mm, addr); at < end; v = vma_next(mm, v)) {
+		if (!v || v->start > at || !vma_is_own(v))
+			return -ENOMEM;
+		if (!(v->prot & access) || v->file) /* files: whether there is a page, only the host knows */
+			return -EINVAL;
+		at = v->end;
+	}
+	return 0;
+}
+
 int mm_advise(uint64_t addr, uint64_t size, int advice)
 {
+	bool populates = advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE;
 	struct mm *mm = mm_current();
 	enum advice kind = advice_kind(advice);
 	uint64_t end = addr + ALIGN_UP(size, PAGE_SIZE), at = addr;
 	int ret = 0;
 
-	if (kind == ADVICE_UNKNOWN || addr % PAGE_SIZE || end < addr || (size && end == addr))
+	if ((kind == ADVICE_UNKNOWN && !populates) || addr % PAGE_SIZE || end < addr || (size && end == addr))
 		return -EINVAL;
 	if (size == 0)
 		return 0;
 	mutex_lock(&mm->lock);
-	for (struct vma *v = vma_find(mm, addr); (ret == 0 || ret == -ENOMEM) && at < end; v = vma_next(mm, v)) {
+	if (populates)
+		ret = populate(mm, addr, end, advice == MADV_POPULATE_READ ? PROT_READ : PROT_WRITE);
+	for (struct vma *v = vma_find(mm, addr); !populates && (ret == 0 || ret == -ENOMEM) && at < end; v = vma_next(mm, v)) {
 		if (!v || v->start >= end) {
 			ret = -ENOMEM;
 			break;
@@ -104,7 +126,9 @@ int mm_sync(uint64_t addr, uint64_t size, int flags)
 		if (!v || v->start >= end)
 			break;
 		at = MIN(v->end, end);
-		if (vma_is_own(v) && v->file && (v->flags & VMA_SHARED) && (v->flags & VMA_BACKED) && (flags & MS_SYNC))
+		if (vma_is_own(v) && (flags & MS_INVALIDATE) && (v->flags & VMA_LOCKED))
+			error = -EBUSY;
+		else if (vma_is_own(v) && v->file && (v->flags & VMA_SHARED) && (v->flags & VMA_BACKED) && (flags & MS_SYNC))
 			error = hostcall(HC_mem_sync, MAX(v->start, addr), at - MAX(v->start, addr), flags);
 		if (error < 0)
 			ret = (int)error;

@@ -77,7 +77,16 @@ static void mark(struct mm *mm, uint64_t start, uint64_t end, bool locked)
 		vma_merge(mm, v);
 }
 
-int mm_lock(uint64_t addr, uint64_t size, bool locked)
+/* What cannot be touched is marked as locked, but not brought into memory. */
+static bool has_no_access(struct mm *mm, uint64_t start, uint64_t end)
+{
+	for (struct vma *v = vma_find(mm, start); v && v->start < end; v = vma_next(mm, v))
+		if (!(v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
+			return true;
+	return false;
+}
+
+int mm_lock(uint64_t addr, uint64_t size, bool locked, bool at_once)
 {
 	struct mm *mm = mm_current();
 	uint64_t start = ALIGN_DOWN(addr, PAGE_SIZE), end;
@@ -96,6 +105,8 @@ int mm_lock(uint64_t addr, uint64_t size, bool locked)
 		ret = vma_reserve(mm, 2);
 	if (!ret && !error)
 		mark(mm, start, end, locked);
+	if (!error && locked && at_once && has_no_access(mm, start, end))
+		error = -ENOMEM;
 	mutex_unlock(&mm->lock);
 	return ret ? ret : error;
 }

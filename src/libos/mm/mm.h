@@ -87,7 +87,7 @@ nodiscard int mm_unmap_object(uint64_t addr, uint64_t size, const void *object);
 bool mm_read(const struct program *p, void *to, uint64_t addr, size_t size);
 bool mm_find(uint64_t addr, struct mm_range *out, char *name, size_t name_size);
 /* mlock and munlock, mlockall and munlockall: locked memory counts against RLIMIT_MEMLOCK and is not treated otherwise. */
-nodiscard int mm_lock(uint64_t addr, uint64_t size, bool locked);
+nodiscard int mm_lock(uint64_t addr, uint64_t size, bool locked, bool at_once); /* at_once: -ENOMEM if there is no access */
 nodiscard int mm_lock_all(bool now, bool future);
 uint64_t mm_locked_size(const struct program *p);
 uint64_t mm_total_size(const struct program *p); /* bytes mapped, for /proc/PID/statm and RLIMIT_AS */

@@ -94,12 +94,12 @@ long sys_mincore(struct regs *r)
 
 long sys_mlock(struct regs *r)
 {
-	return mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), true);
+	return mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), true, true);
 }
 
 long sys_mlock2(struct regs *r)
 {
-	return arg(r, 2) & ~1l ? -EINVAL : sys_mlock(r);
+	return arg(r, 2) & ~1l ? -EINVAL : mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), true, !arg(r, 2));
 }
 
 #define MCL_CURRENT 1
@@ -117,7 +117,7 @@ long sys_mlockall(struct regs *r)
 
 long sys_munlock(struct regs *r)
 {
-	return mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), false);
+	return mm_lock((uint64_t)arg(r, 0), (uint64_t)arg(r, 1), false, false);
 }
 
 long sys_munlockall(struct regs *r)
