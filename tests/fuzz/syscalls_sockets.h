@@ -147,7 +147,7 @@ static void do_abstract(void)
 		say("sendto %d", n);
 		size = abstract_name(&a);
 		fill(30);
-		result(sendto(n, g_buffer, some_size(n, 30), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, size));
+		result(sendto(n, g_buffer, 1 + below(30), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, size));
 		break;
 	default: {
 		bool peer = rarely(2);
