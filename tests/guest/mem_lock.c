@@ -56,6 +56,8 @@ int main(void)
 	T(mlock2(q, 2 * PAGE, 1));
 	T(mlock(q, 2 * PAGE));
 	T(msync(q, PAGE, MS_INVALIDATE));
+	T(madvise(q, PAGE, MADV_DONTNEED));
+	T(madvise(q, PAGE, 24 /* MADV_DONTNEED_LOCKED */));
 	T(madvise(q, 4 * PAGE, 22 /* MADV_POPULATE_READ */));
 	T(madvise(q + 2 * PAGE, 2 * PAGE, 23 /* MADV_POPULATE_WRITE */));
 	T(mlockall(0));

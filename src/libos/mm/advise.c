@@ -58,6 +58,12 @@ static int advise_one(struct vma *v, uint64_t start, uint64_t end, int advice)
 	return (int)hostcall(HC_mem_advise, start, end - start, advice == MADV_FREE ? MADV_FREE : MADV_DONTNEED);
 }
 
+/* Locked memory keeps its pages. */
+static bool takes_pages(int advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_COLD || advice == MADV_PAGEOUT;
+}
+
 /* The host has the memory, which is zero until it is touched: only what could not be touched is told. mm->lock held. */
 static int populate(struct mm *mm, uint64_t addr, uint64_t end, uint32_t access)
 {
@@ -95,7 +101,9 @@ int mm_advise(uint64_t addr, uint64_t size, int advice)
 		}
 		if (v->start > at || !vma_is_own(v))
 			ret = -ENOMEM; /* a hole: Linux goes on and says so at the end */
-		if (kind == ADVICE_HOST && vma_is_own(v)) {
+		if (vma_is_own(v) && (v->flags & VMA_LOCKED) && takes_pages(advice))
+			ret = -EINVAL;
+		else if (kind == ADVICE_HOST && vma_is_own(v)) {
 			int error = advise_one(v, MAX(v->start, addr), MIN(v->end, end), advice);
 
 			ret = error ? error : ret;
