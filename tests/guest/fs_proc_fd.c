@@ -100,6 +100,11 @@ static void directories(void)
 	T(mkdir("group/below", 0700));
 	fd = open("group/file", O_WRONLY | O_CREAT, 0640);
 	T(symlink("x", "group/link"));
+	int gone = open("group/gone", mkdir("group/gone", 0700) ? O_PATH : O_RDONLY | O_DIRECTORY);
+	T(rmdir("group/gone"));
+	T(renameat(AT_FDCWD, "group", gone, "x"));
+	T(mkdirat(gone, "x", 0700));
+	close(gone);
 	stat("group/below", &st);
 	printf("directory %o\n", st.st_mode);
 	fstat(fd, &st);

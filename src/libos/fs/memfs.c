@@ -437,7 +437,7 @@ static int try_rename(struct dentry *dir, const char *name, size_t size, struct 
 		err = consult(to, to_name, to_size, &t);
 	tree_lock();
 	if (!err && !flags && s->inode && is_dir(s->inode) && is_inside(to, s))
-		err = -EINVAL;
+		err = to->flags & D_DEAD ? -ENOENT : -EINVAL;
 	tree_unlock();
 	if (!err && t && t->inode && is_dir(t->inode) && s->inode && is_dir(s->inode) && s != t &&
 	    !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
