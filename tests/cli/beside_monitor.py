@@ -165,7 +165,7 @@ class BesideMonitor(unittest.TestCase):
     def test_arguments_and_defaults(self):
         self.assertEqual(self.value("cvm.args[0], cvm.program, cvm.name, cvm.hostname, cvm.cwd, cvm.uid, cvm.gid"),
                          "fake fake fake fake / 0 0")
-        self.assertEqual(self.value("cvm.threads, cvm.handles_max, cvm.nice"), "256 4096 0")
+        self.assertEqual(self.value("cvm.threads, cvm.handles_max, cvm.nice"), f"256 4096 {os.getpriority(os.PRIO_PROCESS, 0)}")
 
     def test_program_arguments_are_not_options(self):
         code = "print(cvm.args[2:], flush=True); cvm.exit(0)"
@@ -204,7 +204,7 @@ class BesideMonitor(unittest.TestCase):
                                     "--threads=7", "--handles", "99", "-u", "5:6"),
                          f"{64 << 20} 7 99 5 6")
         self.assertEqual(self.value("cvm.nice", "--cpu-weight", "1"), "19")
-        self.assertEqual(self.value("cvm.nice", "--cpu-weight", "100"), "0")
+        self.assertEqual(self.value("cvm.nice", "--cpu-weight", "100"), str(os.getpriority(os.PRIO_PROCESS, 0)))
         self.assertEqual(self.value("cvm.nice", "--cpu-weight", "33"), "5")
 
     def test_default_mounts(self):

@@ -87,6 +87,7 @@ PROGRAMS = [
     ("elixir", "100 tasks", "/usr/bin/elixir -e 'IO.puts(Enum.sum(Enum.map(Task.async_stream(1..100, &(&1 * 2)), fn {:ok, x} -> x end)))'", {}),
     ("swi-prolog", "a thread, a power", "/usr/bin/swipl -g 'X is 2**100, writeln(X), thread_create(writeln(hi), T), thread_join(T), halt'", {}),
     ("chicken", "compiling by C", "/bin/sh -c 'mkdir -p $TMPDIR; cd $TMPDIR && echo \"(print (let f ((n 24)) (if (< n 2) n (+ (f (- n 1)) (f (- n 2))))))\" >w.scm && csc w.scm && ./w && csi -s w.scm'", {}),
+    ("racket", "a power, a thread, a sort", "/usr/bin/racket -e '(displayln (expt 3 200)) (thread-wait (thread (lambda () (displayln (vector-length (vector-sort (build-vector 100000 (lambda (i) (modulo (* i 7919) 100003))) <))))))'", {}),
     ("ecl", "a power", "/usr/bin/ecl --norc --eval '(progn (print (expt 2 100)) (ext:quit))'", {}),
     ("octave", "matrices", "/usr/bin/octave-cli --no-gui -q --eval 'A = magic(40); [u, s, v] = svd(A); printf(\"%.4f\\n\", s(1)); disp(real(fft(1:8)))'", {}),
     ("R", "a model, forked workers", "/usr/bin/Rscript -e 'set.seed(1); x <- rnorm(1000); print(summary(lm(x ~ seq_along(x)))); "
