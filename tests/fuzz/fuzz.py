@@ -57,6 +57,7 @@ def translate_seeds():
                  b"\x0f\x01\xef\x90\x90\xc3", b"\x0f\xae\x6c\x24\x40\xc3", b"\xb8\x0f\x01\xef\x00\xc3"):
         yield b"\x01" + code
         yield b"\x03" + code
+        yield b"\x04" + bytes(32) + code * 20
     yield b"\x02" + file_bytes("/bin/true")[:20000]
 
 
