@@ -101,7 +101,7 @@
 	X(timerfd_create, 2)	/* (clock, TFD_NONBLOCK) -> handle */                                                 \
 	X(timerfd_settime, 4)	/* (handle, flags, struct itimerspec *new, struct itimerspec *old or 0) */             \
 	X(timerfd_gettime, 2)	/* (handle, struct itimerspec *) */                                                  \
-	X(memobj_create, 1)	/* (size) -> handle: shared memory object (a memfd), for mem_map_file and file_pread/pwrite; \
+	X(memobj_create, 1)	/* (size) -> handle: shared memory object (a memfd), for mem_map_file, mem_map_code and file_pread/pwrite; \
 				   its size counts as committed memory until closed; file_truncate resizes it */ \
 	X(thread_setup, 1)	/* (struct hc_thread *): gives the calling thread its upcall frame, entry and stack, \
 				   libos_thread and syscall_entry (entry, stack and fs_base are ignored); for the cVM's    \
