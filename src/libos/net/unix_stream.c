@@ -140,12 +140,12 @@ static ssize_t nothing_there(struct stream_recv *io)
 	struct unix_sock *s = io->s;
 	int err = s->error;
 
+	if (!io->done || io->done < io->want) /* as on Linux: who asked for more has had the error with what there was */
+		s->error = 0;
 	if (io->done)
 		return (ssize_t)io->done;
-	if (err) {
-		s->error = 0;
+	if (err)
 		return -err;
-	}
 	return s->shutdown & UNIX_SHUT_RECEIVE ? 0 : -EAGAIN;
 }
 
@@ -161,8 +161,10 @@ static ssize_t try_recv(void *ctx)
 	mutex_lock(&s->lock);
 	room = until_mark(io, &mark);
 	if (!room) {
+		bool over = s->error || (s->shutdown & UNIX_SHUT_RECEIVE);
+
 		ret = nothing_there(io);
-		if (io->done < io->want && io->done && !(s->shutdown & UNIX_SHUT_RECEIVE) && !s->error)
+		if (io->done && io->done < io->want && !over)
 			ret = -EAGAIN;
 		mutex_unlock(&s->lock);
 		return ret;
@@ -180,7 +182,7 @@ static ssize_t try_recv(void *ctx)
 	if (fault)
 		return io->done ? (ssize_t)io->done : -EFAULT;
 	if (io->done < io->want && !io->stop)
-		return -EAGAIN;
+		return try_recv(io); /* what is behind, an error, too */
 	return (ssize_t)io->done;
 }
 
