@@ -105,7 +105,7 @@ static bool timer_overran(struct signal_pending *q, const siginfo_t *info)
 	list_for_each(pos, &q->queue) {
 		struct queued_signal *s = list_entry(pos, struct queued_signal, link);
 
-		if (s->info.si_code == SI_TIMER && s->info.si_signo == info->si_signo &&
+		if (s->info.si_code == SI_OWN_TIMER && s->info.si_signo == info->si_signo &&
 		    s->info.si_tid == info->si_tid) {
 			s->info.si_overrun += info->si_overrun + 1;
 			return true;
@@ -118,7 +118,7 @@ static int enqueue(struct process *p, struct signal_pending *q, int sig, const s
 {
 	struct queued_signal *s = NULL;
 
-	if (info && info->si_code == SI_TIMER && timer_overran(q, info))
+	if (info && info->si_code == SI_OWN_TIMER && timer_overran(q, info))
 		return 0;
 	if (sig < SIGRTMIN && (q->set & SIGBIT(sig)))
 		return 0;
@@ -312,8 +312,10 @@ static bool take_from(struct process *p, struct signal_pending *q, int sig, sigi
 	list_remove(&found->link);
 	p->signals.queued--;
 	kfree(found);
-	if (info->si_code == SI_TIMER)
+	if (info->si_code == SI_OWN_TIMER) {
+		info->si_code = SI_TIMER;
 		timer_delivered(info);
+	}
 	return true;
 }
 

@@ -26,7 +26,9 @@ void ktimer_cancel(struct ktimer *timer); /* fine if not armed; timer_lock held 
 struct process;
 void timers_end(struct process *p, bool all);
 
-/* A signal of a POSIX timer (SI_TIMER) leaves its queue: sys/sys_timer.c completes the overrun and notes it. Takes no lock. */
+/* si_code of a POSIX timer's own signal while it waits; SI_TIMER when it is taken, which programs may also give what they queue. */
+#define SI_OWN_TIMER (-0x7ffffffe)
+/* A signal of a POSIX timer leaves its queue: sys/sys_timer.c completes the overrun and notes it. Takes no lock. */
 void timer_delivered(siginfo_t *info);
 
 #endif

@@ -252,7 +252,7 @@ static void posix_expired(struct alarm *a, int64_t overrun)
 		return;
 	memset(&info, 0, sizeof(info));
 	info.si_signo = t->signal;
-	info.si_code = SI_TIMER;
+	info.si_code = SI_OWN_TIMER;
 	info.si_tid = t->id;
 	info.si_overrun = (int)MIN(overrun, INT32_MAX);
 	info.si_value = t->value;
