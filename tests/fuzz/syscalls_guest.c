@@ -1081,7 +1081,7 @@ static void prepare(const char *directory)
 	umask(022);
 	for (int i = 3; i < 100; i++)
 		close(i);
-	if (chdir(directory) || mkdir("top", 0755) || chdir("top"))
+	if (chdir(directory) || chmod(".", 0700) || mkdir("top", 0755) || chdir("top")) /* what is above it may be seen, by a link and ".." */
 		_exit(8);
 	g_top = fcntl(open(".", O_RDONLY | O_DIRECTORY), F_DUPFD_CLOEXEC, 60);
 	close(3);
