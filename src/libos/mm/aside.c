@@ -206,25 +206,7 @@ static bool same_bytes(uint64_t a, uint64_t b, uint64_t size)
 	return true;
 }
 
-#define STEP 4u /* words looked at together: of related programs most are the same */
-
-static void exchange_words(uint64_t *a, uint64_t *b, uint64_t size)
-{
-	for (uint64_t i = 0; i < size / sizeof(*a); i += STEP) {
-		uint64_t different = 0;
-
-		for (uint64_t k = i; k < i + STEP; k++)
-			different |= a[k] ^ b[k];
-		for (uint64_t k = i; different && k < i + STEP; k++) {
-			uint64_t x = a[k];
-
-			a[k] = b[k];
-			b[k] = x;
-		}
-	}
-}
-
-/* Anonymous memory can be read and written, what a file ends before cannot, and others may cut the file at any time. */
+/* Page by page: what a file ends before cannot be read, and others may cut the file at any time. */
 static void exchange_pages(uint64_t a, uint64_t b, uint64_t size)
 {
 	for (uint64_t at = 0; at < size; at += PAGE_SIZE)
@@ -284,7 +266,7 @@ void twins_exchange(struct mm *mm, struct program *p)
 			home->code = v->code;
 			v->code = NULL;
 		} else if ((v->prot & PROT_WRITE) && !v->file) {
-			exchange_words((uint64_t *)v->start, (uint64_t *)a->place->start, v->end - v->start);
+			(void)!user_exchange(v->start, a->place->start, v->end - v->start);
 		} else if (v->prot & PROT_WRITE) {
 			exchange_pages(v->start, a->place->start, v->end - v->start);
 		}
