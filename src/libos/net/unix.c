@@ -561,18 +561,6 @@ static ssize_t unix_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 	return ret;
 }
 
-static int unix_error(struct file *f, int next)
-{
-	struct unix_sock *s = unix_of(f);
-	int error;
-
-	mutex_lock(&s->lock);
-	error = s->error;
-	s->error = next;
-	mutex_unlock(&s->lock);
-	return error;
-}
-
 static ssize_t unix_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 {
 	return unix_is_stream(unix_of(f)) ? unix_stream_recv(f, msg, flags) : unix_dgram_recv(f, msg, flags);

@@ -118,6 +118,7 @@ static inline bool unix_nonblock(const struct file *f, uint32_t flags)
 /* unix_opt.c */
 int unix_getopt(struct file *f, int level, int name, void *user, uint32_t *user_size);
 int unix_setopt(struct file *f, int level, int name, const void *user, uint32_t size);
+int unix_error(struct file *f, int next); /* struct socket_ops */
 
 /* unix_name.c */
 nodiscard int unix_name_bind(struct unix_sock *s, const struct sockaddr_any *addr);

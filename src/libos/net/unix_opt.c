@@ -23,6 +23,23 @@ static uint8_t flag_of(int name)
 	}
 }
 
+/* What it tells next is `next`. */
+static int take_error(struct unix_sock *s, int next)
+{
+	int error;
+
+	mutex_lock(&s->lock);
+	error = s->error;
+	s->error = next;
+	mutex_unlock(&s->lock);
+	return error;
+}
+
+int unix_error(struct file *f, int next)
+{
+	return take_error(unix_of(f), next);
+}
+
 static int get_int(struct unix_sock *s, int name, int *value)
 {
 	if (flag_of(name)) {
@@ -31,10 +48,7 @@ static int get_int(struct unix_sock *s, int name, int *value)
 	}
 	switch (name) {
 	case SO_ERROR:
-		mutex_lock(&s->lock);
-		*value = s->error;
-		s->error = 0;
-		mutex_unlock(&s->lock);
+		*value = take_error(s, 0);
 		return 0;
 	case SO_ACCEPTCONN:
 		*value = s->state == UNIX_LISTENING;
