@@ -156,30 +156,27 @@ def others_live(pod):
     pod.ended("other")
 
 
+def end_in_close(pod):
+    pod.there("holding")
+    pod.tell("hang-close")
+    pod.command("kill", "holder", "-s", "KILL")
+    pod.there("asked")
+    others_live(pod)
+    expect(pod.running("holder"), "the close did not hang")
+    pod.tell("answer")
+    pod.ended("holder")
+
+
 def ending_close():
     """A close of a cVM that is killed hangs: it ends when that is answered, and others start and end meanwhile."""
     with SlowPod("ending_close", "ending") as pod:
-        pod.there("holding")
-        pod.tell("hang-close")
-        pod.command("kill", "holder", "-s", "KILL")
-        pod.there("asked")
-        others_live(pod)
-        expect(pod.running("holder"), "the close did not hang")
-        pod.tell("answer")
-        pod.ended("holder")
+        end_in_close(pod)
 
 
 def ending_gone():
     """The same of a cVM whose only thread is in another when it is killed."""
     with SlowPod("ending_gone") as pod:
-        pod.there("holding")
-        pod.tell("hang-close")
-        pod.command("kill", "holder", "-s", "KILL")
-        pod.there("asked")
-        others_live(pod)
-        expect(pod.running("holder"), "the close did not hang")
-        pod.tell("answer")
-        pod.ended("holder")
+        end_in_close(pod)
 
 
 def ending_read():

@@ -88,11 +88,7 @@ static void do_epoll_more(void)
 	if (kept(ep) || kept(n))
 		return;
 	if (rarely(2)) {
-		say("epoll_wait %d", ep);
-		long r = result(epoll_wait(ep, events, 16, 0));
-		qsort(events, r > 0 ? (size_t)r : 0, sizeof events[0], compare_events);
-		for (long i = 0; i < r; i++)
-			say(" %d:%x", (int)events[i].data.u64, events[i].events);
+		wait_for_events(ep);
 		return;
 	}
 	int operation = (int)ONE_OF(EPOLL_CTL_ADD, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL);

@@ -728,6 +728,17 @@ static int compare_events(const void *a, const void *b)
 	return x->events < y->events ? -1 : x->events > y->events;
 }
 
+static void wait_for_events(int ep)
+{
+	struct epoll_event events[16];
+
+	say("epoll_wait %d", ep);
+	long r = result(epoll_wait(ep, events, 16, 0));
+	qsort(events, r > 0 ? (size_t)r : 0, sizeof events[0], compare_events);
+	for (long i = 0; i < r; i++)
+		say(" %d:%x", (int)events[i].data.u64, events[i].events);
+}
+
 static void do_epoll(void)
 {
 	struct epoll_event events[16];
@@ -736,11 +747,7 @@ static void do_epoll(void)
 	if (kept(ep) || kept(n))
 		return;
 	if (rarely(3)) {
-		say("epoll_wait %d", ep);
-		long r = result(epoll_wait(ep, events, 16, 0));
-		qsort(events, r > 0 ? (size_t)r : 0, sizeof events[0], compare_events);
-		for (long i = 0; i < r; i++)
-			say(" %d:%x", (int)events[i].data.u64, events[i].events);
+		wait_for_events(ep);
 		return;
 	}
 	int operation = (int)ONE_OF(EPOLL_CTL_ADD, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, 7);
