@@ -77,11 +77,11 @@ static void report_refused(uint64_t page, long error)
 		size = 0;
 	for (uint64_t at = 0; at + FORBIDDEN_LENGTH <= size; at++)
 		if (forbidden_at(bytes, at)) {
-			log_text("code at %lx, in memory that is writable too, was refused: it holds the bytes %x %x %x", page + at,
+			log_text("code at %lx was refused: it holds the bytes %x %x %x", page + at,
 				 bytes[at], bytes[at + 1], bytes[at + 2]);
 			return;
 		}
-	log_text("code at %lx, in memory that is writable too, was refused (error %ld)", page, -error);
+	log_text("code at %lx was refused (error %ld)", page, -error);
 }
 
 static int make_executable(struct mm *mm, const struct vma *v, struct mm_fault *f)
