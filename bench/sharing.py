@@ -59,6 +59,8 @@ def sharing(bench):
     for size, name, bound in ((65536, "64k", 0.95), (4096, "4k", 0.80)):
         for way in ("read", "write"):
             yield from against(f"cp_file_{way}_{name}", (f"cp_file_{way}", size), [("memcpy", mine, ("memcpy_cvm", size))], {"memcpy": bound})
+    for way in ("read", "write"):
+        yield from against(f"cp_file_{way}_4k_gate", (f"cp_file_{way}_gate", 4096), [("memcpy", mine, ("memcpy_cvm", 4096))], {"memcpy": 0.80})
     yield from against("cp_file_read_64k_behind", ("cp_file_read_behind", 65536), [("memcpy", mine, ("memcpy_behind", 65536))], {"memcpy": 0.95})
     for way in ("read", "write"):
         yield from against(f"cp_file_{way}_64b", (f"cp_file_{way}", 64), [("pipe", other, ("pipe", 64))], {"pipe": 5})

@@ -16,7 +16,7 @@ FOLDER = os.path.join(ROOT, "tests/cap")
 
 def program(source):
     return compile_c(os.path.join(FOLDER, source + ".c"), "gcc", [
-        "-O2", "-Wextra", "-I", os.path.join(ROOT, "include"), "-Wl,--whole-archive", os.path.join(BUILD, "sdk/libcvm.a"), "-Wl,--no-whole-archive"])
+        "-O2", "-Wextra", "-I", os.path.join(ROOT, "include"), "-I", os.path.join(ROOT, "src"), "-Wl,--whole-archive", os.path.join(BUILD, "sdk/libcvm.a"), "-Wl,--no-whole-archive"])
 
 
 def pod_file(name, arguments=(), isolated=False):
@@ -40,7 +40,7 @@ def pod(name, arguments=(), timeout=120, isolated=False):
 
 def api(isolated=False):
     def test():
-        quick = "map io memory serve serve_signals stream_caps signals poll"
+        quick = "map window window_version window_gone io memory serve serve_signals stream_caps signals poll"
         ran = pod("api", [("only", quick if harness.IN_VM else "")], isolated=isolated)
         expect(sorted(ran.text().splitlines()) == ["api: ok", "peer: ok"], "a function does not do what its header says", ran)
     return test

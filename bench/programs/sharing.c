@@ -236,6 +236,9 @@ static void client(void)
 		measure("memcpy_cvm", g_sizes[i], do_memcpy, 0);
 		measure("cp_stream", g_sizes[i], do_stream, stream);
 	}
+	int by_gate = cp_derive(file, 0, LARGEST, CP_LOAD | CP_STORE);
+	measure("cp_file_read_gate", 4096, do_file_read, by_gate);
+	measure("cp_file_write_gate", 4096, do_file_write, by_gate);
 	measure("cp_file_read_behind", 65536, do_file_read_behind, file);
 	measure("memcpy_behind", 65536, do_memcpy_behind, 0);
 	cp_close(stream);

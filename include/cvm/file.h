@@ -3,7 +3,8 @@
  *
  * A CP_File is made by the pod's YAML (`files:` with size, and data or a file of the host) or by a cVM. Whoever may open
  * it gets a capability on all of it or on a part, of any length at any byte offset. Bytes move by one bounds-checked
- * copy at the speed of memcpy, without a system call; or the file is mapped.
+ * copy at the speed of memcpy, without a system call; or the file is mapped. With CP_MAP, libcvm maps for itself what is copied
+ * from or to again and again (up to 1,024 files and 8 GiB in a program's life), and copies without leaving the cVM.
  *
  * Nothing orders what several cVMs read and write at the same time: a copy is not atomic, as with shared memory. Offsets
  * and sizes are bytes, relative to the capability's bounds. Errors common to all: cvm/cap.h.
@@ -42,7 +43,7 @@ CP_NODISCARD int64_t cp_file_size(int file);
 /*
  * Copy from or to byte `offset`. They return the number of bytes, fewer than asked for at the end of the bounds: reading
  * there gives 0, writing -ENOSPC. -EFAULT: the buffer is not this cVM's memory, or (cp_memory) the owner's is gone. A
- * revocation that comes in between cuts the copy short. Zero bytes do nothing.
+ * revocation that comes in between cuts the copy short, or makes it fail after some bytes. Zero bytes do nothing.
  */
 CP_NODISCARD ssize_t cp_file_pread(int file, void *buffer, size_t size, uint64_t offset);
 CP_NODISCARD ssize_t cp_file_pwrite(int file, const void *buffer, size_t size, uint64_t offset);
@@ -53,7 +54,8 @@ CP_NODISCARD ssize_t cp_file_writev(int file, const struct iovec *iov, int count
 
 /*
  * Waits until the file's contents have a version other than *version, and writes that there. Every cp_file_pwrite and
- * cp_file_changed makes a new version of the whole file; stores through a mapping do not. To miss nothing:
+ * cp_file_changed makes a new version of the whole file (many may count as one until somebody asks for the version or waits);
+ * stores through a mapping do not. To miss nothing:
  *	version = cp_file_version(f); read; for (;;) { cp_file_wait(f, &version, CP_FOREVER); read; }
  * 0; -ETIMEDOUT; -EINTR: a signal was handled. What cp_memory made has one version for ever.
  */

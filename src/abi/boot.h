@@ -50,6 +50,14 @@ struct boot_mount {
 #define BOOT_AT_CVM_SYSCALL 0x43564eul
 #define BOOT_SYSCALL_CAPABILITY 0x43564d
 
+/*
+ * In every cVM that system call takes, in place of a hostcall's number, this, and three addresses: (begin, end, exit). From then
+ * on a SIGSEGV or SIGBUS of the program in [begin, end) is none, but goes on at exit, until execve. -ENOSPC: there are
+ * BOOT_CAPABILITY_COPIES_MAX such ranges.
+ */
+#define BOOT_CAPABILITY_COPIES 0x1000
+#define BOOT_CAPABILITY_COPIES_MAX 4u
+
 /* The command's end of this handle is its log of the cVM. One write is one message: a BOOT_LOG_* byte, then text of one or
  * more lines, of which the command takes BOOT_LOG_MAX bytes. It limits the rate and escapes. The handle does not block. */
 #define BOOT_HANDLE_LOG 3u

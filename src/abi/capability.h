@@ -51,6 +51,15 @@ enum cap_kind {
 #define LISTENER_BACKLOG_MAX 128u
 #define CAPS_MAX 4096u /* of one cVM */
 
+/*
+ * Memory: behind its pages lies one more, of which the first 32-bit word says whether who writes through a mapping needs to tell
+ * (cap_notify). Who has CAP_STORE on all of the memory may map (cap_map) this page behind it.
+ */
+#define CAP_HEED(length) (((length) + 4095) & ~4095ull) /* offset of the word */
+#define CAP_HEED_NEW 0u	   /* nobody told yet, nobody asked: to be told, once */
+#define CAP_HEED_ASKED 1u  /* somebody asked for the version (cap_info, cap_wait): to be told, always */
+#define CAP_HEED_NOBODY 2u /* nobody asked, ever */
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 

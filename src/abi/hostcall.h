@@ -122,7 +122,7 @@
 	X(cap_seal, 3)		/* (cap, type cap, 1 seal or 0 unseal) -> a derived cap; -EPERM: sealed with another type */ \
 	X(cap_revoke, 1)	/* (cap): everything derived from it, in every cVM; complete on return */                  \
 	X(cap_close, 1)		/* (cap): what was derived from it falls to its parent; if it is the maker's, is revoked */  \
-	X(cap_info, 2)		/* (cap, struct cap_info *) */                                                       \
+	X(cap_info, 3)		/* (cap, struct cap_info *, heed 0/1): 1 if the version matters (CAP_HEED) */        \
 	X(cap_read, 4)		/* (cap, buf, size, offset) -> bytes, 0 at the end */                                  \
 	X(cap_write, 4)		/* (cap, buf, size, offset) -> bytes; -ENOSPC at the end */                             \
 	X(cap_map, 5)		/* (cap, addr, size, prot, offset): its pages at addr, which must be page-aligned like the   \

@@ -60,7 +60,7 @@ struct launch_grant {
 	char name[CAP_NAME_MAX];
 };
 
-/* A CP_File that exists from the start: a memfd the command filled. */
+/* A CP_File that exists from the start: a memfd the command filled, with the page of CAP_HEED. */
 struct launch_file {
 	char name[CAP_NAME_MAX];
 	uint64_t size; /* bytes, at least 1 */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "abi/boot.h"
+#include "abi/slot.h"
 #include "cli/boot_build.h"
 #include "cli/cache.h"
 #include "cli/code_service.h"
@@ -285,7 +286,7 @@ static int fill_file(const struct host_places *writable, const struct config_fil
 	return ret;
 }
 
-/* Nobody changes the size of a CP_File afterwards. */
+/* Nobody changes the size of a CP_File afterwards; its last page is CAP_HEED's. */
 static int add_file(struct description *d, const struct config_file *file, struct launch_plan *plan,
 		    struct config_error *error)
 {
@@ -300,7 +301,7 @@ static int add_file(struct description *d, const struct config_file *file, struc
 	f->size = file->size ? file->size : file->data ? strlen(file->data) : 0;
 	memcpy(f->name, file->name, strlen(file->name));
 	int ret = fill_file(d->writable, file, fd, &f->size, error);
-	if (ret == 0 && (ftruncate(fd, (off_t)f->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
+	if (ret == 0 && (ftruncate(fd, (off_t)(CAP_HEED(f->size) + CVM_PAGE_SIZE)) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
 		ret = -errno;
 	if (ret && !error->failed)
 		ret = config_fail(error, "cannot make the file of %llu bytes: %s", (unsigned long long)f->size, strerror(-ret));

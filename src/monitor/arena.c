@@ -29,7 +29,7 @@ uint64_t slot_base(uint32_t index)
 
 uint64_t object_address(uint32_t object)
 {
-	return g_objects + object * OBJECT_BYTES_MAX;
+	return g_objects + object * OBJECT_WINDOW;
 }
 
 /* An aligned reservation; what sticks out on both sides stays reserved too. */
@@ -66,7 +66,7 @@ int arena_create(void)
 	uint64_t at = reserve(size, THREAD_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
 
 	g_slots = reserve(CVMS_MAX * SLOT_SIZE, SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
-	g_objects = reserve(OBJECTS_MAX * OBJECT_BYTES_MAX, CVM_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	g_objects = reserve(OBJECTS_MAX * OBJECT_WINDOW, CVM_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
 	long low = host_mmap(SLOT_LOW_BASE, SLOT_LOW_END - SLOT_LOW_BASE, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (!at || !g_slots || !g_objects || low != (long)SLOT_LOW_BASE)

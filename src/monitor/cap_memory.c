@@ -14,15 +14,11 @@
 int cap_memory_create(uint32_t object, int fd)
 {
 	struct object *o = &g_arena->object[object];
-	uint64_t size = ALIGN_UP(o->size, CVM_PAGE_SIZE);
-	long r = 0;
+	uint64_t size = CAP_HEED(o->size) + CVM_PAGE_SIZE;
 
 	o->memory.fd = fd < 0 ? (int32_t)host(__NR_memfd_create, "cp_file", 1 /* MFD_CLOEXEC */) : fd;
-	if (fd < 0)
-		r = o->memory.fd < 0 ? o->memory.fd : host(__NR_ftruncate, o->memory.fd, size);
-	if (!r)
-		r = host_mmap(object_address(object), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
-			      o->memory.fd, 0);
+	long r = o->memory.fd < 0 ? o->memory.fd : host(__NR_ftruncate, o->memory.fd, size);
+	r = r ?: host_mmap(object_address(object), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, o->memory.fd, 0);
 	return (int)MIN(r, 0);
 }
 
@@ -30,7 +26,7 @@ void cap_memory_free(uint32_t object)
 {
 	struct object *o = &g_arena->object[object];
 
-	memory_reserve(object_address(object), ALIGN_UP(o->size, CVM_PAGE_SIZE));
+	memory_reserve(object_address(object), CAP_HEED(o->size) + CVM_PAGE_SIZE);
 	if (o->memory.fd >= 0)
 		host(__NR_close, o->memory.fd);
 }
@@ -104,14 +100,14 @@ HOSTCALL_ON_CAP(cap_map, CAP_MEMORY, CAP_MAP | CAP_LOAD | (a[3] & PROT_WRITE ? C
 	uint64_t size = a[2], end;
 	int error = a[3] & ~(uint64_t)(PROT_READ | PROT_WRITE) ? -EINVAL : memory_check(t->cvm, a[1], size, false);
 
-	if (error)
-		return error;
 	uint64_t at = k->base - object_address(k->object) + a[4];
 	/* The last page of an object may be partly behind its end. */
-	uint64_t limit = at - a[4] + k->length == o->size ? ALIGN_UP(k->length, CVM_PAGE_SIZE) : k->length;
-	if (!k->object || at & (CVM_PAGE_SIZE - 1) || !add_checked(a[4], size, &end) ||
+	uint64_t limit = at - a[4] + k->length == o->size ? CAP_HEED(k->length) : k->length;
+	if (k->length == o->size && k->perms & CAP_STORE)
+		limit += CVM_PAGE_SIZE;
+	if (error || !k->object || at & (CVM_PAGE_SIZE - 1) || !add_checked(a[4], size, &end) ||
 	    (end > limit && !insecure(LAUNCH_INSECURE_NO_CAP_CHECK)))
-		return -EINVAL;
+		return error ?: -EINVAL;
 	return cap_map_at(t, k, a[1], size, (uint32_t)a[3], o->memory.fd, at);
 }
 

@@ -9,6 +9,7 @@
 
 /* What it is, and nothing that others change without the lock. */
 #define CAP_COPY(to, from) memcpy(&(to)->kind, &(from)->kind, offsetof(struct cap, sequence) - offsetof(struct cap, kind))
+#define HEED_WORD(k) ((uint32_t *)(object_address((k)->object) + CAP_HEED(g_arena->object[(k)->object].size)))
 #define GENERATION_MAX 0x7ffffu /* handles stay positive: index and generation make 31 bits */
 
 long cap_handle(const struct cap *k)
@@ -342,11 +343,6 @@ static uint32_t object_named(unsigned kind, const char *name)
 	return 0;
 }
 
-static unsigned serving_kind(unsigned kind)
-{
-	return kind == CAP_CALL ? CAP_EXPORT : kind == CAP_CONNECT ? CAP_LISTENER : CAP_MEMORY;
-}
-
 /* Called once, before the first cVM: the rings' memory, and the CP_Files that exist from the start. */
 int caps_init(void)
 {
@@ -384,7 +380,8 @@ long hc_cap_open(struct thread *t, const uint64_t *a)
 	if (error || a[3] & ~perms)
 		return error ? error : -EACCES;
 	LOCKED(&g_arena->cap_lock);
-	uint32_t object = object_named(serving_kind(kind), name), root = g_arena->object[object].root;
+	unsigned served_as = kind == CAP_CALL ? CAP_EXPORT : kind == CAP_CONNECT ? CAP_LISTENER : CAP_MEMORY;
+	uint32_t object = object_named(served_as, name), root = g_arena->object[object].root;
 	if (!object)
 		return -ENOENT;
 	struct cap like = { .kind = (uint8_t)kind, .perms = (uint8_t)a[3], .object = object, .base = object_address(object),
@@ -545,9 +542,26 @@ uint32_t cap_state(const struct cap *k, uint32_t seen)
 	}
 }
 
+/* Who asks for the version of memory, or waits for another, hears of all that is written from then on. Who watches instead
+ * of waiting gets an event: the entry's bit is raised at the next change. */
+static void heed(const struct cap *k, bool watch)
+{
+	struct object *o = &g_arena->object[k->object];
+
+	if (k->kind != CAP_MEMORY || !k->object || k->sealed)
+		return;
+	if (watch) {
+		__atomic_store_n(&o->memory.watch[holder_of(k)->index], (uint16_t)(number_of(k) % CAPS_MAX), __ATOMIC_RELAXED);
+		__atomic_store_n(&o->watched, 1, __ATOMIC_SEQ_CST);
+	}
+	__atomic_exchange_n(HEED_WORD(k), CAP_HEED_ASKED, __ATOMIC_SEQ_CST);
+}
+
 HOSTCALL_ON_CAP(cap_info, 0, 0)
 {
 	const struct object *o = &g_arena->object[k->object];
+	if (a[2])
+		heed(k, false);
 	struct cap_info info = { .kind = k->kind, .perms = k->perms, .length = k->length, .sealed = k->sealed != 0,
 				 .state = cap_state(k, 0), .version = __atomic_load_n(&o->sequence, __ATOMIC_ACQUIRE) };
 	uint32_t other = k->kind == CAP_STREAM ? LOAD(o->stream.holder[1 - k->end]) : k->object ? LOAD(o->root) : number_of(k);
@@ -561,15 +575,6 @@ HOSTCALL_ON_CAP(cap_info, 0, 0)
 	return user_out(t->cvm, (struct gaddr){ a[1] }, &info, sizeof info);
 }
 
-/* Watches for an event instead of waiting: the entry's bit is raised at the next change. */
-static void memory_watch(struct cap *k)
-{
-	struct object *o = &g_arena->object[k->object];
-
-	__atomic_store_n(&o->memory.watch[holder_of(k)->index], (uint16_t)(number_of(k) % CAPS_MAX), __ATOMIC_RELAXED);
-	__atomic_store_n(&o->watched, 1, __ATOMIC_SEQ_CST);
-}
-
 long hc_cap_wait(struct thread *t, const uint64_t *a)
 {
 	int64_t timeout = (int64_t)a[2];
@@ -579,29 +584,24 @@ long hc_cap_wait(struct thread *t, const uint64_t *a)
 		struct cap *k = cap_get(t, a[0], 0, 0);
 		if (error_in(k))
 			return error_in(k);
-		if (k->sealed) {
-			cap_put(k);
-			return -EACCES;
-		}
 		struct object *o = &g_arena->object[k->object];
 		bool shared = k->object && (k->kind == CAP_MEMORY || k->kind == CAP_CALL);
 		uint32_t *word = shared ? &o->sequence : &k->sequence, *waiters = shared ? &o->waiters : &k->waiters;
 		__atomic_add_fetch(waiters, 1, __ATOMIC_SEQ_CST);
 		uint32_t sequence = __atomic_load_n(word, __ATOMIC_SEQ_CST);
-		if (k->kind == CAP_MEMORY && k->object && !timeout)
-			memory_watch(k);
+		heed(k, !timeout);
 		uint32_t state = cap_state(k, (uint32_t)a[3]) & ((uint32_t)a[1] | CAP_BROKEN);
 		if (state && k->kind == CAP_EXPORT)
 			__atomic_store_n(&o->notified, 0, __ATOMIC_SEQ_CST);
+		long r = k->sealed ? -EACCES : (long)state;
 		cap_put(k);
-		long r = state;
-		if (!state) {
+		if (!r) {
 			int64_t left = timeout < 0 ? 0 : (int64_t)(end - clock_ns(1)), ts[2] = { left / 1000000000, left % 1000000000 };
 			r = timeout >= 0 && left <= 0 ? -ETIMEDOUT :
 				host_blocking(__NR_futex, word, FUTEX_WAIT_PRIVATE, sequence, timeout < 0 ? NULL : ts);
 		}
 		__atomic_sub_fetch(waiters, 1, __ATOMIC_RELEASE);
-		if (state || r == -ETIMEDOUT || r == -EINTR)
+		if (r && r != -EAGAIN)
 			return r;
 	}
 }
@@ -625,16 +625,19 @@ void cap_changed(uint32_t object)
 HOSTCALL_ON_CAP(cap_notify, 0, 0)
 {
 	struct object *o = &g_arena->object[k->object];
+	bool call = k->kind == CAP_CALL;
+	uint32_t new = CAP_HEED_NEW;
 
-	if (k->sealed || (k->kind != CAP_CALL && k->kind != CAP_MEMORY))
+	if (k->sealed || (!call && k->kind != CAP_MEMORY))
 		return -EBADF;
-	if (!(k->perms & (k->kind == CAP_CALL ? CAP_USE : CAP_STORE)))
+	if (!(k->perms & (call ? CAP_USE : CAP_STORE)))
 		return -EACCES;
-	if (k->kind == CAP_MEMORY && k->object)
-		cap_changed(k->object);
-	if (k->kind == CAP_CALL) {
+	if (call) {
 		__atomic_store_n(&o->notified, 1, __ATOMIC_SEQ_CST);
 		cap_raise(o->root);
+	} else if (k->object) {
+		cap_changed(k->object);
+		__atomic_compare_exchange_n(HEED_WORD(k), &new, CAP_HEED_NOBODY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
 	return 0;
 }

@@ -29,6 +29,7 @@
 #define OBJECTS_MAX 2048u  /* CP_Files, exports, listeners */
 #define STREAMS_MAX 16384u /* connections, numbered behind them */
 #define OBJECT_BYTES_MAX (1ull << 32)
+#define OBJECT_WINDOW (OBJECT_BYTES_MAX + CVM_PAGE_SIZE) /* addresses for a CP_File, with the page of CAP_HEED */
 #define SLOT_PAGES (SLOT_SIZE / CVM_PAGE_SIZE)
 #define CVM_PAGES (SLOT_PAGES + SLOT_LOW_END / CVM_PAGE_SIZE) /* the slot's, then the low window's */
 #define BITMAP_SIZE ALIGN_UP(CVM_PAGES / 8, CVM_PAGE_SIZE)
@@ -259,7 +260,7 @@ struct vcpu_page *vcpu_page(uint32_t id);
 	     t = (struct thread *)((uint64_t)t + THREAD_BLOCK_SIZE))                                                   \
 		if (t->use == THREAD_USED)
 uint64_t slot_base(uint32_t index);
-uint64_t object_address(uint32_t object); /* window of OBJECT_BYTES_MAX for a CP_File */
+uint64_t object_address(uint32_t object); /* of its OBJECT_WINDOW */
 
 /* user.c: access to cVM memory. 0 or -EFAULT; outputs of user_in undefined on failure. */
 nodiscard bool in_slot(const struct cvm *c, struct gaddr a, uint64_t size);

@@ -1,6 +1,6 @@
 /* Capability handles (cvm/cap.h): thin over the monitor's hostcalls, which check everything. */
 #include "cvm/cap.h"
-#include "sdk/sdk.h"
+#include "sdk/window.h"
 
 _Static_assert(CP_LOAD == CAP_LOAD && CP_STORE == CAP_STORE && CP_USE == CAP_USE && CP_GRANT == CAP_GRANT &&
 	       CP_MAP == CAP_MAP && CP_ALL == CAP_ALL, "permissions");
@@ -84,12 +84,13 @@ int cp_revoke(int cap)
 
 int cp_close(int cap)
 {
+	sdk_file_unused(cap, false);
 	return (int)gate(HC_cap_close, cap);
 }
 
 int cp_info(int cap, struct cp_info *info)
 {
-	return (int)gate(HC_cap_info, cap, info);
+	return (int)gate(HC_cap_info, cap, info, 1);
 }
 
 int cp_wait(int cap, unsigned events, uint32_t seen, int64_t timeout_ns)

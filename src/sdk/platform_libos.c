@@ -15,6 +15,7 @@
 
 #include "abi/slot.h"
 #include "abi/boot.h"
+#include "base/copy.h"
 #include "cvm/cap.h"
 #include "sdk/sdk.h"
 
@@ -115,6 +116,18 @@ int platform_unmap(void *at, size_t size)
 	long r = g_sdk_present == SDK_LIBOS ? 0 : gate(HC_mem_release, at, size);
 
 	return r ? (int)r : munmap(at, size) ? -errno : 0;
+}
+
+int platform_vacate(void *at, size_t size)
+{
+	if (g_sdk_present != SDK_LIBOS)
+		return (int)gate(HC_mem_release, at, size);
+	return mmap(at, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
+int platform_copies_may_fault(void)
+{
+	return syscall(BOOT_SYSCALL_CAPABILITY, BOOT_CAPABILITY_COPIES, copy_fault_begin, copy_fault_end, copy_fault_exit) ? -errno : 0;
 }
 
 int platform_event_new(void)

@@ -73,6 +73,9 @@ void platform_pages_free(void *pages, size_t size);
 void *platform_reserve(size_t size); /* addresses without memory, page-aligned, or NULL */
 void platform_unreserve(void *at, size_t size);
 int platform_unmap(void *at, size_t size); /* what was mapped into a reservation, and that: 0, or negative errno */
+int platform_vacate(void *at, size_t size); /* what was mapped into a reservation, which stays: 0, or negative errno */
+/* From now on a fault in user_copy (base/copy.h) makes that return -EFAULT. 0, or negative errno: it does not. */
+int platform_copies_may_fault(void);
 /* As futex(2); a wait may end early. */
 void platform_futex_wait(const uint32_t *word, uint32_t value);
 void platform_futex_wake(const uint32_t *word, int count);

@@ -12,7 +12,8 @@ static void attack(void)
 {
 	static uint8_t zero[256];
 
-	if (own_syscall(SYS_ptrace, 0 /* PTRACE_TRACEME */, 0, 0, 0, 0, 0) == 0)
+	/* Not PTRACE_TRACEME, for the control's thread would stop at its next signal and not end. */
+	if (own_syscall(SYS_ptrace, 16 /* PTRACE_ATTACH */, 0, 0, 0, 0, 0) == -ESRCH)
 		breach("ptrace");
 	if (own_syscall(SYS_io_uring_setup, 4, (uint64_t)zero, 0, 0, 0, 0) >= 0)
 		breach("io_uring_setup");

@@ -19,6 +19,8 @@
 #include <cvm/poll.h>
 #include <cvm/stream.h>
 
+#include "sdk/window.h" /* of the libcvm that this program is linked with */
+
 #include "check.h"
 #include "peer.h"
 
@@ -374,6 +376,196 @@ static void test_map(void)
 	TRUE(faults(at, 0));
 	IS(cp_file_unmap(at, 4096), 0);
 	cp_close(g), cp_close(only_read), cp_close(no_map), cp_close(odd), cp_close(page), cp_close(mine);
+}
+
+/* ---- files that libcvm has mapped for itself ---- */
+
+#define WINDOW_SIZE (3 * 4096 + 100)
+
+static int has_window(int file, int writable)
+{
+	const struct sdk_window *w = sdk_window(file, 0, 1);
+
+	return w && (w->heed || !writable);
+}
+
+static void use_often(int file)
+{
+	char b;
+
+	for (int i = 0; i < 300; i++)
+		IS(cp_file_pread(file, &b, 1, 0), 1);
+}
+
+static void test_window(void)
+{
+	int f = cp_file_create("api/x", WINDOW_SIZE), only_read = cp_file_open("api/x", CP_LOAD | CP_MAP);
+	int part = cp_file_open_range("api/x", CP_LOAD | CP_STORE | CP_MAP, 4096, WINDOW_SIZE - 4096), no_map = cp_file_open("api/x", CP_LOAD);
+	char out[200], in[200], *at;
+	struct iovec iov[2] = { { out, 90 }, { out + 90, 110 } };
+
+	for (int i = 0; i < 200; i++)
+		out[i] = (char)(i + 1);
+	use_often(f), use_often(only_read), use_often(part), use_often(no_map);
+	TRUE(has_window(f, 1) && has_window(only_read, 0) && has_window(part, 0));
+	TRUE(!has_window(only_read, 1) && !has_window(part, 1) && !has_window(no_map, 0));
+	IS(cp_file_pwrite(f, out, 200, 4000), 200);
+	IS(cp_file_pwrite(part, out, 2, 104), 2);
+	IS(cp_file_pwrite(only_read, out, 1, 0), -EACCES);
+	IS(cp_file_pread(no_map, in, 200, 4000), 200);
+	TRUE(!memcmp(in, out, 200));
+	IS(cp_file_pread(only_read, in, 4, 4198), 4);
+	TRUE(in[0] == (char)199 && in[1] == (char)200 && in[2] == 1 && in[3] == 2);
+	IS(cp_file_pwrite(f, out, 200, WINDOW_SIZE - 100), 100); /* not into what lies behind the end */
+	IS(cp_file_pwrite(f, out, 1, WINDOW_SIZE), -ENOSPC);
+	IS(cp_file_pread(f, in, 200, WINDOW_SIZE - 1), 1);
+	IS(in[0], 100);
+	IS(cp_file_pread(f, in, 1, WINDOW_SIZE), 0);
+	IS(cp_file_pread(f, in, 1, ~0ull), 0);
+	IS(cp_file_writev(f, iov, 2, 8000), 200);
+	IS(cp_file_readv(part, &(struct iovec){ in, 200 }, 1, 8000 - 4096), 200);
+	TRUE(!memcmp(in, out, 200));
+	TRUE(has_window(f, 1) && has_window(part, 0));
+
+	IS(cp_file_pread(f, NULL, 1, 0), -EFAULT);
+	TRUE(!has_window(f, 0));
+	use_often(f), use_often(f);
+	TRUE(has_window(f, 1));
+	IS(cp_file_pwrite(f, (void *)8, 4096, 0), -EFAULT);
+	IS(cp_file_pread(f, in, 200, 4000), 200);
+	use_often(f), use_often(f), use_often(f);
+	TRUE(has_window(f, 1));
+	IS(cp_file_map(f, 4096, PROT_READ | PROT_WRITE, 0, (void **)&at), 0); /* the program's own goes first */
+	use_often(f);
+	TRUE(!has_window(f, 0));
+	at[5] = 'y';
+	IS(cp_file_pread(only_read, in, 1, 5), 1);
+	IS(in[0], 'y');
+	IS(cp_file_unmap(at, 4096), 0);
+
+	IS(cp_revoke(f), 0);
+	IS(cp_file_pread(only_read, in, 1, 0), -EKEYREVOKED);
+	IS(cp_file_pread(part, in, 0, 0), -EKEYREVOKED);
+	IS(cp_file_pwrite(part, in, 1, 0), -EKEYREVOKED);
+	IS(cp_file_pread(f, in, 1, 5), 1);
+	cp_close(only_read);
+	IS(cp_file_pread(only_read, in, 1, 0), -EBADF);
+	cp_close(f), cp_close(part), cp_close(no_map);
+	IS(cp_file_pwrite(f, in, 1, 0), -EBADF);
+}
+
+struct ping {
+	int in, out;
+	uint32_t rounds;
+};
+
+/* Answers each number with the next, as soon as it is there. */
+static void *answer_numbers(void *argument)
+{
+	struct ping *p = argument;
+	uint32_t n = 0, version = (uint32_t)cp_file_version(p->in);
+
+	for (uint32_t want = 1; want <= p->rounds; want += 2) {
+		while (cp_file_pread(p->in, &n, 4, 0) == 4 && n != want)
+			IS(cp_file_wait(p->in, &version, 10000 * MS), 0);
+		n++;
+		IS(cp_file_pwrite(p->out, &n, 4, 0), 4);
+	}
+	return NULL;
+}
+
+/* No change is missed by who waits for it, written without the gate though it is. */
+static void test_window_version(void)
+{
+	int f = cp_file_create("api/x", 10), there = cp_file_create(NULL, 4), back = cp_file_create(NULL, 4), never;
+	struct ping ping = { there, back, 40000 };
+	pthread_t thread;
+
+	use_often(f);
+	for (int i = 0; i < 3; i++)
+		IS(cp_file_pwrite(f, "a", 1, 0), 1);
+	TRUE(has_window(f, 1));
+	IS(cp_wait(f, CP_READABLE, 0, 0), CP_READABLE);
+	uint32_t version = (uint32_t)cp_file_version(f);
+	TRUE(version > 0);
+	IS(cp_file_wait(f, &version, 0), -ETIMEDOUT);
+	IS(cp_file_pwrite(f, "b", 1, 0), 1);
+	IS(cp_file_wait(f, &version, 0), 0);
+	pthread_create(&thread, NULL, change_later, (void *)(long)f);
+	IS(cp_file_wait(f, &version, CP_FOREVER), 0);
+	pthread_join(thread, NULL);
+	TRUE(has_window(f, 1));
+
+	use_often(there), use_often(back);
+	TRUE(has_window(there, 1) && has_window(back, 1));
+	pthread_create(&thread, NULL, answer_numbers, &ping);
+	version = (uint32_t)cp_file_version(back);
+	for (uint32_t i = 1, n; i <= ping.rounds; i += 2) {
+		IS(cp_file_pwrite(there, &i, 4, 0), 4);
+		while (cp_file_pread(back, &n, 4, 0) == 4 && n != i + 1)
+			IS(cp_file_wait(back, &version, 10000 * MS), 0);
+	}
+	pthread_join(thread, NULL);
+	cp_close(f), cp_close(there), cp_close(back);
+	never = cp_file_create(NULL, 4); /* its number in the list was another file's before */
+	TRUE(!has_window(never, 0));
+	use_often(never);
+	IS(cp_wait(never, CP_READABLE, (uint32_t)cp_file_version(never), 0), -ETIMEDOUT); /* merely read */
+	IS(cp_file_pwrite(never, "abcd", 4, 0), 4);
+	cp_close(never);
+}
+
+struct copier {
+	int file, write;
+	long result;
+	uint32_t copies;
+};
+
+static void *copy_until_error(void *argument)
+{
+	struct copier *c = argument;
+	static __thread char b[WINDOW_SIZE];
+
+	while ((c->result = c->write ? cp_file_pwrite(c->file, b, sizeof b, 0) : cp_file_pread(c->file, b, sizeof b, 0)) > 0) {
+		memset(b, (int)__atomic_add_fetch(&c->copies, 1, __ATOMIC_RELAXED), c->write ? sizeof b : 0);
+		if (c->result != sizeof b)
+			break;
+	}
+	return NULL;
+}
+
+/* A capability goes while others copy by it: they hear of it, and afterwards nothing is copied. */
+static void test_window_gone(void)
+{
+	static char before[WINDOW_SIZE], after[WINDOW_SIZE];
+
+	for (int round = 0; round < 40; round++) {
+		int f = cp_file_create("api/x", WINDOW_SIZE), g = cp_file_open("api/x", CP_LOAD | CP_STORE | CP_MAP), revoke = round % 2;
+		int h = cp_file_open("api/x", CP_LOAD | CP_MAP);
+		struct copier copier[2] = { { .file = g, .write = 1 }, { .file = h } };
+		pthread_t thread[2];
+
+		use_often(f), use_often(g), use_often(h);
+		TRUE(has_window(g, 1) && has_window(h, 0));
+		for (int i = 0; i < 2; i++)
+			pthread_create(&thread[i], NULL, copy_until_error, &copier[i]);
+		while (__atomic_load_n(&copier[0].copies, __ATOMIC_RELAXED) < 100 || __atomic_load_n(&copier[1].copies, __ATOMIC_RELAXED) < 100)
+			sched_yield();
+		if (revoke)
+			IS(cp_revoke(f), 0);
+		else
+			cp_close(g), cp_close(h);
+		IS(cp_file_pread(f, before, sizeof before, 0), sizeof before);
+		for (int i = 0; i < 2; i++) {
+			pthread_join(thread[i], NULL);
+			IS(copier[i].result, revoke ? -EKEYREVOKED : -EBADF);
+		}
+		IS(cp_file_pread(f, after, sizeof after, 0), sizeof after);
+		TRUE(!memcmp(before, after, sizeof before));
+		if (revoke)
+			cp_close(g), cp_close(h);
+		cp_close(f);
+	}
 }
 
 static void test_io(void)
@@ -1130,7 +1322,8 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} tests[] = {
 		{ "derive", test_derive }, { "seal", test_seal }, { "names", test_names }, { "quota", test_quota }, { "file", test_file },
-		{ "file_wait", test_file_wait }, { "map", test_map }, { "io", test_io }, { "memory", test_memory }, { "call", test_call },
+		{ "file_wait", test_file_wait }, { "map", test_map }, { "window", test_window },
+		{ "window_version", test_window_version }, { "window_gone", test_window_gone }, { "io", test_io }, { "memory", test_memory }, { "call", test_call },
 		{ "serve", test_serve }, { "references", test_references }, { "listen", test_listen },
 		{ "stream", test_stream }, { "stream_caps", test_stream_caps }, { "flow", test_flow }, { "send_race", test_send_race }, { "room", test_room },
 		{ "batch", test_batch }, { "signals", test_signals }, { "serve_signals", test_serve_signals }, { "poll", test_poll }, { "poll_threads", test_poll_threads },

@@ -363,7 +363,7 @@ static const char *const k_arguments[HC_COUNT] = {
 	[HC_epoll_ctl] = "hehxx", [HC_epoll_wait] = "hbct", [HC_eventfd_create] = "cN", [HC_timerfd_create] = "mN", [HC_timerfd_settime] = "hmss",
 	[HC_timerfd_gettime] = "hs", [HC_memobj_create] = "G", [HC_thread_setup] = "T", [HC_mem_low_window] = "",
 	[HC_cap_open] = "jJlR", [HC_cap_create] = "jJlW", [HC_cap_memory] = "azR", [HC_cap_derive] = "CWWR", [HC_cap_seal] = "CCm", [HC_cap_revoke] = "C",
-	[HC_cap_close] = "C", [HC_cap_info] = "Cs", [HC_cap_read] = "CblW", [HC_cap_write] = "CblW", [HC_cap_map] = "CazrW", [HC_cap_wait] = "Cctc",
+	[HC_cap_close] = "C", [HC_cap_info] = "Csc", [HC_cap_read] = "CblW", [HC_cap_write] = "CblW", [HC_cap_map] = "CazrW", [HC_cap_wait] = "Cctc",
 	[HC_cap_notify] = "C", [HC_cap_events] = "sm", [HC_cap_doorbell] = "", [HC_call_invoke] = "xxxxxx", [HC_call_invoke_msg] = "CQ", [HC_call_serve] = "xxxxxx",
 	[HC_call_caps] = "sc", [HC_stream_connect] = "Cx", [HC_stream_accept] = "C", [HC_stream_send] = "CblC", [HC_stream_recv] = "Cblm", [HC_stream_cap] = "C",
 	[HC_stream_shutdown] = "Cc", [HC_stream_map] = "Ca", [HC_stream_window] = "Cs", [HC_clock_read] = "cs",

@@ -3,7 +3,6 @@
  * three resolves its faults, goes on at copy_fault_exit.
  *
  *	user_copy(dst, src, size): 0 or -EFAULT (-14). Not for areas that overlap.
- *	memcpy(dst, src, size): dst
  *	copy_init(): once, before any other thread; without, and on processors without AVX-512VL, copies are slower.
  *
  * Not just `rep movsb`: it takes a while before the first byte, and where dst lies 1 to 800 bytes behind src, modulo 4096 and
@@ -14,18 +13,8 @@
 	REP_MIN_WIDE = 32768
 
 	.text
-	.globl user_copy, memcpy, copy_init, copy_fault_begin, copy_fault_end, copy_fault_exit
-	.hidden user_copy, memcpy, copy_init, copy_fault_begin, copy_fault_end, copy_fault_exit
-
-/* A fault in here is a bug of who calls it. */
-memcpy:
-	push %rdi
-	call user_copy
-	test %eax, %eax
-	pop %rax
-	jnz 1f
-	ret
-1:	ud2
+	.globl user_copy, copy_init, copy_fault_begin, copy_fault_end, copy_fault_exit
+	.hidden user_copy, copy_init, copy_fault_begin, copy_fault_end, copy_fault_exit
 
 /* r8 is the stack pointer at entry; while the vector's old contents are on the stack rsp is less. Clobbers rax, rcx, rdx, rsi, rdi. */
 	.balign 64

@@ -225,6 +225,8 @@ static int cap_map_at(struct file *f, uint64_t start, uint64_t size, int prot, o
 	if (!m)
 		return -ENOMEM;
 	ret = hostcall(HC_cap_info, cap_of(f), &info);
+	if (!ret && (uint64_t)offset + size > CAP_HEED(info.length))
+		ret = -EINVAL;
 	cap = ret < 0 ? ret : hostcall(HC_cap_derive, cap_of(f), 0, info.length, info.perms);
 	ret = cap < 0 ? cap : hostcall(HC_cap_map, cap, start, size, prot & (PROT_READ | PROT_WRITE), offset);
 	if (ret < 0) {

@@ -82,12 +82,39 @@ void signal_reset_handlers(struct process *p)
 	}
 }
 
+int signal_copies_add(struct process *p, uint64_t begin, uint64_t end, uint64_t exit)
+{
+	struct process_signals *s = &p->signals;
+	bool room;
+
+	mutex_lock(&s->lock);
+	room = s->copies_count < BOOT_CAPABILITY_COPIES_MAX;
+	if (room)
+		s->copies[s->copies_count++] = (struct copy_range){ begin, end, exit };
+	mutex_unlock(&s->lock);
+	return room ? 0 : -ENOSPC;
+}
+
+uint64_t signal_copies_exit(struct process *p, uint64_t rip)
+{
+	struct process_signals *s = &p->signals;
+	uint64_t exit = 0;
+
+	mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->copies_count && !exit; i++)
+		if (rip >= s->copies[i].begin && rip < s->copies[i].end)
+			exit = s->copies[i].exit;
+	mutex_unlock(&s->lock);
+	return exit;
+}
+
 void signal_exec(struct thread *t)
 {
 	struct process *p = t->process;
 
 	mutex_lock(&p->signals.lock);
 	signal_reset_handlers(p);
+	p->signals.copies_count = 0;
 	t->signals.altstack_base = t->signals.altstack_size = 0;
 	t->signals.altstack_flags = SS_DISABLE;
 	mutex_unlock(&p->signals.lock);

@@ -4,6 +4,7 @@
 #ifndef LIBOS_SIGNAL_H
 #define LIBOS_SIGNAL_H
 
+#include "abi/boot.h"
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/types.h"
@@ -37,6 +38,11 @@ struct signal_action {
 	sigmask_t mask;
 };
 
+/* Faults in [begin, end) are no signals but go on at `exit` (abi/boot.h, BOOT_CAPABILITY_COPIES). */
+struct copy_range {
+	uint64_t begin, end, exit;
+};
+
 /* Part of struct process; `lock` guards all of it and every thread's pending set. */
 struct process_signals {
 	struct mutex lock;
@@ -46,6 +52,8 @@ struct process_signals {
 	uint32_t stopped;    /* futex word: 1 while a stop signal holds the whole process */
 	uint32_t continued;  /* how often something let it go on */
 	struct waitq waitq;  /* signal_waitq() */
+	struct copy_range copies[BOOT_CAPABILITY_COPIES_MAX];
+	uint32_t copies_count;
 };
 
 /* Part of struct thread. */
@@ -56,6 +64,11 @@ struct thread_signals {
 	uint64_t altstack_base, altstack_size;
 	int32_t altstack_flags;
 };
+
+/* 0 or -ENOSPC */
+nodiscard int signal_copies_add(struct process *p, uint64_t begin, uint64_t end, uint64_t exit);
+/* Where a fault at rip goes on, or 0. */
+uint64_t signal_copies_exit(struct process *p, uint64_t rip);
 
 /* Queue a signal for a process (any thread that does not block it) or one thread; info may be NULL (SI_KERNEL).
  * 0, -EAGAIN (queue full, real-time signals only), -ESRCH. Ignored signals are dropped as Linux does. */

@@ -191,9 +191,15 @@ static void program_fault(struct thread *t, struct upcall_event *ev)
 	struct mm_fault fault = { .address = ev->address, .rip = ev->regs.rip, .write = ev->error & PAGE_FAULT_WRITE,
 				  .fetch = ev->error & PAGE_FAULT_FETCH, .key = ev->code == SEGV_PKUERR };
 	siginfo_t info;
+	uint64_t copy;
 
 	if (ev->signal == SIGSEGV && mm_handle_fault(&fault) == 0) {
 		ev->regs.rip = fault.rip;
+		return;
+	}
+	copy = ev->signal == SIGSEGV || ev->signal == SIGBUS ? signal_copies_exit(t->process, ev->regs.rip) : 0;
+	if (copy) {
+		ev->regs.rip = copy;
 		return;
 	}
 	ev->regs.rip = out_of_line_origin(ev->regs.rip);

@@ -57,6 +57,11 @@ void platform_unreserve(void *at, size_t size)
 	sdk_lock_give(&g_memory.lock);
 }
 
+int platform_vacate(void *at, size_t size)
+{
+	return (int)gate(HC_mem_release, at, size);
+}
+
 int platform_unmap(void *at, size_t size)
 {
 	long r = gate(HC_mem_release, at, size);

@@ -129,14 +129,21 @@ static _Noreturn void fault(const struct upcall_frame *f)
 	die_by(f->signal);
 }
 
+int platform_copies_may_fault(void)
+{
+	return 0; /* see below */
+}
+
 /* A kick resumes: what blocked returns -EINTR. Signals end the cVM unless it asked for them. */
 uint64_t bare_upcall(struct upcall_frame *f)
 {
 	const uint64_t deadly = 1ull << (1 - 1) | 1ull << (2 - 1) | 1ull << (15 - 1); /* SIGHUP, SIGINT, SIGTERM */
 
-	if (f->trap == HC_TRAP_FAULT)
+	if (f->trap == HC_TRAP_FAULT && f->rip >= (uint64_t)copy_fault_begin && f->rip < (uint64_t)copy_fault_end) {
+		f->rip = (uint64_t)copy_fault_exit;
+	} else if (f->trap == HC_TRAP_FAULT) {
 		fault(f);
-	if (f->trap == HC_TRAP_SYSCALL) {
+	} else if (f->trap == HC_TRAP_SYSCALL) {
 		f->rax = (uint64_t)-ENOSYS; /* the vDSO's own fallback, or a mistake */
 	} else {
 		uint64_t events = (uint64_t)gate(HC_cvm_events);
