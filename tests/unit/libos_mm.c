@@ -195,8 +195,13 @@ static void test_directed(void)
 	CHECK(mm_brk((uint64_t)a + 100) == a + 100 && *(char *)a == 0 && mm->count == 1);
 	CHECK(mm_brk((uint64_t)a + 1000000) == a + 1000000 && mm->count == 1);
 	CHECK(mm_brk(1) == a + 1000000 && mm_brk((uint64_t)a) == a && mm->count == 0);
-	a = mm_map_stack(65536);
-	CHECK(a > 0 && fault(a - 65536 - 5000, true, 0) == 0 && fake_host_access((uint64_t)a - 65536 - 5000, &w));
+	a = mm_map_stack();
+	CHECK(a > 0 && mm->count == 1 && !fake_host_access((uint64_t)a - 5000, &w));
+	CHECK(fault(a - 5000, true, 0) == 0 && fake_host_access((uint64_t)a - 5000, &w) && mm->count == 2);
+	CHECK(fault(a - 65536 - 5000, true, 0) == 0 && fake_host_access((uint64_t)a - 65536 - 5000, &w) && mm->count == 2);
+	mm_stack_reach(current(), (uint64_t)a - 400000);
+	CHECK(fake_host_access((uint64_t)a - 400000, &w) && mm->count == 2);
+	CHECK(fault(a - (long)MM_STACK_MAX, true, 0) == 0 && mm->count == 1);
 	CHECK(fault(a - (long)MM_STACK_MAX - 5000, true, 0) == -EFAULT);
 	CHECK(mm_unmap((uint64_t)a - MM_STACK_MAX, MM_STACK_MAX) == 0 && mm->count == 0);
 	a = mm_place_image(0x300000, 0x200000);

@@ -238,8 +238,8 @@ static int map_program(struct exec *e, const char *const *envp, struct exec_star
 	}
 	if (ret)
 		return ret;
-	rq.size = MIN(MM_STACK_MAX, ALIGN_DOWN(g_start->memory_max / 4, PAGE_SIZE));
-	top = mm_map_stack(rq.size);
+	rq.size = MM_STACK_MAX;
+	top = mm_map_stack();
 	if (top < 0)
 		return (int)top;
 	rq.top = (uint64_t)top;

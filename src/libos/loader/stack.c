@@ -20,6 +20,7 @@
 #define HWCAP2_FSGSBASE 2ull
 #define SIGNAL_FRAME_SIZE 1024ull /* rt_sigframe without the vector state, with alignment */
 #define CLOCK_TICKS 100
+#define FIRST_USED 0xa000ull /* of the stack, besides arguments and environment: most programs use no more */
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -52,14 +53,23 @@ static int add_sizes(const char *const *list, uint64_t *sum)
 	return 0;
 }
 
+/* *sum: bytes of the strings and of pointers to them. */
+static int check_sizes(const char *const *argv, const char *const *envp, uint64_t stack_size, uint64_t *sum)
+{
+	int ret;
+
+	*sum = 0;
+	ret = add_sizes(argv, sum);
+	if (!ret)
+		ret = add_sizes(envp, sum);
+	return ret ? ret : *sum > stack_size / 4 ? -E2BIG : 0;
+}
+
 int stack_check(const char *const *argv, const char *const *envp, uint64_t stack_size)
 {
-	uint64_t sum = 0;
-	int ret = add_sizes(argv, &sum);
+	uint64_t sum;
 
-	if (!ret)
-		ret = add_sizes(envp, &sum);
-	return ret ? ret : sum > stack_size / 4 ? -E2BIG : 0;
+	return check_sizes(argv, envp, stack_size, &sum);
 }
 
 static uint64_t push(struct builder *b, const void *data, size_t size)
@@ -156,11 +166,12 @@ int stack_build(const struct stack_request *rq, uint64_t *sp)
 	struct builder b = {.at = rq->top - 8, .low = rq->top - rq->size};
 	struct auxv a = {.n = 0};
 	struct mm_args *args = mm_args(current()->process->program);
-	uint64_t seed[2] = {0}, argc = count_strings(rq->argv), execfn, random, platform, size, at;
-	int ret = stack_check(rq->argv, rq->envp, rq->size);
+	uint64_t seed[2] = {0}, argc = count_strings(rq->argv), execfn, random, platform, size, at, sum;
+	int ret = check_sizes(rq->argv, rq->envp, rq->size, &sum);
 
 	if (ret)
 		return ret;
+	mm_stack_reach(current(), rq->top - sum - FIRST_USED);
 	hostcall(HC_random, seed, sizeof(seed));
 	execfn = push_string(&b, rq->path);
 	args->env_end = b.at;

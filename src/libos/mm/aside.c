@@ -93,14 +93,14 @@ int place_commit(uint64_t at, uint64_t size)
 	return (int)hostcall(HC_mem_commit, at, size, PROT_READ | PROT_WRITE, 0);
 }
 
-int memory_copy(uint64_t to, uint64_t from, uint64_t skip, uint64_t size, uint32_t prot)
+int memory_copy(uint64_t to, uint64_t from, uint64_t size, uint32_t prot)
 {
 	bool hidden = !(prot & (PROT_READ | PROT_EXEC));
 	long ret = hidden ? hostcall(HC_mem_protect, from, size, prot | PROT_READ) : 0;
 
 	if (ret < 0)
 		return (int)ret;
-	copy_pages(to + skip, from + skip, from + size);
+	copy_pages(to, from, from + size);
 	return hidden ? (int)hostcall(HC_mem_protect, from, size, prot) : 0;
 }
 
@@ -111,7 +111,7 @@ static void memory_move(uint64_t to, uint64_t from, uint64_t size, uint32_t prot
 		hostcall(HC_mem_protect, from, size, PROT_READ | PROT_WRITE);
 	if (hostcall(HC_mem_move, from, size, to, size) >= 0)
 		return;
-	if (place_commit(to, size) || memory_copy(to, from, 0, size, prot) || backing_release(from, from + size))
+	if (place_commit(to, size) || memory_copy(to, from, size, prot) || backing_release(from, from + size))
 		panic("memory of a forked process could not be moved");
 }
 
@@ -216,8 +216,10 @@ static void exchange_pages(uint64_t a, uint64_t b, uint64_t size)
 /* Can what is there at a's home, v, simply take a's place? It can if its bytes may be written, are the same, or the same file's. */
 static bool is_exchangeable(const struct aside *a, const struct vma *v)
 {
-	if (v->start != a->home->start || v->end != a->home->end || v->prot != a->home->prot || !(v->flags & VMA_BACKED))
+	if (v->start != a->home->start || v->end != a->home->end || v->prot != a->home->prot)
 		return false;
+	if (!(v->flags & VMA_BACKED))
+		return vma_is_personal(v) && v->flags == a->home->flags && v->file == a->home->file && v->offset == a->home->offset;
 	if (vma_is_of_file(v))
 		return v->file == a->home->file && v->offset == a->home->offset && v->flags == a->home->flags;
 	if (!a->place || !vma_is_personal(v) || v->file != a->home->file || (v->file && v->offset != a->home->offset))
@@ -265,9 +267,11 @@ void twins_exchange(struct mm *mm, struct program *p)
 		if (vma_is_of_file(v)) {
 			home->code = v->code;
 			v->code = NULL;
-		} else if ((v->prot & PROT_WRITE) && !v->file) {
+		} else if (!a->place || !(v->prot & PROT_WRITE)) {
+			; /* nothing is there, or the same bytes */
+		} else if (!v->file) {
 			(void)!user_exchange(v->start, a->place->start, v->end - v->start);
-		} else if (v->prot & PROT_WRITE) {
+		} else {
 			exchange_pages(v->start, a->place->start, v->end - v->start);
 		}
 		vma_replace(mm, v, home);

@@ -29,8 +29,8 @@ struct vma *place_make(struct mm *mm, struct program *p, uint64_t home, uint64_t
 void place_drop(struct mm *mm, struct vma *v);
 /* Memory that can be written to. 0 or negative errno. */
 nodiscard int place_commit(uint64_t at, uint64_t size);
-/* [from + skip, from + size), which is accessible as `prot` says, to memory that can be written to. 0 or negative errno. */
-nodiscard int memory_copy(uint64_t to, uint64_t from, uint64_t skip, uint64_t size, uint32_t prot);
+/* [from, from + size), which is accessible as `prot` says, to memory that can be written to. 0 or negative errno. */
+nodiscard int memory_copy(uint64_t to, uint64_t from, uint64_t size, uint32_t prot);
 
 /* v is to be put aside: an entry of `made`, with a place. 0 or -ENOMEM. */
 nodiscard int aside_make(struct mm *mm, struct vma *v, struct list *made);

@@ -25,8 +25,8 @@ struct family {
 
 /* The calling process's program becomes a family of one, unless it has one. mm->lock not held. 0 or -ENOMEM. */
 nodiscard int family_begin(struct program *p);
-/* A copy of p, which is there, as a new member that is aside; rsp: below it p's first stack is not used. NULL with *error. */
-nodiscard struct program *family_fork(struct program *p, uint64_t rsp, int *error);
+/* A copy of p, which is there, as a new member that is aside. NULL with *error. */
+nodiscard struct program *family_fork(struct program *p, int *error);
 /* p, which is empty, wants [start, end), which f's members have or want: it becomes one of them, aside, with a reservation there, and
  * what those that are not there still have there goes aside. Lock held. 0, -ENOMEM, or -EAGAIN: they have gone. */
 nodiscard int family_join(struct family *f, struct program *p, uint64_t start, uint64_t end);

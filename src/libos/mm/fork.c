@@ -7,8 +7,6 @@
 #include "mm/aside.h"
 #include "mm/family.h"
 
-#define RED_ZONE 128u
-
 static uint64_t g_stamps; /* given out so far; mm->lock */
 
 /* Where a copy of v goes: the next part of `block`, if it is small. Takes one spare. */
@@ -34,10 +32,9 @@ static int place_copy(struct mm *mm, struct program *p, const struct vma *v, str
 }
 
 /* p gets a copy of v, or what makes one; takes up to two spares. */
-static int copy_aside(struct mm *mm, struct program *p, struct vma *v, uint64_t rsp, struct vma **block)
+static int copy_aside(struct mm *mm, struct program *p, struct vma *v, struct vma **block)
 {
 	struct aside *a = kzalloc(sizeof(*a));
-	uint64_t skip = 0;
 	int ret;
 
 	if (!a)
@@ -57,11 +54,7 @@ static int copy_aside(struct mm *mm, struct program *p, struct vma *v, uint64_t 
 	if (!vma_has_memory(v))
 		return 0;
 	ret = place_copy(mm, p, v, block, &a->place);
-	if (ret)
-		return ret;
-	if ((v->flags & VMA_STACK) && rsp >= v->start + RED_ZONE && rsp < v->end)
-		skip = ALIGN_DOWN(rsp - RED_ZONE - v->start, PAGE_SIZE);
-	return memory_copy(a->place->start, v->start, skip, v->end - v->start, v->prot);
+	return ret ? ret : memory_copy(a->place->start, v->start, v->end - v->start, v->prot);
 }
 
 /* Code of files that was written to, and has stubs, exists once. */
@@ -108,7 +101,7 @@ static int make_block(struct mm *mm, const struct program *from, struct program 
 	return place_commit((*block)->start, size);
 }
 
-static int copy_all(struct mm *mm, struct program *from, struct program *p, uint64_t rsp)
+static int copy_all(struct mm *mm, struct program *from, struct program *p)
 {
 	struct vma *block;
 	int ret = make_block(mm, from, p, &block);
@@ -122,7 +115,7 @@ static int copy_all(struct mm *mm, struct program *from, struct program *p, uint
 			continue;
 		if (is_copied(v)) {
 			ret = vma_reserve(mm, 2);
-			ret = ret ? ret : copy_aside(mm, p, v, rsp, &block);
+			ret = ret ? ret : copy_aside(mm, p, v, &block);
 		} else {
 			vma_change_owner(v, &from->family->common);
 		}
@@ -130,7 +123,7 @@ static int copy_all(struct mm *mm, struct program *from, struct program *p, uint
 	return ret;
 }
 
-struct program *family_fork(struct program *from, uint64_t rsp, int *error)
+struct program *family_fork(struct program *from, int *error)
 {
 	struct mm *mm = from->mm;
 	struct program *p = program_create(mm);
@@ -143,8 +136,9 @@ struct program *family_fork(struct program *from, uint64_t rsp, int *error)
 		p->brk_start = from->brk_start;
 		p->brk_now = from->brk_now;
 		p->args = from->args;
+		p->stack_floor = from->stack_floor;
 		family_add(from->family, p);
-		ret = copy_all(mm, from, p, rsp);
+		ret = copy_all(mm, from, p);
 	}
 	mutex_unlock(&mm->lock);
 	*error = ret;

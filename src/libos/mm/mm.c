@@ -1,7 +1,6 @@
 /*
- * The map as a whole: creation with its random places (DESIGN section 7), what a program has of it, images and the first
- * stack for the loader, and growth of MAP_GROWSDOWN mappings. The monitor enforces only the slot; everything here is for the
- * program's own good.
+ * The map as a whole: creation with its random places (DESIGN section 7), what a program has of it, and faults. The monitor enforces
+ * only the slot; everything here is for the program's own good.
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
@@ -10,11 +9,9 @@
 #include "process/turn.h"
 #include "thread/thread.h"
 
-#define STACK_GUARD 0x100000ull	     /* Linux's stack_guard_gap */
 #define STACK_TOP_RANDOM 0x10000000ull /* 256 MiB */
 #define MMAP_RANDOM 0x100000000ull     /* 4 GiB */
 #define IMAGE_RANDOM 0x10000000ull     /* 256 MiB */
-#define GROW_STEP 0x10000ull
 
 struct mm *mm_current(void)
 {
@@ -103,50 +100,6 @@ bool mm_will_be_free(uint64_t start, uint64_t end)
 	return yes;
 }
 
-long mm_map_stack(uint64_t size)
-{
-	struct mm *mm = mm_current();
-	uint64_t span = MM_STACK_MAX + 2 * STACK_GUARD, low, top = 0; /* where it may grow, and what stays free around it */
-	struct vma *v;
-	int ret;
-
-	mutex_lock(&mm->lock);
-	low = vma_gap(mm, mm->base + SLOT_PROGRAM_BASE, mm->stack_top + STACK_GUARD, span, PAGE_SIZE);
-	ret = low ? vma_reserve(mm, 1) : -ENOMEM;
-	if (!ret) {
-		top = low + span - STACK_GUARD;
-		v = vma_take(mm);
-		v->start = top - ALIGN_UP(size, PAGE_SIZE);
-		v->end = top;
-		v->prot = PROT_READ | PROT_WRITE;
-		v->flags = VMA_BACKED | VMA_GROWSDOWN | VMA_STACK;
-		ret = backing_map(v, v->start, v->end, v->prot);
-		if (ret)
-			vma_free(mm, v);
-		else
-			vma_insert(mm, v);
-	}
-	mutex_unlock(&mm->lock);
-	return ret ? ret : (long)top;
-}
-
-/* A stack that may grow down to addr, below v, does. */
-static int grow_stack(struct mm *mm, struct vma *v, uint64_t addr)
-{
-	uint64_t start = MAX(ALIGN_DOWN(addr, GROW_STEP), v->end - MM_STACK_MAX);
-	struct vma *prev = vma_prev(mm, v);
-
-	if (!(v->flags & VMA_GROWSDOWN) || v->end - ALIGN_DOWN(addr, PAGE_SIZE) > MM_STACK_MAX)
-		return -EFAULT;
-	if (prev && prev->end + STACK_GUARD > start)
-		start = ALIGN_DOWN(addr, PAGE_SIZE);
-	if ((prev && prev->end + STACK_GUARD > start) || !range_valid(mm, start, v->start - start) ||
-	    backing_map(v, start, v->start, v->prot))
-		return -EFAULT;
-	vma_resize(mm, v, start, v->end);
-	return 0;
-}
-
 int mm_handle_fault(struct mm_fault *f)
 {
 	struct mm *mm = mm_current();
@@ -159,7 +112,9 @@ int mm_handle_fault(struct mm_fault *f)
 		if (v && !vma_is_own(v))
 			v = NULL;
 		if (v && f->address < v->start)
-			ret = grow_stack(mm, v, f->address);
+			ret = stack_grow(mm, v, f->address);
+		else if (v && vma_is_room(v))
+			ret = stack_use_room(mm, v, f->address);
 		else if (v)
 			ret = write_exec_fault(mm, v, f);
 		/* Memory that another thread was making code had the monitor's key for a moment. */

@@ -107,6 +107,14 @@ static int protect_locked(struct mm *mm, uint64_t start, uint64_t end, uint32_t 
 	return ret;
 }
 
+/* With the room below it: what grows is alike. */
+static uint64_t stack_start(struct mm *mm, const struct vma *v)
+{
+	const struct vma *prev = vma_prev(mm, (struct vma *)v);
+
+	return prev && prev->end == v->start && vma_is_room(prev) ? prev->start : v->start;
+}
+
 int mm_protect(uint64_t addr, uint64_t size, int prot)
 {
 	struct mm *mm = mm_current();
@@ -131,7 +139,7 @@ int mm_protect(uint64_t addr, uint64_t size, int prot)
 		else if (grows == PROT_GROWSUP || !(v->flags & VMA_GROWSDOWN))
 			ret = -EINVAL;
 		else
-			addr = v->start;
+			addr = stack_start(mm, v);
 	}
 	if (!ret)
 		ret = protect_locked(mm, addr, end, (uint32_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC));

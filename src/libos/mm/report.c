@@ -35,13 +35,17 @@ void mm_for_each(const struct program *p, void (*visit)(const struct mm_range *r
 	list_for_each(pos, &mm->list) {
 		struct vma *v = list_entry(pos, struct vma, link);
 
-		if (!vma_is_of(v, p))
+		if (!vma_is_of(v, p) || vma_is_room(v))
 			continue;
 		describe(v, &r, name, sizeof(name));
 		visit(&r, data);
 	}
 	list_for_each(pos, &p->aside) {
-		describe(list_entry(pos, struct aside, link)->home, &r, name, sizeof(name));
+		const struct vma *v = list_entry(pos, struct aside, link)->home;
+
+		if (vma_is_room(v))
+			continue;
+		describe(v, &r, name, sizeof(name));
 		visit(&r, data);
 	}
 	mutex_unlock(&mm->lock);

@@ -13,7 +13,7 @@
 #define VMA_SHARED 1u	 /* MAP_SHARED */
 #define VMA_BACKED 2u	 /* the host has memory there (else it is only reserved: PROT_NONE so far) */
 #define VMA_GROWSDOWN 4u
-#define VMA_STACK 8u	 /* the first thread's stack */
+#define VMA_STACK 8u	 /* the first stack (stack.c) */
 #define VMA_HEAP 16u	 /* brk */
 #define VMA_DIRTY 32u	 /* private file mapping that was writable at some time */
 #define VMA_NO_WRITE 64u /* shared mapping of a file that is open read-only, or sealed */
@@ -21,6 +21,7 @@
 #define VMA_HOLE 256u	 /* nothing, kept free for a member of the family (family.h) */
 #define VMA_PLACE 512u	 /* memory of a program that is not there */
 
+#define STACK_GUARD 0x100000ull /* Linux's stack_guard_gap */
 #define VMA_COUNT_MAX 65530u /* vm.max_map_count */
 
 /* Stubs of one translated segment: unmapped when the last piece of the segment goes. */
@@ -74,6 +75,7 @@ struct program {
 	struct mm *mm;	   /* never changes; its lock guards the rest */
 	uint64_t total;	   /* bytes mapped */
 	uint64_t brk_start, brk_now;
+	uint64_t stack_floor; /* as far down as the first stack may be used */
 	uint32_t brk_window; /* bit in mm->brk_windows, 0: none */
 	bool lock_future;  /* mlockall(MCL_FUTURE) */
 	struct mm_args args; /* not locked: written by exec, when there is one thread */
@@ -133,6 +135,11 @@ static inline bool is_wx(uint32_t prot)
 }
 
 uint64_t lockable(const struct program *p); /* mm/mlock.c: bytes that RLIMIT_MEMLOCK leaves the calling process */
+
+/* mm/stack.c: is it room below the first stack? A fault in it, or below a stack that may grow down to addr: 0, or -EFAULT for a real one. */
+bool vma_is_room(const struct vma *v);
+nodiscard int stack_use_room(struct mm *mm, struct vma *v, uint64_t addr);
+nodiscard int stack_grow(struct mm *mm, struct vma *v, uint64_t addr);
 
 /* mm/write_exec.c: a fault in v (which contains the address). 0: done, -EAGAIN: another thread's turn, -EFAULT: a real one. */
 nodiscard int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f);

@@ -32,6 +32,8 @@ static void prepare(struct thread *t, void *data)
 	const struct clone_request *c = data;
 
 	thread_prepare(t, c);
+	t->stack_room = current()->stack_room;
+	t->stack_room_size = current()->stack_room_size;
 	if ((c->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) { /* else two would have the same alternate stack at once */
 		const struct thread_signals *s = &current()->signals;
 
@@ -122,7 +124,7 @@ long process_clone(const struct regs *r, const struct clone_request *c)
 		int error = turn_fork_begin(self->program);
 
 		if (!error) {
-			p->program = family_fork(self->program, r->rsp, &error);
+			p->program = family_fork(self->program, &error);
 			if (p->program)
 				error = shm_fork(self->program, p->program);
 			turn_fork_end(self->program);

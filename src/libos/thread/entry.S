@@ -80,6 +80,11 @@ syscall_entry_switched:
 	incq	THREAD_FAST_SYSCALLS(%r11)
 	mov	%rsp, THREAD_REGS(%r11)
 	mov	%rsp, %rdi
+	mov	REGS_RSP(%rsp), %rcx
+	sub	THREAD_STACK_ROOM(%r11), %rcx
+	cmp	THREAD_STACK_ROOM_SIZE(%r11), %rcx
+	jb	.Lstack_room
+.Lstack_there:
 	cmp	g_fast_limit(%rip), %rax
 	jae	.Lno_handler
 	lea	g_handlers(%rip), %rcx
@@ -121,6 +126,11 @@ fast_exit_jump: /* here: the program's context, with rip = rcx */
 .Lno_handler:
 	call	syscall_dispatch
 	jmp	.Lresult
+.Lstack_room:
+	call	syscall_stack
+	mov	%rsp, %rdi
+	mov	REGS_ORIG_RAX(%rsp), %rax
+	jmp	.Lstack_there
 .Lfinish:
 	mov	%rsp, %rdi
 	mov	%rax, %rsi

@@ -33,6 +33,7 @@ void float_control_set(const uint32_t *mxcsr, const uint32_t *fpu);
 /* Called by entry.S, which calls handlers of numbers below g_fast_limit itself (none with --trace). thread/syscall.c */
 long syscall_dispatch(struct regs *r);
 long syscall_finish(struct regs *r, long ret);
+void syscall_stack(struct regs *r); /* the stack pointer is where the first stack may have no memory yet */
 extern uint64_t g_fast_limit;
 void thread_return_work(struct regs *r); /* signal/deliver.c */
 void thread_first(struct thread *t);	 /* thread/thread.c */

@@ -49,6 +49,7 @@ struct thread {
 	bool alone;		 /* the process has no other thread; atomic, set under process->lock */
 	uint8_t asleep;		 /* 'S' in a hostcall that may wait (entry.S), 'D' in vfork, else 0; atomic */
 	struct file **fds;	 /* process->files->first: all of a system call's way to its file is in one cache line */
+	uint64_t stack_room, stack_room_size; /* where the first stack may have no memory yet (mm/stack.c, entry.S) */
 	uint64_t slow_syscalls;	 /* entered through upcalls */
 
 	struct process *process; /* owner; never changes; a reference */
@@ -144,6 +145,8 @@ _Static_assert(offsetof(struct thread, fast_syscalls) == THREAD_FAST_SYSCALLS, "
 _Static_assert(offsetof(struct thread, regs) == THREAD_REGS, "entry.S");
 _Static_assert(offsetof(struct thread, restore_mask) == THREAD_RESTORE_MASK, "entry.S");
 _Static_assert(offsetof(struct thread, asleep) == THREAD_ASLEEP, "entry.S");
+_Static_assert(offsetof(struct thread, stack_room) == THREAD_STACK_ROOM, "entry.S");
+_Static_assert(offsetof(struct thread, stack_room_size) == THREAD_STACK_ROOM_SIZE, "entry.S");
 _Static_assert(offsetof(struct thread, wake_word) == THREAD_WAKE_WORD, "entry.S");
 _Static_assert(offsetof(struct regs, r10) == REGS_R10, "entry.S");
 _Static_assert(offsetof(struct regs, rax) == REGS_RAX, "entry.S");
