@@ -169,8 +169,9 @@ void thread_return_work(struct regs *r)
 	struct thread *t = current();
 
 	do {
-		__atomic_fetch_and(&t->work, ~(WORK_SIGNAL | WORK_RETURN | WORK_TURN), __ATOMIC_SEQ_CST);
-		if (unlikely(t->turn))
+		uint32_t work = __atomic_fetch_and(&t->work, ~(WORK_SIGNAL | WORK_RETURN | WORK_TURN), __ATOMIC_SEQ_CST);
+
+		if (unlikely(work & WORK_TURN) && t->turn) /* not for signals: who gets many would never come to anything else */
 			turn_yield(t);
 		if (t->work & WORK_EXIT)
 			thread_exit(0);
