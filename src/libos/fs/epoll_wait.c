@@ -263,7 +263,8 @@ static long collect(struct epoll *ep, struct epoll_event *user, int max)
 	return n;
 }
 
-/* The host may not write to the program's memory while another one is there. */
+/* The host may not write to the program's memory while another one is there. What objects of the libOS wait for, other processes do when
+ * it is their turn: only what the host may have soon is worth to linger for. */
 static long sleep_in_turns(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout)
 {
 	struct pollfd p = { .fd = ep->host, .events = POLLIN };
@@ -272,7 +273,7 @@ static long sleep_in_turns(struct epoll *ep, struct epoll_event *user, int max, 
 
 	if (n || !timeout)
 		return n;
-	if ((timeout >= 0 && timeout < LONG_WAIT_NS) || !turn_linger(ep->host, POLLIN)) {
+	if ((timeout >= 0 && timeout < LONG_WAIT_NS) || !ep->host_count || !turn_linger(ep->host, POLLIN)) {
 		turn_release(t);
 		n = hostcall_blocking(HC_poll, &p, 1, timeout);
 		turn_resume(t);

@@ -118,7 +118,7 @@ static struct thread *thread_alloc(struct process *p)
 	t->process = process_get(p);
 	t->fds = p->files ? p->files->first : NULL;
 	t->vcpu = UINT32_MAX;
-	t->wake_eventfd = -1;
+	t->wake_eventfd = t->linger_timer = -1;
 	t->exited = 1;
 	list_init(&t->link);
 	signal_thread_init(t, 0);
@@ -431,6 +431,7 @@ void thread_exit(int status)
 	}
 	trace_thread_gone(t);
 	handle_close(t->wake_eventfd);
+	handle_close(t->linger_timer);
 	mutex_lock(&g_stacks_lock);
 	list_append(&g_leaving, &t->link);
 	mutex_unlock(&g_stacks_lock);

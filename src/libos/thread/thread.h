@@ -58,6 +58,7 @@ struct thread {
 	int32_t tid;		 /* what the program sees; the first thread's is the pid, and who calls execve gets that */
 	uint32_t vcpu;		 /* for hostcall thread_kick */
 	int32_t wake_eventfd;	 /* host handle written to wake this thread from hostcall poll, -1 if none yet */
+	int32_t linger_timer;	 /* host handle of turn_linger's, -1 if none yet */
 	uint32_t polling;	 /* 1 while it waits in hostcall poll: wake through wake_eventfd. atomic */
 	uint32_t *clear_child_tid; /* program address or NULL */
 	int32_t *set_child_tid;	   /* clone's CLONE_CHILD_SETTID: written by the new thread, whose memory it may be */
