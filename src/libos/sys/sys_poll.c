@@ -6,6 +6,7 @@
 #include "fs/poll_set.h"
 #include "sys/syscalls.h"
 #include "sys/wait_args.h"
+#include "thread/entry.h"
 #include "thread/isolated.h"
 
 #include <asm/poll.h>
@@ -89,11 +90,25 @@ static long do_poll(struct pollfd *user, unsigned count, int64_t timeout)
 	return ret;
 }
 
+/* A stop or another thread's signal does not begin the time anew: Linux keeps its end, too. */
 long sys_poll(struct regs *r)
 {
+	struct thread *t = current();
 	int ms = (int)arg(r, 2);
+	int64_t timeout = ms < 0 ? -1 : (int64_t)ms * 1000000, deadline = 0;
+	long ret;
 
-	return do_poll((struct pollfd *)arg(r, 0), (unsigned)arg(r, 1), ms < 0 ? -1 : (int64_t)ms * 1000000);
+	if (timeout > 0) {
+		int64_t now = clock_now(CLOCK_MONOTONIC);
+
+		deadline = t->restarting ? t->restart_deadline : now + timeout;
+		timeout = MAX(deadline - now, (int64_t)0);
+	}
+	ret = do_poll((struct pollfd *)arg(r, 0), (unsigned)arg(r, 1), timeout);
+	if (ret != -ERESTARTNOHAND || !deadline)
+		return ret;
+	t->restart_deadline = deadline;
+	return -ERESTART_RESTARTBLOCK;
 }
 
 /* Linux writes the time left back, and never fails because of it. */
