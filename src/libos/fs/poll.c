@@ -97,11 +97,12 @@ static void remove_waiters(struct poll_state *s)
 			waitq_remove(&s->set[i].waiter);
 }
 
-/* Handles that a sleep has besides those of the set: the thread's eventfd and the doorbell; -1: not. */
+/* Handles that a sleep has besides those of the set: the thread's eventfd, a timer and the doorbell; -1: not. */
 struct extra {
-	int wake, doorbell;
+	int wake, timer, doorbell;
 };
-#define EXTRAS 2u
+#define EXTRAS 3u
+#define HOST_TIME_NS 1000000 /* that the host rounds the time of poll up to */
 
 /* One hostcall poll over the entries from *next on, at most HC_POLL_MAX handles. */
 static long poll_chunk(struct poll_state *s, unsigned *next, struct extra extra, int64_t timeout)
@@ -119,6 +120,8 @@ static long poll_chunk(struct poll_state *s, unsigned *next, struct extra extra,
 	}
 	if (extra.wake >= 0)
 		p[n++] = (struct pollfd){ .fd = extra.wake, .events = POLLIN };
+	if (extra.timer >= 0)
+		p[n++] = (struct pollfd){ .fd = extra.timer, .events = POLLIN };
 	if (extra.doorbell >= 0)
 		p[n++] = (struct pollfd){ .fd = extra.doorbell, .events = POLLIN };
 	j = n;
@@ -132,6 +135,8 @@ static long poll_chunk(struct poll_state *s, unsigned *next, struct extra extra,
 		if (s->set[k].handle >= 0)
 			note(s, &s->set[k], (uint32_t)(uint16_t)p[j++].revents);
 	*next = i;
+	if (ret == 1 && extra.timer >= 0 && p[extra.wake >= 0].revents)
+		ret = 0; /* only the time */
 	if (p != small)
 		kfree(p);
 	return ret;
@@ -140,7 +145,7 @@ static long poll_chunk(struct poll_state *s, unsigned *next, struct extra extra,
 static long poll_hosts_now(struct poll_state *s)
 {
 	for (unsigned next = 0; next < s->count;) {
-		long ret = poll_chunk(s, &next, (struct extra){ -1, -1 }, 0);
+		long ret = poll_chunk(s, &next, (struct extra){ -1, -1, -1 }, 0);
 
 		if (ret < 0 && ret != -EINTR)
 			return ret;
@@ -184,8 +189,11 @@ static long sleep_hosts(struct poll_state *s, struct extra extra, int64_t timeou
 	unsigned next = 0;
 	struct epoll_event event;
 
-	if (s->hosts + EXTRAS <= HC_POLL_MAX)
+	if (s->hosts + EXTRAS <= HC_POLL_MAX) {
+		if (timeout > 0 && timeout % HOST_TIME_NS && (extra.timer = thread_timer(timeout)) >= 0)
+			timeout = -1;
 		return poll_chunk(s, &next, extra, timeout);
+	}
 	if (s->host_epoll < 0) {
 		long ret = make_host_epoll(s, extra);
 
@@ -212,7 +220,7 @@ static int wake_handle(struct thread *t)
 static long sleep_mixed(struct poll_state *s, int64_t timeout)
 {
 	struct thread *t = current();
-	struct extra extra = { wake_handle(t), s->loop ? loop_doorbell() : -1 };
+	struct extra extra = { wake_handle(t), -1, s->loop ? loop_doorbell() : -1 };
 	int wake = extra.wake;
 	int64_t whole = timeout;
 	uint64_t drained;
@@ -249,7 +257,7 @@ static long sleep_once(struct poll_state *s, int64_t timeout)
 	if ((s->hosts && s->locals) || s->loop)
 		return sleep_mixed(s, timeout);
 	if (s->hosts)
-		return sleep_hosts(s, (struct extra){ -1, -1 }, timeout);
+		return sleep_hosts(s, (struct extra){ -1, -1, -1 }, timeout);
 
 	int err = thread_sleep(timeout);
 	if (err == -ETIMEDOUT)

@@ -135,16 +135,6 @@ void turn_leave(struct thread *t)
 	mutex_unlock(&f->lock);
 }
 
-/* Of the calling thread, set to LINGER_NS from now; -1: there is none. The host counts the time of poll in milliseconds. */
-static int linger_timer(struct thread *t)
-{
-	static const struct itimerspec in = { .it_value.tv_nsec = LINGER_NS };
-
-	if (t->linger_timer < 0)
-		t->linger_timer = (int)hostcall(HC_timerfd_create, CLOCK_MONOTONIC, O_NONBLOCK);
-	return t->linger_timer >= 0 && !hostcall(HC_timerfd_settime, t->linger_timer, 0, &in, NULL) ? t->linger_timer : -1;
-}
-
 /* A client that has been answered often asks at once again, and until another program was there and this one is back, several such
  * answers could have been given. Who waited in vain, or got a signal, does not try again for some time; if nobody wants the turn there
  * is no need to. */
@@ -159,7 +149,7 @@ bool turn_linger(int handle, short events)
 		t->no_linger--;
 		return false;
 	}
-	p[1].fd = linger_timer(t);
+	p[1].fd = thread_timer(LINGER_NS);
 	if (p[1].fd >= 0 && hostcall_blocking(HC_poll, p, 2, -1) > 0 && p[0].revents)
 		return true;
 	t->no_linger = LINGER_PAUSE;

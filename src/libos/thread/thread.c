@@ -11,10 +11,13 @@
 #include "signal/cpu_limit.h"
 #include "signal/internal.h"
 #include "sys/trace.h"
+#include "thread/clock.h"
 #include "thread/create.h"
 #include "thread/entry.h"
 #include "thread/futex.h"
 #include "thread/isolated.h"
+
+#include <linux/time.h>
 
 #define THREAD_PAGES (GUARD_PAGES + KERNEL_STACK_PAGES + UPCALL_STACK_PAGES + STATE_PAGES)
 #define STACKS_KEPT 32u
@@ -118,7 +121,7 @@ static struct thread *thread_alloc(struct process *p)
 	t->process = process_get(p);
 	t->fds = p->files ? p->files->first : NULL;
 	t->vcpu = UINT32_MAX;
-	t->wake_eventfd = t->linger_timer = -1;
+	t->wake_eventfd = t->timer = -1;
 	t->exited = 1;
 	list_init(&t->link);
 	signal_thread_init(t, 0);
@@ -330,6 +333,16 @@ void thread_wake(struct thread *t)
 	}
 }
 
+int thread_timer(int64_t ns)
+{
+	struct thread *t = current();
+	struct itimerspec in = { .it_value = ns_to_timespec(ns) };
+
+	if (t->timer < 0)
+		t->timer = (int)hostcall(HC_timerfd_create, CLOCK_MONOTONIC, O_NONBLOCK);
+	return t->timer >= 0 && !hostcall(HC_timerfd_settime, t->timer, 0, &in, NULL) ? t->timer : -1;
+}
+
 struct thread *thread_find(struct process *p, int32_t tid)
 {
 	list_for_each(pos, &p->threads) {
@@ -431,7 +444,7 @@ void thread_exit(int status)
 	}
 	trace_thread_gone(t);
 	handle_close(t->wake_eventfd);
-	handle_close(t->linger_timer);
+	handle_close(t->timer);
 	mutex_lock(&g_stacks_lock);
 	list_append(&g_leaving, &t->link);
 	mutex_unlock(&g_stacks_lock);

@@ -58,7 +58,7 @@ struct thread {
 	int32_t tid;		 /* what the program sees; the first thread's is the pid, and who calls execve gets that */
 	uint32_t vcpu;		 /* for hostcall thread_kick */
 	int32_t wake_eventfd;	 /* host handle written to wake this thread from hostcall poll, -1 if none yet */
-	int32_t linger_timer;	 /* host handle of turn_linger's, -1 if none yet */
+	int32_t timer;		 /* host handle, -1 if none yet: thread_timer */
 	uint32_t polling;	 /* 1 while it waits in hostcall poll: wake through wake_eventfd. atomic */
 	uint32_t *clear_child_tid; /* program address or NULL */
 	int32_t *set_child_tid;	   /* clone's CLONE_CHILD_SETTID: written by the new thread, whose memory it may be */
@@ -109,6 +109,8 @@ static inline bool work_pending(void)
 void thread_notify(struct thread *t, uint32_t work);
 /* End thread_sleep()/hostcall poll of `t` (spurious wake-ups are harmless). */
 void thread_wake(struct thread *t);
+/* A handle for hostcall poll, which counts its own time in milliseconds: readable in `ns` > 0. The calling thread's only one; or -1. */
+int thread_timer(int64_t ns);
 
 /* Create a thread of `p` that starts in the program with `regs` (rax = 0 as clone's child sees it). Returns the
  * thread or NULL with *error. */
