@@ -51,6 +51,32 @@ static void through(const char *what, int fd)
 	show("utimensat", fd);
 }
 
+/* What a descriptor stands for is not what has its name now. */
+static void another_has_the_name(int path, int link)
+{
+	char target[32] = { 0 };
+	int file;
+
+	close(open("handles-file", O_WRONLY | O_CREAT, 0600));
+	through("O_PATH, another has the name", path);
+	printf("the other: %s\n", access("handles-file", X_OK) && !access("handles-file", W_OK) ? "as it was" : "changed");
+	T(faccessat(path, "", X_OK, AT_EMPTY_PATH));
+	T(linkat(path, "", AT_FDCWD, "handles-again", AT_EMPTY_PATH));
+	file = open("handles-file", O_RDWR);
+	rename("handles-file", "handles-moved");
+	symlink("other", "handles-file");
+	T(linkat(file, "", AT_FDCWD, "handles-again", AT_EMPTY_PATH));
+	show("link", file);
+	unlink("handles-link");
+	T(readlinkat(link, "", target, sizeof target));
+	printf("%s\n", target);
+	symlink("another", "handles-link");
+	T(readlinkat(link, "", target, sizeof target));
+	printf("%s\n", target);
+	T(unlink("handles-again"));
+	unlink("handles-file"), unlink("handles-moved"), close(file);
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -84,6 +110,7 @@ int main(int argc, char **argv)
 		T(fchmodat2(AT_FDCWD, "handles-link", 0600, AT_SYMLINK_NOFOLLOW));
 		T(fchmodat2(AT_FDCWD, "handles-link", 0600, 0));
 		T(fchownat(link, "", getuid(), getgid(), AT_EMPTY_PATH));
+		another_has_the_name(path, link);
 		mkdir("handles-dir", 0755);
 		dir = open("handles-dir", O_RDONLY | O_DIRECTORY);
 		through("directory", dir);

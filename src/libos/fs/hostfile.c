@@ -54,17 +54,37 @@ uint32_t host_file_system(long handle)
 	return hostcall(HC_file_statfs, handle, &st) ? 0 : (uint32_t)st.f_type;
 }
 
-long host_set_mode_times(long handle, const struct attr *a)
+/* Who owns it already needs no asking: the host lets only root change that. */
+static long set_owner(long handle, const struct attr *a)
+{
+	struct statx st;
+	long err = hostcall(HC_file_stat, handle, 0, 0, STATX_UID | STATX_GID, &st);
+
+	if (err)
+		return err;
+	owner_from_host(&st);
+	bool same_uid = !(a->valid & ATTR_UID) || a->uid == st.stx_uid;
+	bool same_gid = !(a->valid & ATTR_GID) || a->gid == st.stx_gid;
+	if (same_uid && same_gid)
+		return 0;
+	return hostcall(HC_file_chown, handle, same_uid ? -1 : (long)owner_to_host(a->uid, false), same_gid ? -1 : (long)owner_to_host(a->gid, true));
+}
+
+int host_set_attr(long handle, const struct attr *a)
 {
 	static const struct timespec omit = { 0, UTIME_OMIT };
 	struct timespec times[2] = { a->valid & ATTR_ATIME ? a->times[0] : omit, a->valid & ATTR_MTIME ? a->times[1] : omit };
 	long err = 0;
 
-	if (a->valid & ATTR_MODE)
+	if (a->valid & ATTR_SIZE)
+		err = hostcall(HC_file_truncate, handle, a->size);
+	if (!err && (a->valid & (ATTR_UID | ATTR_GID)))
+		err = set_owner(handle, a);
+	if (!err && (a->valid & ATTR_MODE))
 		err = hostcall(HC_file_chmod, handle, a->mode & 07777);
 	if (!err && (a->valid & (ATTR_ATIME | ATTR_MTIME)))
 		err = hostcall(HC_file_utimes, handle, times);
-	return err;
+	return (int)err;
 }
 
 static long transfer(long nr_one, long nr_vector, struct file *f, const struct iovec *iov, unsigned count, off_t offset)
@@ -297,6 +317,16 @@ static void hostpath_release(struct file *f)
 
 /* O_PATH */
 const struct file_ops hostpath_ops = { .name = "path", .stat = hostfile_stat, .release = hostpath_release };
+
+bool hostfile_is_named(const struct file *f)
+{
+	return f->dentry && f->dentry->mount->type == BOOT_MOUNT_HOST && (f->ops == &hostfile_ops || f->ops == &hostdir_ops || f->ops == &hostpath_ops);
+}
+
+ssize_t hostfile_readlink(const struct file *f, char *buf, size_t size)
+{
+	return hostcall(HC_file_readlink, hostfile_handle(f), 0, 0, buf, size);
+}
 
 /* Directories */
 

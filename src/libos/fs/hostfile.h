@@ -17,6 +17,11 @@ static inline int hostfile_handle(const struct file *f)
 	return (int)(intptr_t)f->data;
 }
 
+/* A file of a host volume, O_PATH ones included: its handle is what it is, whatever has its name now. */
+bool hostfile_is_named(const struct file *f);
+nodiscard ssize_t hostfile_readlink(const struct file *f, char *buf, size_t size); /* O_PATH of a link */
+nodiscard int hostfile_link(const struct file *f, struct dentry *dir, const char *name, size_t size);
+
 extern const struct file_ops hostfile_ops, hostdir_ops, hostpath_ops, stream_ops;
 
 /* Wraps a handle, which it then owns (also on failure); takes its own reference to d (may be NULL). */
@@ -35,8 +40,8 @@ void owner_init(void);
 void owner_from_host(struct statx *st);
 uint32_t owner_to_host(uint32_t id, bool group);
 nodiscard uint32_t host_file_system(long handle); /* by its magic number (linux/magic.h); 0: unknown */
-/* What `a` says of mode and times, of the file behind a handle. */
-nodiscard long host_set_mode_times(long handle, const struct attr *a);
+/* Changes what `a` says of the file behind a handle. */
+nodiscard int host_set_attr(long handle, const struct attr *a);
 
 /* Record locks and flock of a host file: see fs/locks.c. */
 int hostlock_fcntl(struct file *f, int cmd, void *flock);

@@ -475,51 +475,43 @@ static struct file *hostfs_open_path(struct dentry *d, int flags, int *error)
 	return NULL;
 }
 
-static int hostfs_link(struct dentry *d, struct dentry *dir, const char *name, size_t size)
+static int link_handle(long h, struct dentry *dir, const char *name, size_t size)
 {
-	long h = open_path(d, O_PATH), to, err;
+	long to = open_dir(dir), err = to;
 
-	if (h < 0)
-		return (int)h;
-	to = open_dir(dir);
-	err = to;
 	if (to >= 0)
 		err = hostcall(HC_dir_link, h, to, name, size);
 	close_dir(dir, to);
-	hostcall(HC_file_close, h);
 	return (int)err;
 }
 
-/* Who owns it already needs no asking: the host lets only root chown, and the monitor no links. */
-static int change_owner(struct dentry *d, const struct attr *a, long handle)
+static int hostfs_link(struct dentry *d, struct dentry *dir, const char *name, size_t size)
 {
-	struct statx st;
-	int err = hostfs_getattr(d, &st);
-	bool same_uid = !(a->valid & ATTR_UID) || a->uid == st.stx_uid;
-	bool same_gid = !(a->valid & ATTR_GID) || a->gid == st.stx_gid;
+	long h = open_path(d, O_PATH);
+	int err;
 
-	if (err || (same_uid && same_gid))
-		return err;
-	err = (int)hostcall(HC_file_chown, handle, same_uid ? -1 : (long)owner_to_host(a->uid, false),
-			    same_gid ? -1 : (long)owner_to_host(a->gid, true));
-	return err == -EBADF ? -EPERM : err;
+	if (h < 0)
+		return (int)h;
+	err = link_handle(h, dir, name, size);
+	hostcall(HC_file_close, h);
+	return err;
+}
+
+int hostfile_link(const struct file *f, struct dentry *dir, const char *name, size_t size)
+{
+	return link_handle(hostfile_handle(f), dir, name, size);
 }
 
 static int hostfs_setattr(struct dentry *d, const struct attr *a)
 {
-	long h, err = 0;
+	long h = open_path(d, a->valid & ATTR_SIZE ? O_WRONLY : O_PATH);
+	int err;
 
-	h = open_path(d, a->valid & ATTR_SIZE ? O_WRONLY : O_PATH);
 	if (h < 0)
 		return (int)h;
-	if (a->valid & ATTR_SIZE)
-		err = hostcall(HC_file_truncate, h, a->size);
-	if (!err && (a->valid & (ATTR_UID | ATTR_GID)))
-		err = change_owner(d, a, h);
-	if (!err)
-		err = host_set_mode_times(h, a);
+	err = host_set_attr(h, a);
 	hostcall(HC_file_close, h);
-	return (int)err;
+	return err;
 }
 
 static int hostfs_statfs(struct dentry *d, struct statfs *st)

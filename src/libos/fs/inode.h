@@ -175,7 +175,7 @@ enum walk_last { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 
 struct walk {
 	struct dentry *dentry; /* the result, or with WALK_PARENT the directory; owned */
-	struct file *file;     /* a magic link led to a file without path: owned, dentry is then NULL */
+	struct file *file;     /* a magic link led to a file without path (dentry is then NULL), or it is a descriptor's own; owned */
 	struct statx st;       /* of the result, just asked, if st.stx_mask != 0 */
 	/* WALK_PARENT: the last component */
 	enum walk_last last;
@@ -189,7 +189,8 @@ struct walk {
 };
 /* base: NULL for the working directory; used only by relative paths. On failure nothing is held. */
 nodiscard int path_walk(struct walk *w, struct dentry *base, const char *path, unsigned flags);
-/* Same with a descriptor or AT_FDCWD. With WALK_EMPTY and "" the file itself: w->file is set if it has no path. */
+/* Same with a descriptor or AT_FDCWD. With WALK_EMPTY and "" what the descriptor stands for: w->file is set, and w->dentry if it has a
+ * path, which may be another's by now. */
 nodiscard int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags);
 /* Same with a program's path. */
 nodiscard int path_walk_user(struct walk *w, int dirfd, const char *user, unsigned flags);

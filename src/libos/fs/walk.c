@@ -340,6 +340,10 @@ int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags)
 	}
 	if (f->dentry) {
 		err = path_walk(w, f->dentry, path, flags);
+		if (!err && !*path) {
+			w->file = f;
+			return 0;
+		}
 	} else if (!*path && (flags & WALK_EMPTY)) {
 		*w = (struct walk){ .file = f };
 		return 0;

@@ -29,20 +29,6 @@ static int attr_path(int dirfd, const char *user_path, unsigned walk_flags, cons
 	return err;
 }
 
-/* On an open host file its own handle is the right object even if the name is gone. */
-static int attr_host(struct file *f, const struct attr *a)
-{
-	int h = hostfile_handle(f);
-	long err = 0;
-
-	if (a->valid & (ATTR_UID | ATTR_GID))
-		err = hostcall(HC_file_chown, h, a->valid & ATTR_UID ? (long)owner_to_host(a->uid, false) : -1,
-			       a->valid & ATTR_GID ? (long)owner_to_host(a->gid, true) : -1);
-	if (!err)
-		err = host_set_mode_times(h, a);
-	return (int)err;
-}
-
 static int attr_file(struct file *f, const struct attr *a)
 {
 	int err;
@@ -57,10 +43,9 @@ static int attr_file(struct file *f, const struct attr *a)
 		return -EOPNOTSUPP;
 	if (f->dentry->mount->read_only)
 		return -EROFS;
-	if (f->dentry->mount->type == BOOT_MOUNT_HOST && (f->ops == &hostfile_ops || f->ops == &hostdir_ops))
-		err = attr_host(f, a);
-	else
+	if (!hostfile_is_named(f))
 		return dentry_setattr(f->dentry, a);
+	err = host_set_attr(hostfile_handle(f), a); /* the right object even if the name is gone */
 	if (!err)
 		notify_attributes(f->dentry, a->valid);
 	return err;

@@ -4,8 +4,8 @@
  */
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/hostfile.h"
 #include "fs/inotify.h"
-#include "fs/inode.h"
 #include "sys/syscalls.h"
 
 struct old_dirent {
@@ -86,7 +86,7 @@ long sys_getdents(struct regs *r)
 }
 
 /* For what makes a new name: is it free, and may it be made? `directory`: a trailing slash is fine. */
-static int check_new(struct walk *w, bool directory)
+static int check_new(const struct walk *w, bool directory)
 {
 	struct dentry *d;
 	struct statx st;
@@ -412,6 +412,28 @@ long sys_renameat2(struct regs *r)
 			 (unsigned)arg(r, 4));
 }
 
+static int make_link(const struct walk *from, const struct walk *to)
+{
+	struct dentry *d = from->dentry ? from->dentry : from->file->dentry;
+	int err = check_new(to, false);
+
+	if (err)
+		return err;
+	if (!d || d->mount != to->dentry->mount)
+		return -EXDEV;
+	if (is_dir(d->inode) || !d->inode->ops->link)
+		return -EPERM;
+	if (from->file && hostfile_is_named(from->file))
+		err = hostfile_link(from->file, to->dentry, to->name, to->name_size);
+	else
+		err = d->inode->ops->link(d, to->dentry, to->name, to->name_size);
+	if (!err) {
+		notify_inode(d->inode, IN_ATTRIB);
+		notify_name(to->dentry, to->name, to->name_size, IN_CREATE, 0);
+	}
+	return err;
+}
+
 static long do_link(int from_fd, const char *user_from, int to_fd, const char *user_to, int flags)
 {
 	unsigned walk_flags = (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
@@ -425,17 +447,7 @@ static long do_link(int from_fd, const char *user_from, int to_fd, const char *u
 		return err;
 	err = path_walk_user(&to, to_fd, user_to, WALK_PARENT);
 	if (!err) {
-		err = check_new(&to, false);
-		if (!err && (!from.dentry || from.dentry->mount != to.dentry->mount))
-			err = -EXDEV;
-		if (!err && (is_dir(from.dentry->inode) || !from.dentry->inode->ops->link))
-			err = -EPERM;
-		if (!err)
-			err = from.dentry->inode->ops->link(from.dentry, to.dentry, to.name, to.name_size);
-		if (!err) {
-			notify_inode(from.dentry->inode, IN_ATTRIB);
-			notify_name(to.dentry, to.name, to.name_size, IN_CREATE, 0);
-		}
+		err = make_link(&from, &to);
 		walk_done(&to);
 	}
 	walk_done(&from);

@@ -1,6 +1,6 @@
 /* System calls that ask about files: stat and its family, access, readlink, statfs. */
 #include "core/uaccess.h"
-#include "fs/inode.h"
+#include "fs/hostfile.h"
 #include "sys/syscalls.h"
 #include <asm/stat.h>
 
@@ -185,6 +185,13 @@ long sys_faccessat2(struct regs *r)
 	return do_access((int)arg(r, 0), (const char *)arg(r, 1), (int)arg(r, 2), (int)arg(r, 3));
 }
 
+static ssize_t read_link(const struct walk *w, char *buf, size_t size)
+{
+	if (w->file && hostfile_is_named(w->file))
+		return hostfile_readlink(w->file, buf, size);
+	return w->dentry->inode->ops->readlink(w->dentry, buf, size);
+}
+
 static long do_readlink(int dirfd, const char *user_path, char *user, int size)
 {
 	char *path, *text;
@@ -208,7 +215,7 @@ static long do_readlink(int dirfd, const char *user_path, char *user, int size)
 	}
 	pathbuf_put(path);
 	text = pathbuf_get();
-	n = text ? w.dentry->inode->ops->readlink(w.dentry, text, PATH_SIZE) : -ENOMEM;
+	n = text ? read_link(&w, text, PATH_SIZE) : -ENOMEM;
 	n = n < 0 ? n : MIN(n, (ssize_t)size);
 	if (n > 0 && copy_to_user(user, text, (size_t)n))
 		n = -EFAULT;
