@@ -154,7 +154,15 @@ static void memory(void)
 	other = again("memfd", fd, O_RDWR | O_TRUNC);
 	fstat(fd, &st);
 	printf("size %ld\n", (long)st.st_size);
-	close(other), close(fd);
+	close(other);
+	T(truncate(link_of(fd), 7));
+	T(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+	T(truncate(link_of(fd), 3));
+	T(truncate(link_of(fd), 9));
+	T(again("memfd that keeps its size", fd, O_RDWR | O_TRUNC));
+	fstat(fd, &st);
+	printf("size %ld\n", (long)st.st_size);
+	close(fd);
 	T(memfd_create("m", NOEXEC_SEAL | EXEC));
 	fd = memfd_create("m", NOEXEC_SEAL);
 	fstat(fd, &st);

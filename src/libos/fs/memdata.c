@@ -9,6 +9,7 @@
 #include "core/uaccess.h"
 #include "fs/memfs.h"
 #include <linux/falloc.h>
+#include <linux/fcntl.h>
 
 #define SMALL_MAX (1ull << 20)
 #define GROW_MAX (32ull << 20) /* a memory object grows by a quarter, at most by this */
@@ -288,6 +289,8 @@ int mem_truncate(struct mem_inode *inode, off_t size)
 
 	if (size < 0)
 		return -EINVAL;
+	if (((inode->seals & F_SEAL_SHRINK) && size < inode->size) || ((inode->seals & F_SEAL_GROW) && size > inode->size))
+		return -EPERM;
 	if (size < inode->size) {
 		if (inode->memobj >= 0) {
 			err = shrink_object(inode, (uint64_t)size);
@@ -327,9 +330,13 @@ int mem_allocate(struct mem_inode *inode, int mode, off_t offset, off_t size)
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
+	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+		return -EPERM;
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) && (inode->seals & F_SEAL_GROW) && end > inode->size)
+		return -EPERM;
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
-		if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
-			return -EOPNOTSUPP;
 		if (inode->memobj < 0)
 			punch_pages(inode, (uint64_t)offset, (uint64_t)end);
 		else if ((uint64_t)offset < inode->memobj_size)

@@ -114,14 +114,10 @@ static int memfile_stat(struct file *f, struct statx *st)
 static int memfile_truncate(struct file *f, off_t size)
 {
 	struct mem_inode *inode = inode_of(f);
-	int err = 0;
+	int err;
 
 	mutex_lock(&inode->lock);
-	if (((inode->seals & F_SEAL_SHRINK) && size < inode->size) ||
-	    ((inode->seals & F_SEAL_GROW) && size > inode->size))
-		err = -EPERM;
-	if (!err)
-		err = mem_truncate(inode, size);
+	err = mem_truncate(inode, size);
 	if (!err)
 		mem_touch(inode, true);
 	mutex_unlock(&inode->lock);
@@ -131,16 +127,10 @@ static int memfile_truncate(struct file *f, off_t size)
 static int memfile_allocate(struct file *f, int mode, off_t offset, off_t size)
 {
 	struct mem_inode *inode = inode_of(f);
-	int err = 0;
+	int err;
 
 	mutex_lock(&inode->lock);
-	if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) &&
-	    (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
-		err = -EPERM;
-	else if ((inode->seals & F_SEAL_GROW) && offset + size > inode->size)
-		err = -EPERM;
-	if (!err)
-		err = mem_allocate(inode, mode, offset, size);
+	err = mem_allocate(inode, mode, offset, size);
 	if (!err)
 		mem_touch(inode, true);
 	mutex_unlock(&inode->lock);

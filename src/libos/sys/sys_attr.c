@@ -249,6 +249,22 @@ static int may_become(struct file *f, struct dentry *d, off_t size)
 	return grow_within_limit((off_t)st.stx_size, size);
 }
 
+/* Through the magic link of a file that has no path, or none any more. */
+static int truncate_open(struct file *f, off_t size)
+{
+	struct statx st;
+	int err = file_stat(f, &st);
+
+	if (err)
+		return err;
+	if (!S_ISREG(st.stx_mode) || !f->ops->truncate)
+		return S_ISDIR(st.stx_mode) ? -EISDIR : -EINVAL;
+	if (f->ops == &hostfile_ops && (f->flags & O_ACCMODE) == O_RDONLY) /* no other can be opened */
+		return -EACCES;
+	err = may_become(f, NULL, size);
+	return err ? err : f->ops->truncate(f, size);
+}
+
 long sys_truncate(struct regs *r)
 {
 	struct attr a = { .valid = ATTR_SIZE, .size = arg(r, 1) };
@@ -260,8 +276,10 @@ long sys_truncate(struct regs *r)
 	err = path_walk_user(&w, AT_FDCWD, (const char *)arg(r, 0), WALK_FOLLOW);
 	if (err)
 		return err;
-	if (!w.dentry || !is_regular(w.dentry->inode))
-		err = w.dentry && is_dir(w.dentry->inode) ? -EISDIR : -EINVAL;
+	if (!w.dentry)
+		err = truncate_open(w.file, a.size);
+	else if (!is_regular(w.dentry->inode))
+		err = is_dir(w.dentry->inode) ? -EISDIR : -EINVAL;
 	else if (!(err = may_become(NULL, w.dentry, a.size)))
 		err = dentry_setattr(w.dentry, &a);
 	walk_done(&w);
