@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void say(const char *what, long r)
@@ -395,6 +397,66 @@ static void credentials_of(const char *what, int fd)
 	printf("%s: %ld, %s\n", what, n, who.pid == getpid() ? "mine" : who.pid == 0 ? "nobody's" : who.pid < 0 ? "not told" : "somebody's");
 }
 
+/* One receive takes the bytes of several writers, unless it wants to know whose they are: then each one's by themselves, also the rest of
+ * what was taken in part. */
+static void writers(void)
+{
+	int s[2], one = 1;
+	char bytes[3];
+
+	for (int wants = 0; wants < 2; wants++) {
+		socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+		setsockopt(s[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof one);
+		say("mine", send(s[1], "mine", 4, 0));
+		if (!fork()) {
+			send(s[1], "a child's", 9, 0);
+			send(s[1], "too", 3, 0);
+			_exit(0);
+		}
+		wait(NULL);
+		say("mine", send(s[1], "mine", 4, 0));
+		setsockopt(s[0], SOL_SOCKET, SO_PASSCRED, &wants, sizeof wants);
+		credentials_of("the first writer's", s[0]);
+		say("a part", recv(s[0], bytes, sizeof bytes, MSG_DONTWAIT));
+		credentials_of("the rest", s[0]);
+		credentials_of("the last", s[0]);
+		close(s[0]), close(s[1]);
+	}
+}
+
+/* What a look at bytes that came before an error does not see; who is told of an end; that one's own queue has no limit of messages. */
+static void ends(void)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+	struct sockaddr_un a;
+	socklen_t size = address(&a, unique("@guest-unix-self-"));
+	int s[2], ep = epoll_create1(0), sent = 0, error = 0;
+	char bytes[10];
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+	setsockopt(s[0], SOL_SOCKET, SO_RCVLOWAT, &(int){ 5 }, sizeof(int));
+	say("never read", send(s[0], "x", 1, 0));
+	say("some", send(s[1], "ab", 2, 0));
+	close(s[1]);
+	say("looked at", recv(s[0], bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT));
+	getsockopt(s[0], SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof error });
+	printf("error %s\n", strerrorname_np(error));
+	close(s[0]);
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, s);
+	epoll_ctl(ep, EPOLL_CTL_ADD, s[0], &e);
+	say("message", send(s[1], "x", 1, 0));
+	say("told", epoll_wait(ep, &e, 1, 0));
+	close(s[1]);
+	say("of the end nothing", epoll_wait(ep, &e, 1, 0));
+	close(s[0]);
+	s[0] = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	bind(s[0], (struct sockaddr *)&a, size);
+	while (sent < 50 && sendto(s[0], "x", 1, 0, (struct sockaddr *)&a, size) == 1)
+		sent++;
+	printf("%d to itself\n", sent);
+	close(s[0]), close(ep);
+}
+
 /* Options that mean nothing are remembered; who wants credentials has a name. */
 static void options(void)
 {
@@ -469,5 +531,7 @@ int main(int argc, char **argv)
 	rights(SOCK_SEQPACKET);
 	blocking();
 	options();
+	writers();
+	ends();
 	return 0;
 }

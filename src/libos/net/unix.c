@@ -45,9 +45,16 @@ static void relay_room(struct waiter *w, uint32_t events)
 
 static const struct ucred g_nobody = { 0, ~0u, ~0u };
 
-static struct unix_sock *sock_alloc(int type)
+/* Whom a peer is told of: who makes a pair, listens or connects, not who made the socket. */
+static struct ucred own_cred(void)
 {
 	const struct process *p = current()->process;
+
+	return (struct ucred){ p->pid, p->euid, p->egid };
+}
+
+static struct unix_sock *sock_alloc(int type)
+{
 	struct unix_sock *s = kzalloc(sizeof(*s));
 
 	if (!s)
@@ -58,7 +65,6 @@ static struct unix_sock *sock_alloc(int type)
 	list_init(&s->messages);
 	list_init(&s->backlog);
 	list_init(&s->embryo);
-	s->cred = (struct ucred){ p->pid, p->euid, p->egid };
 	s->peer_cred = g_nobody;
 	s->send_buffer = s->receive_buffer = UNIX_BUFFER_DEFAULT;
 	s->send_timeout = s->receive_timeout = -1;
@@ -114,7 +120,7 @@ static void sock_close(struct unix_sock *s)
 	waitq_remove(&s->relay);
 	mutex_unlock(&s->lock);
 	waitq_wake(&s->wait, 0); /* those who wait for room in a backlog or queue */
-	waitq_wake(&s->room, 0);
+	waitq_wake(&s->room, EPOLLOUT | EPOLLWRNORM); /* nothing to read for those who wrote to it */
 	list_for_each_safe(at, next, &messages)
 		unix_msg_free(list_entry(at, struct unix_msg, link));
 	list_for_each_safe(at, next, &backlog) {
@@ -182,7 +188,7 @@ static void set_end(struct unix_sock *a, struct unix_sock *b)
 {
 	a->peer = b;
 	unix_get(b);
-	a->peer_cred = b->cred;
+	a->peer_cred = own_cred();
 	follow(a, b);
 }
 
@@ -229,7 +235,7 @@ static int unix_listen(struct file *f, int backlog)
 	else {
 		s->state = UNIX_LISTENING;
 		s->backlog_max = (unsigned)backlog > SOMAXCONN ? SOMAXCONN : (unsigned)backlog;
-		s->peer_cred = s->cred;
+		s->peer_cred = own_cred();
 	}
 	mutex_unlock(&s->lock);
 	if (!err && unix_is_stream(s) && s->name->inode)
@@ -281,7 +287,7 @@ static int claim(struct unix_sock *s, struct unix_sock *embryo, const struct uni
 		err = -EALREADY;
 	} else {
 		set_end(s, embryo);
-		s->peer_cred = listener->cred;
+		s->peer_cred = listener->peer_cred;
 	}
 	mutex_unlock(&s->lock);
 	return err;

@@ -84,7 +84,7 @@ struct unix_sock {
 	struct list embryo;  /* in a listener's backlog; the listener's lock */
 	unsigned backlog_count, backlog_max;
 
-	struct ucred cred, peer_cred;
+	struct ucred peer_cred; /* of a listening one its own */
 	uint32_t send_buffer, receive_buffer; /* as getsockopt tells them */
 	int64_t send_timeout, receive_timeout; /* ns, -1 for none */
 	uint64_t inode;

@@ -15,7 +15,7 @@ static bool full(const struct unix_sock *to, const struct unix_sock *from, size_
 {
 	if (to->message_count && to->queued + size > from->send_buffer)
 		return true;
-	return to->peer != from && to->message_count >= UNIX_DATAGRAMS_MAX;
+	return to != from && to->peer != from && to->message_count >= UNIX_DATAGRAMS_MAX; /* of one's own there may be more */
 }
 
 static ssize_t try_send(void *ctx)
@@ -134,7 +134,7 @@ static void disconnect(struct unix_sock *s, struct unix_sock *gone)
 	mutex_unlock(&s->lock);
 	if (was) {
 		lose_messages(s);
-		waitq_wake(&s->wait, 0);
+		waitq_wake(&s->wait, EPOLLOUT | EPOLLWRNORM);
 		unix_put(gone);
 	}
 }

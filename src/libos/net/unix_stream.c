@@ -10,6 +10,8 @@ struct stream_send {
 	struct iter it;
 	size_t done;
 	struct unix_msg *mark; /* not queued yet, or NULL */
+	const struct ucred *writer; /* which every part that is sent is marked with, or NULL */
+	struct ucred cred;
 };
 
 static bool shut(struct unix_sock *s, uint8_t bit)
@@ -32,7 +34,10 @@ static ssize_t try_send(void *ctx)
 		mutex_unlock(&peer->lock);
 		return -EPIPE;
 	}
-	if (ring_free(&peer->ring)) {
+	if (io->writer && !io->mark && (io->mark = kzalloc(sizeof(*io->mark))) != NULL)
+		io->mark->scm = (struct unix_scm){ .has_cred = true, .cred = *io->writer };
+	memory = !io->writer || io->mark;
+	if (memory && ring_free(&peer->ring)) {
 		n = ring_write(&peer->ring, &io->it, io->it.left, &fault);
 		memory = n || fault;
 	}
@@ -67,13 +72,15 @@ ssize_t unix_stream_send(struct file *f, struct socket_msg *msg, uint32_t flags,
 	if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != UNIX_CONNECTED)
 		return -ENOTCONN;
 	io.peer = s->peer;
-	if (io.peer->passcred && !scm->has_cred && current()->process->pid != s->cred.pid)
+	if (io.peer->passcred && !scm->has_cred)
 		scm_own_cred(scm);
 	if (scm->count || (scm->has_cred && memcmp(&scm->cred, &io.peer->peer_cred, sizeof(scm->cred)))) { /* else the receiver knows them */
 		io.mark = kzalloc(sizeof(*io.mark));
 		if (!io.mark)
 			return -ENOMEM;
 		io.mark->scm = *scm;
+		io.cred = scm->cred;
+		io.writer = scm->has_cred ? &io.cred : NULL;
 		*scm = (struct unix_scm){ 0 };
 	}
 	ret = io.it.left ? try_send(&io) : shut(s, UNIX_SHUT_SEND) ? -EPIPE : 0;
@@ -95,55 +102,105 @@ struct stream_recv {
 	struct iter it;
 	size_t done, want; /* fewer bytes are not enough, without an end or a mark */
 	uint32_t flags;
-	bool nonblock;
-	struct unix_scm scm; /* of the mark that was passed */
-	bool seen;	     /* there were bytes, if only for a call that takes none */
-	bool stop;	     /* a mark was passed: no more bytes in this call */
+	struct unix_scm scm; /* of what was taken */
+	bool seen;	     /* there were bytes, if only for a call that takes none: scm.cred is their writer */
+	bool stop;	     /* no more bytes in this call: descriptors came with the last ones, or what follows has another writer */
 };
 
-/* How many bytes this call may still take: up to the end of the first mark's message. lock held. */
-static size_t until_mark(const struct stream_recv *io, struct unix_msg **mark)
+/* The bytes that come next and belong to one mark, or to none: their number, and who wrote them. lock held. */
+static size_t next_part(const struct stream_recv *io, struct unix_msg **mark, const struct ucred **writer)
 {
-	struct unix_sock *s = io->s;
+	const struct unix_sock *s = io->s;
 	uint64_t at = s->consumed + (io->flags & MSG_PEEK ? io->done : 0);
-	size_t available = s->received - at;
 
 	*mark = NULL;
-	if (list_empty(&s->messages))
-		return available;
-	*mark = list_entry(s->messages.next, struct unix_msg, link);
-	if (s->passcred && (*mark)->scm.has_cred && (*mark)->position > at) { /* what is before it has another writer */
-		available = MIN(available, (*mark)->position - at);
-		*mark = NULL;
-		return available;
+	*writer = &s->peer_cred;
+	list_for_each(pos, &s->messages) {
+		struct unix_msg *m = list_entry(pos, struct unix_msg, link);
+
+		if (m->position + m->size <= at)
+			continue;
+		if (m->position > at)
+			return m->position - at;
+		*mark = m;
+		if (m->scm.has_cred)
+			*writer = &m->scm.cred;
+		return m->position + m->size - at;
 	}
-	return MIN(available, (*mark)->position + (*mark)->size - at);
+	return s->received - at;
 }
 
-/* Bytes [.., end) were taken: if the mark lies below, its ancillary data goes with them. lock held. */
-static void pass_mark(struct stream_recv *io, struct unix_msg *mark, uint64_t end)
+/* The first bytes of a message bring its descriptors. lock held. */
+static void take_files(struct stream_recv *io, struct unix_msg *mark)
 {
-	if (!mark || mark->position >= end)
+	struct ucred writer = io->scm.cred;
+
+	if (!mark || !mark->scm.count)
 		return;
 	io->stop = true;
 	if (io->flags & MSG_PEEK) {
 		(void)!scm_dup(&io->scm, &mark->scm);
-		return;
+	} else {
+		io->scm = mark->scm;
+		mark->scm.files = NULL;
+		mark->scm.count = 0;
 	}
-	list_remove(&mark->link);
-	io->scm = mark->scm;
-	kfree(mark);
+	io->scm.has_cred = true;
+	io->scm.cred = writer;
+}
+
+/* Marks go with the last byte of their messages. lock held. */
+static void drop_marks(struct unix_sock *s)
+{
+	list_for_each_safe(pos, next, &s->messages) {
+		struct unix_msg *m = list_entry(pos, struct unix_msg, link);
+
+		if (m->position + m->size > s->consumed)
+			break;
+		list_remove(&m->link);
+		unix_msg_free(m);
+	}
+}
+
+/* What of one part this call may have; false when it gets no more. lock held. */
+static bool take_part(struct stream_recv *io, bool *fault)
+{
+	struct unix_sock *s = io->s;
+	bool peek = io->flags & MSG_PEEK;
+	const struct ucred *writer;
+	struct unix_msg *mark;
+	size_t n, room = next_part(io, &mark, &writer);
+
+	if (!room)
+		return false;
+	if (io->seen && s->passcred && memcmp(writer, &io->scm.cred, sizeof(*writer)) != 0) {
+		io->stop = true;
+		return false;
+	}
+	io->seen = io->scm.has_cred = true;
+	io->scm.cred = *writer;
+	room = MIN(room, io->it.left);
+	n = peek ? ring_peek(&s->ring, io->done, &io->it, room, fault) : ring_read(&s->ring, &io->it, room, fault);
+	io->done += n;
+	take_files(io, mark);
+	if (!peek) {
+		s->consumed += n;
+		drop_marks(s);
+	}
+	return n == room && io->it.left && !io->stop;
 }
 
 static ssize_t nothing_there(struct stream_recv *io)
 {
 	struct unix_sock *s = io->s;
 	int err = s->error;
+	bool over = err || (s->shutdown & UNIX_SHUT_RECEIVE);
 
-	if (!io->done || io->done < io->want) /* as on Linux: who asked for more has had the error with what there was */
-		s->error = 0;
-	if (io->done)
+	if (io->flags & MSG_PEEK && io->done) /* as on Linux, which looks at nothing else then */
 		return (ssize_t)io->done;
+	s->error = 0;
+	if (io->done)
+		return over ? (ssize_t)io->done : -EAGAIN;
 	if (err)
 		return -err;
 	return s->shutdown & UNIX_SHUT_RECEIVE ? 0 : -EAGAIN;
@@ -153,37 +210,24 @@ static ssize_t try_recv(void *ctx)
 {
 	struct stream_recv *io = ctx;
 	struct unix_sock *s = io->s;
-	bool fault = false, peek = io->flags & MSG_PEEK;
-	struct unix_msg *mark;
-	size_t n, room;
+	bool fault = false;
 	ssize_t ret;
 
 	mutex_lock(&s->lock);
-	room = until_mark(io, &mark);
-	if (!room) {
-		bool over = s->error || (s->shutdown & UNIX_SHUT_RECEIVE);
-
-		ret = nothing_there(io);
-		if (io->done && io->done < io->want && !over)
-			ret = -EAGAIN;
-		mutex_unlock(&s->lock);
-		return ret;
-	}
-	io->seen = true;
-	room = MIN(room, io->it.left);
-	n = peek ? ring_peek(&s->ring, io->done, &io->it, room, &fault) : ring_read(&s->ring, &io->it, room, &fault);
-	if (!peek)
-		s->consumed += n;
-	io->done += n;
-	pass_mark(io, mark, s->consumed + (peek ? io->done : 0));
-	mutex_unlock(&s->lock);
-	if (n && !peek)
-		waitq_wake(&s->peer->wait, EPOLLOUT | EPOLLWRNORM);
+	uint64_t before = s->consumed;
+	while (take_part(io, &fault))
+		;
+	bool consumed = s->consumed != before;
 	if (fault)
-		return io->done ? (ssize_t)io->done : -EFAULT;
-	if (io->done < io->want && !io->stop)
-		return try_recv(io); /* what is behind, an error, too */
-	return (ssize_t)io->done;
+		ret = io->done ? (ssize_t)io->done : -EFAULT;
+	else if (io->stop || (io->seen && io->done >= io->want))
+		ret = (ssize_t)io->done;
+	else
+		ret = nothing_there(io); /* who asked for more than there was gets an error, too */
+	mutex_unlock(&s->lock);
+	if (consumed)
+		waitq_wake(&s->peer->wait, EPOLLOUT | EPOLLWRNORM);
+	return ret;
 }
 
 ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
@@ -208,12 +252,7 @@ ssize_t unix_stream_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 		ret = (ssize_t)io.done;
 	if (ret < 0)
 		return ret;
-	if (s->passcred && !io.scm.has_cred) { /* at the end nobody's */
-		io.scm.has_cred = true;
-		io.scm.cred = io.seen ? s->peer_cred : (struct ucred){ 0 };
-	}
-	if (!s->passcred)
-		io.scm.has_cred = false;
+	io.scm.has_cred = s->passcred; /* at the end nobody's */
 	scm_to_user(&io.scm, msg, flags & MSG_CMSG_CLOEXEC);
 	if (io.seen && unix_name_to_msg(s->peer->name, msg))
 		return -EFAULT;
