@@ -293,6 +293,15 @@ static void undo(void)
 	}
 	waitpid(pid, NULL, 0);
 	values("after exec");
+	/* the end of a process that wanted to undo is an operation, even if nothing was done */
+	struct semid_ds one;
+	int id = semget(IPC_PRIVATE, 1, 0600);
+	if (!fork())
+		_exit(op1(id, 5, 1, SEM_UNDO) == 0);
+	wait(NULL);
+	semctl(id, 0, IPC_STAT, &one);
+	printf("time %s\n", one.sem_otime ? "of an operation" : "of none");
+	semctl(id, 0, IPC_RMID);
 	op1(g_id, 0, 1, SEM_UNDO);
 }
 

@@ -205,12 +205,12 @@ static int operate_or_sleep(struct sem_wait *w, int id, unsigned greatest, bool 
 	if (!o)
 		return ret;
 	s = set_of(o);
+	if (undoes && !(w->undo = undo_of(s, current()->process))) /* as on Linux even if it fails: the end of the process is seen */
+		return -ENOMEM;
 	if (greatest >= s->count)
 		return -EFBIG;
 	if (!sysv_may(o, w->alters ? SYSV_WRITE : SYSV_READ))
 		return -EACCES;
-	if (undoes && !(w->undo = undo_of(s, current()->process)))
-		return -ENOMEM;
 	ret = operate(s, w);
 	if (ret == SLEEPS) {
 		list_append(&s->waiting, &w->sleeper.link);
