@@ -7,6 +7,7 @@
 #include "core/kheap.h"
 #include "ipc/block.h"
 #include "ipc/eventfd.h"
+#include "ipc/pipe.h"
 #include "net/loop.h"
 
 #define NESTING_MAX 5
@@ -110,6 +111,7 @@ static int add_local(struct epoll_item *item)
 		return err;
 	item->waiter.wake = wake_local;
 	item->waiter.data = item;
+	item->waiter.events = pipe_end_events(item->file); /* what the other end waits for is no edge of this one */
 	item->owner = signalfd_owner(item->file);
 	__atomic_add_fetch(&ep->local_count, 1, __ATOMIC_SEQ_CST);
 	waitq_add(item->file->ops->waitq(item->file), &item->waiter);

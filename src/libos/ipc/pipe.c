@@ -23,6 +23,8 @@ struct pipe {
 	struct mutex *slot_lock;  /* taken before `lock` */
 };
 
+#define ROOM (1u << 20) /* among the events of its wait queue, for who waits to write: some room, maybe too little to be writable */
+
 struct pipe_io {
 	struct pipe *pipe;
 	struct iter it;
@@ -57,9 +59,10 @@ static ssize_t try_read(void *ctx)
 	struct pipe_io *io = ctx;
 	struct pipe *p = io->pipe;
 	ssize_t ret = -EAGAIN;
-	bool fault;
+	bool fault, was_writable;
 
 	mutex_lock(&p->lock);
+	was_writable = ring_free(&p->ring) >= PIPE_BUF;
 	if (ring_used(&p->ring) && p->held && (io->hold || !io->peek)) {
 		ret = -EAGAIN;
 	} else if (ring_used(&p->ring)) {
@@ -71,9 +74,10 @@ static ssize_t try_read(void *ctx)
 	} else if (!p->writers) {
 		ret = 0;
 	}
+	bool is_writable = ring_free(&p->ring) >= PIPE_BUF;
 	mutex_unlock(&p->lock);
-	if (ret > 0 && !io->peek)
-		waitq_wake(&p->wait, EPOLLOUT | EPOLLWRNORM);
+	if (ret > 0 && !io->peek) /* as on Linux, no edge where there was room before */
+		waitq_wake(&p->wait, is_writable && !was_writable ? ROOM | EPOLLOUT | EPOLLWRNORM : ROOM);
 	return ret;
 }
 
@@ -133,7 +137,7 @@ static ssize_t pipe_write(struct file *f, const struct iovec *iov, unsigned coun
 		return 0;
 	ret = try_write(&io);
 	if (ret == -EAGAIN && !(f->flags & O_NONBLOCK))
-		ret = block_until(&io.pipe->wait, BLOCK_WRITE, -1, try_write, &io);
+		ret = block_until(&io.pipe->wait, BLOCK_WRITE | ROOM, -1, try_write, &io);
 	if (ret < 0 && io.done)
 		return (ssize_t)io.done;
 	return ret == -EPIPE ? broken_pipe() : ret;
@@ -168,7 +172,7 @@ void pipe_skip(struct file *f, size_t size)
 	p->ring.head += MIN(size, ring_used(&p->ring));
 	p->held = false;
 	mutex_unlock(&p->lock);
-	waitq_wake(&p->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM);
+	waitq_wake(&p->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | ROOM);
 }
 
 ssize_t pipe_put(struct file *f, const void *buf, size_t size)
@@ -199,7 +203,7 @@ ssize_t pipe_room(struct file *f, bool nonblock)
 	ssize_t ret = try_room(p);
 
 	if (ret == -EAGAIN && !nonblock && !(f->flags & O_NONBLOCK))
-		ret = block_until(&p->wait, BLOCK_WRITE, -1, try_room, p);
+		ret = block_until(&p->wait, BLOCK_WRITE | ROOM, -1, try_room, p);
 	return ret == -EPIPE ? broken_pipe() : ret;
 }
 
@@ -341,6 +345,13 @@ bool file_is_pipe(const struct file *f)
 	return f->ops == &g_pipe_ops || f->ops == &g_fifo_ops;
 }
 
+uint32_t pipe_end_events(const struct file *f)
+{
+	if (!file_is_pipe(f))
+		return 0;
+	return EPOLLERR | EPOLLHUP | (reads(f) ? EPOLLIN | EPOLLRDNORM : 0u) | (writes(f) ? EPOLLOUT | EPOLLWRNORM : 0u);
+}
+
 static struct file *open_end(struct pipe *p, const struct file_ops *ops, uint32_t flags)
 {
 	struct file *f = file_alloc(ops, flags, p);
@@ -408,7 +419,7 @@ long pipe_set_size(struct file *f, unsigned long size)
 	mutex_lock(&p->lock);
 	err = ring_set_limit(&p->ring, limit);
 	mutex_unlock(&p->lock);
-	waitq_wake(&p->wait, EPOLLOUT | EPOLLWRNORM);
+	waitq_wake(&p->wait, EPOLLOUT | EPOLLWRNORM | ROOM);
 	return err ? err : (long)limit;
 }
 

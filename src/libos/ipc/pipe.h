@@ -15,6 +15,7 @@ nodiscard int pipe_create(struct file *end[2], uint32_t flags);
 /* One more end, of the same or the other kind: /proc/self/fd/N. Waits for nobody, unlike a FIFO. `end` has no path. */
 nodiscard struct file *pipe_reopen(struct file *end, int flags, int *error);
 bool file_is_pipe(const struct file *f);
+uint32_t pipe_end_events(const struct file *f); /* EPOLL* bits that this end may ever report; 0: no pipe */
 /* The same with O_PATH, which keeps neither end open; of such a file, too. */
 nodiscard struct file *pipe_open_path(struct file *end, int flags, int *error);
 bool file_is_pipe_path(const struct file *f);
