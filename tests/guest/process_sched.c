@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -136,6 +137,20 @@ static void refused(void)
 	T(syscall(SYS_ioprio_get, 0, 0));
 	T(syscall(SYS_ioprio_get, 4, 0));
 	T(syscall(SYS_ioprio_set, 4, 0, 0));
+	T(syscall(SYS_capget, &(struct __user_cap_header_struct){ _LINUX_CAPABILITY_VERSION_3, NOBODY }, NULL));
+	T(syscall(SYS_sched_setattr, -1, &a, 0));
+	T(syscall(SYS_sched_getattr, -1, &a, sizeof a, 0));
+	T(syscall(SYS_sched_rr_get_interval, -1, none));
+	a.policy = SCHED_OTHER, a.flags = 1ull << 40;
+	T(syscall(SYS_sched_setattr, 0, &a, 0));
+	a.size = 8;
+	T(syscall(SYS_sched_setattr, 0, &a, 0));
+	printf("known: %u bytes\n", a.size);
+	T(setpriority(PRIO_PGRP, NOBODY, 0));
+	T(setpriority(PRIO_USER, NOBODY, 0));
+	T(syscall(SYS_getpriority, PRIO_PGRP, NOBODY));
+	T(syscall(SYS_getpriority, PRIO_PGRP, 0));
+	T(syscall(SYS_getpriority, PRIO_USER, 0));
 	say("after what was refused", 0);
 }
 

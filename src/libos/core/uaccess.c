@@ -15,3 +15,20 @@ ssize_t copy_string_from_user(char *dst, const char *user, size_t size)
 		return -ENAMETOOLONG;
 	return n;
 }
+
+int copy_struct_from_user(void *to, size_t known, const void *user, size_t size)
+{
+	const uint8_t *bytes = user;
+	uint8_t byte;
+
+	for (size_t i = known; i < MIN(size, PAGE_SIZE); i++) {
+		if (get_user(byte, bytes + i))
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	memset(to, 0, known);
+	return copy_from_user(to, user, MIN(size, known));
+}

@@ -46,6 +46,10 @@ nodiscard static inline int zero_user(void *user, size_t size)
 	return likely(in_program(user)) ? user_zero(user, size) : -EFAULT;
 }
 
+/* A struct that grows with the versions of Linux: of the program's `size` bytes the `known` ones, zero where it has fewer. -E2BIG if it
+ * asks for more, which is then not known here. */
+nodiscard int copy_struct_from_user(void *to, size_t known, const void *user, size_t size);
+
 /* The same where data of files goes, which may be the libOS's own memory (of execve or splice): a program's address was checked when its
  * iovec was. */
 nodiscard static inline int copy_from_buffer(void *dst, const void *buffer, size_t size)

@@ -227,8 +227,10 @@ long sys_capget(struct regs *r)
 	int words = 0, pid = 0;
 	long err = cap_header(r, &words, &pid);
 
+	if (!r->rsi && (words || err == -EINVAL)) /* it asked for the version */
+		return 0;
 	if (err)
-		return err == -EINVAL && !words && !r->rsi ? 0 : err; /* it asked for the version */
+		return err;
 	if (pid) {
 		struct process *p = process_of_thread(pid);
 
@@ -237,7 +239,7 @@ long sys_capget(struct regs *r)
 		process_put(p);
 	}
 	memset(data, 0, sizeof(data));
-	return r->rsi ? copy_to_user((void *)r->rsi, data, (size_t)words * sizeof(data[0])) : 0;
+	return copy_to_user((void *)r->rsi, data, (size_t)words * sizeof(data[0]));
 }
 
 /* Only less than nothing can be asked for. */

@@ -47,32 +47,17 @@ long sys_creat(struct regs *r)
 	return do_open(AT_FDCWD, (const char *)arg(r, 0), O_CREAT | O_WRONLY | O_TRUNC, (int)arg(r, 1), 0);
 }
 
-/* What lies behind struct open_how as we know it must be zero. */
-static int copy_how(struct open_how *how, const uint8_t *user, size_t size)
-{
-	if (size < sizeof *how)
-		return -EINVAL;
-	if (copy_from_user(how, user, sizeof *how))
-		return -EFAULT;
-	for (size_t i = sizeof *how; i < MIN(size, PAGE_SIZE); i++) {
-		uint8_t byte;
-
-		if (get_user(byte, user + i))
-			return -EFAULT;
-		if (byte)
-			return -E2BIG;
-	}
-	return size > PAGE_SIZE ? -E2BIG : 0;
-}
-
 long sys_openat2(struct regs *r)
 {
 	const uint64_t known = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |
 			       RESOLVE_IN_ROOT | RESOLVE_CACHED;
 	unsigned walk = 0;
 	struct open_how how;
-	int err = copy_how(&how, (const uint8_t *)arg(r, 2), (size_t)arg(r, 3));
+	int err;
 
+	if ((size_t)arg(r, 3) < sizeof how)
+		return -EINVAL;
+	err = copy_struct_from_user(&how, sizeof how, (const void *)arg(r, 2), (size_t)arg(r, 3));
 	if (err)
 		return err;
 	if ((how.resolve & ~known) || (how.mode & ~07777ull) || (how.flags & ~OPEN_FLAGS) || (how.flags & O_PATH && how.flags & ~OPEN_PATH_FLAGS) ||

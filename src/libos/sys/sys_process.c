@@ -284,42 +284,67 @@ long sys_personality(struct regs *r)
 	return (uint32_t)r->rdi == 0xffffffff || r->rdi == 0 ? 0 : -EINVAL;
 }
 
-/* A process's nice value is remembered only: all run at the cVM's own weight, which is the command's to say. Groups and
- * users are taken for the caller. */
-static struct process *prioritised(const struct regs *r)
+/* Nice values are remembered only: all run at the cVM's own weight, which is the command's to say. */
+struct priority_call {
+	int which, nice;
+	uint32_t who;
+	bool set;
+	long ret;
+};
+
+static bool is_meant(const struct process *p, const struct priority_call *c)
 {
-	return r->rdi == PRIO_PROCESS ? named(r->rsi) : process_get(current()->process);
+	return c->who == (c->which == PRIO_PROCESS ? (uint32_t)p->pid : c->which == PRIO_PGRP ? (uint32_t)p->pgid : p->uid);
+}
+
+/* One that may not be changed does not keep the others from it. */
+static void visit_priority(struct process *p, void *data)
+{
+	struct priority_call *c = data;
+	int now = __atomic_load_n(&p->nice, __ATOMIC_RELAXED);
+
+	if (!is_meant(p, c))
+		return;
+	if (!c->set) {
+		c->ret = MAX(c->ret, 20 - now);
+	} else if (c->nice < now) {
+		c->ret = -EACCES;
+	} else {
+		__atomic_store_n(&p->nice, c->nice, __ATOMIC_RELAXED);
+		c->ret = c->ret == -ESRCH ? 0 : c->ret;
+	}
+}
+
+static long call_priority(const struct regs *r, bool set, int nice)
+{
+	struct priority_call c = { .which = (int)r->rdi, .who = (uint32_t)r->rsi, .set = set, .nice = nice, .ret = -ESRCH };
+	struct process *me = current()->process, *p;
+
+	if ((uint32_t)r->rdi > PRIO_USER)
+		return -EINVAL;
+	if (!c.who)
+		c.who = c.which == PRIO_PROCESS ? (uint32_t)me->pid : c.which == PRIO_PGRP ? (uint32_t)me->pgid : me->uid;
+	if (c.which == PRIO_PROCESS) { /* or one of its threads: a nice value is the process's */
+		p = process_of_thread((int32_t)c.who);
+		if (!p)
+			return -ESRCH;
+		c.who = (uint32_t)p->pid;
+		process_put(p);
+	}
+	process_tree_lock();
+	process_for_each(visit_priority, &c);
+	process_tree_unlock();
+	return c.ret;
 }
 
 long sys_getpriority(struct regs *r)
 {
-	struct process *p;
-	long ret;
-
-	if (r->rdi > PRIO_USER)
-		return -EINVAL;
-	p = prioritised(r);
-	ret = p ? 20 - __atomic_load_n(&p->nice, __ATOMIC_RELAXED) : -ESRCH;
-	process_put(p);
-	return ret;
+	return call_priority(r, false, 0);
 }
 
 long sys_setpriority(struct regs *r)
 {
-	int nice = MAX(MIN((int)r->rdx, 19), -20);
-	struct process *p;
-	long ret = -ESRCH;
-
-	if (r->rdi > PRIO_USER)
-		return -EINVAL;
-	p = prioritised(r);
-	if (p) {
-		ret = nice < __atomic_load_n(&p->nice, __ATOMIC_RELAXED) ? -EACCES : 0;
-		if (!ret)
-			__atomic_store_n(&p->nice, nice, __ATOMIC_RELAXED);
-	}
-	process_put(p);
-	return ret;
+	return call_priority(r, true, MAX(MIN((int)r->rdx, 19), -20));
 }
 
 static int set_limit(struct process *p, unsigned resource, const struct rlimit64 *new)

@@ -204,6 +204,8 @@ long sys_sched_rr_get_interval(struct regs *r)
 {
 	struct timespec ts = { 0, 4000000 };
 
+	if ((int32_t)r->rdi < 0)
+		return -EINVAL;
 	if (!thread_exists(r->rdi))
 		return -ESRCH;
 	return put_user(ts, (struct timespec *)r->rsi);
@@ -214,25 +216,49 @@ long sys_sched_getattr(struct regs *r)
 	struct thread_sched s;
 	struct sched_attr a;
 
-	if (r->rdx < SCHED_ATTR_SIZE_VER0 || r->rdx > PAGE_SIZE || r->r10)
+	if ((int32_t)r->rdi < 0 || !r->rsi || (uint32_t)r->rdx < SCHED_ATTR_SIZE_VER0 || (uint32_t)r->rdx > PAGE_SIZE || r->r10)
 		return -EINVAL;
 	if (!get_sched(r->rdi, &s))
 		return -ESRCH;
 	memset(&a, 0, sizeof(a));
 	a.sched_policy = s.policy;
 	a.sched_flags = s.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
-	a.size = (uint32_t)MIN(r->rdx, sizeof(a));
+	a.size = (uint32_t)MIN((uint32_t)r->rdx, sizeof(a));
 	return copy_to_user((void *)r->rsi, &a, a.size);
+}
+
+/* Of a size that is wrong, or has more than is known, the program is told what is. */
+static int copy_attr(struct sched_attr *a, struct sched_attr *user)
+{
+	uint32_t size;
+	int err = -E2BIG;
+
+	if (get_user(size, &user->size))
+		return -EFAULT;
+	if (!size)
+		size = SCHED_ATTR_SIZE_VER0;
+	if (size >= SCHED_ATTR_SIZE_VER0 && size <= PAGE_SIZE)
+		err = copy_struct_from_user(a, sizeof(*a), user, size);
+	if (err == -E2BIG)
+		(void)!put_user((uint32_t)sizeof(*a), &user->size);
+	return err;
 }
 
 long sys_sched_setattr(struct regs *r)
 {
 	struct sched_attr a;
+	int err;
 
-	memset(&a, 0, sizeof(a));
-	if (r->rdx || copy_from_user(&a, (void *)r->rsi, SCHED_ATTR_SIZE_VER0))
-		return r->rdx ? -EINVAL : -EFAULT;
+	if ((int32_t)r->rdi < 0 || !r->rsi || (uint32_t)r->rdx)
+		return -EINVAL;
+	err = copy_attr(&a, (struct sched_attr *)r->rsi);
+	if (err)
+		return err;
 	if ((int32_t)a.sched_policy < 0)
+		return -EINVAL;
+	if (!thread_exists(r->rdi))
+		return -ESRCH;
+	if (a.sched_flags & ~(uint64_t)SCHED_FLAG_ALL)
 		return -EINVAL;
 	return set_policy(r->rdi, a.sched_policy, a.sched_flags & SCHED_FLAG_RESET_ON_FORK, (int32_t)a.sched_priority);
 }

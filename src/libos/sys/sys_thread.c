@@ -130,14 +130,15 @@ long sys_clone3(struct regs *r)
 	uint64_t size = r->rsi;
 	struct clone_args a;
 	struct clone_request c;
+	int err;
 
 	if (size > PAGE_SIZE)
 		return -E2BIG;
 	if (size < CLONE_ARGS_SIZE_VER0)
 		return -EINVAL;
-	memset(&a, 0, sizeof(a));
-	if (copy_from_user(&a, (void *)r->rdi, MIN(size, sizeof(a))))
-		return -EFAULT;
+	err = copy_struct_from_user(&a, sizeof(a), (void *)r->rdi, size);
+	if (err)
+		return err;
 	if ((a.flags & CSIGNAL) || a.set_tid_size || (a.stack != 0) != (a.stack_size != 0))
 		return -EINVAL;
 	if ((a.flags & CLONE_THREAD) && a.exit_signal)
