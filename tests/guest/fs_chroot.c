@@ -100,8 +100,15 @@ static void names(void)
 {
 	struct open_how how = { .flags = O_PATH, .resolve = RESOLVE_IN_ROOT };
 	struct stat st;
-	int outside = open(".", O_RDONLY | O_DIRECTORY);
+	struct open_how beneath = { .flags = O_RDWR | O_CREAT, .mode = 0600, .resolve = RESOLVE_BENEATH }, plain = { .resolve = RESOLVE_NO_MAGICLINKS };
+	int outside = open(".", O_RDONLY | O_DIRECTORY), file = open("a", O_RDONLY);
 
+	T(syscall(SYS_openat2, file, "/", &how, sizeof how));
+	T(syscall(SYS_openat2, AT_FDCWD, "..", &beneath, sizeof beneath));
+	T(syscall(SYS_openat2, AT_FDCWD, "/proc/self/fd/99", &plain, sizeof plain));
+	dup2(file, 99);
+	T(syscall(SYS_openat2, AT_FDCWD, "/proc/self/fd/99", &plain, sizeof plain));
+	close(99), close(file);
 	T(chroot("root"));
 	say_cwd("the working directory stays");
 	say_file("/a");

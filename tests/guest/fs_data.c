@@ -16,6 +16,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -337,6 +338,23 @@ static void sealed_for_writing(void)
 	close(fd);
 }
 
+/* The entries of getdents as it was at first: the name is at byte 18, the kind at the end. */
+static void old_list(void)
+{
+	unsigned char bytes[1024];
+	int dir = open(".", O_RDONLY | O_DIRECTORY), names = 0, files = 0;
+	long n = syscall(SYS_getdents, dir, bytes, sizeof bytes);
+
+	for (long at = 0; at < n; at += *(unsigned short *)(bytes + at + 16)) {
+		names += bytes[at + 18] != 0;
+		files += bytes[at + *(unsigned short *)(bytes + at + 16) - 1] == 8;
+	}
+	printf("%d names, %d of files\n", names, files);
+	lseek(dir, 0, SEEK_SET);
+	T(syscall(SYS_getdents, dir, bad_address, 1024));
+	close(dir);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "pos", "app", "hole", "big", "copy" };
@@ -358,7 +376,8 @@ int main(int argc, char **argv)
 		copying();
 		mapping();
 		memfd();
-	sealed_for_writing();
+		sealed_for_writing();
+		old_list();
 		for (unsigned k = 0; k < sizeof names / sizeof *names; k++)
 			unlink(names[k]);
 		T(chdir("/"));

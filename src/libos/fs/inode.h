@@ -195,6 +195,8 @@ nodiscard int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned
 /* Same with a program's path. */
 nodiscard int path_walk_user(struct walk *w, int dirfd, const char *user, unsigned flags);
 void walk_done(struct walk *w);
+/* Goes where a WALK_PARENT walk's ".." leads, if it ends in one; or it may not. */
+nodiscard int walk_up_last(struct walk *w);
 /* Continue a WALK_PARENT walk through the symlink `link` (a child of w->dentry). */
 nodiscard int walk_follow_last(struct walk *w, struct dentry *link);
 

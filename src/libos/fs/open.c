@@ -289,6 +289,9 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 		*f = open_dentry(w->dentry, flags & ~O_CREAT, error);
 		return false;
 	}
+	*error = walk_up_last(w);
+	if (*error)
+		return false;
 	if (w->last != LAST_NAME || w->trailing_slash) {
 		*error = w->last != LAST_NAME && (flags & O_EXCL) ? -EEXIST : -EISDIR;
 		return false;

@@ -113,9 +113,13 @@ static int follow_magic(struct walk *w, struct dentry *link)
 	struct file *file = NULL;
 	int err;
 
-	if (w->flags & (WALK_NO_MAGIC | WALK_BENEATH | WALK_IN_ROOT))
-		return w->flags & WALK_NO_MAGIC ? -ELOOP : -EXDEV;
 	err = link->inode->ops->follow(link, &target, &file);
+	if (!err && (w->flags & (WALK_NO_MAGIC | WALK_BENEATH | WALK_IN_ROOT))) { /* there it is */
+		dentry_put(target);
+		if (file)
+			file_put(file);
+		err = w->flags & WALK_NO_MAGIC ? -ELOOP : -EXDEV;
+	}
 	if (err)
 		return err;
 	w->st.stx_mask = 0;
@@ -338,7 +342,10 @@ int path_walk_at(struct walk *w, int dirfd, const char *path, unsigned flags)
 		w->dentry = w->root = NULL;
 		return *path || (flags & WALK_EMPTY) ? -EBADF : -ENOENT;
 	}
-	if (f->dentry) {
+	if (f->dentry && *path && !is_dir(f->dentry->inode)) {
+		w->dentry = w->root = NULL;
+		err = -ENOTDIR;
+	} else if (f->dentry) {
 		err = path_walk(w, f->dentry, path, flags);
 		if (!err && !*path) {
 			w->file = f;
@@ -364,6 +371,11 @@ int path_walk_user(struct walk *w, int dirfd, const char *user, unsigned flags)
 	err = path_walk_at(w, dirfd, path, flags);
 	pathbuf_put(path);
 	return err;
+}
+
+int walk_up_last(struct walk *w)
+{
+	return w->last == LAST_DOTDOT ? step_up(w) : 0;
 }
 
 int walk_follow_last(struct walk *w, struct dentry *link)

@@ -64,8 +64,10 @@ static void to_old(uint8_t *buf, long size)
 	}
 }
 
+/* The entries are made where the program wants them, and then become old ones. */
 long sys_getdents(struct regs *r)
 {
+	void *user = (void *)arg(r, 1);
 	size_t size = MIN((unsigned)arg(r, 2), 32768u);
 	struct file *f = fd_get_open((int)arg(r, 0));
 	uint8_t *buf;
@@ -75,10 +77,14 @@ long sys_getdents(struct regs *r)
 		return -EBADF;
 	buf = kmalloc(size + 1);
 	if (buf)
-		n = list(f, buf, size);
+		n = list(f, user, size);
 	if (n > 0) {
-		to_old(buf, n);
-		n = copy_to_user((void *)arg(r, 1), buf, (size_t)n) ? -EFAULT : n;
+		if (copy_from_user(buf, user, (size_t)n)) {
+			n = -EFAULT;
+		} else {
+			to_old(buf, n);
+			n = copy_to_user(user, buf, (size_t)n) ? -EFAULT : n;
+		}
 	}
 	kfree(buf);
 	file_put(f);
