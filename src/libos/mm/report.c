@@ -22,6 +22,8 @@ static void describe(const struct vma *v, struct mm_range *r, char *name, size_t
 		}
 	} else if (v->flags & (VMA_STACK | VMA_HEAP)) {
 		format(name, name_size, "%s", v->flags & VMA_STACK ? "[stack]" : "[heap]");
+	} else if (v->flags & VMA_SHARED) { /* as Linux has it */
+		format(name, name_size, "/dev/zero (deleted)");
 	}
 }
 
