@@ -69,6 +69,8 @@ static void do_masked(void)
 		int number = signal_number();
 		siginfo_t info = { .si_code = (int)ONE_OF(SI_QUEUE, SI_USER, SI_TKILL, -60, SI_TIMER, 5) };
 		info.si_value.sival_int = (int)below(100);
+		if (g_is_child && info.si_code == SI_TIMER) /* Linux's execve takes it for its own */
+			info.si_code = SI_QUEUE;
 		sigaction(number, NULL, &action);
 		sigprocmask(SIG_BLOCK, NULL, &blocked);
 		if (!(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL && number != SIGCHLD && number != SIGWINCH)

@@ -36,7 +36,9 @@
 #define FD_LAST 15
 
 static const char *g_directory;
-static bool g_ofd, g_on_tmpfs, g_files, g_maps;
+static const char *g_program, *g_kinds;
+static bool g_ofd, g_on_tmpfs, g_files, g_maps, g_is_child;
+static pid_t g_first; /* the program that was started; children of it make calls, too */
 static uint64_t g_random;
 static char g_out[1 << 16];
 static size_t g_used;
@@ -66,6 +68,12 @@ static bool rarely(unsigned one_in)
 
 #define ONE_OF(...) (((const long[]){ __VA_ARGS__ })[below(sizeof((const long[]){ __VA_ARGS__ }) / sizeof(long))])
 #define WORD_OF(...) (((const char *const[]){ __VA_ARGS__ })[below(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))])
+
+/* Whose number it is. */
+static int who_is(pid_t pid)
+{
+	return pid <= 0 ? pid : pid == getpid() ? 1 : pid == g_first ? 2 : 3;
+}
 
 static void flush(void)
 {
@@ -419,7 +427,7 @@ static void do_mode(void)
 {
 	const char *name = path();
 	int n = fd();
-	long mode = ONE_OF(0644, 0600, 0755, 0444, 0777, 01777);
+	long mode = ONE_OF(0644, 0600, 0755, 0444, 0777, 01755); /* what a sticky directory of all lets root open is a setting of the machine */
 
 	if (rarely(4)) {
 		say("umask %lo", mode & 077);
@@ -535,6 +543,8 @@ static void do_locks(void)
 		result(flock(n, (int)operation));
 		return;
 	}
+	if (g_is_child && !g_on_tmpfs) /* through an inherited descriptor: CAVEATS.md */
+		return;
 	int command = (int)(g_ofd ? ONE_OF(F_OFD_GETLK, F_OFD_SETLK) : ONE_OF(F_GETLK, F_SETLK)); /* mixed: see CAVEATS.md */
 	if ((command == F_OFD_GETLK && lock.l_type == F_UNLCK) || (fcntl(n, F_GETFL) & O_ACCMODE) == O_WRONLY)
 		return; /* newer kernels tell the description's own locks; write-only: see CAVEATS.md */
@@ -796,6 +806,38 @@ static void do_socket(void)
 
 /* Memory: pages of the region are named by number */
 
+/* A whole file of /proc. */
+static ssize_t read_text(const char *name, char *text, size_t size)
+{
+	int n = open(name, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+	ssize_t got = n;
+
+	while (n >= 0 && used < size - 1 && (got = read(n, text + used, size - 1 - used)) > 0)
+		used += (size_t)got;
+	text[used] = 0;
+	if (n >= 0)
+		close(n);
+	return got < 0 ? -1 : (ssize_t)used;
+}
+
+/* The line of /proc/self/maps for an address. */
+static bool maps_line(const uint8_t *where, char *line, size_t size)
+{
+	static char text[1 << 17];
+
+	if (read_text("/proc/self/maps", text, sizeof text) < 0)
+		return false;
+	for (char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		unsigned long start, end;
+		if (sscanf(at, "%lx-%lx", &start, &end) == 2 && (uintptr_t)where >= start && (uintptr_t)where < end) {
+			snprintf(line, size, "%.*s", (int)strcspn(at, "\n"), at);
+			return true;
+		}
+	}
+	return false;
+}
+
 static uint8_t *page(unsigned *number)
 {
 	*number = below(REGION_PAGES);
@@ -815,6 +857,25 @@ static void address(const void *r)
 		say(" -> E%d", errno);
 	else
 		say(" -> page %ld", (long)((const uint8_t *)r - g_region) / (long)PAGE);
+}
+
+/* What can be read and written there, through system calls. */
+static void do_look(void)
+{
+	unsigned number;
+	uint8_t *where = page(&number);
+	uint32_t word = (uint32_t)next();
+
+	if (rarely(2)) {
+		say("store page %u", number);
+		pwrite(g_probe, &word, 4, 0);
+		result(pread(g_probe, where + (word & 0xff0), 4, 0));
+	} else {
+		say("load page %u", number);
+		long r = result(pwrite(g_probe, where, PAGE, 0));
+		if (r > 0 && pread(g_probe, g_buffer, PAGE, 0) == PAGE)
+			say(" #%x", hash(g_buffer, (size_t)r));
+	}
 }
 
 static void do_map(void)
@@ -882,25 +943,6 @@ static void do_change(void)
 	}
 }
 
-/* What can be read and written there, through system calls. */
-static void do_look(void)
-{
-	unsigned number;
-	uint8_t *where = page(&number);
-	uint32_t word = (uint32_t)next();
-
-	if (rarely(2)) {
-		say("store page %u", number);
-		pwrite(g_probe, &word, 4, 0);
-		result(pread(g_probe, where + (word & 0xff0), 4, 0));
-	} else {
-		say("load page %u", number);
-		long r = result(pwrite(g_probe, where, PAGE, 0));
-		if (r > 0 && pread(g_probe, g_buffer, PAGE, 0) == PAGE)
-			say(" #%x", hash(g_buffer, (size_t)r));
-	}
-}
-
 /* Signals */
 
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -934,6 +976,8 @@ static void do_signal(void)
 	case 0: {
 		if (rarely(3))
 			action.sa_handler = SIG_IGN, action.sa_flags = 0;
+		else if ((number == SIGCHLD || number == SIGWINCH) && rarely(3)) /* by default these do nothing */
+			action.sa_flags |= (int)ONE_OF(SA_RESETHAND, SA_NOCLDSTOP, SA_NOCLDWAIT, SA_RESETHAND | SA_NODEFER);
 		sigemptyset(&action.sa_mask);
 		sigaddset(&action.sa_mask, signal_number());
 		say("sigaction %d %s", number, action.sa_flags & SA_SIGINFO ? "handler" : "ignore");
@@ -956,7 +1000,7 @@ static void do_signal(void)
 		if (number <= 0 || number == SIGKILL)
 			break;
 		say("kill %d", number);
-		result(rarely(2) ? kill(getpid(), number) : syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), number));
+		result(rarely(2) ? kill(getpid(), number) : rarely(4) ? syscall(SYS_tkill, syscall(SYS_gettid), number) : syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), number));
 		break;
 	case 4: {
 		union sigval value = { .sival_int = (int)below(100) };
@@ -1024,6 +1068,8 @@ static void do_signalfd(void)
 #include "syscalls_ipc.h"
 #include "syscalls_tty.h"
 #include "syscalls_watch.h"
+#include "syscalls_fork.h"
+#include "syscalls_else.h"
 
 static const struct {
 	char kind;
@@ -1049,10 +1095,13 @@ static const struct {
 	{ 'e', 5, do_masked }, { 'e', 5, do_signal }, { 'e', 8, do_epoll_more }, { 'e', 10, do_sources }, { 'e', 4, do_close }, { 'e', 2, do_make }, { 'e', 3, do_poll }, { 'e', 2, do_read }, { 'e', 2, do_write },
 	{ 'q', 16, do_queue }, { 'q', 3, do_poll }, { 'q', 2, do_close }, { 'q', 1, do_fcntl }, { 'q', 1, do_epoll }, { 'q', 1, do_make }, { 'q', 1, do_dup }, { 'q', 1, do_signal }, { 'u', 1, do_user },
 	{ 'w', 5, watch_read }, { 'w', 1, watch_remove }, { 'w', 12, watch_change }, { 'w', 5, do_attributes },
+	{ 'f', 1, do_fork }, { 'd', 1, do_fork }, { 'm', 1, do_fork }, { 's', 1, do_fork }, { 'p', 1, do_fork }, { 'i', 1, do_fork }, { 'n', 1, do_fork }, { 'e', 1, do_fork }, { 'q', 1, do_fork }, { 'w', 1, do_fork },
+	{ 'f', 1, do_fdinfo }, { 'd', 1, do_fdinfo }, { 'e', 1, do_fdinfo }, { 's', 1, do_status }, { 'p', 1, do_status }, { 'm', 2, do_maps }, { 'f', 2, do_room_more }, { 'd', 1, do_room_more },
+	{ 'f', 3, do_list_open }, { 'f', 4, do_resolve }, { 'f', 3, do_rwf }, { 'd', 1, do_rwf }, { 'f', 2, do_attributes_open }, { 'p', 4, do_process_else },
 };
 #define CALLS (sizeof k_calls / sizeof k_calls[0])
 
-static void one(const char *kinds)
+static void one_call(const char *kinds)
 {
 	unsigned total = 0;
 
@@ -1066,8 +1115,16 @@ static void one(const char *kinds)
 			break;
 		chosen -= weight;
 	}
+	void (*function)(void) = k_calls[which].function;
+	if (g_is_child && (function == do_map || function == do_change || function == do_map_more || function == do_map_else))
+		function = do_look; /* what of its parent's a child may not change: CAVEATS.md */
+	function();
+}
+
+static void one(const char *kinds)
+{
 	say("%u ", g_step);
-	k_calls[which].function();
+	one_call(kinds);
 	char where[4096];
 	say(syscall(SYS_getcwd, where, sizeof where) < 0 ? " nowhere\n" : "\n");
 }
@@ -1102,11 +1159,16 @@ static void prepare(const char *directory)
 
 int main(int argc, char **argv)
 {
+	if (argc == 3)
+		return look_again(argv[2], !strcmp(argv[1], "again"));
 	if (argc != 5)
 		return 2;
 	if (strpbrk(argv[3], "cy"))
 		apart(argv);
+	g_program = argv[0];
+	g_kinds = argv[3];
 	g_directory = argv[4];
+	g_first = getpid();
 	prepare(g_directory);
 	g_random = strtoull(argv[1], NULL, 0) * 0x9e3779b97f4a7c15ull | 1;
 	g_ofd = rarely(2);

@@ -54,7 +54,7 @@ static void ipc_get(void)
 {
 	static const char *const names[] = { "shmget", "semget", "msgget" };
 	unsigned kind = below(3), slot = below(IPC_SLOTS), which = below(4);
-	key_t key = which ? (key_t)(0x49000000u + ((unsigned)getpid() << 3) + which) : IPC_PRIVATE;
+	key_t key = which ? (key_t)(0x49000000u + ((unsigned)g_first << 3) + which) : IPC_PRIVATE;
 	int flags = (int)ONE_OF(0, IPC_CREAT, IPC_CREAT, IPC_CREAT | IPC_EXCL) | (int)ONE_OF(0600, 0644, 0777);
 	long size = kind == IPC_SHM ? ONE_OF(0, 1, 4096, 9000, 16384, -1) : ONE_OF(0, 1, 2, 5, -1, 40000);
 	int *to = &g_ipc[kind][slot], id;
@@ -115,6 +115,8 @@ static void ipc_attach(void)
 	long off = ONE_OF(0, 0, 0, 1, 4096);
 	struct shmid_ds ds;
 
+	if (g_is_child) /* what its parent attached stays where it is: CAVEATS.md */
+		return;
 	if (g_shm_at[n] || (off == 4096)) {
 		say("shmdt %u +%ld", n, off);
 		if (result(shmdt(at + off)))

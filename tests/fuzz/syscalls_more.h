@@ -472,6 +472,8 @@ static void do_map_more(void)
 			return;
 		say("madvise page %u %zu %d", from, size, advice);
 		result(madvise(at_page + (rarely(4) ? 1 : 0), rarely(8) ? 0 : size, advice));
+		if (advice == MADV_DONTFORK) /* CAVEATS.md */
+			madvise(at_page, size, MADV_DOFORK);
 		break;
 	}
 	case 4: { /* in place */

@@ -15,7 +15,7 @@ static socklen_t abstract_name(struct sockaddr_un *a)
 
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	say(" %s", word);
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)snprintf(a->sun_path + 1, 60, "fuzz-%07d-%s", (int)getpid(), word));
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)snprintf(a->sun_path + 1, 60, "fuzz-%07d-%s", (int)g_first, word));
 }
 
 static void show_name(const struct sockaddr_un *a, socklen_t size)
@@ -45,7 +45,7 @@ static void option_get(int n)
 		struct ucred who;
 		memcpy(&who, bytes, sizeof who);
 		if (size == sizeof who)
-			say(" %d %d %d", who.pid == getpid() ? 1 : who.pid, (int)who.uid, (int)who.gid);
+			say(" %d %d %d", who_is(who.pid), (int)who.uid, (int)who.gid);
 	} else {
 		say(" #%x", hash(bytes, size));
 	}
@@ -175,7 +175,7 @@ static void show_control(struct msghdr *m)
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
 			struct ucred who;
 			memcpy(&who, CMSG_DATA(c), sizeof who);
-			say(" %d %d %d", who.pid == getpid() ? 1 : who.pid, (int)who.uid, (int)who.gid);
+			say(" %d %d %d", who_is(who.pid), (int)who.uid, (int)who.gid);
 		}
 		for (size_t i = 0; c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len; i++) {
 			int got;
