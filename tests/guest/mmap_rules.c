@@ -149,6 +149,25 @@ static void code_behind_file(void)
 	munmap(p, size + 16 * PAGE);
 }
 
+/* Code that could not be read while it was made ready. */
+static void code_from_nothing(void)
+{
+	static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, %eax; ret */
+	static const int before[] = { PROT_NONE, PROT_WRITE, PROT_READ };
+
+	for (int i = 0; i < 3; i++) {
+		char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memcpy(p + PAGE, code, sizeof code);
+		printf("code that was %d: %d", before[i], mprotect(p, 2 * PAGE, before[i]));
+		printf(" %d", mprotect(p, 2 * PAGE, PROT_READ | PROT_EXEC));
+		printf(", returns %d\n", ((int (*)(void))(p + PAGE))());
+		munmap(p, 2 * PAGE);
+	}
+	char *p = mmap(NULL, PAGE, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	printf("only code: %s\n", p == MAP_FAILED ? strerror(errno) : "mapped");
+	munmap(p, PAGE);
+}
+
 static void heap(void)
 {
 	char *old = sbrk(0);
@@ -205,6 +224,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		files(argv[1]);
 	code_behind_file();
+	code_from_nothing();
 	low();
 	if (sbrk(0) != (void *)-1)
 		heap();

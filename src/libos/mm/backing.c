@@ -181,7 +181,7 @@ int backing_map(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 		prot &= ~(uint32_t)PROT_EXEC;
 	if (v->file)
 		return prot & PROT_EXEC ? map_code(v, start, end) : map_file(v, start, end, prot);
-	ret = hostcall(HC_mem_commit, start, end - start, prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0);
+	ret = hostcall(HC_mem_commit, start, end - start, prot & PROT_EXEC ? PROT_READ : prot & ACCESS, v->flags & VMA_SHARED ? HC_MEM_SHARED : 0);
 	if (ret >= 0 && (prot & PROT_EXEC)) {
 		ret = backing_seal(start, end);
 		if (ret < 0)
@@ -201,5 +201,6 @@ int backing_protect(struct vma *v, uint64_t start, uint64_t end, uint32_t prot)
 		return 0; /* nothing changes for the host */
 	if (v->file && !(v->flags & VMA_DIRTY))
 		return map_code(v, start, end);
-	return backing_seal(start, end);
+	long ret = v->prot & PROT_READ ? 0 : hostcall(HC_mem_protect, start, end - start, ACCESS); /* to seal it the monitor reads it */
+	return ret < 0 ? (int)ret : backing_seal(start, end);
 }
