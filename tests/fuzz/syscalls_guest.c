@@ -899,6 +899,16 @@ static void do_map(void)
 	address(mmap(to, size, protection, flags, n, where));
 }
 
+static bool any_file(const uint8_t *from, size_t size)
+{
+	char line[300];
+
+	for (size_t i = 0; i < size; i += PAGE)
+		if (maps_line(from + i, line, sizeof line) && strchr(line, '/')) /* shared memory is of one, too */
+			return true;
+	return false;
+}
+
 static void do_change(void)
 {
 	unsigned from, other;
@@ -913,7 +923,9 @@ static void do_change(void)
 		break;
 	}
 	case 1: {
-		int protection = (int)ONE_OF(PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, 0x1000000);
+		int protection = (int)ONE_OF(PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, 0x1000000);
+		if (protection & PROT_EXEC && any_file(at_page, size)) /* what executes is a copy */
+			protection = PROT_READ;
 		say("mprotect page %u %zu %d", from, size, protection);
 		if (result(mprotect(at_page, size, protection)) < 0 && errno != EINVAL) /* how far it got is nobody's business */
 			mmap(at_page, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);

@@ -76,6 +76,7 @@ static void do_statx(void)
 	if (result(statx(n, name, (int)flags, (unsigned)mask, &st)) != 0 || !(mask & STATX_BASIC_STATS))
 		return;
 	bool directory = S_ISDIR(st.stx_mode);
+	say(" has %x", st.stx_mask & STATX_BASIC_STATS);
 	if (directory || S_ISREG(st.stx_mode) || S_ISLNK(st.stx_mode))
 		say(" mode %o nlink %u size %ld", st.stx_mode, directory ? 0 : st.stx_nlink, directory ? 0 : (long)st.stx_size);
 }
@@ -399,7 +400,7 @@ static void do_wait_more(void)
 
 static void do_seals(void)
 {
-	int n = fd(), seals = (int)ONE_OF(F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_SEAL, 0, 0x1000), on = (int)below(2);
+	int n = fd(), seals = (int)ONE_OF(F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE, 0x20 /* F_SEAL_EXEC */, F_SEAL_SEAL, 0, 0x1000), on = (int)below(2);
 
 	if (kept(n))
 		return;

@@ -31,6 +31,21 @@ static void said_folder(const char *call, int dir)
 	say("%s %d", call, dir == g_top ? -2 : dir);
 }
 
+/* What the link of a descriptor says, without what is of this machine and run. */
+static void show_link(const char *link)
+{
+	size_t skip = strlen(g_directory);
+
+	const char *number = strchr(link, '#');
+
+	if (strncmp(link, "/proc/", 6) == 0) /* has the process's number */
+		say(" proc%s", strchr(link + 6, '/') ? strchr(link + 6, '/') : "");
+	else if (strncmp(link, g_directory, skip) == 0)
+		say(" %.*s%s", (int)(number ? (size_t)(number - link) : strlen(link)) - (int)skip, link + skip, number ? number + 1 + strspn(number + 1, "0123456789") : "");
+	else
+		say(" %.*s", (int)strcspn(link, "["), link);
+}
+
 static void do_below(void)
 {
 	const char *name = short_path();
@@ -88,28 +103,17 @@ static void do_below(void)
 		break;
 	}
 	default: {
-		char link[64] = { 0 };
+		static char link[4300];
 		bool empty = rarely(3);
 		said_folder("readlinkat", dir);
 		say(" %s", empty ? "empty" : shown(name));
-		long n = result(readlinkat(dir, empty ? "" : name, link, 63));
-		if (n > 0)
-			say(" %.*s", (int)n, link);
+		long n = readlinkat(dir, empty ? "" : name, link, sizeof link - 1);
+		if (n < 0)
+			result(n);
+		else /* of a magic link, its length is nobody's business */
+			link[n] = 0, show_link(link);
 	}
 	}
-}
-
-/* What the link of a descriptor says, without what is of this machine and run. */
-static void show_link(const char *link)
-{
-	size_t skip = strlen(g_directory);
-
-	const char *number = strchr(link, '#');
-
-	if (strncmp(link, g_directory, skip) == 0)
-		say(" %.*s%s", (int)(number ? (size_t)(number - link) : strlen(link)) - (int)skip, link + skip, number ? number + 1 + strspn(number + 1, "0123456789") : "");
-	else
-		say(" %.*s", (int)strcspn(link, "["), link);
 }
 
 static void do_proc_fd(void)
