@@ -160,7 +160,8 @@ static void code_from_nothing(void)
 		memcpy(p + PAGE, code, sizeof code);
 		printf("code that was %d: %d", before[i], mprotect(p, 2 * PAGE, before[i]));
 		printf(" %d", mprotect(p, 2 * PAGE, PROT_READ | PROT_EXEC));
-		printf(", returns %d\n", ((int (*)(void))(p + PAGE))());
+		printf(", returns %d", ((int (*)(void))(p + PAGE))());
+		printf(", not needed: %d, is %d\n", madvise(p, 2 * PAGE, MADV_DONTNEED), p[PAGE]);
 		munmap(p, 2 * PAGE);
 	}
 	char *p = mmap(NULL, PAGE, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

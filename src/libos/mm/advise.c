@@ -50,9 +50,9 @@ static int advise_one(struct vma *v, uint64_t start, uint64_t end, int advice)
 		return 0;
 	v->stamp = 0;
 	/* Pages that were sealed as code would come back. */
-	if (is_wx(v->prot))
+	if (is_wx(v->prot) || ((v->prot & PROT_EXEC) && !v->file))
 		return backing_map(v, start, end, v->prot);
-	/* Code from the cache comes back unchanged when touched again: nothing to drop. */
+	/* Code of files comes back unchanged when touched again: nothing to drop. */
 	if (v->prot & PROT_EXEC)
 		return 0;
 	return (int)hostcall(HC_mem_advise, start, end - start, advice == MADV_FREE ? MADV_FREE : MADV_DONTNEED);
