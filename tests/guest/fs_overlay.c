@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -108,7 +109,8 @@ static void remove_tree(const char *path)
 
 static void directories(void)
 {
-	int n = count("/etc/apt", NULL), inside;
+	int n = count("/etc/apt", NULL), inside, note = inotify_init1(IN_NONBLOCK);
+	struct inotify_event events[4];
 
 	CHECK(n > 0);
 	CHECK(rmdir("/etc/apt") < 0 && errno == ENOTEMPTY);
@@ -116,16 +118,21 @@ static void directories(void)
 	CHECK(!exists("/etc/apt") && count("/etc/apt2", NULL) == n);
 	CHECK(mkdir("/etc/apt", 0755) == 0);
 	CHECK(count("/etc/apt", NULL) == 0); /* opaque */
-	CHECK(open("/etc/apt/new", O_WRONLY | O_CREAT, 0644) >= 0);
+	CHECK(close(open("/etc/apt/new", O_WRONLY | O_CREAT, 0644)) == 0);
 	CHECK(rename("/etc/apt/new", "/etc/apt2/new") == 0);
 	CHECK(count("/etc/apt2", NULL) == n + 1);
 	CHECK(rmdir("/etc/apt") == 0);
 	CHECK(rename("/etc/apt2", "/etc/apt") == 0);
 	CHECK(count("/etc/apt", NULL) == n + 1);
 	inside = open("/etc/apt", O_RDONLY | O_DIRECTORY);
+	CHECK(inotify_add_watch(note, "/etc/apt", IN_DELETE_SELF) > 0);
 	remove_tree("/etc/apt");
 	CHECK(!exists("/etc/apt") && count("/etc", "apt") == 0);
 	CHECK(openat(inside, "x", O_CREAT | O_WRONLY, 0644) < 0 && errno == ENOENT);
+	close(inside); /* nobody has it any more, though there were names in it */
+	n = (int)read(note, events, sizeof events);
+	CHECK(n == 2 * (int)sizeof events[0] && events[0].mask == IN_DELETE_SELF && events[1].mask == IN_IGNORED);
+	close(note);
 	CHECK(mkdir("/usr/share/made", 0755) == 0 && count("/usr/share", "made") == 1);
 	CHECK(symlink("made", "/usr/share/link") == 0 && exists("/usr/share/link"));
 	CHECK(mknod("/usr/share/fifo", S_IFIFO | 0600, 0) == 0);

@@ -84,6 +84,9 @@ static void names(void)
 	called("renamed", fd);
 	T(unlink("moved"));
 	called("removed", fd);
+	other = again("removed", fd, O_RDONLY);
+	called("by that", other);
+	close(other);
 	close(fd);
 	T(open(link_of(fd), O_RDWR | O_CREAT, 0600));
 	T(open("/proc/self/nothing", O_RDWR | O_CREAT, 0600));

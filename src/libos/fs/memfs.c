@@ -267,15 +267,32 @@ static int leave_whiteout(struct dentry *d)
 	return 0;
 }
 
+/* Tree lock held, the caller holds a reference: an empty directory goes, and with it what is known of names that it has not, which would
+ * keep it. */
+static void drop_missing(struct dentry *d)
+{
+	list_for_each_safe(p, next, &d->children) {
+		struct dentry *child = list_entry(p, struct dentry, siblings);
+
+		if (child->inode)
+			continue;
+		d_get(child);
+		d_kill(child);
+		d_put(child);
+	}
+}
+
 /* Tree lock held, the caller holds a reference: one name less for what d names. */
 static void drop_name(struct dentry *d)
 {
 	struct mem_inode *inode = mem_inode(d->inode);
 
-	if (S_ISDIR(inode->base.mode))
+	if (S_ISDIR(inode->base.mode)) {
 		inode->nlink = 0;
-	else if (inode->nlink)
+		drop_missing(d);
+	} else if (inode->nlink) {
 		inode->nlink--;
+	}
 	mem_touch(inode, false);
 	d_kill(d);
 }

@@ -4,6 +4,7 @@
  */
 #include "fs/proc.h"
 #include "core/kheap.h"
+#include "fs/hostfile.h"
 #include "fs/proc_file.h"
 #include "ipc/sysv.h"
 #include "process/report.h"
@@ -133,7 +134,8 @@ static int follow_fd(const struct subject *s, struct dentry **dentry, struct fil
 	if (!f)
 		return -ENOENT;
 	by_name = f->dentry && (!(f->dentry->flags & D_DEAD) || f->dentry->mount->type == BOOT_MOUNT_TMPFS ||
-			       f->dentry->mount->type == BOOT_MOUNT_PTS);
+			       f->dentry->mount->type == BOOT_MOUNT_PTS ||
+			       (f->dentry->mount->type == BOOT_MOUNT_OVERLAY && f->ops != &hostfile_ops)); /* one from below has no other */
 	if (by_name) {
 		*dentry = dentry_get(f->dentry);
 		file_put(f);
