@@ -3,7 +3,7 @@
  * memory, signals, child processes, System V IPC, message queues, users and limits, pseudo-terminals, inotify and attributes. Runs natively and in a cVM with the same seed; syscalls_live.py compares the lines.
  *
  * usage: syscalls_guest SEED COUNT KINDS DIRECTORY
- * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) n(Unix sockets) e(vents) q(ueues of messages) u(sers and limits) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start, is in a tmpfs.
+ * KINDS: letters of f(iles) d(escriptors) m(emory) s(ignals) p(rocess) c(hildren) i(pc of System V) n(Unix sockets) e(vents) q(ueues of messages) u(sers and limits) y(pseudo-terminals) w(atching and attributes); t if DIRECTORY, which is empty at the start or has a "top", is in memory.
  * One line for each call.
  */
 #include <errno.h>
@@ -1157,7 +1157,7 @@ static void prepare(const char *directory)
 	umask(022);
 	for (int i = 3; i < 100; i++)
 		close(i);
-	if (chdir(directory) || chmod(".", 0700) || mkdir("top", 0755) || chdir("top")) /* what is above it may be seen, by a link and ".." */
+	if (chdir(directory) || chmod(".", 0700) || (mkdir("top", 0755) && errno != EEXIST) || chdir("top")) /* what is above it may be seen, by a link and ".." */
 		_exit(8);
 	g_top = fcntl(open(".", O_RDONLY | O_DIRECTORY), F_DUPFD_CLOEXEC, 60);
 	close(3);
