@@ -224,6 +224,66 @@ static void across(void)
 	printf("across: %d\n", right);
 }
 
+/* The same where the page with the bytes comes first, the last of 64 KiB or not, and only what lies behind it is written: of an
+ * instruction that goes on there, and of a jump that does not. */
+static void behind(void)
+{
+	uint8_t *all = mmap(NULL, 56 * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *area = all + (-(uintptr_t)all & 0xffff);
+	int right = 0, jumped = 0;
+
+	g_at = area + 36 * PAGE;
+	for (int i = 0; i < 4; i++, g_at += 250) /* mov $i,%eax; ret at distances of 256 */
+		bytes((char[]){ (char)0xb8, (char)i, 0, 0, 0, (char)0xc3 }, 6);
+	for (int n = 1; n <= 32; n *= 2) {
+		uint8_t *border = area + (size_t)n * PAGE;
+		function *f = (function *)(border - 4), *jump = (function *)(border - 2);
+		g_at = border - 64;
+		constant(xrstor());
+		g_at = border - 4;
+		EMIT("\x48\xb8\1\2\3\4\5\6\7\0\xc3");
+		for (int i = 0; i < 4; i++) {
+			border[1] = (uint8_t)i;
+			right += (uint64_t)f(0, 0, NULL) == 0x0007060500030201ul + ((uint64_t)i << 24);
+		}
+		int32_t distance = (int32_t)(area + 36 * PAGE - (border + 3)); /* jmp, of which the first byte of the distance is here */
+		border[-2] = 0xe9;
+		for (int i = 0; i < 4; i++, distance += 256) {
+			if (!i)
+				memcpy(border - 1, &distance, 4);
+			else
+				memcpy(border, (uint8_t *)&distance + 1, 3);
+			jumped += jump(0, 0, NULL) == i;
+		}
+	}
+	munmap(all, 56 * PAGE);
+	printf("behind: %d %d\n", right, jumped);
+}
+
+/* Whatever is done to the mapping around the page. */
+static void changed_around(void)
+{
+	uint8_t *area = mmap(NULL, 40 * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int right = 0;
+
+	g_at = area + 16 * PAGE;
+	function *f = start();
+	constant(xrstor());
+	EMIT("\xc3");
+	for (int i = 0; i < 6; i++) {
+		right += f(0, 0, NULL) == (long)~xrstor();
+		switch (i) {
+		case 0: mprotect(area, 40 * PAGE, RWX); break;
+		case 1: munmap(area + 30 * PAGE, 10 * PAGE); break;
+		case 2: mprotect(area + 17 * PAGE, PAGE, PROT_READ); break;
+		case 3: mprotect(area + 17 * PAGE, PAGE, RWX); break;
+		case 4: madvise(area + 17 * PAGE, PAGE, MADV_DONTNEED); break;
+		}
+	}
+	munmap(area, 30 * PAGE);
+	printf("changed around: %d\n", right);
+}
+
 static void *run_often(void *argument)
 {
 	function *f = argument;
@@ -359,6 +419,8 @@ int main(void)
 	interrupted();
 	written();
 	across();
+	behind();
+	changed_around();
 	threads();
 	forked();
 	moved();

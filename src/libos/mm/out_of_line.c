@@ -198,6 +198,16 @@ static int map_image(struct mm *mm, struct translation *t)
 	return 0;
 }
 
+/* The last instruction may end on the page behind, so that must not change unseen either: who writes there is to fault. */
+static void hold_behind(struct mm *mm, uint64_t behind)
+{
+	struct vma *v = vma_find(mm, behind);
+	uint32_t old;
+
+	if (v && v->start <= behind && is_wx(v->prot) && !cmpxchg_user((uint32_t *)behind, 0, 0, &old))
+		hostcall(HC_mem_protect, behind, PAGE_SIZE, PROT_READ);
+}
+
 static struct translation *translate(struct mm *mm, struct translation *old, uint64_t page, uint64_t rip)
 {
 	struct translation *t;
@@ -215,6 +225,7 @@ static struct translation *translate(struct mm *mm, struct translation *old, uin
 		memcpy(t->entry, old->entry, sizeof(t->entry));
 	}
 	t->entry[t->entries++] = (uint16_t)(rip - page);
+	hold_behind(mm, page + PAGE_SIZE);
 	if (!t->image || map_image(mm, t)) {
 		kfree(t);
 		return NULL;

@@ -138,6 +138,8 @@ static int run_refused(struct mm *mm, struct mm_fault *f)
 int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f)
 {
 	uint64_t page = ALIGN_DOWN(f->address, PAGE_SIZE);
+	const struct thread *t = current();
+	bool again = f->fetch && t->turn_fetch && t->turn_rip == f->rip; /* then nobody did it, and what was translated is not any more */
 	int64_t now = now_ns();
 	int ret = 0;
 
@@ -147,7 +149,7 @@ int write_exec_fault(struct mm *mm, const struct vma *v, struct mm_fault *f)
 		return run_refused(mm, f);
 	if (!is_wx(v->prot) || !(f->fetch || f->write) || is_stuck(current(), f))
 		return -EFAULT;
-	if (is_writable(page) == f->write && !out_of_line_needs(mm, page))
+	if (!again && is_writable(page) == f->write && !out_of_line_needs(mm, page))
 		return 0; /* somebody did it meanwhile */
 	if (must_wait(mm, page, now))
 		return -EAGAIN;
