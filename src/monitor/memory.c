@@ -270,12 +270,10 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 {
 	struct cvm *c = t->cvm;
 	uint64_t from = a[0], old_size = a[1], to = a[2], new_size = a[3], kept = MIN(old_size, new_size);
-	int r = memory_check(c, from, old_size, false);
+	int r = memory_check(c, from, old_size, false) ?: memory_check(c, to, new_size, false);
 
-	if (r || (r = memory_check(c, to, new_size, false)))
-		return r;
-	if (from < to + new_size && to < from + old_size)
-		return -EINVAL;
+	if (r || (from < to + new_size && to < from + old_size))
+		return r ?: -EINVAL;
 	LOCKED(&c->mem_lock);
 	if (pages_change(c, c->exec, from, old_size, PAGES_COUNT) || cap_mapped(c, from, old_size, false) || !all_mapped(c, from, old_size))
 		return -EINVAL;
@@ -292,6 +290,8 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 		return moved;
 	}
 	move_pages(c, c->counted, from, to, kept);
+	if (pages_change(c, c->shared, from, CVM_PAGE_SIZE, PAGES_COUNT)) /* it may grow by pages that lie behind it as well */
+		pages_change(c, c->shared, to + kept, new_size - kept, PAGES_SET);
 	move_pages(c, c->shared, from, to, kept);
 	pages_change(c, c->mapped, to, new_size, PAGES_SET);
 	return memory_unmap(c, from, old_size);
