@@ -114,7 +114,7 @@ static int map_sealed(struct cvm *c, int memfd, uint64_t offset, uint64_t addr, 
 {
 	memory_replace(c, addr, size);
 	int r = (int)MIN(host_mmap(addr, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, memfd, offset), 0);
-	return r ? r : make_code(c, addr, size, prot, scanned);
+	return r ?: (memory_uncount_pages(c, addr, size), make_code(c, addr, size, prot, scanned));
 }
 
 /* An image is scanned where it is mapped first; two cVMs that do so at once both scan it. */
@@ -124,7 +124,6 @@ int code_map(struct cvm *c, struct code_image *image, uint64_t addr)
 	bool scanned = __atomic_load_n(&image->scanned, __ATOMIC_ACQUIRE);
 	int r = 0;
 
-	memory_uncount_pages(c, addr, image->text_size);
 	c->mappings += 2 * CODE_IMAGE_DATA_MAX; /* besides those of memory_check: each piece is one */
 	for (uint64_t at = 0, end; !r && at < image->text_size; at = end) {
 		int prot = text_piece(image, at, &end);
