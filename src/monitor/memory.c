@@ -299,7 +299,5 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 
 long hc_mem_sync(struct thread *t, const uint64_t *a)
 {
-	int r = memory_check(t->cvm, a[0], a[1], false);
-
-	return r ? r : host(__NR_msync, a[0], a[1], a[2]);
+	return memory_check(t->cvm, a[0], a[1], false) ?: host(__NR_msync, a[0], a[1], a[2]);
 }
