@@ -335,12 +335,9 @@ long hc_call_invoke(struct thread *t, const uint64_t *a)
 long hc_call_invoke_msg(struct thread *t, const uint64_t *a)
 {
 	struct call_message m;
+	int error = user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m) ?: m.caps > CAP_PASS_MAX ? -EINVAL : 0;
 
-	if (user_in(t->cvm, &m, (struct gaddr){ a[1] }, sizeof m))
-		return finish(t, -EFAULT, NULL);
-	if (m.caps > CAP_PASS_MAX)
-		return finish(t, -EINVAL, NULL);
-	return invoke(t, a[0], m.word, a[1], &m);
+	return error ? finish(t, error, NULL) : invoke(t, a[0], m.word, a[1], &m);
 }
 
 /* The thread's own context again: no caller may have it. False while one has. */

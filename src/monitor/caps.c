@@ -113,6 +113,7 @@ long object_new(unsigned kind, struct cvm *payer, uint64_t size)
 	if (r)
 		return r;
 	struct object *o = &g_arena->object[i];
+	g_arena->objects_end = stream ? g_arena->objects_end : MAX(g_arena->objects_end, i + 1);
 	memset(&o->kind, 0, sizeof *o - offsetof(struct object, kind));
 	o->kind = (uint8_t)kind;
 	o->refs = 1;
@@ -335,7 +336,7 @@ static int granted(const struct cvm *c, unsigned kind, unsigned role, const char
 
 static uint32_t object_named(unsigned kind, const char *name)
 {
-	for (uint32_t i = 1; i < OBJECTS_MAX; i++) {
+	for (uint32_t i = 1; i < g_arena->objects_end; i++) {
 		struct object *o = &g_arena->object[i];
 		if (o->kind == kind && !memcmp(o->name, name, strlen(name) + 1))
 			return i;

@@ -9,6 +9,7 @@
 #include "monitor/caps.h"
 #include "monitor/hostcalls.h"
 
+#define FREED_AT_ONCE (64ull << 20)
 #define PROT_RW (PROT_READ | PROT_WRITE)
 /* Linux's default limit is 65530; thread blocks of the monitor need 4 each, a change that runs now 4 a thread, objects 2 each. */
 #define MAPPINGS_SHARED 36000u
@@ -106,9 +107,12 @@ static int check_prot(uint64_t prot)
 	return prot & ~allowed ? -EINVAL : 0;
 }
 
-/* Addresses are below 2^63, so a negative result is an error. */
+/* What lies there is freed piece by piece first: to be unmapped it would hold the lock of all mappings for as long as that takes.
+ * Addresses are below 2^63, so a negative result is an error. */
 static int map_fixed(uint64_t addr, uint64_t size, uint64_t prot, uint32_t flags, int fd, uint64_t offset)
 {
+	for (uint64_t done = 0; size > FREED_AT_ONCE && done < size; done += FREED_AT_ONCE)
+		host(__NR_madvise, addr + done, MIN(FREED_AT_ONCE, size - done), MADV_DONTNEED);
 	long r = host_mmap(addr, size, (uint32_t)prot, flags | MAP_FIXED | MAP_NORESERVE, fd, offset);
 
 	return r < 0 ? (int)r : 0;
@@ -204,10 +208,9 @@ HOSTCALL_ON_PAGES(mem_commit, false)
 long hc_mem_low_window(struct thread *t, const uint64_t *a)
 {
 	struct cvm *none = NULL;
+	bool taken = __atomic_compare_exchange_n(&g_arena->low_owner, &none, t->cvm, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 
-	if (__atomic_compare_exchange_n(&g_arena->low_owner, &none, t->cvm, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		return 0;
-	return none == t->cvm ? 0 : -EBUSY;
+	return taken || none == t->cvm ? 0 : -EBUSY;
 }
 
 HOSTCALL_ON_PAGES(mem_release, true)
@@ -245,8 +248,7 @@ HOSTCALL_ON_PAGES(mem_map_file, false)
 
 long hc_mem_advise(struct thread *t, const uint64_t *a)
 {
-	struct cvm *c = t->cvm;
-	int r = memory_check(c, a[0], a[1], false);
+	int r = memory_check(t->cvm, a[0], a[1], false);
 
 	if (r || a[2] <= MADV_SEQUENTIAL) /* NORMAL, RANDOM: hints that would split mappings */
 		return r;

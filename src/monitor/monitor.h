@@ -226,6 +226,7 @@ struct arena {
 	int32_t rings_fd;	/* memfd of all rings */
 	uint64_t rings;
 	struct object *object;	/* [OBJECTS_MAX + STREAMS_MAX] */
+	uint32_t objects_end;	/* of those with names that were ever used; cap_lock */
 	struct cap *cap;	/* [CVMS_MAX * CAPS_MAX] */
 	uint32_t code_images;
 	struct code_image code[CODE_IMAGES_MAX];

@@ -226,9 +226,7 @@ long hc_thread_create(struct thread *t, const uint64_t *a)
 {
 	struct hc_thread start;
 
-	if (user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start))
-		return -EFAULT;
-	return thread_create(t->cvm, &start, false);
+	return user_in(t->cvm, &start, (struct gaddr){ a[0] }, sizeof start) ?: thread_create(t->cvm, &start, false);
 }
 
 long hc_thread_setup(struct thread *t, const uint64_t *a)

@@ -230,11 +230,19 @@ call_tail_end:
 	jmp call_leave
 
 /*
- * call_clean: no register of one cVM reaches another. Vector state zero, default modes; x87 and AVX-512 state only if
- * it is in use (XINUSE), as it hardly ever is. Clobbers eax, ecx, edx.
+ * call_clean: no register of one cVM reaches another. Vector state zero, default modes, and not NT, with which no libOS could
+ * use iretq; x87 and AVX-512 state only if it is in use (XINUSE), as it hardly ever is. Clobbers eax, rcx, edx.
  */
+	FLAG_NT = 0x4000
 	.globl call_clean
 call_clean:
+	pushfq
+	testl $FLAG_NT, (%rsp)
+	jz 3f
+	andl $~FLAG_NT, (%rsp)
+	popfq
+	pushfq
+3:	pop %rcx
 	vzeroall
 	ldmxcsr mxcsr_default(%rip)
 	mov $1, %ecx
