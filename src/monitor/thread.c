@@ -306,13 +306,14 @@ struct cvm_stats thread_stats(const struct cvm *c)
 {
 	struct cvm_stats now;
 
-	for (size_t i = 0; i < sizeof now / sizeof(uint64_t); i++) /* some change meanwhile */
-		((uint64_t *)&now)[i] = LOAD(((const uint64_t *)&c->stats)[i]);
-	for (uint32_t i = 1; i < LOAD(g_arena->blocks_used); i++) { /* the lock for each: others want it, too */
+	for (uint32_t i = 0, used = 1; i < used; i++) { /* the lock for each: others want it, too */
 		LOCKED(&g_arena->thread_lock);
+		used = g_arena->blocks_used;
+		for (size_t n = 0; !i && n < sizeof now / sizeof(uint64_t); n++) /* some change meanwhile */
+			((uint64_t *)&now)[n] = LOAD(((const uint64_t *)&c->stats)[n]);
 		struct thread *t = thread_block(i);
 		uint32_t tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
-		if (t->use == THREAD_USED && t->home == c && WHERE_IS(t) != THREAD_GONE && tid > 1)
+		if (i && t->use == THREAD_USED && t->home == c && WHERE_IS(t) != THREAD_GONE && tid > 1)
 			add_usage(&now, t, clock_ns(CPU_CLOCK_OF(tid)));
 	}
 	now.wall_ns = clock_ns(CLOCK_MONOTONIC) - c->start_ns;

@@ -49,19 +49,23 @@ long sys_getdents64(struct regs *r)
 	return n;
 }
 
-/* The old form has the type behind the name and so needs no more room than the new one. */
-static void to_old(uint8_t *buf, long size)
+/* The old form has the type behind the name and so needs no more room than the new one. False: another thread of the program has
+ * meanwhile changed what was there. */
+static bool to_old(uint8_t *buf, long size)
 {
 	for (long at = 0; at < size;) {
 		struct new_dirent *e = (void *)(buf + at);
 		struct old_dirent *old = (void *)e;
-		uint16_t length = e->reclen;
+		uint16_t length = size - at > (long)offsetof(struct new_dirent, name) ? e->reclen : 0;
 		uint8_t type = e->type;
 
+		if (length <= offsetof(struct new_dirent, name) || length > size - at)
+			return false;
 		memmove(old->name, e->name, length - offsetof(struct new_dirent, name));
 		buf[at + length - 1] = type;
 		at += length;
 	}
+	return true;
 }
 
 /* The entries are made where the program wants them, and then become old ones. */
@@ -79,12 +83,9 @@ long sys_getdents(struct regs *r)
 	if (buf)
 		n = list(f, user, size);
 	if (n > 0) {
-		if (copy_from_user(buf, user, (size_t)n)) {
-			n = -EFAULT;
-		} else {
-			to_old(buf, n);
-			n = copy_to_user(user, buf, (size_t)n) ? -EFAULT : n;
-		}
+		bool made = !copy_from_user(buf, user, (size_t)n) && to_old(buf, n);
+
+		n = made && !copy_to_user(user, buf, (size_t)n) ? n : -EFAULT;
 	}
 	kfree(buf);
 	file_put(f);
