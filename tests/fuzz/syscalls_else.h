@@ -137,6 +137,8 @@ static void do_resolve(void)
 			   .resolve = (uint64_t)(ONE_OF(0, RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT) | ONE_OF(0, 0, RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS)) },
 		  .more = rarely(8) };
 	const char *name = rarely(2) ? short_path() : WORD_OF("/a", "/d1/a", "/s1", "..", "../top/a", "d1/../a", "d1/../../top", "d1/../../../a", "s1/../a", "/..", "/../a", "/proc/self/cwd/a", g_on_tmpfs ? "/proc/self/fd/4" : "/", "/dev/null"); /* such as do_proc_fd opens */
+	if (!strncmp(name, "/proc/self/fd", 13)) /* an open link shows what its descriptor was then */
+		big.how.flags &= ~(uint64_t)O_NOFOLLOW;
 	int dir = folder();
 	size_t size = (size_t)(rarely(8) ? ONE_OF(0, 8, 23, 4096 + 8) : rarely(3) ? sizeof big : sizeof big.how);
 

@@ -624,7 +624,12 @@ static void do_clocks(void)
 {
 	static timer_t timers[4];
 	static bool made[4];
+	static pid_t whose;
 	unsigned which = below(4);
+
+	if (whose != getpid()) /* none is inherited */
+		memset(made, 0, sizeof made);
+	whose = getpid();
 
 	switch (below(7)) {
 	case 0: {
