@@ -76,9 +76,15 @@ static void files(void)
 static void removal(void)
 {
 	int before = count("/etc", NULL);
+	struct stat st;
 
 	CHECK(unlink("/etc/fstab") == 0 || errno == ENOENT);
-	CHECK(unlink("/etc/issue") == 0);
+	int link = open("/etc/issue", O_PATH);
+	CHECK(link >= 0 && unlink("/etc/issue") == 0);
+	CHECK(fchownat(link, "", getuid(), getgid(), AT_EMPTY_PATH) == 0);
+	CHECK(fstat(link, &st) == 0 && st.st_nlink == 0);
+	CHECK(linkat(link, "", AT_FDCWD, "/etc/issue", AT_EMPTY_PATH) < 0 && errno == ENOENT);
+	close(link);
 	CHECK(!exists("/etc/issue"));
 	CHECK(unlink("/etc/issue") < 0 && errno == ENOENT);
 	CHECK(count("/etc", "issue") == 0);

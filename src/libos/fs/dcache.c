@@ -468,6 +468,13 @@ int d_lookup(struct dentry *dir, const char *name, size_t size, enum lookup_trus
 	return err;
 }
 
+void d_doubt(struct dentry *d)
+{
+	tree_lock();
+	d->checked_ms = 0;
+	tree_unlock();
+}
+
 void d_forget(struct dentry *d)
 {
 	tree_lock();

@@ -152,6 +152,8 @@ nodiscard int d_lookup(struct dentry *dir, const char *name, size_t size, enum l
 		       struct dentry **out, struct statx *st);
 /* What the cache says of d was wrong: forget it, unless it lives in memory. */
 void d_forget(struct dentry *d);
+/* It may be wrong: the next look-up asks again, and what is the same stays, for those who have it. */
+void d_doubt(struct dentry *d);
 
 void inode_init(struct inode *inode, const struct inode_ops *ops, struct mount *m, uint32_t mode, uint64_t ino);
 

@@ -242,9 +242,7 @@ static struct file *open_existing(int dirfd, const char *path, int flags, unsign
 		else
 			f = open_dentry(w.dentry, flags, error);
 		if (!f && trust && w.dentry && w.dentry->mount->handle >= 0 && stale(*error)) {
-			/* On a host volume asking again is enough, and what fits then may be open, or somebody's working directory. */
-			if (!is_dir(w.dentry->inode) && w.dentry->mount->type != BOOT_MOUNT_HOST)
-				d_forget(w.dentry);
+			d_doubt(w.dentry); /* what is the same then may be open, or somebody's working directory */
 			walk_done(&w);
 			continue;
 		}
@@ -328,7 +326,7 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 		*f = open_dentry(d, flags & ~O_CREAT, error);
 		again = !*f && stale(*error);
 		if (again)
-			d_forget(d);
+			d_doubt(d);
 	}
 	dentry_put(d);
 	return again;

@@ -180,13 +180,12 @@ int overlay_copy_up(struct dentry *d, bool discard)
 				inode->size = 0;
 			else
 				err = copy_contents(inode);
-			inode->nlink = 1;
 		} else if (S_ISLNK(inode->base.mode)) {
 			err = copy_link(inode);
-			inode->nlink = 1;
 		}
 		if (!err) {
 			if (!S_ISDIR(inode->base.mode)) {
+				inode->nlink = MIN(inode->nlink, 1u); /* other names stay below; it may be removed already */
 				kfree(inode->lower);
 				inode->lower = NULL;
 			}
