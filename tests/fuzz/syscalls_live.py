@@ -41,7 +41,7 @@ def inside(seed, kinds, options, where, isolated):
 
 def one(seed, kinds, place, folder, isolated=False):
     with (tempfile.TemporaryDirectory(dir=folder if place == "volume" else "/dev/shm", ignore_cleanup_errors=True) as one_folder,
-          tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as other, ThreadPoolExecutor(2) as both):
+          tempfile.TemporaryDirectory(dir="/var/tmp" if place == "overlay" else folder, ignore_cleanup_errors=True) as other, ThreadPoolExecutor(2) as both):
         where = {"volume": (["-v", f"{other}:/w"], "/w"), "tmpfs": (["--tmpfs", "/w"], "/w"), "overlay": ([], other)}[place]
         for furnished in (one_folder, other) if place == "overlay" else ():
             furnish(furnished)
