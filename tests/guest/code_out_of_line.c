@@ -296,15 +296,26 @@ static void *run_often(void *argument)
 	return (void *)wrong;
 }
 
+static volatile int g_done;
+
+/* Reads what others execute and write. */
+static void *read_often(void *unused)
+{
+	while (!g_done)
+		(void)((volatile uint8_t *)g_page)[9];
+	return unused;
+}
+
 static void threads(void)
 {
 	function *f = new_page();
-	pthread_t thread[3];
+	pthread_t thread[3], reader;
 	long wrong = 0;
 	void *result;
 
 	for (int i = 0; i < 3; i++)
 		pthread_create(&thread[i], NULL, run_often, (void *)f);
+	pthread_create(&reader, NULL, read_often, NULL);
 	for (int i = 0; i < 12; i++) {
 		usleep(2000);
 		g_page[8] ^= 1; /* one byte of the constant */
@@ -313,6 +324,8 @@ static void threads(void)
 		pthread_join(thread[i], &result);
 		wrong += (long)result;
 	}
+	g_done = 1;
+	pthread_join(reader, NULL);
 	printf("threads: %ld\n", wrong);
 }
 

@@ -3,6 +3,7 @@
  * only the slot; everything here is for the program's own good.
  */
 #include "core/hostcall.h"
+#include "core/uaccess.h"
 #include "core/kheap.h"
 #include "ipc/sysv.h"
 #include "mm/vma.h"
@@ -103,6 +104,7 @@ bool mm_will_be_free(uint64_t start, uint64_t end)
 int mm_handle_fault(struct mm_fault *f)
 {
 	struct mm *mm = mm_current();
+	uint8_t byte;
 	int ret;
 
 	do {
@@ -117,8 +119,9 @@ int mm_handle_fault(struct mm_fault *f)
 			ret = stack_use_room(mm, v, f->address);
 		else if (v)
 			ret = write_exec_fault(mm, v, f);
-		/* Memory that another thread was making code had the monitor's key for a moment. */
-		if (v && ret == -EFAULT && f->key && f->address >= v->start && (v->prot & PROT_READ) && !f->write)
+		/* Memory that another thread was making code had the monitor's key for a moment, or none could read it as it was refused. */
+		if (v && ret == -EFAULT && f->address >= v->start && (v->prot & PROT_READ) && !f->write &&
+		    (f->key || (v->prot & PROT_EXEC && !f->fetch && !copy_from_user(&byte, (void *)f->address, 1))))
 			ret = 0;
 		mutex_unlock(&mm->lock);
 		if (ret == -EAGAIN)
