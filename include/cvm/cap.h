@@ -23,7 +23,7 @@
  * not exist for it: not even what its libOS holds for it, such as its sockets.
  *
  * Threads: every function may be called by any number of threads at once, unless it says otherwise. None is
- * async-signal-safe. After fork the child has no capabilities.
+ * async-signal-safe. Capabilities are the cVM's: after fork both processes have them.
  */
 #ifndef CVM_CAP_H
 #define CVM_CAP_H

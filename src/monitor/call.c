@@ -315,7 +315,7 @@ static long invoke(struct thread *t, uint64_t handle, const uint64_t *words, uin
 	become(t, server);
 	/* cvm_end of either may have looked for us a moment too early. */
 	if (unlikely(LOAD(from->dying) || LOAD(server->home->dying))) {
-		long status = server->home->exit_signaled ? -EOWNERDEAD : -ESHUTDOWN;
+		long status = LOAD(server->home->exit_signaled) ? -EOWNERDEAD : -ESHUTDOWN;
 		give_back(t, f);
 		return return_to_caller(t, status, NULL);
 	}

@@ -207,7 +207,7 @@ void cvm_end(struct cvm *c, int status, bool signaled)
 	LOCKED(&g_arena->thread_lock);
 	if (!LOAD(c->dying)) {
 		c->exit_status = status;
-		c->exit_signaled = signaled;
+		__atomic_store_n(&c->exit_signaled, signaled, __ATOMIC_RELAXED); /* who finds its caller's cVM dying reads its callee's, too */
 		__atomic_store_n(&c->dying, 1, __ATOMIC_SEQ_CST); /* before the look at who is where: see become */
 	}
 	for_each_thread(t) {

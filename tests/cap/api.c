@@ -558,7 +558,8 @@ static void test_window_gone(void)
 		IS(cp_file_pread(f, before, sizeof before, 0), sizeof before);
 		for (int i = 0; i < 2; i++) {
 			pthread_join(thread[i], NULL);
-			IS(copier[i].result, revoke ? -EKEYREVOKED : -EBADF);
+			if (revoke || copier[i].result != -EBADF)
+				IS(copier[i].result, -EKEYREVOKED); /* also for who comes while it is being closed */
 		}
 		IS(cp_file_pread(f, after, sizeof after, 0), sizeof after);
 		TRUE(!memcmp(before, after, sizeof before));

@@ -366,8 +366,8 @@ cVMs:
   - args: [fake, "import fcntl; [print(n, size, os.pread(fd, 99, 0).strip(bytes(1)), os.fstat(fd).st_size, fcntl.fcntl(fd, 1034) & 6) for n, size, fd in monitor.files]; cvm.exit(0)"]
 """)
             self.assertEqual((status, err), (0, ""))
-            self.assertEqual(out, "a/b 8192 b'' 8192 6\ntext 7 b'h\\xc3\\xa9llo\\n' 7 6\npadded 16 b'abc' 16 6\n"
-                                  "host 7 b'bytes\\x00\\xff' 7 6\nhost-padded 9 b'bytes\\x00\\xff' 9 6\n")
+            self.assertEqual(out, "a/b 8192 b'' 12288 6\ntext 7 b'h\\xc3\\xa9llo\\n' 8192 6\npadded 16 b'abc' 8192 6\n" # with CAP_HEED's page
+                                  "host 7 b'bytes\\x00\\xff' 8192 6\nhost-padded 9 b'bytes\\x00\\xff' 8192 6\n")
 
     def test_bare(self):
         self.box.file("one", libos_elf(text=b"1" * 100, data=b"d1", bss=5))
