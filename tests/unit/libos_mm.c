@@ -199,7 +199,7 @@ static void test_directed(void)
 	CHECK(a > 0 && mm->count == 1 && !fake_host_access((uint64_t)a - 5000, &w));
 	CHECK(fault(a - 5000, true, 0) == 0 && fake_host_access((uint64_t)a - 5000, &w) && mm->count == 2);
 	CHECK(fault(a - 65536 - 5000, true, 0) == 0 && fake_host_access((uint64_t)a - 65536 - 5000, &w) && mm->count == 2);
-	mm_stack_reach(current(), (uint64_t)a - 400000);
+	mm_stack_reach((uint64_t)a - 400000);
 	CHECK(fake_host_access((uint64_t)a - 400000, &w) && mm->count == 2);
 	CHECK(fault(a - (long)MM_STACK_MAX, true, 0) == 0 && mm->count == 1);
 	CHECK(fault(a - (long)MM_STACK_MAX - 5000, true, 0) == -EFAULT);

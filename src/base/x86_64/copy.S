@@ -1,6 +1,6 @@
 /*
- * Copies of the monitor, the libOS and bare programs. A fault between copy_fault_begin and copy_fault_end, where each of the
- * three resolves its faults, goes on at copy_fault_exit.
+ * Copies of the monitor, the libOS, bare programs and libcvm. A fault between copy_fault_begin and copy_fault_end goes on at
+ * copy_fault_exit: each of the first three resolves its own, the libOS those of libcvm.
  *
  *	user_copy(dst, src, size): 0 or -EFAULT (-14). Not for areas that overlap.
  *	copy_init(): once, before any other thread; without, and on processors without AVX-512VL, copies are slower.

@@ -7,7 +7,6 @@
 #include "fs/epoll.h"
 #include "net/loop.h"
 #include "process/turn.h"
-#include "thread/entry.h"
 
 #include <asm/poll.h>
 #include <linux/time.h>
@@ -317,16 +316,10 @@ static long sleep_host(struct epoll *ep, struct epoll_event *user, int max, int6
 	return more < 0 ? (n ? n : more) : n + more;
 }
 
-/* The time of a wait that begins again, without that a handler ran, ends when it would have. */
-static int64_t deadline_of(const struct thread *t, int64_t timeout)
-{
-	return t->restarting ? t->restart_deadline : clock_now(CLOCK_MONOTONIC) + timeout;
-}
-
 long epoll_wait_events(struct epoll *ep, struct epoll_event *user, int max, int64_t timeout)
 {
 	struct thread *t = current();
-	int64_t deadline = timeout > 0 ? deadline_of(t, timeout) : 0;
+	int64_t deadline = timeout > 0 ? wait_end(t, timeout) : 0;
 
 	max = MIN(max, HOST_EVENTS_MAX);
 	if (unlikely(t->restarting))
@@ -347,10 +340,8 @@ long epoll_wait_events(struct epoll *ep, struct epoll_event *user, int max, int6
 		if (n || timeout == 0)
 			return n;
 		n = sleep_host(ep, user, max, timeout, &ended);
-		if (n == -ERESTARTNOHAND && timeout > 0) {
-			t->restart_deadline = deadline;
-			return -ERESTART_RESTARTBLOCK;
-		}
+		if (n == -ERESTARTNOHAND && timeout > 0)
+			return wait_again(t, deadline);
 		if (n || ended)
 			return n;
 		if (timeout > 0)

@@ -238,13 +238,12 @@ static int map_program(struct exec *e, const char *const *envp, struct exec_star
 	}
 	if (ret)
 		return ret;
-	rq.size = MM_STACK_MAX;
 	top = mm_map_stack();
 	if (top < 0)
 		return (int)top;
 	rq.top = (uint64_t)top;
 	if (e->program.info.exec_stack)
-		ret = mm_protect(rq.top - rq.size, rq.size, PROT_READ | PROT_WRITE | PROT_EXEC);
+		ret = mm_protect(rq.top - MM_STACK_MAX, MM_STACK_MAX, PROT_READ | PROT_WRITE | PROT_EXEC);
 	if (ret)
 		return ret;
 	start->rip = e->interpreter.file ? e->interpreter.bias + e->interpreter.info.entry :
@@ -321,6 +320,7 @@ struct exec *exec_open(const char *path, const char *name, const char *const *ar
 		       size_t why_size, int *error)
 {
 	struct exec *e = kzalloc(sizeof(*e));
+	uint64_t sum;
 	int ret = -ENOMEM;
 
 	*error = ret;
@@ -338,7 +338,7 @@ struct exec *exec_open(const char *path, const char *name, const char *const *ar
 	if (!ret)
 		ret = open_interpreter(e);
 	if (!ret)
-		ret = stack_check(e->argv, envp, MM_STACK_MAX);
+		ret = stack_check(e->argv, envp, &sum);
 	if (!ret)
 		ret = check_place(e);
 	*error = ret;

@@ -53,8 +53,7 @@ static int add_sizes(const char *const *list, uint64_t *sum)
 	return 0;
 }
 
-/* *sum: bytes of the strings and of pointers to them. */
-static int check_sizes(const char *const *argv, const char *const *envp, uint64_t stack_size, uint64_t *sum)
+int stack_check(const char *const *argv, const char *const *envp, uint64_t *sum)
 {
 	int ret;
 
@@ -62,14 +61,7 @@ static int check_sizes(const char *const *argv, const char *const *envp, uint64_
 	ret = add_sizes(argv, sum);
 	if (!ret)
 		ret = add_sizes(envp, sum);
-	return ret ? ret : *sum > stack_size / 4 ? -E2BIG : 0;
-}
-
-int stack_check(const char *const *argv, const char *const *envp, uint64_t stack_size)
-{
-	uint64_t sum;
-
-	return check_sizes(argv, envp, stack_size, &sum);
+	return ret ? ret : *sum > MM_STACK_MAX / 4 ? -E2BIG : 0;
 }
 
 static uint64_t push(struct builder *b, const void *data, size_t size)
@@ -163,15 +155,15 @@ static void fill_auxv(struct auxv *a, const struct stack_request *rq, uint64_t r
 
 int stack_build(const struct stack_request *rq, uint64_t *sp)
 {
-	struct builder b = {.at = rq->top - 8, .low = rq->top - rq->size};
+	struct builder b = {.at = rq->top - 8, .low = rq->top - MM_STACK_MAX};
 	struct auxv a = {.n = 0};
 	struct mm_args *args = mm_args(current()->process->program);
 	uint64_t seed[2] = {0}, argc = count_strings(rq->argv), execfn, random, platform, size, at, sum;
-	int ret = check_sizes(rq->argv, rq->envp, rq->size, &sum);
+	int ret = stack_check(rq->argv, rq->envp, &sum);
 
 	if (ret)
 		return ret;
-	mm_stack_reach(current(), rq->top - sum - FIRST_USED);
+	mm_stack_reach(rq->top - sum - FIRST_USED);
 	hostcall(HC_random, seed, sizeof(seed));
 	execfn = push_string(&b, rq->path);
 	args->env_end = b.at;

@@ -14,12 +14,12 @@ struct stack_request {
 	const char *path;	 /* AT_EXECFN */
 	const struct image *program;
 	uint64_t interpreter_base; /* AT_BASE: load bias of the interpreter, 0 if none */
-	uint64_t top, size;	 /* the mapped stack */
+	uint64_t top;		 /* of the stack, as mm_map_stack gave it */
 };
 
 /* Writes everything and sets *sp. 0, -E2BIG (more than a quarter of the stack, or 128 KiB in one string), -EFAULT. */
 nodiscard int stack_build(const struct stack_request *request, uint64_t *sp);
-/* The checks of stack_build alone: execve makes them before the old program is gone. */
-nodiscard int stack_check(const char *const *argv, const char *const *envp, uint64_t stack_size);
+/* The checks of stack_build alone: execve makes them before the old program is gone. *sum: bytes of the strings and of pointers to them. */
+nodiscard int stack_check(const char *const *argv, const char *const *envp, uint64_t *sum);
 
 #endif

@@ -14,7 +14,6 @@ struct file;
 struct file_ops;
 struct mm;
 struct program;
-struct thread;
 
 #define MM_STACK_MAX 0x800000ull /* 8 MiB: RLIMIT_STACK, and what a stack may grow to */
 
@@ -49,8 +48,8 @@ nodiscard int mm_reserve_fixed(uint64_t start, uint64_t end);
 /* For the loader: a place in an image window, reserved (address or -ENOMEM), and the first stack, of MM_STACK_MAX (its top). */
 nodiscard long mm_place_image(uint64_t span, uint64_t align);
 nodiscard long mm_map_stack(void);
-/* t, which is the calling thread, will use its first stack from addr upwards, if that is there. */
-void mm_stack_reach(struct thread *t, uint64_t addr);
+/* The calling thread will use the first stack from addr upwards, if that is there. */
+void mm_stack_reach(uint64_t addr);
 
 /* Maps shared memory of a capability into a reservation of the program (PROT_NONE, private) by this hostcall with five arguments,
  * of which (addr, size) are some. 0 or negative errno; -EINVAL: there is none that has all of it. mm_unmap undoes it. */

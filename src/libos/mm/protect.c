@@ -108,9 +108,9 @@ static int protect_locked(struct mm *mm, uint64_t start, uint64_t end, uint32_t 
 }
 
 /* With the room below it: what grows is alike. */
-static uint64_t stack_start(struct mm *mm, const struct vma *v)
+static uint64_t stack_start(struct mm *mm, struct vma *v)
 {
-	const struct vma *prev = vma_prev(mm, (struct vma *)v);
+	const struct vma *prev = vma_prev(mm, v);
 
 	return prev && prev->end == v->start && vma_is_room(prev) ? prev->start : v->start;
 }

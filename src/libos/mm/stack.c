@@ -50,8 +50,9 @@ int stack_use_room(struct mm *mm, struct vma *v, uint64_t addr)
 	return 0;
 }
 
-void mm_stack_reach(struct thread *t, uint64_t addr)
+void mm_stack_reach(uint64_t addr)
 {
+	struct thread *t = current();
 	struct program *p = program_current();
 	struct mm *mm = p->mm;
 	struct vma *v;

@@ -129,8 +129,8 @@ int signal_frame_push(struct thread *t, struct regs *r, const siginfo_t *info, c
 	f.return_address = action->restorer;
 	f.info = *info;
 	fill_context(t, r, &f.uc, area);
-	if (sp - t->stack_room < t->stack_room_size)
-		mm_stack_reach(t, sp);
+	if (in_stack_room(t, sp))
+		mm_stack_reach(sp);
 	while (save_vectors(area) || copy_to_user((void *)sp, &f, sizeof(f)))
 		if (!mm_make_writable())
 			return -EFAULT;

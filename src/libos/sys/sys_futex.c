@@ -8,7 +8,6 @@
 #include "sys/syscalls.h"
 #include "sys/wait_args.h"
 #include "thread/clock.h"
-#include "thread/entry.h"
 #include "thread/futex.h"
 #include "thread/isolated.h"
 
@@ -27,10 +26,7 @@ static long do_wait(struct regs *r, int op, bool absolute)
 	ret = futex_wait_until(word, (uint32_t)r->rdx, clock, deadline);
 	if (ret != -EINTR)
 		return ret;
-	if (deadline < 0)
-		return -ERESTARTSYS;
-	t->restart_deadline = deadline;
-	return -ERESTART_RESTARTBLOCK;
+	return deadline < 0 ? -ERESTARTSYS : wait_again(t, deadline);
 }
 
 /* A private futex is its address: where none waits nobody looks at the memory. */

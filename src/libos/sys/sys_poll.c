@@ -6,7 +6,6 @@
 #include "fs/poll_set.h"
 #include "sys/syscalls.h"
 #include "sys/wait_args.h"
-#include "thread/entry.h"
 #include "thread/isolated.h"
 
 #include <asm/poll.h>
@@ -98,17 +97,12 @@ long sys_poll(struct regs *r)
 	int64_t timeout = ms < 0 ? -1 : (int64_t)ms * 1000000, deadline = 0;
 	long ret;
 
-	if (timeout > 0) {
-		int64_t now = clock_now(CLOCK_MONOTONIC);
-
-		deadline = t->restarting ? t->restart_deadline : now + timeout;
-		timeout = MAX(deadline - now, (int64_t)0);
-	}
+	if (timeout > 0)
+		deadline = wait_end(t, timeout);
+	if (unlikely(t->restarting))
+		timeout = MAX(deadline - clock_now(CLOCK_MONOTONIC), (int64_t)0);
 	ret = do_poll((struct pollfd *)arg(r, 0), (unsigned)arg(r, 1), timeout);
-	if (ret != -ERESTARTNOHAND || !deadline)
-		return ret;
-	t->restart_deadline = deadline;
-	return -ERESTART_RESTARTBLOCK;
+	return ret == -ERESTARTNOHAND && deadline ? wait_again(t, deadline) : ret;
 }
 
 /* Linux writes the time left back, and never fails because of it. */

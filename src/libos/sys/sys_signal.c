@@ -7,7 +7,6 @@
 #include "sys/syscalls.h"
 #include "sys/wait_args.h"
 #include "thread/clock.h"
-#include "thread/entry.h"
 
 #define MINSIGSTKSZ_ 2048
 
@@ -125,8 +124,7 @@ static long wait_for_set(struct thread *t, sigmask_t set, int64_t deadline, sigi
 	waitq_remove(&w);
 	if (taken)
 		return info->si_signo;
-	t->restart_deadline = deadline;
-	return err == -ETIMEDOUT ? -EAGAIN : -ERESTART_RESTARTBLOCK;
+	return err == -ETIMEDOUT ? -EAGAIN : wait_again(t, deadline);
 }
 
 long sys_rt_sigtimedwait(struct regs *r)

@@ -5,7 +5,6 @@
 #include "sys/syscalls.h"
 #include "sys/wait_args.h"
 #include "thread/clock.h"
-#include "thread/entry.h"
 
 #include <linux/resource.h>
 #include <linux/times.h>
@@ -94,8 +93,7 @@ static long sleep_until(int clock, int64_t deadline, bool absolute, void *remain
 		ts = ns_to_timespec(left);
 		if (remaining && copy_to_user(remaining, &ts, sizeof(ts)))
 			return -EFAULT;
-		t->restart_deadline = deadline;
-		return -ERESTART_RESTARTBLOCK;
+		return wait_again(t, deadline);
 	}
 	return 0;
 }

@@ -4,7 +4,6 @@
 #include "process/turn.h"
 #include "signal/signal.h"
 #include "thread/clock.h"
-#include "thread/entry.h"
 #include "thread/thread.h"
 
 static int timespec_from_user(const struct timespec *user, struct timespec *ts)

@@ -126,8 +126,9 @@ fast_exit_jump: /* here: the program's context, with rip = rcx */
 .Lno_handler:
 	call	syscall_dispatch
 	jmp	.Lresult
-.Lstack_room:
-	call	syscall_stack
+.Lstack_room: /* buffers may lie anywhere above the stack pointer, where nobody has touched the stack yet */
+	mov	REGS_RSP(%rsp), %rdi
+	call	mm_stack_reach
 	mov	%rsp, %rdi
 	mov	REGS_ORIG_RAX(%rsp), %rax
 	jmp	.Lstack_there

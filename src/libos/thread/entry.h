@@ -14,9 +14,6 @@ extern char slow_exit_begin[], slow_exit_iret[], upcall_entry[], thread_entry[];
 extern char blocking_begin[], blocking_end[], words_begin[], words_end[], vector_save_insn[], vector_save_fixup[];
 extern char uaccess_start[], uaccess_end[], uaccess_fixup[];
 
-/* Like ERESTARTNOHAND, for calls with a relative timeout: sets thread->restart_deadline, and when called again with
- * thread->restarting ends then. */
-#define ERESTART_RESTARTBLOCK ERESTART_LAST
 _Static_assert(ERESTARTSYS == ERESTART_FIRST, "entry.S");
 
 static inline bool is_restart_code(long ret)
@@ -33,7 +30,6 @@ void float_control_set(const uint32_t *mxcsr, const uint32_t *fpu);
 /* Called by entry.S, which calls handlers of numbers below g_fast_limit itself (none with --trace). thread/syscall.c */
 long syscall_dispatch(struct regs *r);
 long syscall_finish(struct regs *r, long ret);
-void syscall_stack(struct regs *r); /* the stack pointer is where the first stack may have no memory yet */
 extern uint64_t g_fast_limit;
 void thread_return_work(struct regs *r); /* signal/deliver.c */
 void thread_first(struct thread *t);	 /* thread/thread.c */

@@ -104,20 +104,14 @@ static bool address_names_libos(const struct regs *r)
 	return false;
 }
 
-/* Buffers may lie anywhere above the stack pointer, and what is of the stack there has not been touched. */
-void syscall_stack(struct regs *r)
-{
-	mm_stack_reach(current(), r->rsp);
-}
-
 long syscall_dispatch(struct regs *r)
 {
 	struct thread *t = current();
 	uint64_t nr = r->orig_rax;
 
 	t->regs = r;
-	if (unlikely(r->rsp - t->stack_room < t->stack_room_size)) /* not by entry.S */
-		syscall_stack(r);
+	if (in_stack_room(t, r->rsp)) /* not by entry.S */
+		mm_stack_reach(r->rsp);
 	if (unlikely(isolated() && !registers_in_program(r) && address_names_libos(r)))
 		return -EFAULT;
 	return syscall_finish(r, likely(nr < g_fast_limit && g_handlers[nr]) ? g_handlers[nr](r) :

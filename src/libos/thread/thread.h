@@ -112,6 +112,12 @@ void thread_wake(struct thread *t);
 /* A handle for hostcall poll, which counts its own time in milliseconds: readable in `ns` > 0. The calling thread's only one; or -1. */
 int thread_timer(int64_t ns);
 
+/* Is addr where t's first stack may have no memory yet? Then mm_stack_reach before it is used. entry.S asks the same. */
+static inline bool in_stack_room(const struct thread *t, uint64_t addr)
+{
+	return unlikely(addr - t->stack_room < t->stack_room_size);
+}
+
 /* Create a thread of `p` that starts in the program with `regs` (rax = 0 as clone's child sees it). Returns the
  * thread or NULL with *error. */
 struct thread *thread_create(struct process *p, const struct regs *regs, uint64_t fs_base, int *error);
@@ -140,6 +146,22 @@ extern const struct cvm_start *g_start; /* as the monitor gave it */
 
 /* Clocks by the vDSO (thread/clock.c): nanoseconds; clock as in clock_gettime(2). */
 int64_t clock_now(int clock);
+
+/* Like ERESTARTNOHAND, for calls with a relative timeout: when called again, with t->restarting, they end when they would have. */
+#define ERESTART_RESTARTBLOCK ERESTART_LAST
+
+/* When a wait of `timeout` ns (CLOCK_MONOTONIC) ends that the calling thread begins, or begins again. */
+static inline int64_t wait_end(const struct thread *t, int64_t timeout)
+{
+	return t->restarting ? t->restart_deadline : clock_now(1 /* CLOCK_MONOTONIC */) + timeout;
+}
+
+/* What a wait returns that was interrupted and may begin again. */
+static inline long wait_again(struct thread *t, int64_t end)
+{
+	t->restart_deadline = end;
+	return -ERESTART_RESTARTBLOCK;
+}
 
 _Static_assert(offsetof(struct thread, kernel_stack) == THREAD_KERNEL_STACK, "entry.S");
 _Static_assert(offsetof(struct thread, user_rsp) == THREAD_USER_RSP, "entry.S");
