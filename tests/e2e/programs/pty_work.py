@@ -11,6 +11,7 @@ import tempfile
 import termios
 
 PROMPT = b"ready> "
+STOP = b"sleep 1000 & kill -STOP %1; until grep -q '^State:.T' /proc/$!/status; do :; done"
 DIR = tempfile.mkdtemp()
 ENV = {"PATH": "/usr/bin:/bin", "TERM": "vt100", "HOME": "/tmp", "LC_ALL": "C", "PS1": PROMPT.decode(), "SHELL": "/bin/sh", "HISTFILE": ""}
 
@@ -66,7 +67,7 @@ def shell_jobs():
     for command, before, key in ((b"tty | cut -c1-9", None, None), (b"sleep 1000", b"sleep 1000\r\n", b"\x1a"), (b"bg", None, None), (b"jobs", None, None),
                                  (b"fg", b"sleep 1000\r\n", b"\x03"), (b"echo $?", None, None), (b"cat", b"cat\r\n", b"\x1a"),
                                  (b"fg", b"cat\r\n", b"typed\n\x04"), (b"stty size", None, None),
-                                 (b"cut -d' ' -f8 /proc/$$/stat | grep -c -- -", None, None), (b"sleep 1000 & kill -STOP %1; wait %1", None, None),
+                                 (b"cut -d' ' -f8 /proc/$$/stat | grep -c -- -", None, None), (STOP, None, None),
                                  (b"kill -CONT %1; kill %1; wait %1", None, None)):
         t.type(command + b"\n")
         text = t.until(command + b"\r\n")
