@@ -24,11 +24,12 @@ int cap_memory_create(uint32_t object, int fd)
 
 void cap_memory_free(uint32_t object)
 {
-	struct object *o = &g_arena->object[object];
+	const struct object *o = &g_arena->object[object];
 
+	lock_give(&g_arena->cap_lock);
 	memory_reserve(object_address(object), CAP_HEED(o->size) + CVM_PAGE_SIZE);
-	if (o->memory.fd >= 0)
-		host(__NR_close, o->memory.fd);
+	host(__NR_close, o->memory.fd); /* -1: it never had one */
+	lock_take(&g_arena->cap_lock);
 }
 
 /* Copies in either direction until done, faulted or revoked: bytes, or -errno if none. */

@@ -132,6 +132,7 @@ void object_put(uint32_t object)
 
 	if (!object || --o->refs)
 		return;
+	o->name[0] = 0; /* first: nobody finds it while the lock is given up for cap_memory_free */
 	if (o->kind == CAP_MEMORY)
 		cap_memory_free(object);
 	else if (o->kind == CAP_STREAM)
@@ -141,7 +142,6 @@ void object_put(uint32_t object)
 		--*paid_for(o->payer, o->kind);
 	}
 	o->kind = CAP_NONE;
-	o->name[0] = 0;
 }
 
 /* From now on nobody can begin to use the entry. True: nor does anybody. */
@@ -218,7 +218,6 @@ static bool cap_kill(struct cap *k, bool forget)
 	if (k->object && (k->kind == CAP_MEMORY || k->kind == CAP_CALL))
 		object_raise(o); /* they wait for the object's changes */
 	tree_unlink(k);
-	object_put(k->object);
 	k->parent = k->next = k->previous = k->object = 0; /* what stays as CAP_REVOKED is in no list */
 	k->kind = forget ? CAP_NONE : CAP_REVOKED;
 	if (forget) {
@@ -226,6 +225,7 @@ static bool cap_kill(struct cap *k, bool forget)
 		c->cap_hint = MIN(c->cap_hint, number_of(k) % CAPS_MAX);
 	}
 	cap_raise(number_of(k));
+	object_put((uint32_t)(o - g_arena->object));
 	return true;
 }
 
