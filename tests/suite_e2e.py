@@ -251,6 +251,30 @@ def read_only_volume():
     expect(harness.read(f"{where}/f") == "kept\n", "the file changed")
 
 
+def volume_that_is_a_file():
+    where = scratch("file-volume")
+    for name in ("native", "ours"):
+        with open(f"{where}/{name}", "w") as f:
+            f.write("hello\n")
+    command = [PYTHON, f"{PROGRAMS}/one_file.py"]
+    volumes = ["-v", f"{PROGRAMS}:{PROGRAMS}:ro", "-v", f"{where}/ours:{where}/native"]
+    expect_same(run([*command, f"{where}/native"]), cvm([*command, f"{where}/native"], volumes))
+    expect(harness.read(f"{where}/ours") == harness.read(f"{where}/native") == "aga", "the host sees something else")
+
+
+def directories_of_one_file():
+    """As in a repository of Maven: each name keeps its directory, and forgetting the oldest names forgets these."""
+    where = scratch("one-each")
+    for i in range(6000):
+        os.makedirs(f"{where}/{i}", exist_ok=True)
+        with open(f"{where}/{i}/f", "w"):
+            pass
+    look = f"import os\nprint(sum(os.stat(f'{where}/{{i}}/f').st_nlink for i in range(6000)))"
+    ours = cvm([PYTHON, "-c", look], ["-v", f"{where}:{where}:ro"])
+    expect(ours.status == 0 and ours.text() == "6000\n", "names were not found", ours)
+    shutil.rmtree(where)
+
+
 def openssl_genrsa():
     where = scratch("genrsa")
     ours = cvm(["/usr/bin/openssl", "genrsa", "-out", "/k/key.pem", "2048"], ["-v", f"{where}:/k"])
@@ -858,7 +882,8 @@ def refuses_without_keys():
 FUNCTIONS = [
     (hello("gcc"), "hello_glibc", "too"), (hello("static"), "hello_static_glibc", None), (hello("musl"), "hello_musl", None),
     (hello("musl-static"), "hello_static_musl", "too"),
-    (tar_to_volume, None, None), (overlay_is_private, None, "too"), (own_name, None, None), (read_only_volume, None, None), (openssl_genrsa, None, None),
+    (tar_to_volume, None, None), (overlay_is_private, None, "too"), (own_name, None, None), (read_only_volume, None, None),
+    (volume_that_is_a_file, None, None), (directories_of_one_file, None, None), (openssl_genrsa, None, None),
     (sqlite(1_000_000), "sqlite_million_rows_wal", None), (sqlite(2000), "sqlite_small_wal", "too"),
     (redis(200_000), "redis_aof_restart", None), (redis(2000), "redis_small", "only"), (git_log, None, None),
     (redis_snapshot, None, None), (nginx, None, None), (nginx_workers, None, None), (lighttpd, None, None), (haproxy, None, None), (memcached, None, None),

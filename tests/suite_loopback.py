@@ -178,6 +178,36 @@ def connects_to_itself():
         expect(ours.text().split("\n") == ["refused: 111", "parent got mine", "child got yours", "status 0", ""] and not ours.status, grant, ours)
 
 
+def watched_before_it_connects():
+    """By as many epolls as one likes: the socket that they watch becomes another one."""
+    script = """import select, socket, sys; listener, c = socket.create_server(("127.0.0.1", int(sys.argv[1]))), socket.socket();
+watchers = [select.epoll() for _ in range(20)]; [e.register(c, select.EPOLLIN) for e in watchers]; c.connect(("127.0.0.1", int(sys.argv[1])));
+a, _ = listener.accept(); [e.poll(0) for e in watchers]; a.send(b"x"); print(sum(e.poll(60) == [(c.fileno(), select.EPOLLIN)] for e in watchers))"""
+    command = [PYTHON, "-c", script, free_port()]
+    native = run(command)
+    expect(native.text() == "20\n", "not as expected natively", native)
+    expect_same(native, run(cvm_command(command, ["--listen", command[-1]])))
+
+
+def no_handle_left():
+    """Sockets get their host socket when they are first used: what they say then is why they have none."""
+    script = """import errno, socket; kept = []
+try:
+    while True:
+        kept.append(socket.socket())
+        kept[-1].bind(("127.0.0.1", 0))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+for name, use in (("setsockopt", lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)), ("listen", lambda s: s.listen()),
+                  ("getsockname", lambda s: s.getsockname()), ("connect", lambda s: s.connect(("127.0.0.1", 1)))):
+    try:
+        print(name, use(kept[-1]))
+    except OSError as e:
+        print(name, errno.errorcode[e.errno])"""
+    ours = run(cvm_command([PYTHON, "-c", script], ["--net", "any", "--handles", 64]))
+    expect(ours.text() == "EMFILE\nsetsockopt EMFILE\nlisten EMFILE\ngetsockname EMFILE\nconnect EMFILE\n", "other errors", ours)
+
+
 def passing():
     program = compile_c(os.path.join(FOLDER, "passing.c"))
     ours = run(cvm_command([program, 5556], ["--listen", 5556, "-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro"]), timeout=90)
@@ -246,6 +276,7 @@ def tests():
                     Test("loopback/cap_files", cap_files), Test("loopback/inside_and_outside", inside_and_outside),
                     Test("loopback/three_in_a_row", three_in_a_row),
                     Test("loopback/ready_when_it_listens", ready_when_it_listens), Test("loopback/ready_on_the_host", ready_on_the_host),
-                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/passing", passing), Test("loopback/shut_listener", shut_listener),
+                    Test("loopback/connects_to_itself", connects_to_itself), Test("loopback/no_handle_left", no_handle_left),
+                    Test("loopback/watched_before_it_connects", watched_before_it_connects), Test("loopback/passing", passing), Test("loopback/shut_listener", shut_listener),
                     Test("loopback/loopback_peers", loopback_peers),
                     Test("loopback/nothing_granted", nothing_granted)]

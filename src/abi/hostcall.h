@@ -47,6 +47,7 @@
 	X(random, 2)		/* (buf, size) -> bytes, like getrandom without blocking */                          \
 	/* files. `dir` is a directory handle, paths are relative to it and never leave it; (dir, path, size of path) */ \
 	X(file_open, 5)		/* (dir, path, path_size, open flags, mode) -> handle. O_PATH, O_NOFOLLOW, O_DIRECTORY, O_CREAT... \
+				   Without a path the file of an O_PATH handle, with its rights; a granted file is such a handle. \
 				   Only regular files, directories and (O_PATH) links; host symlinks resolve inside dir,    \
 				   or with HC_OPEN_NO_SYMLINKS in flags give -ELOOP. O_CREAT makes a new file, else -EEXIST */                                       \
 	X(file_close, 1)	/* (handle) */                                                                       \

@@ -26,7 +26,7 @@ enum launch_handle_kind {
 	LAUNCH_HANDLE_NONE = 0,
 	LAUNCH_HANDLE_STDIO = 1, /* read/write/poll/fstat/tty ioctls on an inherited descriptor */
 	LAUNCH_HANDLE_DIR = 2,	 /* a granted directory: the root of relative paths */
-	LAUNCH_HANDLE_FILE = 3,	 /* a granted regular file */
+	LAUNCH_HANDLE_FILE = 3,	 /* a granted regular file, to be opened by hostcall */
 };
 #define LAUNCH_RIGHT_READ 1u
 #define LAUNCH_RIGHT_WRITE 2u

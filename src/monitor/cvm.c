@@ -54,16 +54,15 @@ static int load_image(struct cvm *c, struct hc_thread *start)
 }
 
 /* Each handle gets a descriptor of its own: two cVMs may be granted the same (standard streams are), and one that closes
- * its handle must not close, and so free for reuse, the other's. A file is opened anew, so that no life's locks outlive it. */
+ * its handle must not close, and so free for reuse, the other's. A file is only there to be opened, so no life's locks outlive it. */
 static int grant_handles(struct cvm *c)
 {
 	static const uint16_t kinds[] = { [LAUNCH_HANDLE_STDIO] = HANDLE_STDIO, [LAUNCH_HANDLE_DIR] = HANDLE_DIR,
-					  [LAUNCH_HANDLE_FILE] = HANDLE_FILE };
+					  [LAUNCH_HANDLE_FILE] = HANDLE_PATH };
 
 	for (uint32_t i = 0; i < c->config->handles; i++) {
 		const struct launch_handle *h = &c->config->handle[i];
-		long fd = h->kind != LAUNCH_HANDLE_FILE ? -1 : reopen(h->fd, (h->rights & LAUNCH_RIGHT_WRITE ? O_RDWR : O_RDONLY) | O_NONBLOCK);
-		fd = fd >= 0 ? fd : host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3);
+		long fd = host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3);
 		long number = fd < 0 ? fd : handle_add(c, (int)fd, kinds[h->kind], h->rights);
 		if (number != (long)i)
 			return number < 0 ? (int)number : -EINVAL;

@@ -74,15 +74,16 @@ static int kind_of(int fd, unsigned *kind, uint64_t flags)
 	return 0;
 }
 
-/* An existing object: look at it first, then open exactly it. */
-static long open_existing(int dir, const char *path, uint64_t flags, bool no_symlinks, unsigned *kind)
+/* An existing object, or what the handle itself names: look at it first, then open exactly it. */
+static long open_existing(const struct handle *h, const char *path, uint64_t flags, bool no_symlinks, unsigned *kind)
 {
 	/* Asked for a directory, the kernel opens nothing else. */
 	if (flags & O_DIRECTORY) {
 		*kind = flags & O_PATH ? HANDLE_DIR | HANDLE_PATH : HANDLE_DIR;
-		return open_below(dir, path, flags & ~(uint64_t)O_EXCL, 0, no_symlinks);
+		return open_below(h->fd, path, flags & ~(uint64_t)O_EXCL, 0, no_symlinks);
 	}
-	long fd = open_below(dir, path, O_PATH | (flags & O_NOFOLLOW), 0, no_symlinks);
+	long fd = h->kind == HANDLE_PATH ? host(__NR_fcntl, h->fd, F_DUPFD_CLOEXEC, 3) :
+					   open_below(h->fd, path, O_PATH | (flags & O_NOFOLLOW), 0, no_symlinks);
 	if (fd < 0)
 		return fd;
 	long r = kind_of((int)fd, kind, flags);
@@ -109,7 +110,7 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 	bool no_symlinks = a[3] & HC_OPEN_NO_SYMLINKS;
 	uint64_t mode = a[4] & 01777; /* no set-user-id files for the host */
 	unsigned kind = HANDLE_FILE;
-	struct handle *dir PINNED = handle_and_path(t, a, path, HANDLE_DIR);
+	struct handle *dir PINNED = handle_and_path(t, a, path, HANDLE_DIR | HANDLE_PATH);
 
 	if (error_in(dir) || flags & ~(uint64_t)OPEN_FLAGS_ALLOWED || a[4] & ~07777ull)
 		return error_in(dir) ?: -EINVAL;
@@ -121,7 +122,7 @@ long hc_file_open(struct thread *t, const uint64_t *a)
 		if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) /* only what is new */
 			fd = open_below(dir->fd, path, flags & O_CREAT ? flags | O_EXCL : flags, mode, no_symlinks);
 		else
-			fd = open_existing(dir->fd, path, flags, no_symlinks, &kind);
+			fd = open_existing(dir, path, flags, no_symlinks, &kind);
 	}
 	if (fd < 0)
 		return fd;

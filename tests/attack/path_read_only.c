@@ -1,6 +1,6 @@
 /*
- * Question: can a cVM write below a directory that was granted read-only: by opening, truncating, chmod through a
- * read-only handle, renaming, linking, removing?
+ * Question: can a cVM write below a directory that was granted read-only: by opening, also what it has as O_PATH, truncating, chmod
+ * through a read-only handle, renaming, linking, removing?
  * Expect: REFUSED: nothing was written
  * Control: none: rights of a grant have no option
  * Native: rights of handles
@@ -24,6 +24,8 @@ static void attack(void)
 	const long results[] = { hostcall(HC_file_chmod, path, 0777, 0, 0, 0, 0), hostcall(HC_file_chown, path, 1, 1, 0, 0, 0),
 				 hostcall(HC_file_utimes, path, 0, 0, 0, 0, 0), hostcall(HC_file_open, d, name, 14, O_RDWR, 0, 0), hostcall(HC_file_open, d, name, 14, O_WRONLY | O_TRUNC, 0, 0),
 				 hostcall(HC_file_open, d, name, 14, O_RDONLY | O_TRUNC, 0, 0), hostcall(HC_file_open, d, target, 3, O_CREAT | O_RDWR, 0644, 0),
+				 hostcall(HC_file_open, path, 0, 0, O_RDWR, 0, 0), hostcall(HC_file_open, path, 0, 0, O_RDONLY | O_TRUNC, 0, 0),
+				 hostcall(HC_file_open, path, 0, 0, O_WRONLY | O_APPEND, 0, 0), hostcall(HC_file_open, path, 0, 0, O_CREAT | O_RDWR, 0644, 0),
 				 hostcall(HC_file_open, d, target, 3, O_CREAT | O_RDONLY, 0644, 0),
 				 hostcall(HC_file_open, d, (uint64_t)".", 1, 020000000 | O_DIRECTORY | O_RDWR, 0644, 0), hostcall(HC_file_truncate, file, 0, 0, 0, 0, 0),
 				 hostcall(HC_file_chmod, file, 0777, 0, 0, 0, 0), hostcall(HC_file_utimes, file, 0, 0, 0, 0, 0),
@@ -34,6 +36,8 @@ static void attack(void)
 	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++)
 		if (results[i] >= 0)
 			breach("operation %zu succeeded", i);
+	if (hostcall(HC_file_open, path, 0, 0, O_RDONLY, 0, 0) < 0)
+		breach("what may be read was not opened");
 	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (hostcall(HC_mem_map_file, (uint64_t)page, PAGE, PROT_READ | PROT_WRITE, HC_MEM_SHARED, file, 0) >= 0)
 		breach("mapped for writing");

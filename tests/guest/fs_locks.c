@@ -56,6 +56,18 @@ static void run(void)
 	lock("c OFD read", c, F_OFD_SETLK, F_RDLCK, 12, 1);
 	lock("bad type", a, F_SETLK, 77, 0, 1);
 	lock("bad range", a, F_SETLK, F_RDLCK, -5, 1);
+	lock("a write to the last byte but one", a, F_OFD_SETLK, F_WRLCK, 200, LONG_MAX - 200);
+	lock("b asks for the last two", b, F_OFD_GETLK, F_WRLCK, LONG_MAX - 1, 2);
+	lock("a write to the last byte", a, F_OFD_SETLK, F_WRLCK, 200, LONG_MAX - 199);
+	lock("b asks for it", b, F_OFD_GETLK, F_WRLCK, LONG_MAX, 1);
+	lock("a unlock", a, F_OFD_SETLK, F_UNLCK, 200, 0);
+	lock("a byte behind the last", a, F_OFD_SETLK, F_WRLCK, 200, LONG_MAX - 198);
+	lock("all there are behind 2", a, F_OFD_SETLK, F_WRLCK, 2, LONG_MAX);
+	lock("back to byte -1", a, F_OFD_SETLK, F_WRLCK, 9, -10);
+	lock("back without end", a, F_OFD_SETLK, F_WRLCK, 9, LONG_MIN);
+	lock("back to byte 200", a, F_OFD_SETLK, F_WRLCK, 210, -10);
+	lock("b asks", b, F_OFD_GETLK, F_WRLCK, 190, 20);
+	lock("a unlock", a, F_OFD_SETLK, F_UNLCK, 0, 0);
 	close(dup(c));
 	lock("c OFD read after a close", c, F_OFD_SETLK, F_RDLCK, 12, 1);
 	lock("a OFD write", a, F_OFD_SETLK, F_WRLCK, 0, 20);

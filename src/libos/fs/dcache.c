@@ -192,28 +192,43 @@ static void d_free(struct dentry *d)
 	kfree(d);
 }
 
-/* Free a dentry without references, then its parent if that was its last one. */
+/* Free a dentry without references; that on its parent is the caller's from now on. */
 static void d_destroy(struct dentry *d)
 {
-	struct dentry *parent = d->parent;
-
-	if (!(d->flags & D_DEAD) && parent) {
+	if (!(d->flags & D_DEAD) && d->parent) {
 		hash_remove(d);
 		list_remove(&d->siblings);
 	}
 	d_free(d);
-	if (parent)
-		d_put(parent);
 }
 
+/* A reference less. Without any, a name stays on the LRU list; what nobody can find again is freed, and its parent has a reference less. */
+static void drop_reference(struct dentry *d)
+{
+	while (d && !--d->refs) {
+		struct dentry *parent = d->parent;
+
+		/* /proc is asked each time: what was found there before is of no use */
+		if (!(d->flags & D_DEAD) && parent && d->mount->type != BOOT_MOUNT_PROC) {
+			list_append(&g_lru, &d->lru);
+			g_lru_count++;
+			return;
+		}
+		d_destroy(d);
+		d = parent;
+	}
+}
+
+/* A parent whose last name goes may come onto the list meanwhile: at its end, and without evicting others in turn. */
 static void evict_some(void)
 {
 	for (unsigned i = 0; i < EVICT_BATCH && !list_empty(&g_lru); i++) {
-		struct dentry *d = list_entry(g_lru.next, struct dentry, lru);
+		struct dentry *d = list_entry(g_lru.next, struct dentry, lru), *parent = d->parent;
 
 		list_remove(&d->lru);
 		g_lru_count--;
 		d_destroy(d);
+		drop_reference(parent);
 	}
 }
 
@@ -227,15 +242,8 @@ void d_get(struct dentry *d)
 
 void d_put(struct dentry *d)
 {
-	if (--d->refs)
-		return;
-	/* /proc is asked each time: what was found there before is of no use */
-	if ((d->flags & D_DEAD) || !d->parent || d->mount->type == BOOT_MOUNT_PROC) {
-		d_destroy(d);
-		return;
-	}
-	list_append(&g_lru, &d->lru);
-	if (++g_lru_count > CACHED_MAX)
+	drop_reference(d);
+	if (g_lru_count > CACHED_MAX)
 		evict_some();
 }
 

@@ -5,6 +5,7 @@
 #include "fs/epoll.h"
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "core/log.h"
 #include "ipc/block.h"
 #include "ipc/eventfd.h"
 #include "ipc/pipe.h"
@@ -209,17 +210,14 @@ static void detach(struct epoll_item *item, bool closing)
 	}
 }
 
-/* Take an item out of its epoll and free it. items_lock held; the file is still whole. `closing`: its last reference is
- * going. A host socket is then closed next, which takes it out of the host epoll for free; other host files may live on
- * in other processes. */
-static void remove_item(struct epoll_item **at, bool closing)
+/* Take an item that nothing is attached for out of its epoll and free it. items_lock held; the file is still whole. */
+static void free_item(struct epoll_item **at)
 {
 	struct epoll_item *item = *at;
 	struct epoll *ep = item->epoll;
 	struct file *f = item->file;
 
 	*at = item->next;
-	detach(item, closing);
 	ep->nested_count -= epoll_of(f) != NULL;
 	mutex_lock(&ep->ready_lock);
 	list_remove(&item->ready);
@@ -228,6 +226,14 @@ static void remove_item(struct epoll_item **at, bool closing)
 	list_remove(&item->by_file);
 	mutex_unlock(&f->epolls_lock);
 	kfree(item);
+}
+
+/* The same of one that is attached. `closing`: the file's last reference is going. A host socket is then closed next, which
+ * takes it out of the host epoll for free; other host files may live on in other processes. */
+static void remove_item(struct epoll_item **at, bool closing)
+{
+	detach(*at, closing);
+	free_item(at);
 }
 
 static int modify(struct epoll_item *item, const struct epoll_event *event)
@@ -337,39 +343,49 @@ void epoll_forget_file(struct file *f)
 	mutex_unlock(&g_epolls);
 }
 
-#define REATTACH_MAX 16 /* epolls that watch one file; more than one is rare */
+static void reattach(struct epoll *ep, int fd, struct file *f)
+{
+	struct epoll_item **at;
+
+	mutex_lock(&ep->items_lock);
+	at = find_slot(ep, fd, f);
+	if (at) {
+		detach(*at, false);
+		if (attach(*at)) {
+			log_text("epoll: descriptor %d is no longer watched: no handle or memory is left (--handles, --memory)", fd);
+			free_item(at);
+		}
+	}
+	mutex_unlock(&ep->items_lock);
+}
 
 void epoll_reattach(struct file *f)
 {
-	struct {
-		struct epoll *epoll;
-		int fd;
-	} at[REATTACH_MAX];
-	unsigned count = 0;
+	unsigned left = 0;
 
 	if (list_empty(&f->epolls))
 		return;
 	mutex_lock(&g_epolls); /* none of them goes away */
 	mutex_lock(&f->epolls_lock);
-	list_for_each(l, &f->epolls) {
-		const struct epoll_item *item = list_entry(l, struct epoll_item, by_file);
-
-		at[count].epoll = item->epoll;
-		at[count].fd = item->fd;
-		if (++count == REATTACH_MAX)
-			break;
-	}
+	list_for_each(l, &f->epolls)
+		left++;
 	mutex_unlock(&f->epolls_lock);
-	for (unsigned i = 0; i < count; i++) {
-		struct epoll_item **item;
+	for (; left; left--) { /* the first goes to the end; who is added meanwhile comes behind all that were there */
+		struct epoll *ep = NULL;
+		int fd = -1;
 
-		mutex_lock(&at[i].epoll->items_lock);
-		item = find_slot(at[i].epoll, at[i].fd, f);
-		if (item) {
-			detach(*item, false);
-			(void)!attach(*item);
+		mutex_lock(&f->epolls_lock);
+		if (!list_empty(&f->epolls)) {
+			struct epoll_item *item = list_entry(f->epolls.next, struct epoll_item, by_file);
+
+			ep = item->epoll;
+			fd = item->fd;
+			list_remove(&item->by_file);
+			list_append(&f->epolls, &item->by_file);
 		}
-		mutex_unlock(&at[i].epoll->items_lock);
+		mutex_unlock(&f->epolls_lock);
+		if (ep)
+			reattach(ep, fd, f);
 	}
 	mutex_unlock(&g_epolls);
 }

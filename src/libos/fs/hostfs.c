@@ -47,7 +47,7 @@ ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *bu
 		return -ENOENT;
 	if (!fits)
 		return -ENAMETOOLONG;
-	if (!*at)
+	if (!*at && d->mount->type != BOOT_MOUNT_HOST_FILE)
 		put_front(&at, buf, ".", 1);
 	size = (size_t)(buf + PATH_SIZE - 1 - at);
 	memmove(buf, at, size + 1);
@@ -156,15 +156,7 @@ static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 	struct statx st;
 	char *path;
 	ssize_t n;
-	long h;
 
-	if (d->mount->type == BOOT_MOUNT_HOST_FILE) {
-		h = hostcall(HC_file_dup, d->mount->handle);
-		if (h >= 0 && (flags & O_TRUNC) && (flags & O_ACCMODE) != O_RDONLY)
-			hostcall(HC_file_truncate, h, 0);
-		*error = (int)h;
-		return h < 0 ? NULL : hostfile_wrap((int)h, &hostfile_ops, flags & ~O_APPEND, d, error);
-	}
 	if (removed_dir(d) >= 0)
 		return open_removed(d, flags, error);
 	path = pathbuf_get();
@@ -322,8 +314,6 @@ static long open_path(struct dentry *d, int flags)
 	char *path;
 	ssize_t n;
 
-	if (d->mount->type == BOOT_MOUNT_HOST_FILE)
-		return hostcall(HC_file_dup, d->mount->handle);
 	if (removed_dir(d) >= 0)
 		return hostcall(HC_file_open, removed_dir(d), ".", 1, flags, 0);
 	path = pathbuf_get();

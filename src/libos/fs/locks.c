@@ -108,11 +108,11 @@ static struct file *choose_carrier(struct file *f, const struct flock *lk, int *
 	return f;
 }
 
-/* SEEK_CUR and SEEK_END become absolute. */
+/* SEEK_CUR and SEEK_END become absolute, a length that reaches the last possible byte becomes 0. */
 static int make_absolute(struct file *f, struct flock *lk)
 {
 	struct statx st;
-	off_t base = 0;
+	off_t base = 0, last;
 
 	if (lk->l_whence == SEEK_CUR)
 		base = file_position(f);
@@ -120,15 +120,21 @@ static int make_absolute(struct file *f, struct flock *lk)
 		base = f->ops->stat(f, &st) ? 0 : (off_t)st.stx_size;
 	else if (lk->l_whence != SEEK_SET)
 		return -EINVAL;
-	if (lk->l_type != F_RDLCK && lk->l_type != F_WRLCK && lk->l_type != F_UNLCK)
-		return -EINVAL;
-	lk->l_start += base;
 	lk->l_whence = SEEK_SET;
+	if (__builtin_add_overflow(lk->l_start, base, &lk->l_start))
+		return -EOVERFLOW;
+	if (lk->l_start < 0 || (lk->l_len < 0 && lk->l_start + lk->l_len < 0))
+		return -EINVAL;
 	if (lk->l_len < 0) {
 		lk->l_start += lk->l_len;
 		lk->l_len = -lk->l_len;
+	} else if (lk->l_len > 0) {
+		if (__builtin_add_overflow(lk->l_start, lk->l_len - 1, &last))
+			return -EOVERFLOW;
+		if (last == INT64_MAX)
+			lk->l_len = 0;
 	}
-	return lk->l_start < 0 ? -EINVAL : 0;
+	return lk->l_type == F_RDLCK || lk->l_type == F_WRLCK || lk->l_type == F_UNLCK ? 0 : -EINVAL;
 }
 
 static bool mode_allows(const struct file *f, int type)

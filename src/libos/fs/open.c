@@ -14,6 +14,7 @@
 #include <linux/time.h>
 
 #define OPEN_ONLY (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define CREATE_TRIES 48u /* more than the links that a walk follows */
 
 uint32_t process_umask(void)
 {
@@ -335,13 +336,16 @@ static bool create_step(struct walk *w, int flags, uint32_t mode, unsigned tries
 static struct file *open_create(int dirfd, const char *path, int flags, uint32_t mode, unsigned walk_flags, int *error)
 {
 	struct file *f = NULL;
+	bool again = true;
 	struct walk w;
 
 	*error = path_walk_at(&w, dirfd, path, walk_flags | WALK_PARENT);
 	if (*error)
 		return NULL;
-	for (unsigned tries = 0; tries < 48 && create_step(&w, flags, mode, tries, &f, error); tries++)
-		;
+	for (unsigned tries = 0; again && tries < CREATE_TRIES; tries++)
+		again = create_step(&w, flags, mode, tries, &f, error);
+	if (again && !*error)
+		*error = -ELOOP; /* a link as often as that, changed by others in between */
 	walk_done(&w);
 	return f;
 }

@@ -22,14 +22,13 @@
 #define PRIVILEGED_PORTS 1024 /* where ip_unprivileged_port_start begins unless it was set */
 
 /* A call that the program's own socket timeout may end is not restarted after a signal (signal(7)). */
-static bool again(const struct inet_socket *s, bool timeout, long *ret)
+static bool again(bool timeout, long *ret)
 {
 	if (!retry_hostcall(ret)) {
 		if (*ret == -ERESTARTSYS && timeout)
 			*ret = -EINTR;
 		return false;
 	}
-	(void)s;
 	return true;
 }
 
@@ -64,7 +63,7 @@ static ssize_t inet_read(struct file *f, const struct iovec *iov, unsigned count
 			ret = hostcall_blocking(HC_file_read, s->handle, iov->iov_base, iov->iov_len);
 		else
 			ret = hostcall_blocking(HC_file_readv, s->handle, iov, MIN(count, HC_IOV_MAX), -1);
-	} while (again(s, s->receive_timeout, &ret));
+	} while (again(s->receive_timeout, &ret));
 	return ret;
 }
 
@@ -85,13 +84,13 @@ static ssize_t inet_write(struct file *f, const struct iovec *iov, unsigned coun
 			ret = hostcall_blocking(HC_file_writev, s->handle, iov, count, -1);
 		else
 			return inet_write_many(f, iov, count);
-	} while (again(s, s->send_timeout, &ret));
+	} while (again(s->send_timeout, &ret));
 	return unlikely(ret == -EPIPE) ? broken_pipe() : ret;
 }
 
 static long inet_ioctl(struct file *f, unsigned long request, void *user_arg)
 {
-	return hostcall(HC_file_ioctl, inet_host(f), request, user_arg);
+	return inet_call(f, HC_file_ioctl, request, user_arg);
 }
 
 static int inet_handle(struct file *f)
@@ -195,7 +194,7 @@ static void say_not_granted(const struct inet_socket *s, const struct sockaddr_a
 
 static int inet_bind(struct file *f, const struct sockaddr_any *addr)
 {
-	int ret = (int)hostcall(HC_sock_bind, inet_host(f), &addr->storage, addr->size);
+	int ret = (int)inet_call(f, HC_sock_bind, &addr->storage, addr->size);
 
 	if (ret == -EACCES)
 		ret = bind_loop(f->data, addr);
@@ -235,7 +234,7 @@ static int inet_connect(struct file *f, const struct sockaddr_any *addr)
 	turn_release(current());
 	do {
 		ret = hostcall_blocking(HC_sock_connect, s->handle, &addr->storage, addr->size);
-	} while (again(s, s->send_timeout, &ret));
+	} while (again(s->send_timeout, &ret));
 	turn_resume(current());
 	if (ret == -EACCES && loop == -ENOENT)
 		return -ECONNREFUSED; /* it may reach a cVM there, but there is none */
@@ -257,7 +256,7 @@ static int inet_listen(struct file *f, int backlog)
 	if (name.size) {
 		ret = loop_listen_inet(f, &name, -1, backlog);
 	} else {
-		ret = (int)hostcall(HC_sock_listen, inet_host(f), backlog);
+		ret = (int)inet_call(f, HC_sock_listen, backlog);
 		s->host_used |= !ret;
 		name.size = SOCKADDR_MAX;
 		if (ret || s->socket.type != SOCK_STREAM || hostcall(HC_sock_name, s->handle, &name.storage, &name.size))
@@ -297,7 +296,7 @@ static struct file *inet_accept(struct file *f, struct sockaddr_any *peer, uint3
 			if (!s->receive_timeout)
 				turn_await(f, s->handle, POLLIN);
 			ret = hostcall_blocking(HC_sock_accept, s->handle, &peer->storage, &peer->size, flags);
-		} while (again(s, s->receive_timeout, &ret));
+		} while (again(s->receive_timeout, &ret));
 	*error = (int)ret;
 	return ret < 0 ? NULL : inet_accepted(ret, f, flags, error);
 }
@@ -311,12 +310,12 @@ static int inet_name(struct file *f, bool peer, struct sockaddr_any *addr)
 		return 0;
 	}
 	addr->size = SOCKADDR_MAX;
-	return (int)hostcall(peer ? HC_sock_peer : HC_sock_name, inet_handle(f), &addr->storage, &addr->size);
+	return (int)inet_call(f, peer ? HC_sock_peer : HC_sock_name, &addr->storage, &addr->size);
 }
 
 static int inet_shutdown(struct file *f, int how)
 {
-	return (int)hostcall(HC_sock_shutdown, inet_handle(f), how);
+	return (int)inet_call(f, HC_sock_shutdown, how);
 }
 
 static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t *user_size)
@@ -332,7 +331,7 @@ static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t
 	if (level == SOL_SOCKET && name == SO_PRIORITY && s->priority_set)
 		return option_to_user(&s->priority, sizeof(s->priority), user, user_size);
 	ret = inet_multicast_get(s, level, name, user, user_size);
-	return ret != -ENOPROTOOPT ? ret : (int)hostcall(HC_sock_getopt, inet_host(f), level, name, user, user_size);
+	return ret != -ENOPROTOOPT ? ret : (int)inet_call(f, HC_sock_getopt, level, name, user, user_size);
 }
 
 static int set_priority(struct inet_socket *s, const void *user, uint32_t size)
@@ -363,10 +362,9 @@ static int inet_setopt(struct file *f, int level, int name, const void *user, ui
 	ret = inet_multicast_set(s, level, name, user, size);
 	if (ret != -ENOPROTOOPT)
 		return (int)ret;
-	ret = hostcall(HC_sock_setopt, inet_host(f), level, name, user, size);
+	ret = inet_call(f, HC_sock_setopt, level, name, user, size);
 	if (ret == 0 && level == IPPROTO_IP && name == IP_TOS)
 		s->priority_set = false; /* follows */
-
 	if (ret == 0 && level == SOL_SOCKET && size >= sizeof(time) && !copy_from_user(time, user, sizeof(time))) {
 		if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW)
 			s->receive_timeout = time[0] * NSEC_PER_SEC + time[1] * 1000;

@@ -30,6 +30,13 @@ static inline long inet_host(struct file *f)
 	return likely(s->handle >= 0) ? s->handle : inet_make_host(f);
 }
 
+/* A hostcall on it. */
+#define inet_call(f, number, ...)                                                                                     \
+	({                                                                                                            \
+		long host_ = inet_host(f);                                                                            \
+		host_ < 0 ? host_ : hostcall(number, host_, __VA_ARGS__);                                              \
+	})
+
 /* The file of a connection that was accepted on a host socket; owns the handle from now on, also on failure. */
 struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, int *error);
 
