@@ -72,7 +72,7 @@ struct cp_info {
 	uint32_t perms;	   /* CP_LOAD ... */
 	uint64_t length;   /* memory: bytes */
 	uint32_t sealed;   /* 1: it can only be passed, unsealed and closed */
-	uint32_t peer;	   /* stream: index of the other end's cVM; else of the cVM that made it; UINT32_MAX: none */
+	uint32_t peer;	   /* stream: index of the other end's cVM; else of the cVM that made the CP_File, export or listener; UINT32_MAX: none */
 	uint64_t word;	   /* stream: what the connecting side gave (cp_stream_connect) */
 	uint32_t events;   /* CP_READABLE ... as they are now */
 	uint32_t version;  /* memory: of its contents (cp_file_wait) */

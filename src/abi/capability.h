@@ -68,7 +68,7 @@ struct cap_info {
 	uint32_t perms;	  /* CAP_* */
 	uint64_t length;  /* memory: bytes */
 	uint32_t sealed;  /* 1: only to be passed, unsealed, closed */
-	uint32_t peer;	  /* stream: index of the other cVM; else of the maker */
+	uint32_t peer;	  /* stream: index of the other cVM; else of the maker of the object; ~0: none */
 	uint64_t word;	  /* stream: what the connecting side gave to stream_connect */
 	uint32_t state;	  /* CAP_READABLE ... */
 	uint32_t version; /* memory: of its contents, for cap_wait */

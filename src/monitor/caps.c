@@ -565,7 +565,7 @@ HOSTCALL_ON_CAP(cap_info, 0, 0)
 		heed(k, false);
 	struct cap_info info = { .kind = k->kind, .perms = k->perms, .length = k->length, .sealed = k->sealed != 0,
 				 .state = cap_state(k, 0), .version = __atomic_load_n(&o->sequence, __ATOMIC_ACQUIRE) };
-	uint32_t other = k->kind == CAP_STREAM ? LOAD(o->stream.holder[1 - k->end]) : k->object ? LOAD(o->root) : number_of(k);
+	uint32_t other = k->kind == CAP_STREAM ? LOAD(o->stream.holder[1 - k->end]) : LOAD(o->root);
 	info.peer = other ? other / CAPS_MAX : ~0u;
 	if (k->kind == CAP_STREAM) {
 		const struct ring *in = &o->stream.ring[1 - k->end], *out = &o->stream.ring[k->end];

@@ -135,6 +135,11 @@ static void test_derive(void)
 	IS(info.perms, CP_LOAD);
 	IS(info.length, 4);
 	IS(info.sealed, 0);
+	IS(info.peer, UINT32_MAX); /* the pod's file */
+	TRUE((r = cp_memory(b, sizeof b, CP_LOAD)) > 0);
+	IS(cp_info(r, &info), 0);
+	IS(info.peer, UINT32_MAX); /* nobody's file, whoever holds it */
+	IS(cp_close(r), 0);
 	IS(cp_file_pread(part, b, 16, 0), 4);
 	IS(memcmp(b, "3456", 4), 0);
 	IS(cp_file_pread(part, b, 16, 4), 0);
