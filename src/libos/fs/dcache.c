@@ -13,6 +13,7 @@
 #define EVICT_BATCH 64u
 
 struct mutex g_tree_lock;
+struct inode *g_gone;
 static struct dentry *g_first_buckets[FIRST_BUCKETS];
 static struct dentry **g_hash = g_first_buckets;
 static uint32_t g_buckets = FIRST_BUCKETS; /* a power of two */
@@ -67,10 +68,25 @@ struct inode *inode_get(struct inode *inode)
 	return inode;
 }
 
+static bool inode_drop(struct inode *inode)
+{
+	return inode && __atomic_sub_fetch(&inode->refs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
 void inode_put(struct inode *inode)
 {
-	if (inode && __atomic_sub_fetch(&inode->refs, 1, __ATOMIC_ACQ_REL) == 0)
+	if (inode_drop(inode))
 		inode->ops->release(inode);
+}
+
+void inodes_release(struct inode *gone)
+{
+	while (gone) {
+		struct inode *next = gone->next_gone;
+
+		gone->ops->release(gone);
+		gone = next;
+	}
 }
 
 static int set_name(struct dentry *d, const char *name, size_t size)
@@ -188,7 +204,10 @@ static void d_free(struct dentry *d)
 		kfree(d->name);
 	if (d->inode && d->inode->ops->forgotten)
 		d->inode->ops->forgotten(d->inode);
-	inode_put(d->inode);
+	if (inode_drop(d->inode)) {
+		d->inode->next_gone = g_gone;
+		g_gone = d->inode;
+	}
 	kfree(d);
 }
 

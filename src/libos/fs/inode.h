@@ -53,6 +53,7 @@ struct inode {
 	uint32_t refs; /* atomic */
 	uint32_t mode; /* the type bits never change */
 	uint64_t ino;
+	struct inode *next_gone; /* without references: to be released behind the tree lock */
 };
 
 struct mount {
@@ -118,14 +119,28 @@ struct inode_ops {
 	int (*link)(struct dentry *d, struct dentry *dir, const char *name, size_t size);
 	int (*setattr)(struct dentry *d, const struct attr *attr);
 	int (*statfs)(struct dentry *d, struct statfs *st);
-	void (*forgotten)(struct inode *inode); /* one of its dentries is freed; the tree lock may be held. May be NULL */
+	void (*forgotten)(struct inode *inode); /* one of its dentries is freed; the tree lock is held. May be NULL */
 	void (*release)(struct inode *inode); /* the last reference is gone: free it */
 };
 
 /* dcache.c */
 extern struct mutex g_tree_lock;
-#define tree_lock() mutex_lock(&g_tree_lock)
-#define tree_unlock() mutex_unlock(&g_tree_lock)
+extern struct inode *g_gone; /* tree lock */
+void inodes_release(struct inode *gone);
+static inline void tree_lock(void)
+{
+	mutex_lock(&g_tree_lock);
+}
+/* To release an inode may free gigabytes or wait for the host, so what lost its last reference here is released now. */
+static inline void tree_unlock(void)
+{
+	struct inode *gone = g_gone;
+
+	g_gone = NULL;
+	mutex_unlock(&g_tree_lock);
+	if (unlikely(gone))
+		inodes_release(gone);
+}
 uint64_t cache_now_ms(void);
 uint32_t name_hash(const char *name, size_t size);
 /* These want the tree lock. */
