@@ -848,12 +848,14 @@ def ordinary_user():
         for path in glob.glob(os.path.join(BUILD, "intravisor*")):
             shutil.copy(path, where)
         os.chmod(where, 0o755)
-        command = [os.path.join(where, "intravisor"), *cvm_command(["/bin/echo", "rootless"])[1:]]
         os.mkdir(where + "/home")
         os.chown(where + "/home", 65534, 65534)
-        ours = run(["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
-                   env=dict(harness.ENV, HOME=where + "/home"), cwd="/")
-        expect(ours.status == 0 and ours.text() == "rootless\n", "failed", ours)
+        command = ["/bin/sh", "-c", "echo rootless; cat /root/file; echo $?; echo new > /root/file"]
+        natively, ours = (run(["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *before, *command],
+                              env=dict(harness.ENV, HOME=where + "/home"), cwd="/")
+                          for before in ([], [os.path.join(where, "intravisor"), *cvm_command([])[1:]]))
+        expect_same(natively, ours)
+        expect("Permission denied" in ours.errors() and ours.text() == "rootless\n1\n", "/root was open", ours)
 
 
 def check_command():

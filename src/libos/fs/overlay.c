@@ -95,7 +95,7 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 	}
 	pathbuf_put(path);
 	st->stx_mask = 0; /* attributes are the inode's */
-	return err == -ENOENT || err == -ENOTDIR || err == -EACCES ? 1 : (int)err;
+	return err == -ENOENT || err == -ENOTDIR ? 1 : (int)err;
 }
 
 long overlay_open_lower(struct mem_inode *inode, int flags)
