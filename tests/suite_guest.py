@@ -11,7 +11,7 @@ The comment that opens a file may hold:
 import os
 import shlex
 
-from harness import ROOT, Test, compile_c, cvm, directives, expect, expect_same, run, scratch
+from harness import ROOT, Test, compile_c, cvm_command, directives, expect, expect_same, run, scratch
 
 FOLDER = os.path.join(ROOT, "tests/guest")
 SMOKE = ("hello", "process_signal", "process_spawn", "threads_many", "signal_rules", "mmap_rules", "syscall_registers", "write_exec")  # also in the emulated machine
@@ -22,24 +22,37 @@ ISOLATED = SMOKE + ("code_out_of_line", "fs_data", "fs_limit", "fs_read_over", "
                     "tty_control", "tty_line")  # also with --isolate-libos
 
 
+def said_by(source):
+    return directives(source, ("build", "args", "options", "stdin", "native"))
+
+
+def words(said, key, folder, word=None):
+    return [w.replace("{dir}", folder).replace("{name}", word or os.urandom(4).hex()) for w in shlex.split(said.get(key, ""))]
+
+
+def stdin_of(said):
+    return said["stdin"].encode() + b"\n" if "stdin" in said else None
+
+
+def in_cvm(source, kind, isolated, folder, intravisor=None):
+    said, program = said_by(source), compile_c(source, kind)
+    bin_dir, word = os.path.dirname(program), os.urandom(4).hex()
+    options = ["-v", f"{bin_dir}:{bin_dir}:ro", "-v", f"{folder}:{folder}", *words(said, "options", folder, word), *(["--isolate-libos"] if isolated else [])]
+    command = cvm_command([program, *words(said, "args", folder, word)], ["-e", "LC_ALL=C", *options])
+    return run([intravisor or command[0], *command[1:]], stdin=stdin_of(said))
+
+
 def guest(source, kind, isolated=False):
     name = f"{os.path.basename(source)[:-2]}.{kind}" + (".isolated" if isolated else "")
 
     def test():
-        word = os.urandom(4).hex()
-        said = directives(source, ("build", "args", "options", "stdin", "native"))
-        program = compile_c(source, kind)
+        said = said_by(source)
         native_dir, cvm_dir = (scratch(f"guest-{name}-{which}") for which in ("native", "cvm"))
-        stdin = said["stdin"].encode() + b"\n" if "stdin" in said else None
-
-        def words(key, folder):
-            return [w.replace("{dir}", folder).replace("{name}", word) for w in shlex.split(said.get(key, ""))]
-        ours = cvm([program, *words("args", cvm_dir)], ["-v", f"{os.path.dirname(program)}:{os.path.dirname(program)}:ro",
-                   "-v", f"{cvm_dir}:{cvm_dir}", *words("options", cvm_dir), *(["--isolate-libos"] if isolated else [])], stdin=stdin)
+        ours = in_cvm(source, kind, isolated, cvm_dir)
         if said.get("native") == "no":
             expect(ours.status == 0 and ours.text().rstrip().endswith("ok"), "did not end with ok", ours)
             return
-        native = run([program, *words("args", native_dir)], stdin=stdin, cwd="/")
+        native = run([compile_c(source, kind), *words(said, "args", native_dir)], stdin=stdin_of(said), cwd="/")
         native.out = native.out.replace(native_dir.encode(), cvm_dir.encode())
         expect_same(native, ours)
     return test

@@ -1,15 +1,18 @@
-"""The monitor's concurrent parts under ThreadSanitizer (tests/race), and whether it would see a lock that is not taken.
+"""The monitor's concurrent parts under ThreadSanitizer (tests/race), and whether it would see a lock that is not taken. The order in
+which the libOS takes its locks, by a libOS that looks (core/lock_order.c; tests/unit/lock_order.c says that it sees).
 
 CVM_RACE_SECONDS: how long (5); CVM_RACE_SEED. A soak takes other seeds.
 """
 import glob
 import os
 import re
+import shutil
 import sys
 import threading
 import time
 
-from harness import OUT, ROOT, Fail, Test, expect, run
+import suite_guest
+from harness import BUILD, OUT, ROOT, Fail, Test, expect, run, scratch
 
 FOLDER = os.path.join(ROOT, "tests/race")
 SOURCES = ["caps", "cap_memory", "cvm", "handle", "hostcall", "lock", "memory", "stream", "user"]  # and those that tests/race includes
@@ -78,5 +81,21 @@ def control(lock, file):
     return test
 
 
+def libos_lock_order():
+    """Every guest program, and connections between two cVMs, on a libOS that ends at the first lock in another order."""
+    where = os.path.join(OUT, "lock-order")
+    os.makedirs(where, exist_ok=True)
+    checking, = glob.glob(os.path.join(BUILD, "meson/**/intravisor-libos-lock-order"), recursive=True)
+    for path in glob.glob(os.path.join(BUILD, "intravisor*")):
+        shutil.copy(checking if path.endswith("intravisor-libos") else path, os.path.join(where, os.path.basename(path)))
+    count = 0
+    for source in suite_guest.sources():
+        for isolated in (False, True) if count % 4 == 0 else (False,):
+            ours = suite_guest.in_cvm(source, suite_guest.kinds(source)[0], isolated, scratch(f"lock-order-{count}"), os.path.join(where, "intravisor"))
+            expect("libOS" not in ours.errors(), "locks in another order, or another end of the libOS", ours)
+            count += 1
+    return f"{count} runs"
+
+
 def tests():
-    return [Test("race/monitor", monitor)] + [Test(f"race/control_{lock}", control(lock, file)) for lock, file in CONTROLS]
+    return [Test("race/monitor", monitor), Test("race/libos_lock_order", libos_lock_order)] + [Test(f"race/control_{lock}", control(lock, file)) for lock, file in CONTROLS]

@@ -109,6 +109,7 @@ static void first_thread(void *arg)
 	int ret;
 
 	(void)arg;
+	lock_order_begin();
 	clock_init(g_start->vdso);
 	p->mm = mm_create(g_start->slot_base);
 	p->program = p->mm ? program_create(p->mm) : NULL;

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct vcpu_page g_vcpu;
@@ -133,4 +134,23 @@ bool fake_host_access(uint64_t addr, bool *writable)
 	/* The same byte comes back: nothing changes. */
 	*writable = read(fd[0], (void *)addr, 1) == 1;
 	return *writable || read(fd[0], &rest, 1) == 1;
+}
+
+_Noreturn void unit_exit(int status)
+{
+	_exit(status);
+}
+
+int unit_child(void (*f)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		f();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 127;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

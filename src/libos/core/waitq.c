@@ -11,7 +11,7 @@
 
 void waitq_init(struct waitq *q)
 {
-	q->lock.word = 0;
+	q->lock = (struct mutex){ 0 };
 	list_init(&q->waiters);
 }
 

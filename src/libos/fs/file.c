@@ -47,7 +47,7 @@ struct file *file_alloc(const struct file_ops *ops, uint32_t flags, void *data)
 		return NULL;
 	f->ops = ops;
 	f->flags = flags;
-	f->pos_lock.word = 0;
+	f->pos_lock = (struct mutex){ 0 };
 	f->pos = 0;
 	f->data = data;
 	f->dentry = NULL;
@@ -59,7 +59,7 @@ struct file *file_alloc(const struct file_ops *ops, uint32_t flags, void *data)
 	f->owner_signal = 0;
 	f->owner = 0;
 	list_init(&f->epolls);
-	f->epolls_lock.word = 0;
+	f->epolls_lock = (struct mutex){ 0 };
 	__atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
 	return f;
 }

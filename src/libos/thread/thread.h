@@ -91,6 +91,10 @@ struct thread {
 	void *xsave_area;	     /* 64-aligned, g_xsave_size bytes: sigreturn's copy */
 	uint64_t program_area;	     /* isolated: registers on the program's side (isolated.S), */
 	uint64_t entered;	     /* and what the program's hostcall thread_switch returns to */
+#ifdef CVM_LOCK_ORDER
+	struct lock_held held[LOCKS_HELD_MAX]; /* core/lock_order.c: in the order in which they were taken */
+	uint32_t held_count;
+#endif
 };
 
 static inline struct thread *current(void)
