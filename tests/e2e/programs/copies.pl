@@ -70,7 +70,7 @@ select undef, undef, undef, 0.01 while $ended < 5;
 print "$ended ended\n";
 $SIG{CHLD} = "DEFAULT";
 my $asleep = open(my $words, "-|") // die;
-if (!$asleep) { $SIG{TERM} = sub { print "asked to end\n"; exit 7 }; print "ready\n"; sleep 1000 while 1 }
+if (!$asleep) { $SIG{TERM} = sub { print "asked to end\n"; exit 7 }; print "ready\n"; sleep 1 while 1 } # a signal just before it sleeps waits for its end
 print scalar <$words>;
 kill TERM => $asleep;
 print <$words>;
