@@ -510,8 +510,7 @@ void d_forget(struct dentry *d)
 	tree_unlock();
 }
 
-/* Prepend text to a path that grows downwards in buf. */
-static bool prepend(char **at, char *buf, const char *text, size_t size)
+bool path_prepend(char **at, char *buf, const char *text, size_t size)
 {
 	if ((size_t)(*at - buf) < size)
 		return false;
@@ -544,7 +543,7 @@ ssize_t dentry_path_from(struct dentry *const *root, struct dentry *d, char *buf
 			break;
 		if (!d->parent && !(d->flags & D_DEAD))
 			break;
-		fits = fits && prepend(&at, buf, d->name, d->name_size) && prepend(&at, buf, "/", 1);
+		fits = fits && path_prepend(&at, buf, d->name, d->name_size) && path_prepend(&at, buf, "/", 1);
 		if (!d->parent)
 			break;
 		d = d->parent;
@@ -553,7 +552,7 @@ ssize_t dentry_path_from(struct dentry *const *root, struct dentry *d, char *buf
 		*below = met;
 	tree_unlock();
 	if (fits && !*at)
-		fits = prepend(&at, buf, "/", 1);
+		fits = path_prepend(&at, buf, "/", 1);
 	if (!fits) {
 		buf[0] = 0;
 		return -ENAMETOOLONG;

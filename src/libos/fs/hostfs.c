@@ -16,16 +16,6 @@ struct host_inode {
 
 static const struct inode_ops hostfs_ops;
 
-/* Prepend to the path that grows downwards from *at. */
-static bool put_front(char **at, char *buf, const char *text, size_t size)
-{
-	if ((size_t)(*at - buf) < size)
-		return false;
-	*at -= size;
-	memcpy(*at, text, size);
-	return true;
-}
-
 ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf)
 {
 	char *at = buf + PATH_SIZE - 1;
@@ -34,13 +24,13 @@ ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *bu
 
 	*at = 0;
 	if (name_size)
-		fits = put_front(&at, buf, name, name_size);
+		fits = path_prepend(&at, buf, name, name_size);
 	tree_lock();
 	for (; fits && d->parent; d = d->parent) {
 		gone |= (d->flags & D_DEAD) && is_dir(d->inode);
 		if (*at)
-			fits = put_front(&at, buf, "/", 1);
-		fits = fits && put_front(&at, buf, d->name, d->name_size);
+			fits = path_prepend(&at, buf, "/", 1);
+		fits = fits && path_prepend(&at, buf, d->name, d->name_size);
 	}
 	tree_unlock();
 	if (gone) /* what has its name now is another one */
@@ -48,7 +38,7 @@ ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *bu
 	if (!fits)
 		return -ENAMETOOLONG;
 	if (!*at && d->mount->type != BOOT_MOUNT_HOST_FILE)
-		put_front(&at, buf, ".", 1);
+		path_prepend(&at, buf, ".", 1);
 	size = (size_t)(buf + PATH_SIZE - 1 - at);
 	memmove(buf, at, size + 1);
 	return (ssize_t)size;

@@ -124,6 +124,8 @@ struct inode_ops {
 };
 
 /* dcache.c */
+/* Puts text in front of a path that begins at *at and grows downwards in buf; false: no room. */
+bool path_prepend(char **at, char *buf, const char *text, size_t size);
 extern struct mutex g_tree_lock;
 extern struct inode *g_gone; /* tree lock */
 void inodes_release(struct inode *gone);
