@@ -26,19 +26,19 @@ def said_by(source):
     return directives(source, ("build", "args", "options", "stdin", "native"))
 
 
-def words(said, key, folder, word=None):
-    return [w.replace("{dir}", folder).replace("{name}", word or os.urandom(4).hex()) for w in shlex.split(said.get(key, ""))]
+def words(said, key, folder, name):
+    return [w.replace("{dir}", folder).replace("{name}", name) for w in shlex.split(said.get(key, ""))]
 
 
 def stdin_of(said):
     return said["stdin"].encode() + b"\n" if "stdin" in said else None
 
 
-def in_cvm(source, kind, isolated, folder, intravisor=None):
+def in_cvm(source, kind, isolated, folder, name, intravisor=None):
     said, program = said_by(source), compile_c(source, kind)
-    bin_dir, word = os.path.dirname(program), os.urandom(4).hex()
-    options = ["-v", f"{bin_dir}:{bin_dir}:ro", "-v", f"{folder}:{folder}", *words(said, "options", folder, word), *(["--isolate-libos"] if isolated else [])]
-    command = cvm_command([program, *words(said, "args", folder, word)], ["-e", "LC_ALL=C", *options])
+    bin_dir = os.path.dirname(program)
+    options = ["-v", f"{bin_dir}:{bin_dir}:ro", "-v", f"{folder}:{folder}", *words(said, "options", folder, name), *(["--isolate-libos"] if isolated else [])]
+    command = cvm_command([program, *words(said, "args", folder, name)], ["-e", "LC_ALL=C", *options])
     return run([intravisor or command[0], *command[1:]], stdin=stdin_of(said))
 
 
@@ -46,13 +46,13 @@ def guest(source, kind, isolated=False):
     name = f"{os.path.basename(source)[:-2]}.{kind}" + (".isolated" if isolated else "")
 
     def test():
-        said = said_by(source)
+        said, word = said_by(source), os.urandom(4).hex()
         native_dir, cvm_dir = (scratch(f"guest-{name}-{which}") for which in ("native", "cvm"))
-        ours = in_cvm(source, kind, isolated, cvm_dir)
+        ours = in_cvm(source, kind, isolated, cvm_dir, word)
         if said.get("native") == "no":
             expect(ours.status == 0 and ours.text().rstrip().endswith("ok"), "did not end with ok", ours)
             return
-        native = run([compile_c(source, kind), *words(said, "args", native_dir)], stdin=stdin_of(said), cwd="/")
+        native = run([compile_c(source, kind), *words(said, "args", native_dir, word)], stdin=stdin_of(said), cwd="/")
         native.out = native.out.replace(native_dir.encode(), cvm_dir.encode())
         expect_same(native, ours)
     return test

@@ -91,7 +91,7 @@ def libos_lock_order():
     count = 0
     for source in suite_guest.sources():
         for isolated in (False, True) if count % 4 == 0 else (False,):
-            ours = suite_guest.in_cvm(source, suite_guest.kinds(source)[0], isolated, scratch(f"lock-order-{count}"), os.path.join(where, "intravisor"))
+            ours = suite_guest.in_cvm(source, suite_guest.kinds(source)[0], isolated, scratch(f"lock-order-{count}"), os.urandom(4).hex(), os.path.join(where, "intravisor"))
             expect("libOS" not in ours.errors(), "locks in another order, or another end of the libOS", ours)
             count += 1
     return f"{count} runs"
