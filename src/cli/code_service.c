@@ -50,11 +50,19 @@ void code_service_init(struct code_service *service, const char *translator, con
 void code_service_poll(const struct code_service *service, struct pollfd *entries)
 {
 	for (uint32_t i = 0; i < service->channels; i++)
-		entries[i] = (struct pollfd){.fd = service->job[i].pid ? -1 : service->channel[i], .events = POLLIN};
+		entries[i] = (struct pollfd){.fd = service->channel[i], .events = POLLIN};
+}
+
+static void drop_waiting(struct code_waiting *request)
+{
+	if (request->any)
+		close(request->source);
+	request->any = false;
 }
 
 static void close_channel(struct code_service *service, uint32_t i)
 {
+	drop_waiting(&service->waiting[i]);
 	close(service->channel[i]);
 	service->channel[i] = -1;
 }
@@ -91,6 +99,8 @@ static void reply(struct code_service *service, uint32_t i, int status, int imag
 	} control;
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
 
+	if (service->waiting[i].any) /* then nobody waits for this one */
+		return;
 	header.size = (uint32_t)(sizeof(code) + reason_size);
 	if (image >= 0) {
 		memset(&control, 0, sizeof(control));
@@ -102,7 +112,8 @@ static void reply(struct code_service *service, uint32_t i, int status, int imag
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &image, sizeof(int));
 	}
-	/* The monitor waits for this one reply, so there is room; if it is gone its end is noticed elsewhere. */
+	/* The monitor waits for this one reply, or gave it up and finds it at the next, so there is room; if it is gone its end is noticed
+	 * elsewhere. */
 	if (sendmsg(service->channel[i], &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		close_channel(service, i);
 	if (status)
@@ -287,23 +298,39 @@ static void handle_request(struct code_service *service, uint32_t i, int source,
 	translate(service, i, source, request, job);
 }
 
+/* The last request that the channel has: a bad one is answered here. True: it is in waiting[i], in place of those before. */
+static bool receive_last(struct code_service *service, uint32_t i)
+{
+	struct code_waiting *last = &service->waiting[i];
+	struct code_waiting next;
+	int ret;
+
+	while ((ret = receive(service, i, &next.request, &next.source)) != 0) {
+		drop_waiting(last);
+		if (ret < 0) {
+			reply_error(service, i, ret, "bad code request");
+			continue;
+		}
+		next.any = true;
+		*last = next;
+	}
+	return last->any;
+}
+
+static void handle_waiting(struct code_service *service, uint32_t i)
+{
+	struct code_waiting request = service->waiting[i];
+
+	service->waiting[i].any = false;
+	handle_request(service, i, request.source, &request.request);
+}
+
 void code_service_handle(struct code_service *service, const struct pollfd *entries)
 {
-	for (uint32_t i = 0; i < service->channels; i++) {
+	for (uint32_t i = 0; i < service->channels; i++)
 		/* Answers from the cache leave no job: go on until the channel is empty. */
-		while (entries[i].revents && service->channel[i] >= 0 && !service->job[i].pid) {
-			struct channel_code_request request;
-			int source = -1;
-			int ret = receive(service, i, &request, &source);
-
-			if (ret == 0)
-				break;
-			if (ret < 0)
-				reply_error(service, i, ret, "bad code request");
-			else
-				handle_request(service, i, source, &request);
-		}
-	}
+		while (entries[i].revents && service->channel[i] >= 0 && receive_last(service, i) && !service->job[i].pid)
+			handle_waiting(service, i);
 }
 
 /* What the translator wrote, as one line. */
@@ -366,6 +393,8 @@ void code_service_reaped(struct code_service *service, pid_t pid, int status)
 		reply(service, i, -ENOEXEC, -1, reason);
 	}
 	close_job(job);
+	if (service->waiting[i].any)
+		handle_waiting(service, i);
 }
 
 void code_service_idle(struct code_service *service)

@@ -1,6 +1,8 @@
 /*
  * Serves the code channels: a request names a segment of a file, the answer is its translated code, from the disk cache
  * or from a translator process. One request at a time per cVM, several cVMs at once, never blocking on a translator.
+ * The monitor asks anew only when it has its answer or has given up waiting for it: so of several requests of a cVM only
+ * the last is answered, and what a cVM gives up fills its channel in neither direction.
  */
 #ifndef CLI_CODE_SERVICE_H
 #define CLI_CODE_SERVICE_H
@@ -11,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "abi/channel.h"
 #include "abi/launch.h"
 #include "cli/cache.h"
 #include "cli/prefetch.h"
@@ -35,6 +38,11 @@ struct code_service {
 	uint32_t channels;
 	int channel[LAUNCH_CVMS_MAX]; /* -1 once the monitor has closed it */
 	uint32_t request[LAUNCH_CVMS_MAX]; /* number of the one to be answered */
+	struct code_waiting {
+		bool any;
+		int source;
+		struct channel_code_request request;
+	} waiting[LAUNCH_CVMS_MAX]; /* came while a translator was at work for one that is given up */
 	struct code_share {
 		uint64_t memory; /* limit of the cVM, which holds for its images too */
 		int nice;	 /* of its translators */
@@ -54,7 +62,7 @@ struct code_service {
 void code_service_init(struct code_service *service, const char *translator, const int *channels, uint32_t count,
 		       const char *programs, const sigset_t *blocked, bool verbose);
 
-/* One entry per channel; those with a job are not waited for. */
+/* One entry per channel. */
 void code_service_poll(const struct code_service *service, struct pollfd *entries);
 
 /* After poll: handles the requests. */

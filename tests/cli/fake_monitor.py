@@ -54,6 +54,7 @@ def strings(block, at, count):
 class Cvm:
     def __init__(self, monitor, index, data):
         self.monitor, self.index = monitor, index
+        self.number = 0  # of the request that ask() makes; answered: that of the last answer
         at = CVMS_AT + index * CVM_SIZE
         (name, self.memory, self.threads, self.handles_max, self.nice, code, handles, rules, grants, self.caps,
          self.image, self.launch_flags) = LAUNCH_CVM_HEAD.unpack_from(data, at)
@@ -176,7 +177,7 @@ class Cvm:
         fd = os.open(path, os.O_RDONLY) if fds is None else -1
         payload = struct.pack("=QQII", offset, size, stubs, 0)
         control = array.array("i", [fd] if fds is None else fds)
-        self.code.sendmsg([MESSAGE.pack(CODE_REQUEST, self.index, len(payload), 0) + payload],
+        self.code.sendmsg([MESSAGE.pack(CODE_REQUEST, self.index, len(payload), self.number) + payload],
                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, control)] if len(control) else [])
         if fd >= 0:
             os.close(fd)
@@ -184,7 +185,7 @@ class Cvm:
     def answer(self):
         """The reply: (status, reason, image bytes or None)."""
         data, ancillary, _, _ = self.code.recvmsg(65536, socket.CMSG_SPACE(4))
-        kind, cvm, size, _ = MESSAGE.unpack_from(data)
+        kind, cvm, size, self.answered = MESSAGE.unpack_from(data)
         assert kind == CODE_REPLY and cvm == self.index and size == len(data) - MESSAGE.size
         image = None
         if ancillary:
