@@ -10,12 +10,13 @@
 #include <stdint.h>
 
 #define CHANNEL_PAYLOAD_MAX 2048u
+#define CHANNEL_CODE_ONCE 1 /* an image not to be found again by the times of its file */
 
 enum channel_type {
 	/* code channel; request carries the source file's descriptor, reply a code image: a
 	 * writable memfd, or a file of the cache on disk that nobody writes to (with anything behind the image) */
 	CHANNEL_CODE_REQUEST = 1, /* payload: struct channel_code_request */
-	CHANNEL_CODE_REPLY = 2,	  /* payload: int32_t status (0 or negative errno), then a text reason */
+	CHANNEL_CODE_REPLY = 2,	  /* payload: int32_t status (0, CHANNEL_CODE_ONCE or negative errno), then a text reason */
 	/* event channel, monitor to command */
 	CHANNEL_READY = 16,   /* all cVMs were created and run; no payload */
 	CHANNEL_EXIT = 18,    /* a cVM has ended and is gone. payload: struct channel_exit */

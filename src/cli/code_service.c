@@ -116,7 +116,7 @@ static void reply(struct code_service *service, uint32_t i, int status, int imag
 	 * elsewhere. */
 	if (sendmsg(service->channel[i], &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		close_channel(service, i);
-	if (status)
+	if (status < 0)
 		service->failed++;
 }
 
@@ -149,7 +149,7 @@ static bool reply_image(struct code_service *service, uint32_t i, int image)
 	service->share[i].images++;
 	service->share[i].bytes += bytes;
 	warn_of_forbidden(image);
-	reply(service, i, 0, image, "");
+	reply(service, i, service->job[i].once ? CHANNEL_CODE_ONCE : 0, image, "");
 	return true;
 }
 
@@ -254,6 +254,30 @@ static void translate(struct code_service *service, uint32_t i, int source, cons
 	job->deadline_ms = clock_ms() + TRANSLATE_TIMEOUT_MS;
 }
 
+/* Does anybody have the file open for writing? Then it may be mapped and written to without a change of its times, by which alone what
+ * is made of it now would be found again. Where nobody can tell (files of other users, file systems without leases) it counts as no. */
+static bool being_written(int source)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", source);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	bool written = fd >= 0 && fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
+
+	if (fd >= 0)
+		close(fd); /* and with it the lease */
+	return written;
+}
+
+/* Of one cVM, which wrote it by itself and alone can name it. */
+static bool memory_object(int source)
+{
+	char path[32], name[8];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", source);
+	return readlink(path, name, sizeof(name)) == sizeof(name) && memcmp(name, "/memfd:", 7) == 0;
+}
+
 static bool translator_known(struct code_service *service)
 {
 	if (!service->translator_known)
@@ -294,7 +318,8 @@ static void handle_request(struct code_service *service, uint32_t i, int source,
 		close_job(job);
 		return;
 	}
-	job->cacheable = settled && service->cache.directory >= 0;
+	job->once = !memory_object(source) && being_written(source);
+	job->cacheable = settled && !job->once && service->cache.directory >= 0;
 	translate(service, i, source, request, job);
 }
 

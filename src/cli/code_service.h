@@ -24,6 +24,7 @@ struct code_job {
 	pid_t pid; /* of the translator; 0: no job */
 	int source, image, output; /* descriptors: the file, the memory file to fill, what the translator says */
 	bool cacheable;
+	bool once; /* the file may change while its times do not */
 	struct stat source_stat;
 	struct cache_key key;
 	int64_t deadline_ms; /* CLOCK_MONOTONIC */
