@@ -161,11 +161,9 @@ static void add_usage(struct cvm_stats *stats, const struct thread *t, uint64_t 
 bool thread_alone(const struct cvm *c)
 {
 	LOCKED(&g_arena->thread_lock);
-	for (uint32_t i = 1; i < g_arena->blocks_used; i++) {
-		struct thread *t = thread_block(i);
-		if (t != current_thread() && LOAD(t->cvm) == c && LOAD(t->tid))
+	for (uint32_t i = 1; i < g_arena->blocks_used; i++)
+		if (thread_block(i) != current_thread() && LOAD(thread_block(i)->cvm) == c && LOAD(thread_block(i)->tid))
 			return false;
-	}
 	return true;
 }
 
@@ -266,10 +264,8 @@ void context_kick(struct thread *t)
 long hc_thread_kick(struct thread *t, const uint64_t *a)
 {
 	LOCKED(&g_arena->thread_lock);
-	if (a[0] == 0 || a[0] >= g_arena->blocks_used)
-		return -EINVAL;
-	struct thread *target = thread_block((uint32_t)a[0]);
-	if (target->use != THREAD_USED || target->home != t->cvm)
+	struct thread *target = a[0] && a[0] < g_arena->blocks_used ? thread_block((uint32_t)a[0]) : NULL;
+	if (!target || target->use != THREAD_USED || target->home != t->cvm)
 		return -EINVAL;
 	context_kick(target);
 	return 0;
@@ -294,11 +290,15 @@ long hc_futex_wait(struct thread *t, const uint64_t *a)
 	return host_blocking(__NR_futex, a[0], FUTEX_WAIT, (uint32_t)a[1], timeout < 0 ? NULL : ts);
 }
 
-/* FUTEX_REQUEUE takes its second address in r8: five arguments. */
+/* FUTEX_REQUEUE takes its second address in r8: five arguments. Nobody is moved from memory that other cVMs may have, too: the kernel
+ * asks only whether it can be read, and who waits there would be lost to them. */
 long hc_futex_requeue(struct thread *t, const uint64_t *a)
 {
 	if (!futex_word(t->cvm, a[0]) || !futex_word(t->cvm, a[2]))
 		return -EFAULT;
+	LOCKED(&t->cvm->mem_lock);
+	if (!pages_change(t->cvm, t->cvm->counted, a[0] & -(uint64_t)CVM_PAGE_SIZE, CVM_PAGE_SIZE, PAGES_COUNT))
+		return -EACCES;
 	return host5(__NR_futex, (long)a[0], FUTEX_REQUEUE, (long)(uint32_t)a[1], (long)(uint32_t)a[3], (long)a[2]);
 }
 

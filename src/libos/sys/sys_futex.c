@@ -38,6 +38,7 @@ static long private_may_be_nowhere(int op, long ret)
 static long do_requeue(struct regs *r, bool compare)
 {
 	uint32_t *word = (uint32_t *)r->rdi, value;
+	long ret;
 
 	if ((int32_t)r->rdx < 0 || (int32_t)r->r10 < 0)
 		return -EINVAL;
@@ -46,7 +47,9 @@ static long do_requeue(struct regs *r, bool compare)
 	if (compare && value != (uint32_t)r->r9)
 		return -EAGAIN;
 	(void)futex_wake_in_turns(word, UINT32_MAX); /* a spurious wake-up is as good */
-	return hostcall(HC_futex_requeue, word, (uint32_t)r->rdx, r->r8, (uint32_t)r->r10);
+	ret = hostcall(HC_futex_requeue, word, (uint32_t)r->rdx, r->r8, (uint32_t)r->r10);
+	/* Where others may wait, too, the monitor moves nobody. */
+	return ret == -EACCES ? futex_wake_up(word, MIN((uint32_t)r->rdx + (uint32_t)r->r10, (uint32_t)INT32_MAX)) : ret;
 }
 
 static long do_wake(struct regs *r, uint32_t bits)
