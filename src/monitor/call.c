@@ -113,7 +113,7 @@ bool call_deadlines(void)
 		if (deadline || ends)
 			__atomic_store_n(&g_arena->tick, 1, __ATOMIC_SEQ_CST);
 		if (late || ends) {
-			__atomic_add_fetch(&t->expired, late, __ATOMIC_RELAXED);
+			__atomic_or_fetch(&t->expired, late, __ATOMIC_RELAXED);
 			thread_kick(t);
 		}
 	}

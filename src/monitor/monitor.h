@@ -98,7 +98,7 @@ struct thread {
 	struct thread *executor; /* who executes in this one's, if not itself */
 	uint32_t wake;		 /* futex of call_serve */
 	uint32_t missed;	 /* was kicked, perhaps while its thread was in another context */
-	uint32_t expired;	 /* looks of the supervisor since the deadline */
+	uint32_t expired;	 /* bit 0: a deadline has passed; DEADLINE_HEARD for each kick heard in an upcall since */
 	uint64_t deadline;	 /* the earliest in frames[], or 0; atomic */
 	uint64_t fs_base;	 /* while it serves */
 	bool leaving;		 /* its program thread ended while it was lent */
@@ -352,7 +352,8 @@ _Noreturn void call_abort(struct thread *t); /* depth > 0: the context's cVM or 
 void call_expired(struct thread *t);
 bool call_deadlines(void);
 void supervisor_tick(void); /* it is to look again */
-#define DEADLINE_GRACE 50 /* looks of the supervisor by which an upcall in progress may delay the end of an expired call */
+#define DEADLINE_HEARD 2u
+#define DEADLINE_GRACE (50 * DEADLINE_HEARD) /* kicks by which an upcall in progress may delay the end of an expired call */
 
 /* cvm.c */
 nodiscard int cvm_create(uint32_t index);

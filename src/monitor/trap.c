@@ -110,6 +110,16 @@ static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, con
 		f->rax = (uint64_t)info->si_syscall;
 }
 
+/* In an upcall a kick is heard behind it. Behind a deadline that is a patience of so many kicks as the thread hears, not of so much
+ * time: while it waits for a processor, as its caller's threads may have it, its callee does nothing wrong. */
+static bool deferred(struct thread *t)
+{
+	if (!t->as->upcall_active || LOAD(t->cvm->dying) || LOAD(t->expired) >= DEADLINE_GRACE)
+		return false;
+	__atomic_add_fetch(&t->expired, LOAD(t->expired) ? DEADLINE_HEARD : 0, __ATOMIC_RELAXED);
+	return t->as->kick_deferred = true;
+}
+
 void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t)
 {
 	struct sigcontext *sc = &uc->uc_mcontext;
@@ -119,10 +129,8 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 		trap_in_monitor(sig, info, sc, t);
 		return;
 	}
-	if (sig == KICK_SIGNAL && t->as->upcall_active && !LOAD(t->cvm->dying) && LOAD(t->expired) < DEADLINE_GRACE) {
-		t->as->kick_deferred = true;
+	if (sig == KICK_SIGNAL && deferred(t))
 		return;
-	}
 	if (inside) { /* about to enter: registers are cvm_enter's arguments */
 		t->trap = (struct upcall_frame){ .rdi = sc->rcx, .rip = sc->rip == (uint64_t)cvm_enter_label ? sc->rsi : sc->r9,
 						 .cs = 0x33, .rflags = RFLAGS_CLEAN, .rsp = sc->rdx, .ss = 0x2b };
@@ -183,18 +191,13 @@ void trap_deliver(struct thread *t)
 void trap_leave_kicked(struct thread *t, const struct upcall_frame *frame)
 {
 	t->kick = 0;
-	if (__atomic_load_n(&t->cvm->dying, __ATOMIC_ACQUIRE))
-		thread_leave(t);
-	if (t->as->upcall_active && LOAD(t->expired) < DEADLINE_GRACE) {
-		t->as->kick_deferred = true;
+	if (deferred(t))
 		return;
-	}
 	t->trap = *frame;
 	t->trap.trap = HC_TRAP_KICK;
 	t->trap.signal = KICK_SIGNAL;
 	t->trap.code = 0;
-	t->trap.trapno = 0;
-	t->trap.error = t->trap.address = 0;
+	t->trap.error = t->trap.address = t->trap.trapno = 0;
 	t->trap_pop = true;
 	trap_deliver(t);
 }
