@@ -26,7 +26,7 @@ static long channel_send(int channel, const struct channel_message *m, const voi
 	long r;
 
 	do
-		r = host(__NR_sendmsg, channel, &msg, MSG_NOSIGNAL);
+		r = host(__NR_sendmsg, channel, &msg, MSG_NOSIGNAL | (fd < 0 ? 0 : MSG_DONTWAIT)); /* a request is given up */
 	while (r == -EINTR);
 	return r < 0 ? r : 0;
 }
@@ -91,9 +91,7 @@ static int receive_reply(struct cvm *c, uint32_t request, int *memfd)
 	} while (r == -EINTR ? !given_up(c) : r > 0 && reply.m.request != request);
 	if (r < (long)(sizeof reply.m + sizeof reply.status) || reply.m.type != CHANNEL_CODE_REPLY)
 		return r < 0 ? (int)r : -EPROTO;
-	if (reply.status < 0)
-		return reply.status > -4096 ? reply.status : -EPROTO;
-	return *memfd >= 0 ? 0 : -EPROTO;
+	return reply.status > -4096 && (reply.status < 0 || *memfd >= 0) ? reply.status : -EPROTO;
 }
 
 int code_request(struct cvm *c, int fd, const struct channel_code_request *request, int *memfd)

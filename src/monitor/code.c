@@ -191,7 +191,8 @@ static int image_find(struct cvm *c, int fd, const struct code_image *key, struc
 	if (*found)
 		return 0;
 	int r = code_request(c, fd, &request, &image.memfd);
-	if (!r && !(r = code_check_image(&image))) /* stubs only where hc_mem_map_code looked at their place */
+	image.ctime_ns = r == CHANNEL_CODE_ONCE ? ~0ull : image.ctime_ns; /* no file's: it is not found again */
+	if (r >= 0 && !(r = code_check_image(&image))) /* stubs only where hc_mem_map_code looked at their place */
 		r = image.text_size == image.length && (image.stubs || !image.stub_size) ? image_add(c, &image, found) : -EINVAL;
 	if (r && image.memfd >= 0)
 		host(__NR_close, image.memfd);
