@@ -15,6 +15,8 @@
 #define LAUNCH_CVMS_MAX 13
 #define LAUNCH_THREADS_MAX 2047u /* of all cVMs together */
 #define LAUNCH_HANDLES_MAX 64
+/* An epoll counts as so many handles: what all cVMs together may watch is limited by the host, and is the product of epolls and files. */
+#define LAUNCH_EPOLL_HANDLES 8
 #define LAUNCH_NET_RULES_MAX 64
 #define LAUNCH_NAME_MAX 64
 #define LAUNCH_GRANTS_MAX 64

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -464,6 +465,34 @@ static void raise_file_limit(const struct config *config, const struct launch_pl
 		message_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/* The most that a cVM can watch: half of its handles are files, half of them are spent on epolls. */
+static uint64_t watches(uint64_t handles)
+{
+	return handles * handles / (4 * LAUNCH_EPOLL_HANDLES);
+}
+
+/* What the user's processes may watch by epoll is limited: all cVMs together get half of it. */
+static void share_watches(const struct config *config, struct description *d)
+{
+	unsigned long long limit = 0;
+	FILE *f = fopen("/proc/sys/fs/epoll/max_user_watches", "re");
+	bool known = f && fscanf(f, "%llu", &limit) == 1, configured = false;
+
+	if (f)
+		fclose(f);
+	for (uint32_t i = 0; known && i < config->cvms; i++) {
+		struct launch_cvm *l = description_cvm(d, i);
+		uint32_t wanted = l->handles_max;
+
+		while (l->handles_max > 64 && watches(l->handles_max) > limit / 2 / config->cvms)
+			l->handles_max -= l->handles_max / 16;
+		configured |= l->handles_max < wanted && config->cvm[i]->handles != CONFIG_HANDLES_DEFAULT;
+	}
+	if (configured)
+		message_warning("the host allows %llu watches of epoll, so cVMs get fewer handles than configured "
+				"(raise fs.epoll.max_user_watches)", limit);
+}
+
 /* What libOSes tell their programs of the machine. */
 static void describe_host(struct launch *l)
 {
@@ -529,6 +558,7 @@ int launch_build(const struct config *config, uint32_t insecure, const struct li
 		struct launch *l = description_head(&d);
 
 		share_threads(config, &d);
+		share_watches(config, &d);
 		raise_file_limit(config, plan, &d);
 		l->magic = LAUNCH_MAGIC;
 		l->version = LAUNCH_VERSION;

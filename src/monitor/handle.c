@@ -16,8 +16,8 @@ static void handle_release(struct handle *h)
 		host(__NR_ftruncate, h->fd, 0); /* or its mappings would keep memory that nobody counts */
 	memory_uncount(c, h->size_pages * CVM_PAGE_SIZE);
 	host(__NR_close, h->fd);
+	__atomic_sub_fetch(&c->handles, h->kind == HANDLE_EPOLL ? LAUNCH_EPOLL_HANDLES : 1, __ATOMIC_RELAXED);
 	h->kind = HANDLE_NONE;
-	__atomic_sub_fetch(&c->handles, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&h->refs, 0, __ATOMIC_RELEASE);
 	/* Only a hint, so not under the lock: keeps numbers low and the table's untouched pages untouched. */
 	uint32_t number = (uint32_t)(h - c->handle);
@@ -28,10 +28,10 @@ static void handle_release(struct handle *h)
 long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 {
 	uint32_t max = insecure(LAUNCH_INSECURE_NO_LIMITS) ? HANDLES_MAX : MIN(c->config->handles_max, HANDLES_MAX);
-	long number = -EMFILE;
+	long number = -EMFILE, weight = kind == HANDLE_EPOLL ? LAUNCH_EPOLL_HANDLES : 1;
 
 	lock_take(&c->handle_lock);
-	for (uint32_t n = 0, i = LOAD(c->handle_hint); LOAD(c->handles) < max && n < HANDLES_MAX; n++, i = (i + 1) % HANDLES_MAX) {
+	for (uint32_t n = 0, i = LOAD(c->handle_hint); LOAD(c->handles) + weight <= max && n < HANDLES_MAX; n++, i = (i + 1) % HANDLES_MAX) {
 		struct handle *h = &c->handle[i];
 		if (__atomic_load_n(&h->refs, __ATOMIC_ACQUIRE))
 			continue;
@@ -41,7 +41,7 @@ long handle_add(struct cvm *c, int fd, unsigned kind, unsigned rights)
 		__atomic_store_n(&h->closing, 0, __ATOMIC_RELAXED); /* handle_hold may look at any time */
 		h->size_pages = 0;
 		__atomic_store_n(&h->refs, 1, __ATOMIC_RELEASE);
-		uint32_t used = __atomic_add_fetch(&c->handles, 1, __ATOMIC_RELAXED);
+		uint32_t used = __atomic_add_fetch(&c->handles, (uint32_t)weight, __ATOMIC_RELAXED);
 		if (used > c->stats.handles_peak)
 			__atomic_store_n(&c->stats.handles_peak, used, __ATOMIC_RELAXED);
 		__atomic_store_n(&c->handle_hint, (i + 1) % HANDLES_MAX, __ATOMIC_RELAXED);
