@@ -31,7 +31,8 @@ const char *cvm_getenv(const char *name);
 
 _Noreturn void cvm_exit(int status);
 
-/* Standard descriptors are handles 0, 1 and 2. Writes all bytes; the number, or an error. */
+/* Standard descriptors are handles 0, 1 and 2. cvm_write writes all bytes: their number, or fewer if an error came after
+ * some. cvm_read: at least one byte, 0 at the end. -EBADF; -EFAULT: the buffer; errors of the host's write(2) and read(2). */
 ssize_t cvm_write(int handle, const void *bytes, size_t size);
 CP_NODISCARD ssize_t cvm_read(int handle, void *bytes, size_t size);
 
@@ -41,11 +42,13 @@ CP_NODISCARD ssize_t cvm_read(int handle, void *bytes, size_t size);
  */
 int cvm_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Zeroed memory in whole pages, readable and writable, or NULL. cvm_free takes the same size. Guard pages lie between. */
+/* Zeroed memory in whole pages, readable and writable, or NULL: the cVM's limit, or no addresses. cvm_free takes the same
+ * size; NULL is ignored. Pages that are not accessible lie between two such pieces. */
 CP_NODISCARD void *cvm_alloc(size_t size);
 void cvm_free(void *memory, size_t size);
 
-/* A thread with a stack of 64 KiB. 0, or -EAGAIN: the cVM's limit. cvm_thread_join waits for its end; each is joined once. */
+/* A thread with a stack of 64 KiB. 0, or -EAGAIN: the cVM's limit of threads or memory. cvm_thread_join waits for its end; each
+ * is joined once, and *thread stays where it is until then. */
 struct cvm_thread {
 	void (*function)(void *argument);
 	void *argument;
@@ -55,7 +58,11 @@ struct cvm_thread {
 CP_NODISCARD int cvm_thread_create(struct cvm_thread *thread, void (*function)(void *), void *argument);
 void cvm_thread_join(struct cvm_thread *thread);
 
-/* A futex word of the own memory: waits while *word is `value`. 0, -EAGAIN (it was not), -ETIMEDOUT; may return early. */
+/*
+ * A futex word of the own memory (futex(2)). cvm_futex_wait waits while *word is `value`, at most timeout_ns nanoseconds (below
+ * 0: no limit): 0, perhaps early; -EAGAIN: it was not; -ETIMEDOUT. cvm_futex_wake: how many of at most `count` threads
+ * were woken. -EFAULT: not aligned, or not the cVM's memory.
+ */
 int cvm_futex_wait(uint32_t *word, uint32_t value, int64_t timeout_ns);
 int cvm_futex_wake(uint32_t *word, int count);
 

@@ -56,7 +56,8 @@ CP_NODISCARD int cp_call_message(int call, struct cp_message *message);
 /* Waits for a serving thread. 0, -ETIMEDOUT, -EINTR. Another caller may be faster. */
 CP_NODISCARD int cp_call_ready(int call, int64_t timeout_ns);
 
-/* Tells the export something happened, without waiting: cp_wait and cp_poll report CP_READABLE there, once for many. */
+/* Tells the export that something happened, without waiting: cp_wait and cp_poll report CP_READABLE there, once for many
+ * notifications. Returns 0. -EACCES: no CP_USE. -EBADF: also for a sealed capability. */
 CP_NODISCARD int cp_notify(int call);
 
 /* ---- the serving side ---- */
@@ -89,7 +90,8 @@ CP_NODISCARD int cp_answer_caps(const int *cap, unsigned count);
 int cp_serve(int export_, cp_handler_fn *handler, void *context);
 
 /* The same with `threads` new threads (1 to 64). cp_server_stop closes the export and waits until the last of them has
- * returned from its handler. Returns the server, to be stopped once, in *server. -EAGAIN: threads; -ENOMEM. */
+ * returned from its handler, so a handler of that server must not call it. *server is the server, to be stopped once.
+ * -EINVAL: threads; -EAGAIN: no more can be made; -ENOMEM. */
 struct cp_server;
 CP_NODISCARD int cp_server_start(const char *name, unsigned threads, cp_handler_fn *handler, void *context,
 				 struct cp_server **server);

@@ -72,7 +72,8 @@ struct cp_info {
 	uint32_t perms;	   /* CP_LOAD ... */
 	uint64_t length;   /* memory: bytes */
 	uint32_t sealed;   /* 1: it can only be passed, unsealed and closed */
-	uint32_t peer;	   /* stream: index of the other end's cVM; else of the cVM that made the CP_File, export or listener; UINT32_MAX: none */
+	uint32_t peer;	   /* index of a cVM. Stream: the other end's; what was made under a name or by cp_file_create: its maker's.
+			      UINT32_MAX: none (the pod's files, memory of a cVM, types, an end that is gone) */
 	uint64_t word;	   /* stream: what the connecting side gave (cp_stream_connect) */
 	uint32_t events;   /* CP_READABLE ... as they are now */
 	uint32_t version;  /* memory: of its contents (cp_file_wait) */
@@ -119,10 +120,12 @@ CP_NODISCARD int cp_revoke(int cap);
 
 /*
  * Gives up a handle. What was derived from it passes to its parent; if it has none (the maker's own capability of a file,
- * export, listener, type or memory), that is revoked. Mappings made with it end.
+ * export, listener, type or memory), that is revoked, and the call returns when no transfer through it is under way any
+ * more. Mappings made with it end. Returns 0, also for a handle that was revoked before.
  */
 int cp_close(int cap);
 
+/* What is known now: 0. A sealed capability may be asked about too. -EFAULT: info. */
 CP_NODISCARD int cp_info(int cap, struct cp_info *info);
 
 /*

@@ -61,7 +61,9 @@ CP_NODISCARD ssize_t cp_file_writev(int file, const struct iovec *iov, int count
  */
 CP_NODISCARD int cp_file_wait(int file, uint32_t *version, int64_t timeout_ns);
 CP_NODISCARD int64_t cp_file_version(int file); /* 32 bits */
-CP_NODISCARD int cp_file_changed(int file);	/* wakes who waits, after stores through a mapping. Needs CP_STORE */
+/* After stores through a mapping: makes a new version, and wakes all that wait for one. Returns 0. Needs CP_STORE. -EBADF: also
+ * for a sealed capability. */
+CP_NODISCARD int cp_file_changed(int file);
 
 /*
  * Maps `size` bytes at `offset` (PROT_READ, or PROT_READ | PROT_WRITE) and writes the address to *address. The place in
@@ -71,7 +73,7 @@ CP_NODISCARD int cp_file_changed(int file);	/* wakes who waits, after stores thr
  * (cp_file_unmap still gives back the addresses). -EINVAL: alignment, bounds, cp_memory. -ENOMEM: no addresses.
  */
 CP_NODISCARD int cp_file_map(int file, size_t size, int prot, uint64_t offset, void **address);
-int cp_file_unmap(void *address, size_t size);
+int cp_file_unmap(void *address, size_t size); /* 0; -EINVAL: not page-aligned */
 
 /*
  * A copy in the background, by a thread of libcvm's own. The caller fills in the first five fields and keeps structure

@@ -67,7 +67,7 @@ CP_NODISCARD int cp_stream_send_cap(int stream, int cap);
 CP_NODISCARD int cp_stream_recv_cap(int stream);
 
 /* SHUT_WR: sends no more, the peer reads the rest and then the end. SHUT_RD: the peer gets -EPIPE. SHUT_RDWR: both.
- * (<sys/socket.h>; 1, 0, 2.) cp_close does both, and is a reset if bytes were left unread. */
+ * (<sys/socket.h>; 1, 0, 2.) Returns 0. -EINVAL: another value. cp_close does both, and is a reset if bytes were left unread. */
 CP_NODISCARD int cp_stream_shutdown(int stream, int how);
 
 /*
@@ -75,7 +75,8 @@ CP_NODISCARD int cp_stream_shutdown(int stream, int how);
  * again, and gives the same address. cp_stream_window waits for bytes (as cp_stream_recv) and says where they lie, all in
  * one piece; cp_stream_release gives the first `size` of them back. One thread at a time may use the window of a stream, and
  * none may receive meanwhile. cp_stream_unmap gives the addresses back after the stream is closed.
- * window: bytes, 0 at the end. map: -ENOMEM.
+ * window: bytes, 0 at the end. map: 0; -ENOMEM: no addresses. release: 0; -EINVAL: fewer bytes lay there,
+ * all of which were given back. unmap: 0.
  */
 CP_NODISCARD int cp_stream_map(int stream, const void **ring);
 CP_NODISCARD ssize_t cp_stream_window(int stream, const void *ring, const void **bytes, unsigned flags);
