@@ -56,11 +56,17 @@ static void reply(struct control_client *client, json_t *object)
 	free(text);
 }
 
-static void reply_error(struct control_client *client, const char *format, const char *name)
+static void reply_ok(struct control_client *client)
+{
+	reply(client, json_pack("{s:b}", "ok", 1));
+}
+
+/* What is wrong, behind the name of what it is about, if there is one. */
+static void reply_error(struct control_client *client, const char *problem, const char *name)
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "%s%s%s", name ? name : "", name ? " " : "", format);
+	snprintf(text, sizeof(text), "%s%s%s", name ? name : "", name ? " " : "", problem);
 	reply(client, json_pack("{s:b, s:s}", "ok", 0, "error", text));
 }
 
@@ -84,8 +90,31 @@ static void wait_for_cvm(struct control *control, struct control_client *client,
 	client->deadline_ms = clock_ms() + timeout_ms + KILL_TIMEOUT_MS;
 }
 
-static void ask_stats(struct control *control, struct control_client *client)
+struct request {
+	const char *command;
+	int cvm; /* -1: none was named */
+	bool follow;
+	const json_t *tail; /* a null pointer: all that is kept */
+	const json_t *timeout; /* a null pointer: the cVM's own */
+	int signal;
+};
+
+static uint32_t stop_timeout(const struct control *control, const struct request *r, uint32_t cvm)
 {
+	return r->timeout ? (uint32_t)json_integer_value(r->timeout) : control->pod->config->cvm[cvm]->stop_timeout_ms;
+}
+
+/* ---- of a pod, or of the cVM that is named ---- */
+
+static void serve_status(struct control *control, struct control_client *client, const struct request *r)
+{
+	(void)r;
+	reply_pod(control, client, false);
+}
+
+static void serve_stats(struct control *control, struct control_client *client, const struct request *r)
+{
+	(void)r;
 	for (uint32_t i = 0; i < control->pod->config->cvms; i++) {
 		enum pod_state state = control->pod->cvm[i].state;
 
@@ -96,13 +125,31 @@ static void ask_stats(struct control *control, struct control_client *client)
 	client->deadline_ms = clock_ms() + STATS_TIMEOUT_MS;
 }
 
-static void stop_pod(struct control *control, struct control_client *client, const json_t *timeout)
+static void serve_signal(struct control *control, struct control_client *client, const struct request *r)
+{
+	const struct config *config = control->pod->config;
+	const char *problem = "no cVM is running";
+	bool any = false;
+
+	for (uint32_t i = 0; i < config->cvms; i++) {
+		if (r->cvm >= 0 && i != (uint32_t)r->cvm)
+			continue;
+		problem = pod_kill(control->pod, i, r->signal);
+		any |= !problem;
+	}
+	if (any)
+		reply_ok(client);
+	else
+		reply_error(client, problem, r->cvm >= 0 ? config->cvm[r->cvm]->name : "the pod");
+}
+
+static void stop_pod(struct control *control, struct control_client *client, const struct request *r)
 {
 	uint32_t longest = 0;
 
 	pod_end(control->pod);
 	for (uint32_t i = 0; i < control->pod->config->cvms; i++) {
-		uint32_t ms = timeout ? (uint32_t)json_integer_value(timeout) : control->pod->config->cvm[i]->stop_timeout_ms;
+		uint32_t ms = stop_timeout(control, r, i);
 		const char *problem = pod_stop(control->pod, i, ms);
 
 		longest = ms > longest ? ms : longest;
@@ -115,35 +162,47 @@ static void stop_pod(struct control *control, struct control_client *client, con
 	client->deadline_ms = clock_ms() + longest + 2 * KILL_TIMEOUT_MS;
 }
 
-static void signal_cvms(struct control *control, struct control_client *client, int signal, int cvm)
-{
-	const struct config *config = control->pod->config;
-	const char *problem = "no cVM is running";
-	bool any = false;
+/* ---- of one cVM ---- */
 
-	for (uint32_t i = 0; i < config->cvms; i++) {
-		if (cvm >= 0 && i != (uint32_t)cvm)
-			continue;
-		problem = pod_kill(control->pod, i, signal);
-		any |= !problem;
-	}
-	if (any)
-		reply(client, json_pack("{s:b}", "ok", 1));
-	else
-		reply_error(client, problem, cvm >= 0 ? config->cvm[cvm]->name : "the pod");
+/* Ends it, by pod_stop or pod_restart; the answer comes when it has ended. */
+static void end_cvm(struct control *control, struct control_client *client, const struct request *r,
+		    const char *(*end)(struct pod *pod, uint32_t i, uint32_t timeout_ms))
+{
+	uint32_t i = (uint32_t)r->cvm, ms = stop_timeout(control, r, i);
+
+	wait_for_cvm(control, client, i, ms);
+	const char *problem = end(control->pod, i, ms);
+	if (problem)
+		reply_error(client, problem, control->pod->config->cvm[i]->name);
 }
 
-struct request {
-	const char *command;
-	int cvm; /* -1: none was named */
-	bool follow;
-	const json_t *tail; /* a null pointer: all that is kept */
-	const json_t *timeout; /* a null pointer: the cVM's own */
-	int signal;
-};
-
-static void send_logs(struct control *control, struct control_client *client, uint32_t i, const struct request *r)
+static void serve_stop(struct control *control, struct control_client *client, const struct request *r)
 {
+	if (r->cvm < 0)
+		stop_pod(control, client, r);
+	else
+		end_cvm(control, client, r, pod_stop);
+}
+
+static void serve_restart(struct control *control, struct control_client *client, const struct request *r)
+{
+	end_cvm(control, client, r, pod_restart);
+}
+
+static void serve_start(struct control *control, struct control_client *client, const struct request *r)
+{
+	const char *problem = pod_start(control->pod, (uint32_t)r->cvm);
+
+	if (problem)
+		reply_error(client, problem, control->pod->config->cvm[r->cvm]->name);
+	else
+		reply_ok(client);
+}
+
+static void serve_logs(struct control *control, struct control_client *client, const struct request *r)
+{
+	uint32_t i = (uint32_t)r->cvm;
+
 	logs_drain(control->logs, i);
 	if (!control->logs->ring[i].bytes) {
 		reply_error(client, "output is not captured (write logs: capture into the YAML file, or use run --detach)",
@@ -154,18 +213,27 @@ static void send_logs(struct control *control, struct control_client *client, ui
 	client->log_follow = r->follow;
 	client->log_at = r->tail ? logs_lines_start(control->logs, i, (uint64_t)json_integer_value(r->tail)) : logs_start(control->logs, i);
 	client->log_until = r->follow ? UINT64_MAX : control->logs->ring[i].end;
-	reply(client, json_pack("{s:b}", "ok", 1));
+	reply_ok(client);
 }
 
-static void exec_in_cvm(struct control *control, struct control_client *client, uint32_t i)
+static void serve_exec(struct control *control, struct control_client *client, const struct request *r)
 {
-	const char *problem = exec_relay_accept(control->exec, client->fd, i);
+	const char *problem = exec_relay_accept(control->exec, client->fd, (uint32_t)r->cvm);
 
 	if (problem)
-		reply_error(client, problem, control->pod->config->cvm[i]->name);
+		reply_error(client, problem, control->pod->config->cvm[r->cvm]->name);
 	else
 		*client = (struct control_client){.fd = -1};
 }
+
+static const struct {
+	const char *command;
+	bool one_cvm; /* has to be named */
+	void (*serve)(struct control *control, struct control_client *client, const struct request *r);
+} g_requests[] = {
+	{"status", false, serve_status}, {"stats", false, serve_stats}, {"signal", false, serve_signal}, {"stop", false, serve_stop},
+	{"start", true, serve_start}, {"restart", true, serve_restart}, {"logs", true, serve_logs}, {"exec", true, serve_exec},
+};
 
 /* A null pointer, or what is wrong. */
 static const char *read_request(const struct control *control, const json_t *object, struct request *request)
@@ -198,54 +266,21 @@ static const char *read_request(const struct control *control, const json_t *obj
 	return request->cvm < 0 ? "the pod has no cVM of this name" : NULL;
 }
 
-static void serve_one_cvm(struct control *control, struct control_client *client, const struct request *r)
-{
-	uint32_t i = (uint32_t)r->cvm;
-	uint32_t ms = r->timeout ? (uint32_t)json_integer_value(r->timeout) : control->pod->config->cvm[i]->stop_timeout_ms;
-	const char *problem = NULL;
-
-	if (strcmp(r->command, "logs") == 0) {
-		send_logs(control, client, i, r);
-		return;
-	}
-	if (strcmp(r->command, "exec") == 0) {
-		exec_in_cvm(control, client, i);
-		return;
-	}
-	if (strcmp(r->command, "start") == 0) {
-		problem = pod_start(control->pod, i);
-		if (!problem)
-			reply(client, json_pack("{s:b}", "ok", 1));
-	} else {
-		wait_for_cvm(control, client, i, ms);
-		problem = strcmp(r->command, "stop") == 0 ? pod_stop(control->pod, i, ms) : pod_restart(control->pod, i, ms);
-	}
-	if (problem)
-		reply_error(client, problem, control->pod->config->cvm[i]->name);
-}
-
 static void serve(struct control *control, struct control_client *client, const json_t *object)
 {
 	struct request r;
 	const char *problem = read_request(control, object, &r);
 
-	if (problem)
-		reply_error(client, problem, NULL);
-	else if (strcmp(r.command, "status") == 0)
-		reply_pod(control, client, false);
-	else if (strcmp(r.command, "stats") == 0)
-		ask_stats(control, client);
-	else if (strcmp(r.command, "signal") == 0)
-		signal_cvms(control, client, r.signal, r.cvm);
-	else if (strcmp(r.command, "stop") == 0 && r.cvm < 0)
-		stop_pod(control, client, r.timeout);
-	else if (strcmp(r.command, "start") != 0 && strcmp(r.command, "stop") != 0 && strcmp(r.command, "restart") != 0 &&
-		 strcmp(r.command, "logs") != 0 && strcmp(r.command, "exec") != 0)
-		reply_error(client, "unknown command (status, stats, signal, start, stop, restart, logs or exec)", NULL);
-	else if (r.cvm < 0)
-		reply_error(client, "the request names no cVM", NULL);
-	else
-		serve_one_cvm(control, client, &r);
+	for (size_t i = 0; !problem && i < sizeof(g_requests) / sizeof(g_requests[0]); i++) {
+		if (strcmp(g_requests[i].command, r.command) != 0)
+			continue;
+		if (g_requests[i].one_cvm && r.cvm < 0)
+			reply_error(client, "the request names no cVM", NULL);
+		else
+			g_requests[i].serve(control, client, &r);
+		return;
+	}
+	reply_error(client, problem ? problem : "unknown command (status, stats, signal, start, stop, restart, logs or exec)", NULL);
 }
 
 static void read_client(struct control *control, struct control_client *client)
@@ -446,7 +481,7 @@ static void tick_client(struct control *control, struct control_client *client, 
 			if (client->waiting & 1u << i && done(control, client, i))
 				client->waiting &= ~(1u << i);
 		if (!client->waiting)
-			reply(client, json_pack("{s:b}", "ok", 1));
+			reply_ok(client);
 		else if (late)
 			reply_error(client, "the cVM has not ended yet", NULL);
 	} else if (client->phase == CONTROL_WAIT_POD) {
@@ -498,7 +533,7 @@ void control_end(struct control *control)
 		if (client->phase == CONTROL_WAIT_STATS)
 			reply_pod(control, client, true);
 		else if (client->phase == CONTROL_WAIT_CVM || client->phase == CONTROL_WAIT_POD)
-			reply(client, json_pack("{s:b}", "ok", 1));
+			reply_ok(client);
 		else if (client->phase == CONTROL_READING)
 			drop(client);
 	}
