@@ -16,6 +16,31 @@ extern char **environ;
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
+/* Setters of values that are checked by what they are alone. */
+#define SETTER(field, check, ...)                                                                             \
+	static int set_##field(struct config_cvm *cvm, const char *value, struct config_error *error)         \
+	{                                                                                                     \
+		return check(value, __VA_ARGS__, error);                                                      \
+	}
+#define FLAG_SETTER(field) SETTER(field, value_bool, &cvm->field)
+#define NUMBER_SETTER(field, min, max) SETTER(field, value_number, min, max, &cvm->field)
+#define SIZE_SETTER(field, min, max) SETTER(field, value_size, min, max, &cvm->field)
+#define DURATION_SETTER(field) SETTER(field, value_duration, &cvm->field##_ms)
+
+FLAG_SETTER(env_clear)
+FLAG_SETTER(env_host)
+FLAG_SETTER(trace)
+FLAG_SETTER(isolate_libos)
+FLAG_SETTER(init)
+NUMBER_SETTER(threads, 1, CONFIG_THREADS_MAX)
+NUMBER_SETTER(handles, 16, CONFIG_HANDLES_MAX)
+NUMBER_SETTER(cpu_weight, 1, 10000)
+NUMBER_SETTER(caps, 1, CAPS_MAX)
+SIZE_SETTER(memory, CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX)
+SIZE_SETTER(log_rate, 1024, 1ull << 40)
+DURATION_SETTER(restart_delay)
+DURATION_SETTER(stop_timeout)
+
 static int set_name_of(char **name, const char *value, struct config_error *error)
 {
 	int ret = value_name(value, error);
@@ -156,16 +181,6 @@ static int set_env_file(struct config_cvm *cvm, const char *value, struct config
 	return config_read_env_file(cvm, value, error);
 }
 
-static int set_env_clear(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_bool(value, &cvm->env_clear, error);
-}
-
-static int set_env_host(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_bool(value, &cvm->env_host, error);
-}
-
 static int set_cwd(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
 	char *path = NULL;
@@ -210,31 +225,6 @@ static int set_user(struct config_cvm *cvm, const char *value, struct config_err
 	return 0;
 }
 
-static int set_memory(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_size(value, CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, &cvm->memory, error);
-}
-
-static int set_threads(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_number(value, 1, CONFIG_THREADS_MAX, &cvm->threads, error);
-}
-
-static int set_handles(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_number(value, 16, CONFIG_HANDLES_MAX, &cvm->handles, error);
-}
-
-static int set_cpu_weight(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_number(value, 1, 10000, &cvm->cpu_weight, error);
-}
-
-static int set_log_rate(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_size(value, 1024, 1ull << 40, &cvm->log_rate, error);
-}
-
 static int set_bind(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
 	return value_net_rule(value, LAUNCH_NET_BIND, cvm, error);
@@ -256,11 +246,6 @@ static int set_net(struct config_cvm *cvm, const char *value, struct config_erro
 	else
 		return config_fail(error, "\"%.100s\" is not a network (use rules, none or any)", value);
 	return 0;
-}
-
-static int set_trace(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_bool(value, &cvm->trace, error);
 }
 
 static int set_program(struct config_cvm *cvm, const char *value, struct config_error *error)
@@ -288,16 +273,6 @@ static int set_runtime(struct config_cvm *cvm, const char *value, struct config_
 			   value);
 }
 
-static int set_isolate_libos(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_bool(value, &cvm->isolate_libos, error);
-}
-
-static int set_init(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_bool(value, &cvm->init, error);
-}
-
 static int set_syscalls_to(struct config_cvm *cvm, const char *value, struct config_error *error)
 {
 	return set_name_of(&cvm->syscalls_to, value, error);
@@ -308,11 +283,6 @@ static int set_syscalls_timeout(struct config_cvm *cvm, const char *value, struc
 	int ret = value_duration(value, &cvm->syscalls_timeout_ms, error);
 
 	return ret || cvm->syscalls_timeout_ms ? ret : config_fail(error, "no system call is served in no time (use 500ms, 10s, 2m)");
-}
-
-static int set_caps(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_number(value, 1, CAPS_MAX, &cvm->caps, error);
 }
 
 static int add_after(struct config_cvm *cvm, const char *value, struct config_error *error)
@@ -352,16 +322,6 @@ static int set_restart(struct config_cvm *cvm, const char *value, struct config_
 	}
 	return config_fail(error, "\"%.100s\" is not a restart policy (use never, on-failure, always, or on-failure:5 for at "
 				  "most five times)", value);
-}
-
-static int set_restart_delay(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_duration(value, &cvm->restart_delay_ms, error);
-}
-
-static int set_stop_timeout(struct config_cvm *cvm, const char *value, struct config_error *error)
-{
-	return value_duration(value, &cvm->stop_timeout_ms, error);
 }
 
 const struct config_field g_config_fields[] = {
