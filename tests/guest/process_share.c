@@ -459,102 +459,217 @@ static int lock_it(int fd, int command)
 	return fcntl(fd, command, &lock);
 }
 
-static int role(char **argv)
+/* What a child is told: its name, the pipe ends to talk to its parent, a word that is often a descriptor, and one more. */
+struct part {
+	int in, out, fd;
+	const char *word, *more;
+	char buf[65536];
+};
+
+static int reads(struct part *p)
 {
-	const char *name = argv[1], *word = argv[4] ? argv[4] : "", *more = argv[4] && argv[5] ? argv[5] : "";
-	int in = atoi(argv[2]), out = atoi(argv[3]), fd = atoi(word);
-	static char buf[65536];
+	return (int)read(p->fd, p->buf, atoi(p->more));
+}
+
+static int reads_8(struct part *p)
+{
+	return (int)read(p->fd, p->buf, 8);
+}
+
+static int sets_flags(struct part *p)
+{
+	return fcntl(p->fd, F_SETFL, O_NONBLOCK) || fcntl(p->fd, F_SETFD, FD_CLOEXEC);
+}
+
+static int closes(struct part *p)
+{
+	return close(p->fd);
+}
+
+static int writes(struct part *p)
+{
+	return (int)write(p->fd, p->more, strlen(p->more));
+}
+
+static int writes_much(struct part *p)
+{
 	long got;
 
-	if (!strcmp(name, "reads"))
-		return (int)read(fd, buf, atoi(more));
-	if (!strcmp(name, "reads-8"))
-		return (int)read(fd, buf, 8);
-	if (!strcmp(name, "flags"))
-		return fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC);
-	if (!strcmp(name, "closes"))
-		return close(fd);
-	if (!strcmp(name, "writes"))
-		return (int)write(fd, more, strlen(more));
-	if (!strcmp(name, "writes-much")) {
-		for (long left = atol(more); left > 0; left -= got)
-			if ((got = write(fd, buf, left < 50000 ? left : 50000)) < 0)
-				return 9;
-	} else if (!strcmp(name, "copies")) {
-		while ((got = read(in, buf, sizeof buf)) > 0)
-			if (write(out, buf, got) != got)
-				return 9;
-		return got ? 8 : 10;
-	} else if (!strcmp(name, "sleeps")) {
-		tell(out);
-		for (;;)
-			pause();
-	} else if (!strcmp(name, "fifo")) {
-		return write(open(word, O_WRONLY), "fifo", 4) == 4 ? 11 : 12;
-	} else if (!strcmp(name, "tries-lock")) {
-		say("from here", lock_it(fd, F_SETLK));
-	} else if (!strcmp(name, "waits-lock")) {
-		tell(out);
-		lock_it(fd, F_SETLKW);
-		tell(out);
-		hear(in);
-	} else if (!strcmp(name, "holds-second")) {
-		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 10 };
-		fcntl(fd, F_SETLK, &lock);
-		tell(out);
-		hear(in);
-		return lock_it(fd, F_SETLKW) ? errno : 13;
-	} else if (!strcmp(name, "tries-flock")) {
-		say("from here", flock(*more ? open(word, O_RDWR) : fd, LOCK_EX | LOCK_NB));
-	} else if (!strcmp(name, "unlocks-flock")) {
-		return flock(fd, LOCK_UN);
-	} else if (!strcmp(name, "tries-ofd")) {
-		say("from here", lock_it(*more ? open(word, O_RDWR) : fd, F_OFD_SETLK));
-	} else if (!strcmp(name, "passes")) {
-		int file = receive_fd(fd), pipe = receive_fd(fd), opened = open(more, O_RDONLY);
-		if (write(file, "0123456789", 10) != 10 || write(pipe, "hello", 6) != 6)
-			return 1;
-		lseek(opened, 5, SEEK_SET);
-		send_fd(fd, opened, "o");
-	} else if (!strcmp(name, "sends")) {
-		return (int)write(fd, "text", 4);
-	} else if (!strcmp(name, "connects")) {
-		struct sockaddr_un to = { .sun_family = AF_UNIX };
-		int s = socket(AF_UNIX, SOCK_STREAM, 0);
-		snprintf(to.sun_path + 1, sizeof to.sun_path - 1, "%s", word);
-		if (connect(s, (struct sockaddr *)&to, sizeof to))
-			return 1;
-		hear(in);
-	} else if (!strcmp(name, "accepts")) {
-		return (int)write(accept(fd, NULL, NULL), "accepted", 8);
-	} else if (!strcmp(name, "adds")) {
-		unsigned long value = strtoul(more, NULL, 10);
-		return (int)write(fd, &value, sizeof value);
-	} else if (!strcmp(name, "epolls")) {
-		struct epoll_event event = { 0 };
-		got = epoll_wait(fd, &event, 1, 60000);
-		return (int)(got * 10 + event.data.u32);
-	} else if (!strcmp(name, "shares")) {
-		struct shared *shared = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		pthread_mutex_lock(&shared->mutex);
-		shared->state = 1;
-		pthread_cond_signal(&shared->cond);
-		while (shared->state != 2)
-			pthread_cond_wait(&shared->cond, &shared->mutex);
-		shared->state = 3;
-		kill(getpid(), SIGKILL);
-	} else if (!strcmp(name, "maps-private")) {
-		struct shared *own = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-		own->word = 99;
-		return own->state == 3 ? 14 : 15;
-	} else if (!strcmp(name, "waits")) {
-		struct rlimit limit;
-		tell(out);
-		hear(in);
-		getrlimit(RLIMIT_NOFILE, &limit);
-		return (int)limit.rlim_cur;
-	}
+	for (long left = atol(p->more); left > 0; left -= got)
+		if ((got = write(p->fd, p->buf, left < 50000 ? left : 50000)) < 0)
+			return 9;
 	return 0;
+}
+
+static int copies(struct part *p)
+{
+	long got;
+
+	while ((got = read(p->in, p->buf, sizeof p->buf)) > 0)
+		if (write(p->out, p->buf, got) != got)
+			return 9;
+	return got ? 8 : 10;
+}
+
+static int sleeps(struct part *p)
+{
+	tell(p->out);
+	for (;;)
+		pause();
+}
+
+static int writes_fifo(struct part *p)
+{
+	return write(open(p->word, O_WRONLY), "fifo", 4) == 4 ? 11 : 12;
+}
+
+static int tries_lock(struct part *p)
+{
+	say("from here", lock_it(p->fd, F_SETLK));
+	return 0;
+}
+
+static int waits_lock(struct part *p)
+{
+	tell(p->out);
+	lock_it(p->fd, F_SETLKW);
+	tell(p->out);
+	hear(p->in);
+	return 0;
+}
+
+static int holds_second(struct part *p)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 10 };
+
+	fcntl(p->fd, F_SETLK, &lock);
+	tell(p->out);
+	hear(p->in);
+	return lock_it(p->fd, F_SETLKW) ? errno : 13;
+}
+
+static int tries_flock(struct part *p)
+{
+	say("from here", flock(*p->more ? open(p->word, O_RDWR) : p->fd, LOCK_EX | LOCK_NB));
+	return 0;
+}
+
+static int unlocks_flock(struct part *p)
+{
+	return flock(p->fd, LOCK_UN);
+}
+
+static int tries_ofd(struct part *p)
+{
+	say("from here", lock_it(*p->more ? open(p->word, O_RDWR) : p->fd, F_OFD_SETLK));
+	return 0;
+}
+
+static int passes(struct part *p)
+{
+	int file = receive_fd(p->fd), pipe = receive_fd(p->fd), opened = open(p->more, O_RDONLY);
+
+	if (write(file, "0123456789", 10) != 10 || write(pipe, "hello", 6) != 6)
+		return 1;
+	lseek(opened, 5, SEEK_SET);
+	send_fd(p->fd, opened, "o");
+	return 0;
+}
+
+static int sends(struct part *p)
+{
+	return (int)write(p->fd, "text", 4);
+}
+
+static int connects(struct part *p)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(to.sun_path + 1, sizeof to.sun_path - 1, "%s", p->word);
+	if (connect(s, (struct sockaddr *)&to, sizeof to))
+		return 1;
+	hear(p->in);
+	return 0;
+}
+
+static int accepts(struct part *p)
+{
+	return (int)write(accept(p->fd, NULL, NULL), "accepted", 8);
+}
+
+static int adds(struct part *p)
+{
+	unsigned long value = strtoul(p->more, NULL, 10);
+
+	return (int)write(p->fd, &value, sizeof value);
+}
+
+static int epolls(struct part *p)
+{
+	struct epoll_event event = { 0 };
+	int got = epoll_wait(p->fd, &event, 1, 60000);
+
+	return (int)(got * 10 + event.data.u32);
+}
+
+static int shares(struct part *p)
+{
+	struct shared *shared = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+
+	pthread_mutex_lock(&shared->mutex);
+	shared->state = 1;
+	pthread_cond_signal(&shared->cond);
+	while (shared->state != 2)
+		pthread_cond_wait(&shared->cond, &shared->mutex);
+	shared->state = 3;
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static int maps_private(struct part *p)
+{
+	struct shared *own = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, p->fd, 0);
+
+	own->word = 99;
+	return own->state == 3 ? 14 : 15;
+}
+
+static int waits(struct part *p)
+{
+	struct rlimit limit;
+
+	tell(p->out);
+	hear(p->in);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return (int)limit.rlim_cur;
+}
+
+static const struct {
+	const char *name;
+	int (*play)(struct part *p);
+} g_roles[] = {
+	{ "reads", reads }, { "reads-8", reads_8 }, { "flags", sets_flags }, { "closes", closes }, { "writes", writes },
+	{ "writes-much", writes_much }, { "copies", copies }, { "sleeps", sleeps }, { "fifo", writes_fifo },
+	{ "tries-lock", tries_lock }, { "waits-lock", waits_lock }, { "holds-second", holds_second },
+	{ "tries-flock", tries_flock }, { "unlocks-flock", unlocks_flock }, { "tries-ofd", tries_ofd }, { "passes", passes },
+	{ "sends", sends }, { "connects", connects }, { "accepts", accepts }, { "adds", adds }, { "epolls", epolls },
+	{ "shares", shares }, { "maps-private", maps_private }, { "waits", waits },
+};
+
+static int role(char **argv)
+{
+	static struct part p;
+
+	p.in = atoi(argv[2]);
+	p.out = atoi(argv[3]);
+	p.word = argv[4] ? argv[4] : "";
+	p.more = argv[4] && argv[5] ? argv[5] : "";
+	p.fd = atoi(p.word);
+	for (size_t i = 0; i < sizeof g_roles / sizeof g_roles[0]; i++)
+		if (!strcmp(argv[1], g_roles[i].name))
+			return g_roles[i].play(&p);
+	return 99; /* no such role: the test is wrong */
 }
 
 int main(int argc, char **argv)
