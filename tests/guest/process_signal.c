@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -175,10 +176,16 @@ static void stops(void)
 	kill(pid, SIGCONT);
 	reap("then it comes", pid);
 	no_more_news();
+}
 
+static void stopped_by_terminal(void)
+{
 	static const int stop[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+	int status;
+
 	for (int i = 0; i < 3; i++) {
-		pid = ready("hear", "own");
+		pid_t pid = ready("hear", "own");
+
 		kill(pid, stop[i]);
 		printf("%d ", waitpid(pid, &status, WUNTRACED) == pid);
 		say_status("stopped by the terminal", status);
@@ -193,7 +200,13 @@ static void stops(void)
 		while (pending(SIGCHLD))
 			told("at last", pid);
 	}
-	pid = ready("hear", "session"); /* nobody could continue it */
+}
+
+static void orphaned_group(void)
+{
+	int status;
+	pid_t pid = ready("hear", "session"); /* nobody could continue it */
+
 	kill(pid, SIGTSTP);
 	kill(pid, SIGTTIN);
 	tell(g_to[1]);
@@ -207,8 +220,13 @@ static void stops(void)
 	tell(g_to[1]);
 	reap("and goes on", pid);
 	told("last news", pid);
+}
 
-	pid = ready("catch-continue", "own"); /* its handler runs when it goes on */
+static void stopped_in_its_own_code(void)
+{
+	int status;
+	pid_t pid = ready("catch-continue", "own"); /* its handler runs when it goes on */
+
 	kill(pid, SIGSTOP);
 	waitpid(pid, &status, WUNTRACED);
 	kill(pid, SIGCONT);
@@ -466,6 +484,9 @@ static void tests(void)
 	by_pid();
 	values();
 	stops();
+	stopped_by_terminal();
+	orphaned_group();
+	stopped_in_its_own_code();
 	no_news_of_stops();
 	groups();
 	parent_death();
@@ -504,93 +525,82 @@ static void *spins(void *count)
 	return NULL;
 }
 
-static void parent_of(char **argv);
+/* --- what children do: argv is role, pipe end to hear, pipe end to tell, and a word that says more --- */
 
-static int role(char **argv)
+static int until_heard(char **argv, int otherwise)
 {
-	const char *name = argv[1];
-	sigset_t set;
-	int in, out;
-
-	if (!strcmp(name, "exit"))
-		return 0;
-	in = atoi(argv[2]), out = g_write = atoi(argv[3]);
-	sigemptyset(&set);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-	if (!strcmp(argv[4], "own"))
-		setpgid(0, 0);
-	if (!strcmp(argv[4], "session") || !strcmp(name, "session"))
-		setsid();
-	if (!strcmp(name, "sleep") || !strcmp(name, "default")) {
-		signal(SIGUSR1, SIG_DFL);
-		tell(out);
-		for (;;)
-			pause();
-	}
-	if (!strcmp(name, "hear") || !strcmp(name, "session")) {
-		tell(out);
-		return hear(in) == 1 ? 30 : 31;
-	}
-	if (!strcmp(name, "ignore")) {
-		signal(SIGTERM, SIG_IGN), signal(SIGHUP, SIG_IGN);
-		tell(out);
-		return hear(in) == 1 ? 32 : 33;
-	}
-	if (!strcmp(name, "catch")) {
-		signal(SIGTERM, caught);
-		tell(out);
-		for (;;)
-			pause();
-	}
-	if (!strcmp(name, "catch-continue")) {
-		signal(SIGCONT, goes_on);
-		tell(out);
-		return hear(in) == 1 ? 34 : 35;
-	}
-	if (!strcmp(name, "value")) {
-		struct sigaction action = { .sa_sigaction = with_value, .sa_flags = SA_SIGINFO };
-		sigaction(SIGUSR1, &action, NULL);
-		tell(out);
-		for (;;)
-			pause();
-	}
-	if (!strcmp(name, "stops-itself")) {
-		static long count;
-		long stood;
-		pthread_t thread;
-		pthread_create(&thread, NULL, spins, &count);
-		while (!*(volatile long *)&count)
-			sched_yield();
-		tell(out);
-		raise(SIGSTOP);
-		stood = *(volatile long *)&count;
-		while (*(volatile long *)&count == stood)
-			sched_yield();
-		return 36;
-	}
-	if (!strcmp(name, "pdeath")) { /* starts the child that dies of its parent's end */
-		parent_of(argv);
-		if (!strcmp(argv[4], "exec"))
-			execl(g_self, g_self, "hear", argv[2], argv[3], "", NULL);
-		return 37;
-	}
-	if (!strcmp(name, "dies-with")) {
-		int sig = 0;
-		prctl(PR_SET_PDEATHSIG, !strcmp(argv[4], "lost") ? SIGUSR2 : SIGTERM);
-		prctl(PR_GET_PDEATHSIG, &sig);
-		printf("dies by %d\n", sig);
-		if (!strcmp(argv[4], "lost"))
-			prctl(PR_SET_PDEATHSIG, 0);
-		tell(atoi(argv[5]));
-		if (!strcmp(argv[4], "lost"))
-			return hear(in) == 1 ? 38 : 39;
-		for (;;)
-			pause();
-	}
-	return 1;
+	tell(g_write);
+	return hear(atoi(argv[2])) == 1 ? otherwise - 1 : otherwise;
 }
 
-static void parent_of(char **argv)
+_Noreturn static void tells_and_waits(void)
+{
+	tell(g_write);
+	for (;;)
+		pause();
+}
+
+static int sleeps(char **argv)
+{
+	(void)argv;
+	signal(SIGUSR1, SIG_DFL);
+	tells_and_waits();
+}
+
+static int hears(char **argv)
+{
+	return until_heard(argv, 31);
+}
+
+static int ignores(char **argv)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	return until_heard(argv, 33);
+}
+
+static int catches(char **argv)
+{
+	(void)argv;
+	signal(SIGTERM, caught);
+	tells_and_waits();
+}
+
+static int catches_continue(char **argv)
+{
+	signal(SIGCONT, goes_on);
+	return until_heard(argv, 35);
+}
+
+static int catches_value(char **argv)
+{
+	struct sigaction action = { .sa_sigaction = with_value, .sa_flags = SA_SIGINFO };
+
+	(void)argv;
+	sigaction(SIGUSR1, &action, NULL);
+	tells_and_waits();
+}
+
+static int stops_itself(char **argv)
+{
+	static long count;
+	long stood;
+	pthread_t thread;
+
+	(void)argv;
+	pthread_create(&thread, NULL, spins, &count);
+	while (!*(volatile long *)&count)
+		sched_yield();
+	tell(g_write);
+	raise(SIGSTOP);
+	stood = *(volatile long *)&count;
+	while (*(volatile long *)&count == stood)
+		sched_yield();
+	return 36;
+}
+
+/* Starts the child that dies of its parent's end. */
+static int starts_dependant(char **argv)
 {
 	int ends[2];
 	pid_t pid;
@@ -600,8 +610,56 @@ static void parent_of(char **argv)
 	hear(ends[0]);
 	close(ends[0]);
 	close(ends[1]);
-	if (write(atoi(argv[3]), &pid, sizeof pid) != sizeof pid)
+	if (write(g_write, &pid, sizeof pid) != sizeof pid)
 		say("write", -1);
+	if (!strcmp(argv[4], "exec"))
+		execl(g_self, g_self, "hear", argv[2], argv[3], "", NULL);
+	return 37;
+}
+
+static int dies_with_parent(char **argv)
+{
+	bool lost = !strcmp(argv[4], "lost");
+	int sig = 0;
+
+	prctl(PR_SET_PDEATHSIG, lost ? SIGUSR2 : SIGTERM);
+	prctl(PR_GET_PDEATHSIG, &sig);
+	printf("dies by %d\n", sig);
+	if (lost)
+		prctl(PR_SET_PDEATHSIG, 0);
+	tell(atoi(argv[5]));
+	if (lost)
+		return hear(atoi(argv[2])) == 1 ? 38 : 39;
+	for (;;)
+		pause();
+}
+
+static const struct {
+	const char *name;
+	int (*play)(char **argv);
+} g_roles[] = {
+	{ "sleep", sleeps }, { "default", sleeps }, { "hear", hears }, { "session", hears }, { "ignore", ignores }, { "catch", catches },
+	{ "catch-continue", catches_continue }, { "value", catches_value }, { "stops-itself", stops_itself },
+	{ "pdeath", starts_dependant }, { "dies-with", dies_with_parent },
+};
+
+static int role(char **argv)
+{
+	sigset_t none;
+
+	if (!strcmp(argv[1], "exit")) /* with no other words */
+		return 0;
+	g_write = atoi(argv[3]);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!strcmp(argv[4], "own"))
+		setpgid(0, 0);
+	if (!strcmp(argv[4], "session") || !strcmp(argv[1], "session"))
+		setsid();
+	for (size_t i = 0; i < sizeof g_roles / sizeof g_roles[0]; i++)
+		if (!strcmp(argv[1], g_roles[i].name))
+			return g_roles[i].play(argv);
+	return 1;
 }
 
 int main(int argc, char **argv)
