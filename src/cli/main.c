@@ -24,16 +24,43 @@ static int command_check(char **arguments)
 	return EXIT_USAGE;
 }
 
+static const struct {
+	const char *name;
+	int (*function)(char **arguments);
+} g_commands[] = {{"run", command_run}, {"check", command_check}, {"cache", command_cache}, {"ps", command_ps},
+		  {"stats", command_stats}, {"logs", command_logs}, {"kill", command_kill}, {"stop", command_stop},
+		  {"start", command_start}, {"restart", command_restart}, {"exec", command_exec}};
+#define COMMANDS (sizeof(g_commands) / sizeof(g_commands[0]))
+
+/* run knows --help among its own options. */
+static int execute(size_t command, char **arguments)
+{
+	if (*arguments && usage_is_help(*arguments) && g_commands[command].function != command_run) {
+		usage_print(g_commands[command].name);
+		return 0;
+	}
+	int status = g_commands[command].function(arguments);
+	return status == WORDS_HELP ? 0 : status;
+}
+
+static int unknown_command(const char *command)
+{
+	const char *names[COMMANDS + 1] = {NULL};
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		names[i] = g_commands[i].name;
+	const char *near = value_nearest(command, names), *instead = foreign_command(command);
+	if (instead)
+		message_error("there is no command %.100s: %s", command, instead);
+	else if (near)
+		message_error("unknown command %.100s (did you mean %s?)", command, near);
+	else
+		message_error("unknown command %.100s (run, ps, stop, ...; see intravisor --help)", command);
+	return EXIT_USAGE;
+}
+
 static int dispatch(char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*function)(char **arguments);
-	} commands[] = {{"run", command_run}, {"check", command_check}, {"cache", command_cache}, {"ps", command_ps},
-			{"stats", command_stats}, {"logs", command_logs}, {"kill", command_kill}, {"stop", command_stop},
-			{"start", command_start}, {"restart", command_restart}, {"exec", command_exec}};
-	const size_t count = sizeof(commands) / sizeof(commands[0]);
-	const char *names[sizeof(commands) / sizeof(commands[0]) + 1] = {NULL};
 	static char *help[] = {"--help", NULL};
 	const char *command = argv[0] ? argv[1] : NULL;
 	char **arguments;
@@ -47,17 +74,9 @@ static int dispatch(char **argv)
 		command = *arguments;
 		arguments = help;
 	}
-	for (size_t i = 0; i < count; i++) {
-		names[i] = commands[i].name;
-		if (strcmp(command, commands[i].name) != 0)
-			continue;
-		if (*arguments && usage_is_help(*arguments) && commands[i].function != command_run) {
-			usage_print(command);
-			return 0;
-		}
-		int status = commands[i].function(arguments);
-		return status == WORDS_HELP ? 0 : status;
-	}
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(command, g_commands[i].name) == 0)
+			return execute(i, arguments);
 	if (usage_is_help(command) || strcmp(command, "help") == 0) {
 		usage_print_all();
 		return 0;
@@ -66,14 +85,7 @@ static int dispatch(char **argv)
 		puts("intravisor " INTRAVISOR_VERSION);
 		return 0;
 	}
-	const char *near = value_nearest(command, names), *instead = foreign_command(command);
-	if (instead)
-		message_error("there is no command %.100s: %s", command, instead);
-	else if (near)
-		message_error("unknown command %.100s (did you mean %s?)", command, near);
-	else
-		message_error("unknown command %.100s (run, ps, stop, ...; see intravisor --help)", command);
-	return EXIT_USAGE;
+	return unknown_command(command);
 }
 
 int main(int argc, char **argv)

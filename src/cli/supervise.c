@@ -373,19 +373,17 @@ static void print_stats(const struct supervisor *s)
 	stats_print(s->config, ended, exits, log_dropped);
 }
 
-int supervise(const struct helpers *helpers, struct launch_plan *plan, const struct config *config,
-	      const struct run_options *options, struct control_socket *socket)
+/* From now on signals are read from signal_fd. `forwarded` are those that the cVMs get, which the monitor blocks, too. */
+static int take_signals(struct supervisor *s, sigset_t *forwarded)
 {
-	struct supervisor s = {.config = config, .options = options, .link = {.fd = plan->event_channel}};
-	sigset_t forwarded, waited;
-	struct terminal terminal;
+	sigset_t waited;
 
 	/* An inherited "ignore" would make the kernel reap children without telling us. */
 	signal(SIGCHLD, SIG_DFL);
-	process_forwarded_signals(&forwarded);
-	waited = forwarded;
+	process_forwarded_signals(forwarded);
+	waited = *forwarded;
 	sigaddset(&waited, SIGCHLD);
-	if (config->job) { /* ^Z is for the group in the program's foreground; the monitor inherits that it ignores it */
+	if (s->config->job) { /* ^Z is for the group in the program's foreground; the monitor inherits that it ignores it */
 		sigaddset(&waited, SIGTSTP);
 		signal(SIGTSTP, SIG_IGN);
 	}
@@ -393,13 +391,46 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	signal(SIGPIPE, SIG_IGN);
 	message_hurry();
 	/* In the background of a terminal one cVM that reads it, or sets it, would stop them all: it gets an error instead. */
-	if (config->cvms > 1) {
+	if (s->config->cvms > 1) {
 		signal(SIGTTIN, SIG_IGN);
 		signal(SIGTTOU, SIG_IGN);
 	}
-	s.signal_fd = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s.signal_fd < 0) {
-		message_error("cannot wait for signals: %s%s", strerror(errno), limits_remedy(errno));
+	s->signal_fd = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd >= 0)
+		return 0;
+	message_error("cannot wait for signals: %s%s", strerror(errno), limits_remedy(errno));
+	return -1;
+}
+
+static void start_code_service(struct supervisor *s, const struct helpers *helpers, const struct launch_plan *plan, const sigset_t *blocked)
+{
+	char *programs = list_programs(s->config);
+
+	code_service_init(&s->code, helpers->translate, plan->code_channel, s->config->cvms, programs, blocked, s->options->verbose);
+	free(programs);
+	s->code.unlimited = s->options->insecure & LAUNCH_INSECURE_NO_LIMITS;
+	for (uint32_t i = 0; i < s->config->cvms; i++)
+		s->code.share[i] = (struct code_share){
+			.memory = s->code.unlimited ? CONFIG_MEMORY_MAX : s->config->cvm[i]->memory, .nice = plan->nice[i]};
+}
+
+static void print_summary(const struct supervisor *s)
+{
+	if (s->options->verbose)
+		message_note("code segments: %llu from the cache, %llu translated, %llu failed", (unsigned long long)s->code.loaded,
+			     (unsigned long long)s->code.translated, (unsigned long long)s->code.failed);
+	if (s->options->stats)
+		print_stats(s);
+}
+
+int supervise(const struct helpers *helpers, struct launch_plan *plan, const struct config *config,
+	      const struct run_options *options, struct control_socket *socket)
+{
+	struct supervisor s = {.config = config, .options = options, .link = {.fd = plan->event_channel}};
+	sigset_t forwarded;
+	struct terminal terminal;
+
+	if (take_signals(&s, &forwarded)) {
 		launch_close(plan);
 		return EXIT_CANNOT_START;
 	}
@@ -409,13 +440,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 		close(s.signal_fd);
 		return EXIT_CANNOT_START;
 	}
-	char *programs = list_programs(config);
-	code_service_init(&s.code, helpers->translate, plan->code_channel, config->cvms, programs, &forwarded, options->verbose);
-	s.code.unlimited = options->insecure & LAUNCH_INSECURE_NO_LIMITS;
-	for (uint32_t i = 0; i < config->cvms; i++)
-		s.code.share[i] = (struct code_share){
-			.memory = s.code.unlimited ? CONFIG_MEMORY_MAX : config->cvm[i]->memory, .nice = plan->nice[i]};
-	free(programs);
+	start_code_service(&s, helpers, plan, &forwarded);
 	pod_init(&s.pod, config, &s.link);
 	logs_init(&s.logs, plan->output, config->cvms);
 	lines_init(&s.lines, plan->log, options->insecure & LAUNCH_INSECURE_NO_LIMITS, &s.pod, &s.logs);
@@ -423,12 +448,7 @@ int supervise(const struct helpers *helpers, struct launch_plan *plan, const str
 	control_init(&s.control, socket, &s.pod, &s.logs, &s.exec);
 	loop(&s);
 	terminal_restore(&terminal);
-	if (options->verbose)
-		message_note("code segments: %llu from the cache, %llu translated, %llu failed",
-				(unsigned long long)s.code.loaded, (unsigned long long)s.code.translated,
-				(unsigned long long)s.code.failed);
-	if (options->stats)
-		print_stats(&s);
+	print_summary(&s);
 	int status = final_status(&s);
 	exec_relay_end(&s.exec);
 	control_end(&s.control);
