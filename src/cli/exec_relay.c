@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -15,24 +14,15 @@
 #include <unistd.h>
 
 #include "cli/clock.h"
+#include "cli/exec_session.h"
 #include "cli/message.h"
-#include "config/list.h"
 
-#define ASK_TIMEOUT_MS 5000
 #define START_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 1000
 /* Of one cVM at a time, so that none can keep the others waiting. */
 #define MESSAGES_MAX 64u
-#define HEAD sizeof(struct exec_message)
-/* What waits for a client: output, and besides it the answer to its request, EXEC_STARTED, EXEC_MORE (see tell_more), EXEC_ENDED. */
-#define BESIDES 512u
-#define OUT_MAX (EXEC_ROOM + 2 * BESIDES)
-_Static_assert(BESIDES >= 3 * sizeof(struct exec_message) + sizeof(struct exec_ended) + EXEC_WHY_MAX + 32, "the others fit");
-
 #define FOR_EACH_SESSION(s, channel) \
 	for (struct exec_session *s = (channel)->session; s < (channel)->session + EXEC_MAX; s++)
-
-static const char g_accepted[] = "{\"ok\":true}\n";
 
 void exec_relay_init(struct exec_relay *relay, int (*ends)[2], struct pod *pod)
 {
@@ -50,122 +40,6 @@ void exec_relay_init(struct exec_relay *relay, int (*ends)[2], struct pod *pod)
 static struct exec_channel *channel_of(struct exec_relay *relay, const struct exec_session *s)
 {
 	return &relay->channel[s->cvm];
-}
-
-/* The libOS knows it. */
-static bool known(const struct exec_session *s)
-{
-	return s->phase == EXEC_STARTING || s->phase == EXEC_RUNS;
-}
-
-static void close_client(struct exec_relay *relay, struct exec_session *s)
-{
-	if (s->fd < 0)
-		return;
-	close(s->fd);
-	s->fd = -1;
-	relay->clients--;
-}
-
-static void free_session(struct exec_relay *relay, struct exec_session *s)
-{
-	close_client(relay, s);
-	free(s->in);
-	free(s->out);
-	*s = (struct exec_session){.fd = -1};
-}
-
-static void put_bytes(char *to, size_t *size, const void *bytes, size_t count)
-{
-	if (count)
-		memcpy(to + *size, bytes, count);
-	*size += count;
-}
-
-static void put_message(char *to, size_t *size, uint32_t type, const void *payload, size_t count)
-{
-	struct exec_message head = {.type = type, .size = (uint32_t)count};
-
-	put_bytes(to, size, &head, HEAD);
-	put_bytes(to, size, payload, count);
-}
-
-static size_t waits(const struct exec_session *s)
-{
-	return s->out_size - s->out_sent;
-}
-
-/* For the client, if it is still there. */
-static void tell(struct exec_session *s, uint32_t type, const void *payload, size_t count)
-{
-	if (s->fd < 0)
-		return;
-	memmove(s->out, s->out + s->out_sent, waits(s));
-	s->out_size = waits(s);
-	s->out_sent = 0;
-	if (s->out_size + HEAD + count > OUT_MAX)
-		return; /* the rooms do not let it happen; were one counted wrong, it would not be a write behind the end */
-	put_message(s->out, &s->out_size, type, payload, count);
-}
-
-static void tell_end(struct exec_session *s, int32_t status, const char *why, size_t why_size)
-{
-	char payload[sizeof(struct exec_ended) + EXEC_WHY_MAX];
-	size_t size = 0;
-
-	put_bytes(payload, &size, &(struct exec_ended){.status = status}, sizeof(struct exec_ended));
-	put_bytes(payload, &size, why, why_size < EXEC_WHY_MAX ? why_size : EXEC_WHY_MAX);
-	tell(s, EXEC_ENDED, payload, size);
-}
-
-/* The program has ended, or is out of reach: whoever is there is told. */
-static void end_session(struct exec_relay *relay, struct exec_session *s, int32_t status, const char *why, size_t why_size)
-{
-	if (s->fd < 0) {
-		free_session(relay, s);
-		return;
-	}
-	s->phase = EXEC_OVER;
-	s->deadline_ms = 0;
-	s->in_size = 0;
-	tell_end(s, status, why, why_size);
-}
-
-static void fail_session(struct exec_relay *relay, struct exec_session *s, const char *why)
-{
-	end_session(relay, s, EXEC_STATUS_FAILED, why, strlen(why));
-}
-
-/* Its program gets what one at a terminal gets: the end of its input and SIGHUP; when due, SIGKILL (exec_relay_tick). */
-static void client_gone(struct exec_relay *relay, struct exec_session *s)
-{
-	int32_t hangup = SIGHUP;
-
-	if (!known(s)) {
-		free_session(relay, s);
-		return;
-	}
-	close_client(relay, s);
-	s->in_size = s->out_size = s->out_sent = 0;
-	put_message(s->in, &s->in_size, EXEC_INPUT, NULL, 0);
-	put_message(s->in, &s->in_size, EXEC_SIGNAL, &hangup, sizeof(hangup));
-	s->deadline_ms = clock_ms() + relay->pod->config->cvm[s->cvm]->stop_timeout_ms;
-}
-
-/* The client leaves on purpose. What it sent before has been passed on. */
-static void detach(struct exec_relay *relay, struct exec_session *s)
-{
-	close_client(relay, s);
-	s->in_size = s->out_size = s->out_sent = 0;
-	s->detached = true;
-}
-
-/* The client goes, and its program, should it ever start, ends as if the client had gone. */
-static void give_up(struct exec_relay *relay, struct exec_session *s, const char *why)
-{
-	tell_end(s, EXEC_STATUS_FAILED, why, strlen(why));
-	(void)!send(s->fd, s->out + s->out_sent, waits(s), MSG_NOSIGNAL | MSG_DONTWAIT);
-	client_gone(relay, s);
 }
 
 const char *exec_relay_accept(struct exec_relay *relay, int fd, uint32_t cvm)
@@ -187,11 +61,7 @@ const char *exec_relay_accept(struct exec_relay *relay, int fd, uint32_t cvm)
 	if (id == EXEC_MAX || relay->clients == EXEC_CLIENTS_MAX)
 		return "cannot start another program: too many were started with exec (try again)";
 	struct exec_session *s = &c->session[id];
-	*s = (struct exec_session){.phase = EXEC_ASKED, .fd = fd, .entry = -1, .cvm = cvm, .id = id,
-				   .deadline_ms = clock_ms() + ASK_TIMEOUT_MS, .in = xcalloc(1, EXEC_MESSAGE_MAX),
-				   .out = xcalloc(1, OUT_MAX), .input_room = EXEC_ROOM, .output_room = EXEC_ROOM};
-	relay->clients++;
-	put_bytes(s->out, &s->out_size, g_accepted, sizeof(g_accepted) - 1);
+	session_open(relay, s, fd, cvm, id);
 	return NULL;
 }
 
@@ -199,7 +69,7 @@ const char *exec_relay_accept(struct exec_relay *relay, int fd, uint32_t cvm)
 static int send_message(struct exec_channel *c, uint32_t type, uint32_t id, const void *payload, size_t size)
 {
 	struct exec_message head = {.type = type, .id = id, .size = (uint32_t)size};
-	struct iovec parts[2] = {{&head, HEAD}, {(void *)(uintptr_t)payload, size}};
+	struct iovec parts[2] = {{&head, EXEC_HEAD}, {(void *)(uintptr_t)payload, size}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
 	if (sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
@@ -237,7 +107,7 @@ static bool admit(struct exec_session *s, const struct exec_message *head, const
 		memcpy(&number, payload, sizeof(number));
 		return number >= 1 && number <= 64;
 	}
-	return head->type == EXEC_INPUT && head->size <= EXEC_DATA_MAX && (s->fd < 0 || HEAD + head->size <= s->input_room);
+	return head->type == EXEC_INPUT && head->size <= EXEC_DATA_MAX && (s->fd < 0 || EXEC_HEAD + head->size <= s->input_room);
 }
 
 /* 0, -EAGAIN, or another negative errno after the client was told. The libOS is woken behind the message: if it has no room for its
@@ -249,7 +119,7 @@ static int start_program(struct exec_relay *relay, struct exec_session *s, const
 
 	if (ret) {
 		if (ret != -EAGAIN)
-			fail_session(relay, s, strerror(-ret));
+			session_fail(relay, s, strerror(-ret));
 		return ret;
 	}
 	struct exec_start start;
@@ -259,7 +129,7 @@ static int start_program(struct exec_relay *relay, struct exec_session *s, const
 	s->deadline_ms = clock_ms() + START_TIMEOUT_MS;
 	if (c->serves || link_send(relay->pod->link, CHANNEL_SIGNAL, s->cvm, EXEC_WAKE_SIGNAL))
 		return 0;
-	give_up(relay, s, "the monitor is busy (try again)");
+	session_give_up(relay, s, "the monitor is busy (try again)");
 	return -EBUSY;
 }
 
@@ -270,39 +140,39 @@ static bool pass_message(struct exec_relay *relay, struct exec_session *s)
 	struct exec_message head;
 	int ret;
 
-	if (s->phase == EXEC_OVER || s->in_size < HEAD)
+	if (s->phase == EXEC_OVER || s->in_size < EXEC_HEAD)
 		return false;
-	memcpy(&head, s->in, HEAD);
-	if (head.type == EXEC_DETACH && !head.size && known(s)) {
-		detach(relay, s);
+	memcpy(&head, s->in, EXEC_HEAD);
+	if (head.type == EXEC_DETACH && !head.size && session_is_known(s)) {
+		session_detach(relay, s);
 		return false;
 	}
 	if (c->full)
 		return false;
-	if (head.size <= EXEC_START_MAX && s->in_size < HEAD + head.size)
+	if (head.size <= EXEC_START_MAX && s->in_size < EXEC_HEAD + head.size)
 		return false;
-	if (head.size > EXEC_START_MAX || !admit(s, &head, s->in + HEAD)) {
-		client_gone(relay, s);
+	if (head.size > EXEC_START_MAX || !admit(s, &head, s->in + EXEC_HEAD)) {
+		session_client_gone(relay, s);
 		return false;
 	}
 	if (s->phase == EXEC_ASKED)
-		ret = start_program(relay, s, s->in + HEAD, head.size);
+		ret = start_program(relay, s, s->in + EXEC_HEAD, head.size);
 	else
-		ret = send_message(c, head.type, s->id, s->in + HEAD, head.size);
+		ret = send_message(c, head.type, s->id, s->in + EXEC_HEAD, head.size);
 	c->full |= ret == -EAGAIN;
 	if (ret)
 		return false;
 	if (head.type == EXEC_INPUT && s->fd >= 0)
-		s->input_room -= (uint32_t)HEAD + head.size;
-	s->in_size -= HEAD + head.size;
-	memmove(s->in, s->in + HEAD + head.size, s->in_size);
+		s->input_room -= (uint32_t)EXEC_HEAD + head.size;
+	s->in_size -= EXEC_HEAD + head.size;
+	memmove(s->in, s->in + EXEC_HEAD + head.size, s->in_size);
 	return true;
 }
 
 /* The libOS gets room for what no longer waits for the client. */
 static void give_room(struct exec_channel *c, struct exec_session *s)
 {
-	size_t used = s->output_room + waits(s);
+	size_t used = s->output_room + session_waiting(s);
 	uint32_t more = used < EXEC_ROOM ? EXEC_ROOM - (uint32_t)used : 0;
 
 	if (s->phase != EXEC_RUNS || more < EXEC_MORE_LEAST || c->full)
@@ -337,19 +207,9 @@ static void read_client(struct exec_relay *relay, struct exec_session *s)
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (size <= 0)
-		client_gone(relay, s);
+		session_client_gone(relay, s);
 	else if (s->phase != EXEC_OVER)
 		s->in_size += (size_t)size;
-}
-
-/* The client gets room for what the libOS has passed on, once that is worth a message that fits besides all output that may come. */
-static void tell_more(struct exec_session *s)
-{
-	if (s->input_more < EXEC_MORE_LEAST || s->output_room + waits(s) > EXEC_ROOM + BESIDES / 2)
-		return;
-	tell(s, EXEC_MORE, &s->input_more, sizeof(s->input_more));
-	s->input_room += s->input_more;
-	s->input_more = 0;
 }
 
 static void write_client(struct exec_relay *relay, struct exec_session *s)
@@ -359,20 +219,20 @@ static void write_client(struct exec_relay *relay, struct exec_session *s)
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (size < 0) {
-		client_gone(relay, s);
+		session_client_gone(relay, s);
 		return;
 	}
 	s->out_sent += (size_t)size;
 	if (s->phase == EXEC_RUNS)
-		tell_more(s);
+		session_tell_more(s);
 	if (s->phase == EXEC_OVER && s->out_sent == s->out_size)
-		free_session(relay, s);
+		session_free(relay, s);
 }
 
 /* A null pointer, or what is wrong with it. */
 static const char *take_output(struct exec_session *s, const struct exec_message *head, const char *payload)
 {
-	uint32_t cost = (uint32_t)HEAD + head->size;
+	uint32_t cost = (uint32_t)EXEC_HEAD + head->size;
 
 	if (s->phase != EXEC_RUNS)
 		return "output before the start";
@@ -381,14 +241,14 @@ static const char *take_output(struct exec_session *s, const struct exec_message
 	if (s->terminal && head->type == EXEC_ERRORS)
 		return "errors beside a terminal";
 	s->output_room -= cost;
-	tell(s, head->type, payload, head->size);
+	session_tell(s, head->type, payload, head->size);
 	return NULL;
 }
 
 static const char *take_more(struct exec_session *s, const struct exec_message *head, const char *payload)
 {
 	/* The end of input that a client leaves behind takes no room of it (client_gone). */
-	uint32_t more, used = EXEC_ROOM - s->input_room - s->input_more + (s->fd < 0 && !s->detached ? HEAD : 0);
+	uint32_t more, used = EXEC_ROOM - s->input_room - s->input_more + (s->fd < 0 && !s->detached ? EXEC_HEAD : 0);
 
 	if (head->size != sizeof(more))
 		return "a message of a wrong size";
@@ -397,7 +257,7 @@ static const char *take_more(struct exec_session *s, const struct exec_message *
 		return "room that nobody used";
 	s->input_more += more;
 	if (s->fd >= 0)
-		tell_more(s);
+		session_tell_more(s);
 	return NULL;
 }
 
@@ -410,7 +270,7 @@ static const char *take_end(struct exec_relay *relay, struct exec_session *s, co
 	memcpy(&ended, payload, sizeof(ended));
 	if ((ended.status & ~0xffff) || (!WIFEXITED(ended.status) && (!WIFSIGNALED(ended.status) || WTERMSIG(ended.status) > 64)))
 		return "a status that no program has";
-	end_session(relay, s, ended.status, payload + sizeof(ended), head->size - sizeof(ended));
+	session_end(relay, s, ended.status, payload + sizeof(ended), head->size - sizeof(ended));
 	return NULL;
 }
 
@@ -431,7 +291,7 @@ static const char *take_message(struct exec_relay *relay, struct exec_channel *c
 	}
 	if (head->type == EXEC_LISTENS && pod_listens(relay->pod, (uint32_t)(c - relay->channel)) && !size && !head->id)
 		return NULL;
-	if (!s || !known(s))
+	if (!s || !session_is_known(s))
 		return "a message about no program";
 	switch (head->type) {
 	case EXEC_STARTED:
@@ -457,7 +317,7 @@ static void end_sessions(struct exec_relay *relay, uint32_t cvm, int32_t status,
 {
 	FOR_EACH_SESSION(s, &relay->channel[cvm])
 		if (s->phase != EXEC_FREE && s->phase != EXEC_OVER)
-			end_session(relay, s, status, why, strlen(why));
+			session_end(relay, s, status, why, strlen(why));
 }
 
 static void cut_off(struct exec_relay *relay, uint32_t cvm, const char *why)
@@ -477,12 +337,12 @@ static bool read_message(struct exec_relay *relay, uint32_t cvm)
 		char payload[EXEC_DATA_MAX + 1];
 	} message;
 	const char *why = "a message that is cut off";
-	ssize_t size = c->fd < 0 || c->cut_off ? -1 : recv(c->fd, &message, HEAD + EXEC_DATA_MAX + 1, MSG_DONTWAIT);
+	ssize_t size = c->fd < 0 || c->cut_off ? -1 : recv(c->fd, &message, EXEC_HEAD + EXEC_DATA_MAX + 1, MSG_DONTWAIT);
 
 	if (size < 0)
 		return false;
-	if ((size_t)size >= HEAD)
-		why = take_message(relay, c, &message.head, message.payload, (size_t)size - HEAD);
+	if ((size_t)size >= EXEC_HEAD)
+		why = take_message(relay, c, &message.head, message.payload, (size_t)size - EXEC_HEAD);
 	if (why)
 		cut_off(relay, cvm, why);
 	return true;
@@ -503,7 +363,7 @@ void exec_relay_poll(struct exec_relay *relay, struct pollfd *entries)
 
 		entries[i] = (struct pollfd){.fd = c->cut_off ? -1 : c->fd, .events = c->full ? POLLIN | POLLOUT : POLLIN};
 		FOR_EACH_SESSION(s, c) {
-			short events = (short)((waits(s) ? POLLOUT : 0) | (s->in_size < EXEC_MESSAGE_MAX ? POLLIN : 0));
+			short events = (short)((session_waiting(s) ? POLLOUT : 0) | (s->in_size < EXEC_MESSAGE_MAX ? POLLIN : 0));
 
 			s->entry = s->fd < 0 ? -1 : used++;
 			if (s->entry >= 0)
@@ -519,7 +379,7 @@ static void handle_client(struct exec_relay *relay, struct exec_session *s, shor
 	if (events & POLLIN)
 		read_client(relay, s);
 	else if (events & (POLLHUP | POLLERR))
-		client_gone(relay, s);
+		session_client_gone(relay, s);
 	if (s->fd >= 0 && events & POLLOUT)
 		write_client(relay, s);
 }
@@ -542,15 +402,13 @@ void exec_relay_handle(struct exec_relay *relay, const struct pollfd *entries)
 
 static void tick_session(struct exec_relay *relay, struct exec_session *s)
 {
-	int32_t number = SIGKILL;
-
 	s->deadline_ms = 0;
 	if (s->phase == EXEC_ASKED)
-		fail_session(relay, s, "nothing to start was named in time");
+		session_fail(relay, s, "nothing to start was named in time");
 	else if (s->fd >= 0)
-		give_up(relay, s, "the cVM's libOS does not answer");
+		session_give_up(relay, s, "the cVM's libOS does not answer");
 	else
-		put_message(s->in, &s->in_size, EXEC_SIGNAL, &number, sizeof(number));
+		session_kill(s);
 }
 
 void exec_relay_tick(struct exec_relay *relay)
@@ -599,7 +457,7 @@ void exec_relay_ended(struct exec_relay *relay, uint32_t cvm)
 static void close_channel(struct exec_relay *relay, struct exec_channel *c)
 {
 	FOR_EACH_SESSION(s, c)
-		free_session(relay, s);
+		session_free(relay, s);
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->far_end >= 0)
