@@ -171,6 +171,50 @@ static MAYBE void owner_until_stop(void)
 	exit(0);
 }
 
+/* An owner that does what the attacker asks it for, and nothing else. */
+static MAYBE void own_with_service(void)
+{
+	own();
+	serve_beside(g_service, owner_handler);
+	owner_until_stop();
+}
+
+/* An owner that hands each connection, with the word that came with it, to `use`. */
+static MAYBE void own_connections(void (*use)(uint32_t stream, uint64_t word))
+{
+	own();
+	for (;;) {
+		if (CAP(cap_wait, g_port, CAP_READABLE, 10000000) == -ETIMEDOUT && !access("/shared/stop", F_OK))
+			exit(0);
+		long stream = CAP(stream_accept, g_port);
+		struct cap_info info;
+		if (stream <= 0)
+			continue;
+		CAP(cap_info, stream, &info);
+		use((uint32_t)stream, info.word);
+	}
+}
+
+/* A connection's first byte. */
+static MAYBE uint8_t first_byte(uint32_t stream)
+{
+	uint8_t byte = 0;
+
+	while (CAP(stream_recv, stream, &byte, 1, 0) == -EAGAIN)
+		CAP(cap_wait, stream, CAP_READABLE, 10000000);
+	return byte;
+}
+
+/* Maps the ring of a connection on which nothing was sent. */
+static MAYBE void map_empty_ring(uint32_t stream, uint8_t *at)
+{
+	if (CAP(stream_map, stream, at))
+		breach("cannot map the ring");
+	for (size_t k = 0; k < 2 * CAP_STREAM_RING; k++)
+		if (at[k])
+			breach("byte %zu of a new connection's ring is %#x", k, at[k]);
+}
+
 static MAYBE void *owner_stop_thread(void *unused)
 {
 	owner_until_stop();

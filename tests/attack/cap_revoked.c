@@ -11,9 +11,7 @@
 
 static void companion(void)
 {
-	own();
-	serve_beside(g_service, owner_handler);
-	owner_until_stop();
+	own_with_service();
 }
 
 static void attack(void)

@@ -13,9 +13,7 @@
 
 static void companion(void)
 {
-	own();
-	serve_beside(g_service, owner_handler);
-	owner_until_stop();
+	own_with_service();
 }
 
 static volatile uint32_t g_file;
