@@ -785,6 +785,28 @@ static void test_serve(void)
 	cp_close(call), cp_close(file);
 }
 
+/* cp_info says who made what has a maker: the same to whoever asks. */
+static void test_whose(void)
+{
+	int file = cp_file_create(NULL, 1), memory = cp_memory(&file, sizeof file, CP_LOAD | CP_GRANT), type = cp_type();
+	int board = cp_file_open("board", CP_LOAD);
+	struct cp_info mine, its, info;
+
+	IS(cp_info(file, &mine), 0);
+	IS(cp_info(g_peer, &its), 0);
+	TRUE(mine.peer != its.peer);
+	IS(ask(PEER_WHOSE, 0, 0, file), mine.peer);
+	IS(cp_info(memory, &info), 0);
+	IS(info.peer, UINT32_MAX);
+	IS(ask(PEER_WHOSE, 0, 0, memory), UINT32_MAX);
+	IS(cp_info(type, &info), 0);
+	IS(info.peer, UINT32_MAX);
+	IS(ask(PEER_WHOSE, 0, 0, type), UINT32_MAX);
+	IS(cp_info(board, &info), 0); /* the pod's */
+	IS(info.peer, UINT32_MAX);
+	cp_close(file), cp_close(memory), cp_close(type), cp_close(board);
+}
+
 static void test_references(void)
 {
 	struct cp_message m = { .word = { PEER_GIVE }, .timeout_ns = CP_FOREVER };
@@ -1330,7 +1352,7 @@ int main(int argc, char **argv)
 		{ "derive", test_derive }, { "seal", test_seal }, { "names", test_names }, { "quota", test_quota }, { "file", test_file },
 		{ "file_wait", test_file_wait }, { "map", test_map }, { "window", test_window },
 		{ "window_version", test_window_version }, { "window_gone", test_window_gone }, { "io", test_io }, { "memory", test_memory }, { "call", test_call },
-		{ "serve", test_serve }, { "references", test_references }, { "listen", test_listen },
+		{ "serve", test_serve }, { "whose", test_whose }, { "references", test_references }, { "listen", test_listen },
 		{ "stream", test_stream }, { "stream_caps", test_stream_caps }, { "flow", test_flow }, { "send_race", test_send_race }, { "room", test_room },
 		{ "batch", test_batch }, { "signals", test_signals }, { "serve_signals", test_serve_signals }, { "poll", test_poll }, { "poll_threads", test_poll_threads },
 	};

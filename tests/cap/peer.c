@@ -21,6 +21,41 @@ static void give(struct cp_request *q)
 	q->word[0] = (uint64_t)(long)cp_answer_caps(caps, 2);
 }
 
+static void read_memory(uint64_t *w, int cap)
+{
+	uint64_t text[4] = { 0 };
+
+	w[0] = (uint64_t)cp_file_pread(cap, text, w[1] < 32 ? w[1] : 32, w[2]);
+	memcpy(w + 1, text, sizeof text);
+}
+
+static uint64_t whose(int cap)
+{
+	struct cp_info info = { 0 };
+
+	IS(cp_info(cap, &info), 0);
+	return info.peer;
+}
+
+static bool unseals(int cap)
+{
+	int r = cp_unseal(cap, g_type);
+
+	if (r > 0)
+		cp_close(r);
+	return r > 0;
+}
+
+static void call_back(uint64_t *w)
+{
+	uint64_t word[CP_CALL_WORDS] = { w[1] };
+	int back = cp_call_open("api/back", CP_USE);
+
+	w[0] = (uint64_t)(long)(back < 0 ? back : WHEN_SERVED(back, cp_call(back, word)));
+	w[1] = word[0];
+	cp_close(back);
+}
+
 static void stay(uint64_t turn, bool spin)
 {
 	volatile double d = 1;
@@ -46,7 +81,7 @@ static void deeper(struct cp_request *q)
 static void serve(void *context, struct cp_request *q)
 {
 	uint64_t *w = q->word;
-	int cap = q->caps ? q->cap[0] : g_kept, r;
+	int cap = q->caps ? q->cap[0] : g_kept;
 
 	(void)context;
 	switch (w[0]) {
@@ -55,12 +90,9 @@ static void serve(void *context, struct cp_request *q)
 			w[i] += i;
 		break;
 	case PEER_READ:
-	case PEER_READ_KEPT: {
-		uint64_t text[4] = { 0 };
-		w[0] = (uint64_t)cp_file_pread(cap, text, w[1] < 32 ? w[1] : 32, w[2]);
-		memcpy(w + 1, text, sizeof text);
+	case PEER_READ_KEPT:
+		read_memory(w, cap);
 		break;
-	}
 	case PEER_WRITE:
 		w[0] = (uint64_t)cp_file_pwrite(cap, w + 3, w[1], w[2]);
 		break;
@@ -68,14 +100,14 @@ static void serve(void *context, struct cp_request *q)
 		g_kept = cap;
 		q->caps = 0;
 		break;
+	case PEER_WHOSE:
+		w[0] = whose(cap);
+		break;
 	case PEER_GIVE:
 		give(q);
 		break;
 	case PEER_UNSEAL:
-		r = cp_unseal(cap, g_type);
-		w[0] = r > 0;
-		if (r > 0)
-			cp_close(r);
+		w[0] = unseals(cap);
 		break;
 	case PEER_SLEEP:
 	case PEER_SPIN:
@@ -86,14 +118,9 @@ static void serve(void *context, struct cp_request *q)
 		break;
 	case PEER_THREAD_EXIT:
 		pthread_exit(NULL);
-	case PEER_BACK: {
-		int back = cp_call_open("api/back", CP_USE);
-		uint64_t word[CP_CALL_WORDS] = { w[1] };
-		w[0] = (uint64_t)(long)(back < 0 ? back : WHEN_SERVED(back, cp_call(back, word)));
-		w[1] = word[0];
-		cp_close(back);
+	case PEER_BACK:
+		call_back(w);
 		break;
-	}
 	case PEER_DEEPER:
 		deeper(q);
 		break;

@@ -8,6 +8,7 @@ enum peer_op {
 	PEER_WRITE,   /* the text in word[3..4] (word[1] bytes) at word[2] of cap[0]: result */
 	PEER_KEEP,    /* keeps cap[0] for what follows */
 	PEER_READ_KEPT, /* as PEER_READ of what was kept */
+	PEER_WHOSE,   /* cp_info's peer of cap[0] */
 	PEER_GIVE,    /* a new type and a sealed reference: two capabilities in the answer */
 	PEER_UNSEAL,  /* cap[0] is a sealed reference that came back: 1 if it is ours */
 	PEER_SLEEP,   /* until PEER_RELEASE has a word[1] at least as large */
