@@ -22,13 +22,18 @@ int cp_listen(const char *name, unsigned backlog)
 
 int cp_accept(int listener, int64_t timeout_ns)
 {
+	uint64_t end = timeout_ns > 0 ? platform_now() + (uint64_t)timeout_ns : 0;
+
 	for (;;) {
 		long r = gate(HC_stream_accept, listener);
 		if (r != -EAGAIN)
 			return (int)r;
-		r = sdk_wait(listener, CAP_READABLE, 0, timeout_ns); /* another thread may be faster: then again */
+		r = sdk_wait(listener, CAP_READABLE, 0, timeout_ns);
 		if (r < 0)
 			return (int)r;
+		/* another thread may be faster: then again, for what is left */
+		int64_t left = end ? (int64_t)(end - platform_now()) : timeout_ns;
+		timeout_ns = end && left < 0 ? 0 : left;
 	}
 }
 
@@ -213,6 +218,8 @@ int cp_batch_send(struct cp_batch *b, const void *message, size_t size)
 			ssize_t n = 0;
 			for (size_t done = 0; done < size; done += (size_t)n) {
 				n = cp_stream_send(b->stream, (const char *)message + done, size - done, 0);
+				if (n == -EINTR && done) /* a message is not left in the middle for a signal */
+					n = 0;
 				if (n < 0)
 					return (int)n;
 			}
