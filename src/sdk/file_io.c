@@ -1,6 +1,6 @@
 /*
  * Copies in the background (cvm/file.h): one thread of libcvm's own, started by the first, takes them in order. It
- * stays for the rest of the program's life.
+ * stays for the rest of the program's life. A child of fork starts with none, and has nothing to do with what its parent submitted.
  */
 #include "cvm/file.h"
 #include "sdk/sdk.h"
@@ -8,7 +8,7 @@
 static struct {
 	struct sdk_lock lock;
 	struct platform_thread thread;
-	bool started;
+	bool started, forks; /* forks: after_fork is called */
 	struct cp_file_io *first, **last;
 	uint32_t sequence; /* futex: something was submitted */
 } g_io = { .last = &g_io.first };
@@ -47,6 +47,25 @@ static void work(void *argument)
 	}
 }
 
+static void after_fork(void)
+{
+	g_io.lock.word = 0;
+	g_io.started = false;
+	g_io.first = NULL;
+	g_io.last = &g_io.first;
+}
+
+/* With the lock. */
+static int start(void)
+{
+	int r = g_io.forks ? 0 : platform_after_fork(after_fork);
+
+	g_io.forks = !r;
+	r = r ? r : platform_thread_start(&g_io.thread, work, NULL);
+	g_io.started = !r;
+	return r;
+}
+
 int cp_file_submit(struct cp_file_io *io)
 {
 	int r = g_sdk_present ? 0 : -ENOSYS;
@@ -54,10 +73,8 @@ int cp_file_submit(struct cp_file_io *io)
 	io->done = 0;
 	io->next = NULL;
 	sdk_lock_take(&g_io.lock);
-	if (!r && !g_io.started) {
-		r = platform_thread_start(&g_io.thread, work, NULL);
-		g_io.started = !r;
-	}
+	if (!r && !g_io.started)
+		r = start();
 	if (!r) {
 		*g_io.last = io;
 		g_io.last = &io->next;

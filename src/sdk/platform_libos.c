@@ -83,6 +83,11 @@ void platform_thread_join(struct platform_thread *t)
 	pthread_join(*(pthread_t *)t->private, NULL);
 }
 
+int platform_after_fork(void (*function)(void))
+{
+	return pthread_atfork(NULL, NULL, function) ? -EAGAIN : 0;
+}
+
 static void *map(size_t size, int prot)
 {
 	void *at = mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -161,6 +166,13 @@ int platform_doorbell(void)
 	if (g_doorbell < 0)
 		g_doorbell = open(BOOT_EVENTS_DEVICE, O_RDONLY | O_CLOEXEC);
 	return g_doorbell < 0 ? -errno : g_doorbell;
+}
+
+void platform_doorbell_forget(void)
+{
+	if (g_doorbell >= 0)
+		close(g_doorbell);
+	g_doorbell = -1;
 }
 
 int platform_events(uint64_t bits[CAPS_MAX / 64])

@@ -24,6 +24,7 @@ static struct {
 	struct poller *pollers, *leader;
 	int spare[SPARE];
 	unsigned spares;
+	bool forks; /* after_fork is called */
 } g_poll;
 
 /* Looks at one capability: its events, or what is wrong. */
@@ -91,6 +92,16 @@ void sdk_io_done(void)
 	sdk_lock_give(&g_poll.lock);
 }
 
+/* The pollers are the parent's, and so are the events: what one of the two clears, the other one would miss. */
+static void after_fork(void)
+{
+	g_poll.lock.word = 0;
+	g_poll.pollers = g_poll.leader = NULL;
+	while (g_poll.spares)
+		platform_event_close(g_poll.spare[--g_poll.spares]);
+	platform_doorbell_forget();
+}
+
 static int enter(struct poller *me, const struct cp_poll *entry, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -105,8 +116,12 @@ static int enter(struct poller *me, const struct cp_poll *entry, unsigned count)
 		}
 	}
 	sdk_lock_take(&g_poll.lock);
-	me->event = g_poll.spares ? g_poll.spare[--g_poll.spares] : -1;
+	int r = g_poll.forks ? 0 : platform_after_fork(after_fork);
+	g_poll.forks = !r;
+	me->event = !r && g_poll.spares ? g_poll.spare[--g_poll.spares] : -1;
 	sdk_lock_give(&g_poll.lock);
+	if (r)
+		return r;
 	if (me->event < 0)
 		me->event = platform_event_new();
 	if (me->event < 0)

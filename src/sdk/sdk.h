@@ -68,6 +68,8 @@ struct platform_thread {
 };
 int platform_thread_start(struct platform_thread *t, void (*function)(void *), void *argument); /* 0 or -EAGAIN */
 void platform_thread_join(struct platform_thread *t);
+/* Calls it in each child of fork, where none of the other threads is. 0 or -EAGAIN. */
+int platform_after_fork(void (*function)(void));
 void *platform_pages(size_t size); /* zeroed, or NULL */
 void platform_pages_free(void *pages, size_t size);
 void *platform_reserve(size_t size); /* addresses without memory, page-aligned, or NULL */
@@ -86,6 +88,7 @@ void platform_event_clear(int fd);
 void platform_event_close(int fd);
 /* The doorbell's descriptor: readable after an event of a capability that came after platform_events. Made once. */
 int platform_doorbell(void);
+void platform_doorbell_forget(void); /* after fork: a doorbell of one's own, next time */
 /* Which capabilities had an event since the last time: 1. If none had, 0, and from now on the next one rings. */
 int platform_events(uint64_t bits[CAPS_MAX / 64]);
 long platform_poll(struct pollfd *p, unsigned count, int64_t timeout_ns);

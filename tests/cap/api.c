@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cvm/call.h>
@@ -595,6 +596,30 @@ static void test_io(void)
 	IS(memcmp(in, out + 1, sizeof in - 1), 0);
 	IS(cp_file_submit(&bad), 0);
 	IS(cp_file_finish(&bad), -EBADF);
+	cp_close(f);
+}
+
+/* Neither the thread that copies nor what others wait with is in a child of fork. */
+static void test_io_fork(void)
+{
+	int f = cp_file_create(NULL, 8), status = -1;
+	char bytes[8] = "written";
+	struct cp_file_io io = { .file = f, .write = 1, .buffer = bytes, .size = sizeof bytes };
+	struct cp_poll entry[2] = { { .io = &io, .events = CP_READABLE }, { .fd = -1 } };
+	pid_t pid;
+
+	IS(cp_file_submit(&io), 0);
+	IS(cp_poll(entry, 2, CP_FOREVER), 1);
+	pid = fork();
+	if (!pid) {
+		alarm(60); /* only ever reached by a failure */
+		io.write = 0;
+		_exit(cp_file_submit(&io) || cp_poll(entry, 2, CP_FOREVER) != 1 || cp_file_finish(&io) != sizeof bytes);
+	}
+	IS(waitpid(pid, &status, 0), pid);
+	IS(status, 0);
+	IS(cp_file_submit(&io), 0);
+	IS(cp_file_finish(&io), sizeof bytes);
 	cp_close(f);
 }
 
@@ -1351,7 +1376,7 @@ int main(int argc, char **argv)
 	} tests[] = {
 		{ "derive", test_derive }, { "seal", test_seal }, { "names", test_names }, { "quota", test_quota }, { "file", test_file },
 		{ "file_wait", test_file_wait }, { "map", test_map }, { "window", test_window },
-		{ "window_version", test_window_version }, { "window_gone", test_window_gone }, { "io", test_io }, { "memory", test_memory }, { "call", test_call },
+		{ "window_version", test_window_version }, { "window_gone", test_window_gone }, { "io", test_io }, { "io_fork", test_io_fork }, { "memory", test_memory }, { "call", test_call },
 		{ "serve", test_serve }, { "whose", test_whose }, { "references", test_references }, { "listen", test_listen },
 		{ "stream", test_stream }, { "stream_caps", test_stream_caps }, { "flow", test_flow }, { "send_race", test_send_race }, { "room", test_room },
 		{ "batch", test_batch }, { "signals", test_signals }, { "serve_signals", test_serve_signals }, { "poll", test_poll }, { "poll_threads", test_poll_threads },

@@ -136,6 +136,11 @@ void platform_event_close(int fd)
 
 static int g_doorbell = -1; /* poll.c's lock */
 
+void platform_doorbell_forget(void)
+{
+	/* a bare cVM has no fork */
+}
+
 int platform_doorbell(void)
 {
 	if (g_doorbell < 0)

@@ -84,3 +84,10 @@ void platform_thread_join(struct platform_thread *t)
 {
 	cvm_thread_join((struct cvm_thread *)t->private);
 }
+
+/* A bare cVM has no fork. */
+int platform_after_fork(void (*function)(void))
+{
+	(void)function;
+	return 0;
+}
