@@ -79,7 +79,7 @@ int cp_file_unmap(void *address, size_t size); /* 0; -EINVAL: not page-aligned *
  * A copy in the background, by a thread of libcvm's own. The caller fills in the first five fields and keeps structure
  * and buffer until it is done; then result is what cp_file_pread or cp_file_pwrite returned. Done is seen by cp_file_done,
  * by cp_poll (an entry with .io), or by cp_file_finish. Transfers are made one after the other in the order of
- * submission.
+ * submission. What was submitted before a fork stays the parent's.
  */
 struct cp_file_io {
 	int file;
