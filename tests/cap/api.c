@@ -1334,6 +1334,46 @@ static void *poll_bytes(void *argument)
 	return NULL;
 }
 
+/* Parent and child wait for an export each: neither takes the other's events. */
+static void test_poll_processes(void)
+{
+	enum { ROUNDS = 200 };
+	int export[2] = { cp_export("api/one"), cp_export("api/two") }, call[2], status;
+	_Atomic int *heard = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct cp_poll entry[2] = { { .cap = export[0], .events = CP_READABLE }, { .fd = -1 } };
+	pid_t pid[2];
+
+	call[0] = cp_call_open("api/one", CP_USE);
+	call[1] = cp_call_open("api/two", CP_USE);
+	IS(cp_poll(entry, 2, MS), 0); /* what the parent waits with is there before the fork */
+	for (int i = 0; i < 2; i++) {
+		entry[0].cap = export[i];
+		pid[i] = fork();
+		if (!pid[i]) {
+			alarm(60); /* only ever reached by a failure */
+			while (heard[i] < ROUNDS)
+				heard[i] += cp_poll(entry, 2, CP_FOREVER) == 1;
+			_exit(0);
+		}
+	}
+	for (int k = 0; k < ROUNDS; k++) {
+		for (int i = 0; i < 2; i++)
+			IS(cp_notify(call[i]), 0);
+		for (int i = 0; i < 2; i++)
+			while (heard[i] <= k && !waitpid(pid[i], &status, WNOHANG))
+				pause_ms(1);
+		if (heard[0] <= k || heard[1] <= k)
+			break; /* one was ended by its alarm */
+	}
+	IS(heard[0], ROUNDS);
+	IS(heard[1], ROUNDS);
+	for (int i = 0; i < 2; i++) {
+		waitpid(pid[i], &status, 0);
+		cp_close(call[i]), cp_close(export[i]);
+	}
+	munmap(heard, 4096);
+}
+
 static void test_poll_threads(void)
 {
 	struct polled p[6];
@@ -1379,7 +1419,7 @@ int main(int argc, char **argv)
 		{ "window_version", test_window_version }, { "window_gone", test_window_gone }, { "io", test_io }, { "io_fork", test_io_fork }, { "memory", test_memory }, { "call", test_call },
 		{ "serve", test_serve }, { "whose", test_whose }, { "references", test_references }, { "listen", test_listen },
 		{ "stream", test_stream }, { "stream_caps", test_stream_caps }, { "flow", test_flow }, { "send_race", test_send_race }, { "room", test_room },
-		{ "batch", test_batch }, { "signals", test_signals }, { "serve_signals", test_serve_signals }, { "poll", test_poll }, { "poll_threads", test_poll_threads },
+		{ "batch", test_batch }, { "signals", test_signals }, { "serve_signals", test_serve_signals }, { "poll", test_poll }, { "poll_threads", test_poll_threads }, { "poll_processes", test_poll_processes },
 	};
 	for (unsigned i = 0; i < sizeof tests / sizeof tests[0]; i++)
 		if (argc < 2 || !*argv[1] || strstr(argv[1], tests[i].name))

@@ -8,49 +8,56 @@
 #include "ipc/block.h"
 #include "net/loop.h"
 
-static struct {
-	struct mutex lock; /* bits, any */
+/* What one opener has not read yet: a process of the cVM does not take from another what both wait for. */
+struct events {
+	struct list link; /* g_events.openers */
 	uint64_t bits[CAPS_MAX / 64];
-	bool any;
-	unsigned open; /* atomic */
+	bool any; /* atomic: poll looks without the lock */
+};
+
+static struct {
+	struct mutex lock; /* openers, and what they have */
+	struct list openers;
 	struct waitq wait;
-} g_events;
+} g_events = { .openers = LIST_INIT(g_events.openers), .wait = { .waiters = LIST_INIT(g_events.wait.waiters) } };
 
 void loop_events_note(uint32_t index)
 {
-	if (!__atomic_load_n(&g_events.open, __ATOMIC_RELAXED))
+	if (list_empty(&g_events.openers)) /* who opens it now looks at everything first */
 		return;
 	mutex_lock(&g_events.lock);
-	g_events.bits[index / 64] |= 1ull << (index % 64);
-	g_events.any = true;
+	list_for_each(pos, &g_events.openers) {
+		struct events *e = list_entry(pos, struct events, link);
+
+		e->bits[index / 64] |= 1ull << (index % 64);
+		__atomic_store_n(&e->any, true, __ATOMIC_RELAXED);
+	}
 	mutex_unlock(&g_events.lock);
 	waitq_wake(&g_events.wait, EPOLLIN | EPOLLRDNORM);
 }
 
 static ssize_t events_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
 {
+	struct events *e = f->data;
 	uint64_t bits[CAPS_MAX / 64];
 	bool any;
 
-	(void)f, (void)pos;
+	(void)pos;
 	if (!count || iov->iov_len < sizeof(bits))
 		return -EINVAL;
 	loop_collect();
 	mutex_lock(&g_events.lock);
-	any = g_events.any;
-	if (any) {
-		memcpy(bits, g_events.bits, sizeof(bits));
-		memset(g_events.bits, 0, sizeof(bits));
-		g_events.any = false;
-	}
+	any = e->any;
+	memcpy(bits, e->bits, sizeof(bits));
+	memset(e->bits, 0, sizeof(bits));
+	__atomic_store_n(&e->any, false, __ATOMIC_RELAXED);
 	mutex_unlock(&g_events.lock);
 	return !any ? 0 : copy_to_buffer(iov->iov_base, bits, sizeof(bits)) ? -EFAULT : (ssize_t)sizeof(bits);
 }
 
 static uint32_t events_poll(struct file *f)
 {
-	(void)f;
-	return __atomic_load_n(&g_events.any, __ATOMIC_RELAXED) ? EPOLLIN | EPOLLRDNORM : 0;
+	return __atomic_load_n(&((struct events *)f->data)->any, __ATOMIC_RELAXED) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static struct waitq *events_waitq(struct file *f)
@@ -61,8 +68,12 @@ static struct waitq *events_waitq(struct file *f)
 
 static void events_release(struct file *f)
 {
-	(void)f;
-	__atomic_sub_fetch(&g_events.open, 1, __ATOMIC_RELAXED);
+	struct events *e = f->data;
+
+	mutex_lock(&g_events.lock);
+	list_remove(&e->link);
+	mutex_unlock(&g_events.lock);
+	kfree(e);
 	__atomic_sub_fetch(&g_loop_count, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -71,18 +82,17 @@ const struct file_ops g_loop_events_ops = { .name = "cvm", .read = events_read, 
 
 struct file *loop_events_open(int flags, int *error)
 {
-	static uint32_t initialized;
-	struct file *f = file_alloc(&g_loop_events_ops, (uint32_t)flags, NULL);
+	struct events *e = kzalloc(sizeof(*e));
+	struct file *f = e ? file_alloc(&g_loop_events_ops, (uint32_t)flags, e) : NULL;
 
 	*error = -ENOMEM;
-	if (!f)
+	if (!f) {
+		kfree(e);
 		return NULL;
+	}
 	mutex_lock(&g_events.lock);
-	if (!initialized)
-		waitq_init(&g_events.wait);
-	initialized = 1;
+	list_append(&g_events.openers, &e->link);
 	mutex_unlock(&g_events.lock);
-	__atomic_add_fetch(&g_events.open, 1, __ATOMIC_RELAXED);
 	loop_one_more(); /* loop_active: waits include the doorbell */
 	return f;
 }
