@@ -370,6 +370,46 @@ static void after(pid_t pid, const int fd[3], int dir)
 	T(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0));
 }
 
+/* What oom_score_adj and oom_adj take and tell, and that a child inherits it. None of it needs a right. */
+static void oom_scores(void)
+{
+	static const char *const files[] = { "oom_score_adj", "oom_adj" };
+	static const char *const words[] = { "0", "5\n", "0x10", "010", " 7 ", "+3", "15", "-1001", "1001", "abc", "", " ", "08", "0x", "1 2",
+					     "99999999999999" };
+	char path[64];
+	int fd[2];
+	pid_t pid;
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "/proc/self/%s", files[i]);
+		fd[i] = open(path, O_WRONLY);
+		for (unsigned w = 0; w < sizeof words / sizeof *words; w++) {
+			/* back to 0 first: oom_adj may not lower it */
+			if (pwrite(fd[0], "0", 1, 0) != 1)
+				printf("0: %s\n", strerror(errno));
+			errno = 0;
+			printf("%s '%s': %zd %s", files[i], words[w], pwrite(fd[i], words[w], strlen(words[w]), 0), strerror(errno));
+			printf(" %d", atoi(slurp(getpid(), files[0])));
+			printf(" %d\n", atoi(slurp(getpid(), files[1])));
+		}
+		T(pwrite(fd[i], NULL, 3, 0));
+	}
+	T(pwrite(fd[0], "300", 3, 0));
+	pid = fork();
+	if (!pid) {
+		printf("inherited: %d\n", atoi(slurp(getpid(), files[0])));
+		T(pwrite(open("/proc/self/oom_score_adj", O_WRONLY), "400", 3, 0));
+		_exit(0);
+	}
+	waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
+	printf("its own: %d", atoi(slurp(pid, files[0])));
+	printf(", ours %d\n", atoi(slurp(getpid(), files[0])));
+	waitpid(pid, NULL, 0);
+	T(pwrite(fd[0], "0", 1, 0));
+	for (int i = 0; i < 2; i++)
+		close(fd[i]);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const states[] = { "sleeps", "runs", "stops", "ends" };
@@ -414,5 +454,6 @@ int main(int argc, char **argv)
 		end(pid, pipes);
 	}
 	after(pid, fd, dir);
+	oom_scores();
 	return 0;
 }

@@ -170,12 +170,6 @@ static void fixed_zero(struct text *t, const struct subject *s)
 	text_put(t, "0\n");
 }
 
-static ssize_t accept_write(const char *bytes, size_t size, const struct subject *s)
-{
-	(void)bytes, (void)s;
-	return (ssize_t)size;
-}
-
 #define DIR_MODE (S_IFDIR | 0555)
 #define FILE_NODE(n, f) { .name = n, .mode = S_IFREG | 0444, .fill = f }
 #define LINK_NODE(n, l) { .name = n, .mode = S_IFLNK | 0777, .link = l }
@@ -195,8 +189,8 @@ static const struct proc_node fdinfo_file = { "", S_IFREG | 0444, .fill = proc_f
 	FILE_NODE("io", proc_io), FILE_NODE("mounts", proc_mounts), FILE_NODE("mountinfo", proc_mountinfo),      \
 	FILE_NODE("cgroup", fixed_cgroup), FILE_NODE("oom_score", fixed_zero),                                   \
 	{ "comm", S_IFREG | 0644, .fill = proc_comm, .write = proc_comm_write },                                 \
-	{ "oom_score_adj", S_IFREG | 0644, .fill = fixed_zero, .write = accept_write },                          \
-	{ "oom_adj", S_IFREG | 0644, .fill = fixed_zero, .write = accept_write },                                \
+	{ "oom_score_adj", S_IFREG | 0644, .fill = proc_oom_score_adj, .write = proc_oom_score_adj_write },       \
+	{ "oom_adj", S_IFREG | 0644, .fill = proc_oom_adj, .write = proc_oom_adj_write },                         \
 	{ "net", DIR_MODE, .children = proc_net_nodes }
 
 static const struct proc_node task_nodes[] = { THREAD_NODES, { 0 } };

@@ -91,6 +91,82 @@ ssize_t proc_comm_write(const char *bytes, size_t size, const struct subject *s)
 	return (ssize_t)size;
 }
 
+/*
+ * What the host shall end first when memory runs out, by oom_score_adj and by oom_adj, its older scale: remembered and inherited,
+ * for a cVM is one process of the host's. Nobody has the right to go below 0.
+ */
+enum { OOM_SCORE_MAX = 1000, OOM_ADJ_MAX = 15, OOM_ADJ_NEVER = -17 };
+
+/* As kstrtoint(3) of the kernel has it, of the first 12 bytes: decimal, octal or hexadecimal, blanks around. */
+static bool parse_score(const char *bytes, size_t size, int *score)
+{
+	const char *p = bytes, *end = bytes + MIN(size, 12u);
+	unsigned base = 10;
+	bool minus;
+	long n = 0;
+
+	while (p < end && (*p == ' ' || (*p >= '\t' && *p <= '\r')))
+		p++;
+	while (end > p && (end[-1] == ' ' || (end[-1] >= '\t' && end[-1] <= '\r')))
+		end--;
+	minus = p < end && *p == '-';
+	p += p < end && (*p == '-' || *p == '+');
+	if (end - p > 1 && *p == '0') {
+		base = end - p > 2 && (p[1] | 0x20) == 'x' ? 16 : 8;
+		p += base == 16 ? 2 : 1;
+	}
+	if (p == end)
+		return false;
+	for (; p < end; p++) {
+		unsigned digit = *p >= '0' && *p <= '9' ? (unsigned)(*p - '0') : ((unsigned)*p | 0x20) - 'a' + 10;
+
+		if (digit >= base)
+			return false;
+		n = n * base + digit;
+	}
+	*score = (int)(minus ? -n : n);
+	return n <= INT32_MAX;
+}
+
+static ssize_t set_score(const struct subject *s, int score, int least, size_t size)
+{
+	if (score < least)
+		return -EACCES;
+	__atomic_store_n(&s->process->oom_score_adj, score, __ATOMIC_RELAXED);
+	return (ssize_t)size;
+}
+
+void proc_oom_score_adj(struct text *t, const struct subject *s)
+{
+	text_put(t, "%d\n", __atomic_load_n(&s->process->oom_score_adj, __ATOMIC_RELAXED));
+}
+
+ssize_t proc_oom_score_adj_write(const char *bytes, size_t size, const struct subject *s)
+{
+	int score;
+
+	if (!parse_score(bytes, size, &score) || score < -OOM_SCORE_MAX || score > OOM_SCORE_MAX)
+		return -EINVAL;
+	return set_score(s, score, 0, size);
+}
+
+void proc_oom_adj(struct text *t, const struct subject *s)
+{
+	int score = __atomic_load_n(&s->process->oom_score_adj, __ATOMIC_RELAXED);
+
+	text_put(t, "%d\n", score == OOM_SCORE_MAX ? OOM_ADJ_MAX : MIN(score * -OOM_ADJ_NEVER / OOM_SCORE_MAX, OOM_ADJ_MAX));
+}
+
+ssize_t proc_oom_adj_write(const char *bytes, size_t size, const struct subject *s)
+{
+	int adj, now = __atomic_load_n(&s->process->oom_score_adj, __ATOMIC_RELAXED);
+
+	if (!parse_score(bytes, size, &adj) || adj < OOM_ADJ_NEVER || adj > OOM_ADJ_MAX)
+		return -EINVAL;
+	/* Here one who may not lower it may not go back, either. */
+	return set_score(s, adj == OOM_ADJ_MAX ? OOM_SCORE_MAX : adj * OOM_SCORE_MAX / -OOM_ADJ_NEVER, now, size);
+}
+
 /* Only a thread itself can ask for its time. So the first process has all of the cVM's, as its clocks say; another one that
  * of its threads that have ended, and if it is the caller's that of the caller. */
 static uint64_t cpu_time(const struct process *p, const struct process_report *r)

@@ -158,7 +158,8 @@ struct process *process_copy(struct process *from, bool descriptors)
 	mutex_unlock(&from->lock);
 	p->words = from->words;
 	p->words.death_signal = p->words.subreaper = 0;
-	p->nice = from->nice;
+	p->nice = __atomic_load_n(&from->nice, __ATOMIC_RELAXED);
+	p->oom_score_adj = __atomic_load_n(&from->oom_score_adj, __ATOMIC_RELAXED);
 	p->pgid = from->pgid;
 	p->sid = from->sid;
 	p->no_terminal = from->no_terminal;
@@ -174,7 +175,7 @@ void process_renew(struct process *p, uint32_t uid, uint32_t gid)
 {
 	memset(p->signals.action, 0, sizeof(p->signals.action));
 	p->fs->umask = UMASK_FIRST;
-	p->nice = 0;
+	p->nice = p->oom_score_adj = 0;
 	set_identity(p, uid, gid);
 }
 

@@ -70,6 +70,7 @@ struct process {
 	struct process_groups groups; /* lock */
 	struct process_words words;
 	int32_t nice;	   /* remembered only; atomic */
+	int32_t oom_score_adj; /* the same */
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
 	uint64_t cpu_ns;   /* of threads that have ended; lock */
 	char comm[16];	   /* of the first thread once it has ended; lock */
