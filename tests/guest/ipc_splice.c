@@ -93,6 +93,34 @@ static void sockets(void)
 	left("a", a[0]);
 }
 
+/* vmsplice writes what there is room for and waits only for the first of it. */
+static void memory(void)
+{
+	static char big[200000] __attribute__((aligned(4096))), back[100];
+	struct iovec iov = { big, sizeof big }, halves[2] = { { big, 40960 }, { big + 40960, 40960 } }, in = { back, 100 };
+	struct iovec wild = { (void *)1, 10 };
+	pthread_t t;
+
+	memset(big, 'v', sizeof big);
+	T(vmsplice(a[1], &iov, 1, 0));
+	T(vmsplice(a[1], &iov, 1, SPLICE_F_NONBLOCK));
+	left("a", a[0]);
+	T(vmsplice(a[1], halves, 2, SPLICE_F_NONBLOCK));
+	pthread_create(&t, NULL, late_reader, NULL);
+	T(vmsplice(a[1], &iov, 1, 0));
+	pthread_join(t, NULL);
+	left("a", a[0]);
+	T(vmsplice(a[0], &in, 1, SPLICE_F_NONBLOCK));
+	T(write(a[1], "to memory", 9));
+	T(vmsplice(a[0], &in, 1, 0));
+	printf("[%s]\n", back);
+	T(vmsplice(a[1], &wild, 1, 0));
+	T(vmsplice(a[1], &iov, 0, 0));
+	T(vmsplice(a[1], &iov, 2000, 0));
+	T(vmsplice(-1, &iov, 1, 0x100));
+	T(vmsplice(-1, &iov, 1, 0));
+}
+
 static void refusals(void)
 {
 	loff_t at = 0;
@@ -214,6 +242,7 @@ int main(int argc, char **argv)
 	left("a", a[0]);
 	T(vmsplice(g_file, iov, 2, 0));
 	blocking();
+	memory();
 	sockets();
 	refusals();
 	together();

@@ -13,7 +13,6 @@
 #include "thread/isolated.h"
 
 #define FILES_PER_BLOCK 64
-#define IOV_MAX 1024
 #define RW_MAX 0x7ffff000ull /* as Linux: the most one call transfers */
 
 static struct mutex g_free_lock;

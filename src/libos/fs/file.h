@@ -100,6 +100,7 @@ int fd_end(void);
 /* RLIMIT_NOFILE's soft limit of the calling process: descriptors are below it. At most FD_LIMIT_MAX. */
 uint32_t fd_limit(void);
 
+#define IOV_MAX 1024u /* pieces at most; Linux calls it UIO_MAXIOV */
 /* Copies and checks a program's iovec array: count, or -EFAULT/-EINVAL. `out` has room for `max` (<= 1024). */
 nodiscard int iovec_from_user(struct iovec *out, const void *user, unsigned long count, unsigned max);
 

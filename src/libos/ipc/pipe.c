@@ -83,16 +83,8 @@ static ssize_t try_read(void *ctx)
 
 static ssize_t pipe_read(struct file *f, const struct iovec *iov, unsigned count, off_t *pos)
 {
-	struct pipe_io io = { .pipe = f->data, .it = iter_init(iov, count) };
-	ssize_t ret;
-
 	(void)pos;
-	if (!io.it.left)
-		return 0;
-	ret = try_read(&io);
-	if (ret != -EAGAIN || (f->flags & O_NONBLOCK))
-		return ret;
-	return block_until(&io.pipe->wait, BLOCK_READ, -1, try_read, &io);
+	return pipe_take(f, iov, count, false);
 }
 
 /* Everything written: the count. -EAGAIN as long as something is left; io->done says how much went already. */
@@ -175,15 +167,38 @@ void pipe_skip(struct file *f, size_t size)
 	waitq_wake(&p->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | ROOM);
 }
 
-ssize_t pipe_put(struct file *f, const void *buf, size_t size)
+static ssize_t try_write_some(void *ctx)
 {
-	struct iovec iov = { (void *)(uintptr_t)buf, size };
-	struct pipe_io io = { .pipe = f->data, .it = iter_init(&iov, 1) };
-	ssize_t ret = try_write(&io);
+	struct pipe_io *io = ctx;
+	ssize_t ret = try_write(io);
 
-	if (ret < 0 && io.done)
-		return (ssize_t)io.done;
+	return ret == -EAGAIN && io->done ? (ssize_t)io->done : ret;
+}
+
+ssize_t pipe_put(struct file *f, const struct iovec *iov, unsigned count, bool nonblock)
+{
+	struct pipe_io io = { .pipe = f->data, .it = iter_init(iov, count) };
+	ssize_t ret;
+
+	if (!io.it.left)
+		return 0;
+	ret = try_write_some(&io);
+	if (ret == -EAGAIN && !nonblock && !(f->flags & O_NONBLOCK))
+		ret = block_until(&io.pipe->wait, BLOCK_WRITE | ROOM, -1, try_write_some, &io);
 	return ret == -EPIPE ? broken_pipe() : ret;
+}
+
+ssize_t pipe_take(struct file *f, const struct iovec *iov, unsigned count, bool nonblock)
+{
+	struct pipe_io io = { .pipe = f->data, .it = iter_init(iov, count) };
+	ssize_t ret;
+
+	if (!io.it.left)
+		return 0;
+	ret = try_read(&io);
+	if (ret != -EAGAIN || nonblock || (f->flags & O_NONBLOCK))
+		return ret;
+	return block_until(&io.pipe->wait, BLOCK_READ, -1, try_read, &io);
 }
 
 static ssize_t try_room(void *ctx)

@@ -19,14 +19,16 @@ uint32_t pipe_end_events(const struct file *f); /* EPOLL* bits that this end may
 /* The same with O_PATH, which keeps neither end open; of such a file, too. */
 nodiscard struct file *pipe_open_path(struct file *end, int flags, int *error);
 bool file_is_pipe_path(const struct file *f);
-/* For splice and tee, on an end of a pipe; `nonblock` besides the file's own flag. */
+/* For splice, tee and vmsplice, on an end of a pipe; `nonblock` besides the file's own flag. */
 /* Copies what comes next and leaves it there: bytes, 0 at the end, or as read(2). */
 nodiscard ssize_t pipe_peek(struct file *f, void *buf, size_t size, bool nonblock);
 /* The same, and if there is something, nobody else reads until pipe_skip. */
 nodiscard ssize_t pipe_hold(struct file *f, void *buf, size_t size, bool nonblock);
 void pipe_skip(struct file *f, size_t size); /* so much of it is taken; behind pipe_hold also if that is 0 */
-/* Writes what there is room for: bytes, -EAGAIN, or as write(2). */
-nodiscard ssize_t pipe_put(struct file *f, const void *buf, size_t size);
+/* Writes what there is room for, and waits until there is some: bytes, or as write(2). */
+nodiscard ssize_t pipe_put(struct file *f, const struct iovec *iov, unsigned count, bool nonblock);
+/* As readv(2). */
+nodiscard ssize_t pipe_take(struct file *f, const struct iovec *iov, unsigned count, bool nonblock);
 /* Bytes that can be written at once, at least 1, or as write(2). */
 nodiscard ssize_t pipe_room(struct file *f, bool nonblock);
 bool pipe_same(const struct file *a, const struct file *b);

@@ -193,7 +193,7 @@ static ssize_t splice_from_pipe(const struct splice *s, void *buf, size_t size)
 		if (n <= 0)
 			return n;
 		if (file_is_pipe(s->out))
-			put = pipe_put(s->out, buf, (size_t)n);
+			put = pipe_put(s->out, &(struct iovec){ buf, (size_t)n }, 1, true);
 		else
 			put = file_write(s->out, &(struct iovec){ buf, (size_t)n }, 1, s->out_pos);
 		pipe_skip(s->in, put > 0 && !s->keep ? (size_t)put : 0);
@@ -301,18 +301,27 @@ long sys_tee(struct regs *r)
 	return n;
 }
 
-/* Pages are copied, never given away, so it is writev or readv. */
+/* Pages are copied, never given away. As much goes into the pipe as it has room for. */
 long sys_vmsplice(struct regs *r)
 {
-	struct file *f = fd_get_open((int)arg(r, 0));
-	bool writes = f && (f->flags & O_ACCMODE) != O_RDONLY;
-	long n = -EBADF;
+	bool nonblock = arg(r, 3) & SPLICE_F_NONBLOCK;
+	struct iovec *iov;
+	struct file *f;
+	long n;
 
-	if (f && ((uint32_t)arg(r, 3) & ~SPLICE_FLAGS))
-		n = -EINVAL;
-	else if (f && file_is_pipe(f))
-		n = arg(r, 2) ? (writes ? sys_writev(r) : sys_readv(r)) : 0;
-	if (f)
-		file_put(f);
+	if ((uint32_t)arg(r, 3) & ~SPLICE_FLAGS)
+		return -EINVAL;
+	f = fd_get_open((int)arg(r, 0));
+	if (!f || !file_is_pipe(f)) {
+		if (f)
+			file_put(f);
+		return -EBADF;
+	}
+	iov = kmalloc(IOV_MAX * sizeof *iov);
+	n = iov ? iovec_from_user(iov, (void *)arg(r, 1), (unsigned long)arg(r, 2), IOV_MAX) : -ENOMEM;
+	if (n > 0)
+		n = mode_fits(f, true) ? pipe_put(f, iov, (unsigned)n, nonblock) : pipe_take(f, iov, (unsigned)n, nonblock);
+	kfree(iov);
+	file_put(f);
 	return n;
 }

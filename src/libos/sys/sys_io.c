@@ -13,7 +13,6 @@
 
 #define RW_MAX 0x7ffff000ul
 #define IOV_FAST 8
-#define IOV_MAX 1024
 
 /* The file if it may be read or written, there for positioned calls, else NULL and *error. */
 static inline struct file *file_for(int fd, bool writes, bool positioned, long *error, bool *held)
