@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,49 @@ static void directories(void)
 	close(b);
 }
 
+/* Of several locks in the way the first is told, however late it came; and ranges that are none, of pipes too. */
+static void ranges(void)
+{
+	int fd = open("file", O_RDWR), pipes[2], status;
+
+	lock("20-29", fd, F_SETLK, F_WRLCK, 20, 10);
+	lock("10-14", fd, F_SETLK, F_RDLCK, 10, 5);
+	lock("40 to the end", fd, F_SETLK, F_WRLCK, 40, 0);
+	lock("0-4", fd, F_SETLK, F_WRLCK, 0, 5);
+	lock("2-21 read", fd, F_SETLK, F_RDLCK, 2, 20);
+	fflush(stdout);
+	if (!fork()) {
+		fd = open("file", O_RDWR);
+		for (int at = 0; at < 45; at += 5) {
+			lock("who writes", fd, F_GETLK, F_WRLCK, at, 0);
+			lock("who reads", fd, F_GETLK, F_RDLCK, at, 20);
+		}
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(&status);
+	lock("over the end", fd, F_SETLK, F_WRLCK, 100, INT64_MAX);
+	lock("to the very end", fd, F_SETLK, F_WRLCK, 100, INT64_MAX - 99);
+	lock("before the start", fd, F_SETLK, F_WRLCK, 5, -6);
+	lock("before, all of it", fd, F_SETLK, F_WRLCK, INT64_MAX, INT64_MIN);
+	lock("from the start", fd, F_SETLK, F_WRLCK, 5, -5);
+	lseek(fd, 10, SEEK_SET);
+	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_start = INT64_MAX - 5 };
+	printf("over the end from here: %s\n", fcntl(fd, F_SETLK, &lk) ? strerror(errno) : "ok");
+	close(fd);
+	if (pipe(pipes))
+		return;
+	lock("pipe", pipes[1], F_SETLK, F_WRLCK, 0, 10);
+	lock("pipe, over the end", pipes[1], F_SETLK, F_WRLCK, 100, INT64_MAX);
+	lock("pipe, before the start", pipes[1], F_SETLK, F_WRLCK, -1, 5);
+	lock("pipe, not to be read", pipes[1], F_SETLK, F_RDLCK, 0, 5);
+	lk = (struct flock){ .l_type = F_WRLCK, .l_whence = 7 };
+	printf("pipe, from nowhere: %s\n", fcntl(pipes[1], F_SETLK, &lk) ? strerror(errno) : "ok");
+	printf("pipe, asked from nowhere: %s\n", fcntl(pipes[1], F_GETLK, &lk) ? strerror(errno) : "ok");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -179,6 +223,7 @@ int main(int argc, char **argv)
 		run();
 		closed_meanwhile();
 		directories();
+		ranges();
 		unlink("file");
 		rmdir(top);
 	}

@@ -49,6 +49,8 @@ void hostlock_on_close(struct file *f);
 void hostlock_forget(struct file *f);
 
 /* The same for files in memory, by inode: POSIX (owner: process), OFD and flock (owner: file). */
+/* SEEK_CUR and SEEK_END become SEEK_SET, a length that reaches the last possible byte 0; -EINVAL, -EOVERFLOW. */
+nodiscard int lock_make_absolute(struct file *f, struct flock *lk);
 int memlock_fcntl(struct file *f, int cmd, void *flock);
 int memlock_flock(struct file *f, int operation);
 void memlock_forget(struct file *f);

@@ -108,8 +108,7 @@ static struct file *choose_carrier(struct file *f, const struct flock *lk, int *
 	return f;
 }
 
-/* SEEK_CUR and SEEK_END become absolute, a length that reaches the last possible byte becomes 0. */
-static int make_absolute(struct file *f, struct flock *lk)
+int lock_make_absolute(struct file *f, struct flock *lk)
 {
 	struct statx st;
 	off_t base = 0, last;
@@ -150,7 +149,7 @@ int hostlock_fcntl(struct file *f, int cmd, void *flock)
 	bool get = cmd == F_GETLK || cmd == F_OFD_GETLK, wait = cmd == F_SETLKW || cmd == F_OFD_SETLKW;
 	struct flock *lk = flock;
 	struct file *through = f;
-	long err = make_absolute(f, lk);
+	long err = lock_make_absolute(f, lk);
 	int error;
 
 	if (err)
@@ -194,6 +193,21 @@ static struct held *find_conflict(const struct held *want)
 			return h;
 	}
 	return NULL;
+}
+
+/* What F_GETLK tells of: the first one of whoever is in the way. g_lock held. */
+static struct held *first_conflict(const struct held *want)
+{
+	struct held *first = find_conflict(want);
+
+	list_for_each(p, &g_held) {
+		struct held *h = list_entry(p, struct held, link);
+
+		if (first && h->object == want->object && h->owner == first->owner && h->flock == want->flock &&
+		    (h->exclusive || want->exclusive) && overlaps(h, want->start, want->end) && h->start < first->start)
+			first = h;
+	}
+	return first;
 }
 
 /* Take the owner's locks off a range; what sticks out remains. `spare` is used if one has to be split. g_lock held. */
@@ -332,7 +346,7 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 	struct held want = { .object = object_of(f), .owner = ofd ? (void *)f : (void *)current()->process,
 			     .pid = ofd ? -1 : current()->process->pid };
 	struct held *other;
-	int err = make_absolute(f, lk);
+	int err = lock_make_absolute(f, lk);
 
 	if (err)
 		return err;
@@ -341,7 +355,7 @@ int memlock_fcntl(struct file *f, int cmd, void *flock)
 	want.end = lk->l_len ? lk->l_start + lk->l_len - 1 : INT64_MAX;
 	if (cmd == F_GETLK || cmd == F_OFD_GETLK) {
 		mutex_lock(&g_lock);
-		other = find_conflict(&want);
+		other = first_conflict(&want);
 		lk->l_type = !other ? F_UNLCK : other->exclusive ? F_WRLCK : F_RDLCK;
 		if (other) {
 			lk->l_start = other->start;

@@ -1,5 +1,6 @@
 /* System calls about descriptors themselves: dup, fcntl, flock, ioctl. */
 #include "core/uaccess.h"
+#include "fs/hostfile.h"
 #include "fs/memfs.h"
 #undef PIPE_BUF /* of <linux/limits.h> */
 #include "ipc/pipe.h"
@@ -88,6 +89,9 @@ static long do_lock(struct file *f, int fd, int cmd, struct flock *user)
 	if (lk.l_type != F_RDLCK && lk.l_type != F_WRLCK && (lk.l_type != F_UNLCK || cmd == F_GETLK))
 		return -EINVAL;
 	asked = lk;
+	err = f->ops->lock ? 0 : lock_make_absolute(f, &lk);
+	if (err)
+		return err;
 	if (!f->ops->lock && !get && lk.l_type != F_UNLCK && (f->flags & O_ACCMODE) == (lk.l_type == F_RDLCK ? O_WRONLY : O_RDONLY))
 		return -EBADF;
 	if (!f->ops->lock) {
