@@ -251,6 +251,49 @@ static void errors(void)
 	close(s);
 }
 
+/* What a stream takes no address for, and options of other protocols. */
+static void addresses(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } }, other = a;
+	int l = socket(AF_INET, SOCK_STREAM, 0), s = socket(AF_INET, SOCK_STREAM, 0), fd, value, udp = socket(AF_INET, SOCK_DGRAM, 0);
+	static const int levels[] = { 500, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_IP, IPPROTO_IPV6 };
+	socklen_t size = sizeof a;
+	char buf[8] = "";
+	struct iovec iov = { "msg", 3 };
+	struct msghdr m = { .msg_name = &other, .msg_namelen = sizeof other, .msg_iov = &iov, .msg_iovlen = 1 };
+
+	printf("-- addresses\n");
+	other.sin_port = htons(9);
+	if (bind(l, (void *)&a, sizeof a) || listen(l, 1) || getsockname(l, (void *)&a, &size) || connect(s, (void *)&a, size))
+		return;
+	fd = accept(l, NULL, NULL);
+	say("to another", sendto(s, "one", 3, 0, (void *)&other, sizeof other));
+	say("to the same", sendto(s, "two", 3, 0, (void *)&a, sizeof a));
+	say("too short", sendto(s, "six", 3, 0, (void *)&a, 1));
+	say("not there", sendto(s, "no", 2, 0, (void *)8, sizeof a));
+	say("message", sendmsg(s, &m, 0));
+	size = sizeof other;
+	say("from", recvfrom(fd, buf, 3, MSG_WAITALL, (void *)&other, &size));
+	printf("%s, size of the address %u\n", buf, size);
+	size = sizeof other;
+	say("to no memory", recvfrom(fd, buf, 3, MSG_WAITALL, (void *)8, &size));
+	printf("%s, size of the address %u\n", buf, size);
+	for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
+		for (int set = 0; set < 2; set++) {
+			size = sizeof value;
+			printf("%s level %d, ", set ? "set" : "get", levels[i]);
+			say("stream", set ? setsockopt(s, levels[i], 9999, &value, size) : getsockopt(s, levels[i], 9999, &value, &size));
+			printf("%s level %d, ", set ? "set" : "get", levels[i]);
+			say("datagram", set ? setsockopt(udp, levels[i], 9999, &value, size) : getsockopt(udp, levels[i], 9999, &value, &size));
+		}
+	say("accept of datagrams", accept(udp, NULL, NULL));
+	say("listen for datagrams", listen(udp, 1));
+	close(fd);
+	close(l);
+	close(s);
+	close(udp);
+}
+
 static void names(void)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *res;
@@ -270,6 +313,7 @@ int main(void)
 	talk(AF_INET6);
 	nonblocking();
 	errors();
+	addresses();
 	names();
 	return 0;
 }

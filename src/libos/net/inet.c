@@ -288,7 +288,7 @@ struct file *inet_accepted(long handle, struct file *listener, uint32_t flags, i
 static struct file *inet_accept(struct file *f, struct sockaddr_any *peer, uint32_t flags, int *error)
 {
 	struct inet_socket *s = f->data;
-	long ret = inet_host(f);
+	long ret = s->socket.type == SOCK_STREAM ? inet_host(f) : -EOPNOTSUPP;
 
 	peer->size = SOCKADDR_MAX;
 	if (ret >= 0)
@@ -318,6 +318,11 @@ static int inet_shutdown(struct file *f, int how)
 	return (int)inet_call(f, HC_sock_shutdown, how);
 }
 
+static bool has_level(const struct inet_socket *s, int level)
+{
+	return level == SOL_SOCKET || level == IPPROTO_IP || level == (s->socket.type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP);
+}
+
 static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t *user_size)
 {
 	struct inet_socket *s = f->data;
@@ -331,7 +336,9 @@ static int inet_getopt(struct file *f, int level, int name, void *user, uint32_t
 	if (level == SOL_SOCKET && name == SO_PRIORITY && s->priority_set)
 		return option_to_user(&s->priority, sizeof(s->priority), user, user_size);
 	ret = inet_multicast_get(s, level, name, user, user_size);
-	return ret != -ENOPROTOOPT ? ret : (int)inet_call(f, HC_sock_getopt, level, name, user, user_size);
+	if (ret == -ENOPROTOOPT)
+		ret = (int)inet_call(f, HC_sock_getopt, level, name, user, user_size);
+	return ret == -ENOPROTOOPT && s->socket.domain == AF_INET && !has_level(s, level) ? -EOPNOTSUPP : ret;
 }
 
 static int set_priority(struct inet_socket *s, const void *user, uint32_t size)

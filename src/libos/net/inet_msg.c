@@ -17,6 +17,7 @@
 #define CONTROL_MAX 256u /* bytes: more than the host ever says of one message */
 /* Hints and flags that mean nothing here; the monitor refuses what it does not know. */
 #define MSG_ZEROCOPY 0x4000000u
+#define MSG_FASTOPEN 0x20000000u
 #define IGNORED_FLAGS (MSG_CMSG_CLOEXEC | MSG_CONFIRM | MSG_ZEROCOPY | MSG_WAITFORONE)
 
 static ssize_t finish_send(const struct inet_socket *s, long ret, uint32_t flags)
@@ -102,6 +103,12 @@ ssize_t inet_send(struct file *f, struct socket_msg *msg, uint32_t flags)
 
 	if (ret < 0)
 		return ret;
+	if (msg->name && s->socket.type == SOCK_STREAM && !(flags & MSG_FASTOPEN)) { /* who is connected sends there */
+		if (copy_from_user(&source.storage, msg->name, MIN(msg->name_size, SOCKADDR_MAX)))
+			return -EFAULT;
+		msg->name = NULL;
+		m.name = m.name_size = 0;
+	}
 	flags &= ~IGNORED_FLAGS;
 	if (!s->send_timeout && !(flags & MSG_DONTWAIT))
 		turn_await(f, s->handle, POLLOUT);
@@ -163,6 +170,10 @@ ssize_t inet_recv(struct file *f, struct socket_msg *msg, uint32_t flags)
 		return ret;
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN; /* not offered: looks like an empty queue */
+	if (s->socket.type == SOCK_STREAM) { /* says of nobody that it came from there */
+		m.name = m.name_size = 0;
+		msg->name_size = 0;
+	}
 	flags &= ~IGNORED_FLAGS;
 	if (!s->receive_timeout && !(flags & MSG_DONTWAIT))
 		turn_await(f, s->handle, POLLIN);
