@@ -21,8 +21,8 @@ struct mem_inode *mem_inode_new(struct mount *m, uint32_t mode)
 	ino = __atomic_add_fetch(&m->next_ino, 1, __ATOMIC_RELAXED);
 	inode_init(&inode->base, &memfs_ops, m, mode, m->type == BOOT_MOUNT_OVERLAY ? FIRST_INO + ino : ino);
 	inode->nlink = S_ISDIR(mode) ? 2 : 1;
-	inode->uid = current()->process->euid;
-	inode->gid = current()->process->egid;
+	inode->uid = current()->process->fsuid;
+	inode->gid = current()->process->fsgid;
 	inode->upper = true;
 	inode->memobj = -1;
 	current_time(&inode->mtime);

@@ -273,8 +273,8 @@ void proc_status(struct text *t, const struct subject *s)
 		text_put(t, "Umask:\t%04o\n", r.umask);
 	text_put(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", r.state, state_text(r.state), r.pid,
 		 r.tid, r.ppid);
-	text_put(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t", r.uid, r.euid, r.suid, r.euid, r.gid,
-		 r.egid, r.sgid, r.egid, (fdtable_end_of(s->process) + 63) / 64 * 64);
+	text_put(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t", r.uid, r.euid, r.suid, r.fsuid, r.gid,
+		 r.egid, r.sgid, r.fsgid, (fdtable_end_of(s->process) + 63) / 64 * 64);
 	for (uint32_t i = 0; i < r.groups.count; i++)
 		text_put(t, "%u ", r.groups.group[i]);
 	text_put(t, "\n");

@@ -14,6 +14,7 @@
 #include "served/served.h"
 #include "thread/thread.h"
 
+#include <linux/mman.h>
 #include <linux/resource.h>
 
 /* The part of the low window that images may fill: above it are their stubs. */
@@ -86,6 +87,14 @@ int refuse_shared(const char *call)
 	return -EACCES;
 }
 
+#ifndef MAP_ABOVE4G
+#define MAP_ABOVE4G 0x80
+#endif
+/* What MAP_SHARED_VALIDATE knows: the flags that there were before it. */
+#define FLAGS_OF_OLD                                                                                                        \
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | \
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | MAP_HUGE_2MB | MAP_HUGE_1GB)
+
 static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 {
 	int type = flags & MAP_TYPE;
@@ -93,7 +102,7 @@ static int check_flags(uint64_t addr, int prot, int flags, struct file *f)
 
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
-	if (type == MAP_SHARED_VALIDATE && (!f || (flags & MAP_SYNC)))
+	if (type == MAP_SHARED_VALIDATE && (!f || (flags & ~FLAGS_OF_OLD)))
 		return f ? -EOPNOTSUPP : -EINVAL;
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && addr % PAGE_SIZE)
 		return -EINVAL;

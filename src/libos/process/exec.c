@@ -94,6 +94,8 @@ static void forget(struct thread *t)
 	timers_end(p, false);
 	p->words.dumpable = 1;
 	p->words.keep_caps = 0;
+	p->suid = p->fsuid = p->euid;
+	p->sgid = p->fsgid = p->egid;
 	process_tree_lock();
 	p->has_execed = true;
 	process_tree_unlock();

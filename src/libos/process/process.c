@@ -112,10 +112,10 @@ static struct process *process_alloc(void)
 static void set_identity(struct process *p, uint32_t uid, uint32_t gid)
 {
 	limits_init(p->rlimits);
-	p->uid = p->euid = p->suid = uid;
-	p->gid = p->egid = p->sgid = gid;
+	p->uid = p->euid = p->suid = p->fsuid = uid;
+	p->gid = p->egid = p->sgid = p->fsgid = gid;
 	p->groups.count = 0;
-	p->words = (struct process_words){ .dumpable = 1, .timer_slack = 50000 };
+	p->words = (struct process_words){ .dumpable = 1, .timer_slack = 50000, .timer_slack_default = 50000 };
 }
 
 struct process *process_create(struct libos_boot *boot)
@@ -151,12 +151,13 @@ struct process *process_copy(struct process *from, bool descriptors)
 	p->mm = from->mm;
 	p->boot = from->boot;
 	p->boot_flags = from->boot_flags;
-	p->uid = from->uid, p->euid = from->euid, p->suid = from->suid;
-	p->gid = from->gid, p->egid = from->egid, p->sgid = from->sgid;
+	p->uid = from->uid, p->euid = from->euid, p->suid = from->suid, p->fsuid = from->fsuid;
+	p->gid = from->gid, p->egid = from->egid, p->sgid = from->sgid, p->fsgid = from->fsgid;
 	mutex_lock(&from->lock);
 	p->groups = from->groups;
 	mutex_unlock(&from->lock);
 	p->words = from->words;
+	p->words.timer_slack_default = p->words.timer_slack;
 	p->words.death_signal = p->words.subreaper = 0;
 	p->nice = __atomic_load_n(&from->nice, __ATOMIC_RELAXED);
 	p->oom_score_adj = __atomic_load_n(&from->oom_score_adj, __ATOMIC_RELAXED);

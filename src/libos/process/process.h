@@ -33,7 +33,8 @@ struct thread;
 
 /* What prctl(2) sets: words, one at a time, atomic. */
 struct process_words {
-	uint32_t dumpable, no_new_privileges, keep_caps, timer_slack, thp_disable, mce_kill;
+	uint32_t dumpable, no_new_privileges, keep_caps, thp_disable, mce_kill;
+	uint32_t timer_slack, timer_slack_default; /* ns; the default is what the parent had */
 	uint32_t death_signal; /* sent to this process when its parent ends */
 	uint32_t subreaper;    /* orphans among its descendants become its children */
 };
@@ -66,7 +67,7 @@ struct process {
 	struct fs_context *fs;	/* cwd, root, umask: fs/vfs.h */
 	struct process_signals signals;
 	struct alarm *itimers; /* setitimer's three, or NULL: none yet; timer_lock */
-	uint32_t uid, euid, suid, gid, egid, sgid;
+	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	struct process_groups groups; /* lock */
 	struct process_words words;
 	int32_t nice;	   /* remembered only; atomic */

@@ -55,8 +55,8 @@ int process_report(struct process *p, int32_t tid, struct process_report *r)
 	r->state = state_of(p, t);
 	memcpy(r->comm, t ? t->comm : p->comm, sizeof(r->comm));
 	r->comm[sizeof(r->comm) - 1] = 0;
-	r->uid = p->uid, r->euid = p->euid, r->suid = p->suid;
-	r->gid = p->gid, r->egid = p->egid, r->sgid = p->sgid;
+	r->uid = p->uid, r->euid = p->euid, r->suid = p->suid, r->fsuid = p->fsuid;
+	r->gid = p->gid, r->egid = p->egid, r->sgid = p->sgid, r->fsgid = p->fsgid;
 	r->groups = p->groups;
 	r->threads = MAX(p->thread_count, 1u);
 	r->nice = __atomic_load_n(&p->nice, __ATOMIC_RELAXED);

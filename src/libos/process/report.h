@@ -14,7 +14,7 @@ struct process_report {
 	int32_t pid, tid, ppid, pgid, sid; /* tid: of the thread that was asked for, or the pid */
 	char state;			   /* R, S, D, T, Z as proc(5) has them */
 	char comm[16];
-	uint32_t uid, euid, suid, gid, egid, sgid;
+	uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	struct process_groups groups;
 	uint32_t threads;	 /* a zombie is one */
 	int32_t nice, exit_signal;

@@ -56,19 +56,19 @@ long sys_getresgid(struct regs *r)
 	return put_three(r, p->gid, p->egid, p->sgid);
 }
 
-/* Real, effective and saved id; effective user 0 may take any (as with CAP_SETUID: programs that drop privileges). */
+/* Real, effective, saved and file system id; effective user 0 may take any (as with CAP_SETUID: programs that drop privileges). */
 struct ids {
-	uint32_t *real, *effective, *saved;
+	uint32_t *real, *effective, *saved, *fs;
 };
 
 static struct ids user_ids(struct process *p)
 {
-	return (struct ids){ &p->uid, &p->euid, &p->suid };
+	return (struct ids){ &p->uid, &p->euid, &p->suid, &p->fsuid };
 }
 
 static struct ids group_ids(struct process *p)
 {
-	return (struct ids){ &p->gid, &p->egid, &p->sgid };
+	return (struct ids){ &p->gid, &p->egid, &p->sgid, &p->fsgid };
 }
 
 static bool may_take(const struct process *p, const struct ids *i, uint32_t id)
@@ -86,10 +86,24 @@ static long set_three(struct process *p, struct ids i, uint32_t real, uint32_t e
 	} else {
 		*i.real = real == KEEP ? *i.real : real;
 		*i.saved = saved == KEEP ? *i.saved : saved;
-		*i.effective = effective == KEEP ? *i.effective : effective;
+		*i.effective = *i.fs = effective == KEEP ? *i.effective : effective;
 	}
 	mutex_unlock(&p->lock);
 	return err;
+}
+
+static bool is_set(uint32_t id, uint32_t now)
+{
+	return id == KEEP || id == now;
+}
+
+/* setresuid(2): what changes nothing leaves the file system id alone, too. */
+static long set_each(struct process *p, struct ids i, uint32_t real, uint32_t effective, uint32_t saved)
+{
+	if (is_set(real, *i.real) && is_set(saved, *i.saved) && is_set(effective, *i.effective) &&
+	    is_set(effective, *i.fs))
+		return 0;
+	return set_three(p, i, real, effective, saved);
 }
 
 static long set_one(struct process *p, struct ids i, uint32_t id)
@@ -134,27 +148,35 @@ long sys_setregid(struct regs *r)
 
 long sys_setresuid(struct regs *r)
 {
-	return set_three(current()->process, user_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi,
-			 (uint32_t)r->rdx);
+	return set_each(current()->process, user_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi, (uint32_t)r->rdx);
 }
 
 long sys_setresgid(struct regs *r)
 {
-	return set_three(current()->process, group_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi,
-			 (uint32_t)r->rdx);
+	return set_each(current()->process, group_ids(current()->process), (uint32_t)r->rdi, (uint32_t)r->rsi, (uint32_t)r->rdx);
 }
 
-/* The file system ids are always the effective ones. */
+/* Whose the files are that it makes. What it was, whether it may be changed or not. */
+static long set_fs(struct process *p, struct ids i, uint32_t id)
+{
+	uint32_t was;
+
+	mutex_lock(&p->lock);
+	was = *i.fs;
+	if (id != KEEP && may_take(p, &i, id))
+		*i.fs = id;
+	mutex_unlock(&p->lock);
+	return was;
+}
+
 long sys_setfsuid(struct regs *r)
 {
-	(void)r;
-	return current()->process->euid;
+	return set_fs(current()->process, user_ids(current()->process), (uint32_t)r->rdi);
 }
 
 long sys_setfsgid(struct regs *r)
 {
-	(void)r;
-	return current()->process->egid;
+	return set_fs(current()->process, group_ids(current()->process), (uint32_t)r->rdi);
 }
 
 long sys_getgroups(struct regs *r)

@@ -239,6 +239,20 @@ static long set_name(const void *user)
 	return 0;
 }
 
+/* Nobody has a capability that could be kept over execve. */
+static long ambient(uint64_t what, uint64_t capability, bool more)
+{
+	if (more || (what == PR_CAP_AMBIENT_CLEAR_ALL ? capability != 0 : capability > CAP_LAST_CAP))
+		return -EINVAL;
+	switch (what) {
+	case PR_CAP_AMBIENT_CLEAR_ALL:
+	case PR_CAP_AMBIENT_LOWER:
+	case PR_CAP_AMBIENT_IS_SET: return 0;
+	case PR_CAP_AMBIENT_RAISE: return -EPERM;
+	default: return -EINVAL;
+	}
+}
+
 static bool prctl_has_address(int option)
 {
 	return option == PR_SET_NAME || option == PR_GET_NAME || option == PR_GET_PDEATHSIG || option == PR_GET_CHILD_SUBREAPER;
@@ -248,6 +262,7 @@ long sys_prctl(struct regs *r)
 {
 	struct process_words *w = &current()->process->words;
 	uint64_t a = r->rsi;
+	bool more = r->rdx || r->r10 || r->r8;
 
 	if (!address_in_program(a) && prctl_has_address((int)r->rdi))
 		return -EFAULT;
@@ -259,19 +274,20 @@ long sys_prctl(struct regs *r)
 	case PR_SET_DUMPABLE: return set_flag(&w->dumpable, a, 1);
 	case PR_GET_DUMPABLE: return w->dumpable;
 	case PR_SET_NO_NEW_PRIVS:
-		return a != 1 || r->rdx || r->r10 || r->r8 ? -EINVAL : set_flag(&w->no_new_privileges, 1, 1);
-	case PR_GET_NO_NEW_PRIVS: return w->no_new_privileges;
+		return a != 1 || more ? -EINVAL : set_flag(&w->no_new_privileges, 1, 1);
+	case PR_GET_NO_NEW_PRIVS: return a || more ? -EINVAL : (long)w->no_new_privileges;
 	case PR_SET_KEEPCAPS: return set_flag(&w->keep_caps, a, 1);
 	case PR_GET_KEEPCAPS: return w->keep_caps;
-	case PR_SET_TIMERSLACK: return set_flag(&w->timer_slack, a ? a : 50000, UINT32_MAX);
+	case PR_SET_TIMERSLACK: return set_flag(&w->timer_slack, (int64_t)a > 0 ? a : w->timer_slack_default, UINT32_MAX);
 	case PR_GET_TIMERSLACK: return w->timer_slack;
 	case PR_SET_CHILD_SUBREAPER: return set_flag(&w->subreaper, a != 0, 1);
 	case PR_GET_CHILD_SUBREAPER: return put_user((int)w->subreaper, (int *)a);
-	case PR_SET_THP_DISABLE: return set_flag(&w->thp_disable, a != 0, 1);
-	case PR_GET_THP_DISABLE: return w->thp_disable;
+	case PR_SET_THP_DISABLE: return more ? -EINVAL : set_flag(&w->thp_disable, a != 0, 1);
+	case PR_GET_THP_DISABLE: return a || more ? -EINVAL : (long)w->thp_disable;
 	case PR_GET_SECCOMP: return 0;
 	case PR_CAPBSET_READ: return a <= CAP_LAST_CAP ? 0 : -EINVAL;
 	case PR_CAPBSET_DROP: return a <= CAP_LAST_CAP ? 0 : -EINVAL;
+	case PR_CAP_AMBIENT: return ambient(a, r->rdx, r->r10 || r->r8);
 	case PR_GET_SECUREBITS: return w->keep_caps ? 1 << SECURE_KEEP_CAPS : 0;
 	case PR_GET_TIMING: return PR_TIMING_STATISTICAL;
 	case PR_SET_TIMING: return a == PR_TIMING_STATISTICAL ? 0 : -EINVAL;

@@ -178,6 +178,10 @@ long sys_sched_setparam(struct regs *r)
 	return check_policy(s.policy, priority);
 }
 
+#ifndef SCHED_EXT
+#define SCHED_EXT 7
+#endif
+
 static long priority_of(uint64_t policy, long real_time)
 {
 	switch (policy) {
@@ -185,7 +189,9 @@ static long priority_of(uint64_t policy, long real_time)
 	case SCHED_RR: return real_time;
 	case SCHED_NORMAL:
 	case SCHED_BATCH:
-	case SCHED_IDLE: return 0;
+	case SCHED_IDLE:
+	case SCHED_DEADLINE:
+	case SCHED_EXT: return 0;
 	default: return -EINVAL;
 	}
 }
