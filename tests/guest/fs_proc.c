@@ -104,6 +104,9 @@ static void machine(void)
 	CHECK(strlen(slurp("/proc/sys/kernel/random/uuid")) == 37);
 	CHECK(strlen(slurp("/proc/sys/kernel/random/boot_id")) == 37);
 	CHECK(atoi(slurp("/proc/sys/net/core/somaxconn")) >= 128);
+	CHECK(strcmp(slurp("/proc/sys/kernel/domainname"), "(none)\n") == 0);
+	CHECK(sethostname("renamed", 7) == 0 && strcmp(slurp("/proc/sys/kernel/hostname"), "renamed\n") == 0);
+	CHECK(setdomainname("there", 5) == 0 && strcmp(slurp("/proc/sys/kernel/domainname"), "there\n") == 0);
 	CHECK(slurp("/proc/net/tcp") && slurp("/proc/mounts") && slurp("/proc/loadavg") && slurp("/proc/version"));
 }
 

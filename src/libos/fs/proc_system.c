@@ -2,7 +2,6 @@
  * Contents of /proc outside of processes: the cVM as a small machine. Memory is the cVM's limit, the processor's name
  * and features are what CPUID tells any program anyway. Called by proc_file.c at open and read.
  */
-#include "core/boot.h"
 #include "core/hostcall.h"
 #include "fs/proc_file.h"
 #include "process/report.h"
@@ -242,8 +241,20 @@ CONSTANT(sys_mq_size, "8192\n")
 
 static void sys_hostname(struct text *t, const struct subject *s)
 {
+	char host[NAME_ROOM], domain[NAME_ROOM];
+
 	(void)s;
-	text_put(t, "%s\n", boot_string(boot_info()->hostname));
+	names_now(host, domain);
+	text_put(t, "%s\n", host);
+}
+
+static void sys_domainname(struct text *t, const struct subject *s)
+{
+	char host[NAME_ROOM], domain[NAME_ROOM];
+
+	(void)s;
+	names_now(host, domain);
+	text_put(t, "%s\n", domain);
 }
 
 static void put_uuid(struct text *t, uint8_t b[16])
@@ -286,6 +297,7 @@ static void sys_boot_id(struct text *t, const struct subject *s)
 static const struct proc_node random_nodes[] = { FILE_NODE("uuid", sys_uuid), FILE_NODE("boot_id", sys_boot_id), { 0 } };
 static const struct proc_node kernel_nodes[] = {
 	FILE_NODE("osrelease", sys_osrelease), FILE_NODE("ostype", sys_ostype), FILE_NODE("hostname", sys_hostname),
+	FILE_NODE("domainname", sys_domainname),
 	FILE_NODE("version", sys_version), FILE_NODE("pid_max", sys_pid_max),
 	FILE_NODE("threads-max", sys_threads_max), FILE_NODE("cap_last_cap", sys_cap_last_cap),
 	FILE_NODE("randomize_va_space", sys_zero), DIR_NODE("random", random_nodes),

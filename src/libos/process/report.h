@@ -44,4 +44,8 @@ nodiscard ssize_t process_exe(struct process *p, char *path, size_t size);
 /* Of all processes: threads that there are, and those of them that run. */
 void process_census(uint32_t *threads, uint32_t *running);
 
+/* The cVM's names as they are now (sys/sys_info.c). */
+#define NAME_ROOM 65
+void names_now(char host[NAME_ROOM], char domain[NAME_ROOM]);
+
 #endif

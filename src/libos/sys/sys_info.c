@@ -17,32 +17,37 @@
 #define VERSION "#1 SMP Intravisor"
 
 static struct mutex g_names_lock;
-static char g_domain[65] = "(none)";
-static char g_host[65]; /* empty: as the command said */
+static char g_domain[NAME_ROOM] = "(none)";
+static char g_host[NAME_ROOM]; /* empty: as the command said */
+
+void names_now(char host[NAME_ROOM], char domain[NAME_ROOM])
+{
+	mutex_lock(&g_names_lock);
+	format(host, NAME_ROOM, "%s", g_host[0] ? g_host : boot_string(boot_info()->hostname));
+	format(domain, NAME_ROOM, "%s", g_domain);
+	mutex_unlock(&g_names_lock);
+}
 
 long sys_uname(struct regs *r)
 {
 	struct new_utsname u;
 
 	memset(&u, 0, sizeof(u));
-	mutex_lock(&g_names_lock);
 	format(u.sysname, sizeof(u.sysname), "Linux");
-	format(u.nodename, sizeof(u.nodename), "%s", g_host[0] ? g_host : boot_string(boot_info()->hostname));
+	names_now(u.nodename, u.domainname);
 	format(u.release, sizeof(u.release), RELEASE);
 	format(u.version, sizeof(u.version), VERSION);
 	format(u.machine, sizeof(u.machine), "x86_64");
-	format(u.domainname, sizeof(u.domainname), "%s", g_domain);
-	mutex_unlock(&g_names_lock);
 	return put_user(u, (struct new_utsname *)r->rdi);
 }
 
 static long set_name(struct regs *r, char *name)
 {
-	char copy[65] = { 0 };
+	char copy[NAME_ROOM] = { 0 };
 
 	if (current()->process->euid)
 		return -EPERM;
-	if (r->rsi > 64)
+	if (r->rsi >= NAME_ROOM)
 		return -EINVAL;
 	if (copy_from_user(copy, (void *)r->rdi, r->rsi))
 		return -EFAULT;
