@@ -493,7 +493,7 @@ void call_leave_kicked(struct thread *t)
 {
 	struct upcall_frame f = { .r12 = t->words[0], .r13 = t->words[1], .r8 = t->words[2], .r9 = t->words[3],
 				  .r10 = t->words[4], .r11 = t->words[5], .rbx = t->words[CALL_WORDS],
-				  .cs = 0x33, .ss = 0x2b, .rflags = 0x202, .rsp = t->user_sp };
+				  .cs = USER_CS, .ss = USER_SS, .rflags = RFLAGS_CLEAN, .rsp = t->user_sp };
 
 	t->by_words = 0; /* the next hostcall, from the upcall, ends as usual */
 	trap_leave_kicked(t, &f);

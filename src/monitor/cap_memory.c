@@ -16,7 +16,7 @@ int cap_memory_create(uint32_t object, int fd)
 	struct object *o = &g_arena->object[object];
 	uint64_t size = CAP_HEED(o->size) + CVM_PAGE_SIZE;
 
-	o->memory.fd = fd < 0 ? (int32_t)host(__NR_memfd_create, "cp_file", 1 /* MFD_CLOEXEC */) : fd;
+	o->memory.fd = fd < 0 ? (int32_t)host(__NR_memfd_create, "cp_file", MFD_CLOEXEC) : fd;
 	long r = o->memory.fd < 0 ? o->memory.fd : host(__NR_ftruncate, o->memory.fd, size);
 	r = r ?: host_mmap(object_address(object), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, o->memory.fd, 0);
 	return (int)MIN(r, 0);

@@ -348,7 +348,7 @@ static uint32_t object_named(unsigned kind, const char *name)
 int caps_init(void)
 {
 	uint64_t size = STREAMS_MAX * 2ull * CAP_STREAM_RING;
-	long fd = host(__NR_memfd_create, "rings", 1 /* MFD_CLOEXEC */);
+	long fd = host(__NR_memfd_create, "rings", MFD_CLOEXEC);
 	int r = fd < 0 ? (int)fd : (int)host(__NR_ftruncate, fd, size);
 	long at = r ? r : host_mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, (int)fd, 0);
 

@@ -271,7 +271,7 @@ HOSTCALL_ON_HANDLE(file_truncate, HANDLE_FILE | HANDLE_MEMOBJ)
 
 long hc_memobj_create(struct thread *t, const uint64_t *a)
 {
-	long fd = host(__NR_memfd_create, "memobj", 1 /* MFD_CLOEXEC */);
+	long fd = host(__NR_memfd_create, "memobj", MFD_CLOEXEC);
 	long number = fd < 0 ? fd : handle_add(t->cvm, (int)fd, HANDLE_MEMOBJ, LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE);
 	long r = number < 0 ? number : hc_file_truncate(t, (const uint64_t[]){ (uint64_t)number, a[0] });
 

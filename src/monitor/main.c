@@ -44,7 +44,7 @@ static bool cvm_config_valid(const struct launch *l, const struct launch_cvm *c)
 		valid = c->handle[i].kind >= LAUNCH_HANDLE_STDIO && c->handle[i].kind <= LAUNCH_HANDLE_FILE && c->handle[i].fd >= 0 &&
 			!(c->handle[i].rights & ~(LAUNCH_RIGHT_READ | LAUNCH_RIGHT_WRITE));
 	for (uint32_t i = 0; valid && i < c->net_rules; i++)
-		valid = c->net_rule[i].prefix <= (c->net_rule[i].family == 2 ? 32 : 128);
+		valid = c->net_rule[i].prefix <= (c->net_rule[i].family == 2 /* AF_INET */ ? 32 : 128);
 	for (uint32_t i = 0; valid && i < c->grants; i++)
 		valid = memchr(c->grant[i].name, 0, CAP_NAME_MAX);
 	return valid;

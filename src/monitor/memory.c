@@ -286,7 +286,7 @@ long hc_mem_move(struct thread *t, const uint64_t *a)
 		r = count_pages(c, to + kept, new_size - kept);
 	if (r)
 		return r;
-	long moved = host5(__NR_mremap, (long)from, (long)kept, (long)new_size, 1 | 2 /* MAYMOVE, FIXED */, (long)to);
+	long moved = host5(__NR_mremap, (long)from, (long)kept, (long)new_size, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to);
 	if (moved < 0) {
 		memory_unmap(c, to, new_size);
 		return moved;

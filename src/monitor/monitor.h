@@ -9,6 +9,7 @@
 #define MONITOR_H
 
 #include <linux/errno.h>
+#include <linux/memfd.h>
 
 #include "abi/capability.h"
 #include "abi/channel.h"
@@ -343,7 +344,7 @@ void thread_kick(struct thread *t);
 void vcpu_show(struct vcpu_page *v, const struct thread *context); /* what its program reads there */
 void context_kick(struct thread *t);
 void thread_set_program(struct thread *t, bool program); /* which rights its context has behind the next gate */
-uint64_t clock_ns(long clock);
+uint64_t clock_ns(long clock); /* 1: CLOCK_MONOTONIC, 7: CLOCK_BOOTTIME */
 void cvm_end(struct cvm *c, int status, bool signaled); /* the first call wins; returns */
 
 /* caps.c, call.c */

@@ -17,7 +17,6 @@
 #include "host/syscall.h"
 #include "monitor/trap.h"
 
-#define RFLAGS_CLEAN 0x202
 #define RFLAGS_TRAP 0x100
 
 extern char gate_enter[], gate_commit[], gate_leave[], gate_tail[], gate_move_result[], gate_tail_end[];
@@ -93,7 +92,7 @@ static void save_context(struct upcall_frame *f, const struct sigcontext *sc)
 	f->r9 = sc->r9, f->r8 = sc->r8, f->rax = sc->rax, f->rcx = sc->rcx;
 	f->rdx = sc->rdx, f->rsi = sc->rsi, f->rdi = sc->rdi;
 	f->rip = sc->rip, f->rflags = sc->eflags, f->rsp = sc->rsp;
-	f->cs = 0x33, f->ss = 0x2b;
+	f->cs = USER_CS, f->ss = USER_SS;
 }
 
 static void describe(struct upcall_frame *f, int sig, const siginfo_t *info, const struct sigcontext *sc)
@@ -133,7 +132,7 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 		return;
 	if (inside) { /* about to enter: registers are cvm_enter's arguments */
 		t->trap = (struct upcall_frame){ .rdi = sc->rcx, .rip = sc->rip == (uint64_t)cvm_enter_label ? sc->rsi : sc->r9,
-						 .cs = 0x33, .rflags = RFLAGS_CLEAN, .rsp = sc->rdx, .ss = 0x2b };
+						 .cs = USER_CS, .rflags = RFLAGS_CLEAN, .rsp = sc->rdx, .ss = USER_SS };
 		t->trap_pop = false;
 	} else {
 		save_context(&t->trap, sc);
@@ -142,7 +141,7 @@ void trap_handle(int sig, siginfo_t *info, struct ucontext *uc, struct thread *t
 	describe(&t->trap, sig, info, sc);
 	t->state = THREAD_IN_MONITOR;
 	sc->rip = (uint64_t)trap_entry;
-	sc->cs = 0x33, sc->ss = 0x2b; /* it may have been in 32-bit mode */
+	sc->cs = USER_CS, sc->ss = USER_SS; /* it may have been in 32-bit mode */
 	sc->rsp = t->stack;
 	sc->rdi = (uint64_t)t;
 	sc->eflags = RFLAGS_CLEAN;

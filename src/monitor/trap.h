@@ -4,6 +4,7 @@
 
 #include "monitor/monitor.h"
 
+enum { RFLAGS_CLEAN = 0x202, USER_CS = 0x33, USER_SS = 0x2b }; /* of any 64-bit program */
 #define KICK_SIGNAL 16 /* SIGSTKFLT: unused, and not queued as the real-time signals are, whose number the host limits */
 
 /* The monitor cannot start or is broken: says so, to the command if it can, and ends the whole process at once. */
