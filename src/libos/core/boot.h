@@ -12,7 +12,7 @@ static inline const struct libos_boot *boot_info(void)
 	return (const struct libos_boot *)g_start->boot;
 }
 
-/* Are there handles to keep beyond their use, to save calls of the host (fs/kept.c, fs/spare.c)? */
+/* Are there handles to keep beyond their use, to save calls of the host (fs/dir_cache.c, fs/handle_cache.c)? */
 static inline bool boot_handles_to_spare(void)
 {
 	return boot_info()->handles_max >= 256;

@@ -5,10 +5,10 @@
  */
 #include "core/hostcall.h"
 #include "core/uaccess.h"
+#include "fs/dir_cache.h"
+#include "fs/handle_cache.h"
 #include "fs/hostfile.h"
-#include "fs/kept.h"
 #include "fs/mapped.h"
-#include "fs/spare.h"
 #include "process/turn.h"
 
 static uint32_t g_host_uid, g_host_gid; /* never change after owner_init */
@@ -286,7 +286,7 @@ static void hostfile_release(struct file *f)
 	if (f->kind & HF_LOCKED)
 		hostlock_forget(f);
 	mapped_release(f);
-	if (!spare_keep(f))
+	if (!handle_cache_keep(f))
 		hostcall(HC_file_close, hostfile_handle(f));
 }
 
@@ -397,16 +397,16 @@ struct file *hostfile_wrap(int handle, const struct file_ops *ops, int flags, st
 	return f;
 }
 
-struct file *hostfile_spare(struct dentry *d, int flags, const struct statx *now)
+struct file *hostfile_cached(struct dentry *d, int flags, const struct statx *now)
 {
-	int handle = spare_take(d, now);
+	int handle = handle_cache_take(d, now);
 	struct file *f = handle < 0 ? NULL : file_alloc(&hostfile_ops, (uint32_t)flags, (void *)(intptr_t)handle);
 
 	if (f) {
-		f->kind = HF_SPARE;
+		f->kind = HF_CACHED;
 		f->dentry = dentry_get(d);
 	} else if (handle >= 0) {
-		spare_give(handle);
+		handle_cache_give(handle);
 	}
 	return f;
 }
@@ -422,7 +422,7 @@ struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size,
 	if (dir)
 		host_flags |= O_DIRECTORY; /* one host call, where other kinds need a look first */
 	h = hostcall(HC_file_open, d->mount->handle, path, path_size, host_flags, mode);
-	if (h == -EMFILE && kept_drop())
+	if (h == -EMFILE && dir_cache_drop())
 		h = hostcall(HC_file_open, d->mount->handle, path, path_size, host_flags, mode);
 	if (h < 0) {
 		*error = (int)h;

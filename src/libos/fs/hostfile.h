@@ -8,7 +8,7 @@
 #define HF_STREAM 1u	 /* a standard stream: its offset is the host's, shared with the outside */
 #define HF_LOCKED 2u	 /* carries record locks (fs/locks.c) */
 #define HF_STUBS_DONE 4u /* directory: the made-up mount points have been listed */
-#define HF_SPARE 8u	 /* its handle belongs to fs/spare.c */
+#define HF_CACHED 8u	 /* its handle belongs to fs/handle_cache.c */
 #define HF_CHANGED 16u	 /* the host's open file is not as it was opened: locks, flags */
 #define HF_TERMINAL 32u  /* the command's terminal (tty/console.h) */
 
@@ -30,7 +30,7 @@ nodiscard struct file *hostfile_wrap(int handle, const struct file_ops *ops, int
 nodiscard struct file *hostfile_open(struct dentry *d, const char *path, size_t path_size, int flags, uint32_t mode,
 				     int *error);
 /* With a handle of last time, if it is still that of the file which is described: else NULL. */
-nodiscard struct file *hostfile_spare(struct dentry *d, int flags, const struct statx *now);
+nodiscard struct file *hostfile_cached(struct dentry *d, int flags, const struct statx *now);
 /* The name of d below its mount's directory ("." for the root itself) with an optional last component. Its length or
  * -ENAMETOOLONG. */
 nodiscard ssize_t host_path(struct dentry *d, const char *name, size_t name_size, char *buf);

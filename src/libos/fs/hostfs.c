@@ -6,8 +6,8 @@
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "fs/handle_cache.h"
 #include "fs/hostfile.h"
-#include "fs/spare.h"
 
 struct host_inode {
 	struct inode base;
@@ -155,8 +155,8 @@ static struct file *hostfs_open(struct dentry *d, int flags, int *error)
 		return NULL;
 	n = host_path(d, NULL, 0, path);
 	*error = (int)n;
-	if (n >= 0 && spare_waits(d, flags) && !hostcall(HC_file_stat, d->mount->handle, path, n, SPARE_MASK, &st))
-		f = hostfile_spare(d, flags, &st);
+	if (n >= 0 && handle_cache_waits(d, flags) && !hostcall(HC_file_stat, d->mount->handle, path, n, HANDLE_CACHE_MASK, &st))
+		f = hostfile_cached(d, flags, &st);
 	if (n >= 0 && !f)
 		f = hostfile_open(d, path, (size_t)n, flags & ~(O_CREAT | O_EXCL), 0, error);
 	pathbuf_put(path);

@@ -5,10 +5,10 @@
 #include "core/hostcall.h"
 #include "core/kheap.h"
 #include "core/uaccess.h"
+#include "fs/dir_cache.h"
+#include "fs/handle_cache.h"
 #include "fs/hostfile.h"
-#include "fs/kept.h"
 #include "fs/memfs.h"
-#include "fs/spare.h"
 #include "mm/mm.h"
 #include <linux/falloc.h>
 #include <linux/memfd.h>
@@ -202,9 +202,9 @@ struct file *memfile_open(struct mem_inode *inode, struct dentry *d, int flags, 
 	if (unlikely(inode->hosts) && d)
 		hosts_complete(d);
 	if (!inode->upper && !writes) {
-		if (d && spare_waits(d, flags) &&
-		    !kept_stat(inode->base.mount->handle, inode->lower, strlen(inode->lower), SPARE_MASK, &st) &&
-		    (f = hostfile_spare(d, flags, &st)) != NULL)
+		if (d && handle_cache_waits(d, flags) &&
+		    !dir_cache_stat(inode->base.mount->handle, inode->lower, strlen(inode->lower), HANDLE_CACHE_MASK, &st) &&
+		    (f = hostfile_cached(d, flags, &st)) != NULL)
 			return f;
 		h = overlay_open_lower(inode, O_RDONLY);
 		*error = (int)h;

@@ -1,13 +1,13 @@
 /*
  * The overlay's lower side: looking names up in the read-only host directory, and copy-up. Called by memfs.c and
  * memfile.c. The host directory is expected not to change; when it does, names and attributes that are still clean
- * follow within CACHE_MS, or twice that where fs/kept.h knows the directory. Hard links below become separate files once copied up, and a descriptor that was opened for
+ * follow within CACHE_MS, or twice that where fs/dir_cache.h knows the directory. Hard links below become separate files once copied up, and a descriptor that was opened for
  * reading before a copy-up keeps reading the lower file (as Linux's overlayfs does).
  */
 #include "core/hostcall.h"
 #include "core/kheap.h"
+#include "fs/dir_cache.h"
 #include "fs/hostfile.h"
-#include "fs/kept.h"
 #include "fs/memfs.h"
 
 #define COPY_SIZE (256u << 10)
@@ -80,7 +80,7 @@ int overlay_lookup(struct dentry *dir, const char *name, size_t size, struct ino
 		path[used++] = '/';
 	memcpy(path + used, name, size);
 	path[used + size] = 0;
-	err = kept_stat(dir->mount->handle, path, used + size, STATX_BASIC_STATS | STATX_BTIME, st);
+	err = dir_cache_stat(dir->mount->handle, path, used + size, STATX_BASIC_STATS | STATX_BTIME, st);
 	if (err == -EXDEV) { /* a mount of the host */
 		*out = stub_inode(dir->mount->handle, parent, name, size);
 		err = *out ? 0 : -ENOMEM;
@@ -102,7 +102,7 @@ long overlay_open_lower(struct mem_inode *inode, int flags)
 {
 	const char *path = *inode->lower ? inode->lower : ".";
 
-	return kept_open(inode->base.mount->handle, path, strlen(path), (unsigned)flags | O_NOFOLLOW | O_LARGEFILE);
+	return dir_cache_open(inode->base.mount->handle, path, strlen(path), (unsigned)flags | O_NOFOLLOW | O_LARGEFILE);
 }
 
 /* Contents of the lower file into memory. inode->lock held; the inode's size is the lower file's from here. */

@@ -4,17 +4,17 @@
  * and then the handle of last time will do: the libOS keeps the offset itself, and a handle with more state than that is
  * not kept. Trusts nothing for longer than one such question.
  */
-#include "fs/spare.h"
+#include "fs/handle_cache.h"
 #include "core/boot.h"
 #include "core/hostcall.h"
 #include "fs/hostfile.h"
 #include <linux/magic.h>
 
-#define SPARES 8u
-#define SPARE_SIZE (1u << 20) /* of a file at most, for the host keeps a removed one until the handle goes */
+#define CACHED 8u
+#define CACHED_SIZE_MAX (1u << 20) /* of a file at most, for the host keeps a removed one until the handle goes */
 #define PLAIN_FLAGS (O_CLOEXEC | O_LARGEFILE | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) /* which change nothing when a file is only read */
 
-struct spare {
+struct cached_handle {
 	const struct mount *mount; /* NULL: unused */
 	uint64_t ino;
 	int handle;	  /* -1: closed once */
@@ -24,7 +24,7 @@ struct spare {
 };
 
 static struct mutex g_lock; /* everything below */
-static struct spare g_spare[SPARES];
+static struct cached_handle g_cached[CACHED];
 static uint64_t g_uses;
 
 static bool same_file(const struct statx *a, const struct statx *b)
@@ -34,40 +34,40 @@ static bool same_file(const struct statx *a, const struct statx *b)
 	       a->stx_ctime.tv_sec == b->stx_ctime.tv_sec && a->stx_ctime.tv_nsec == b->stx_ctime.tv_nsec;
 }
 
-static struct spare *find(const struct dentry *d)
+static struct cached_handle *find(const struct dentry *d)
 {
-	for (struct spare *s = g_spare; s < g_spare + SPARES; s++)
+	for (struct cached_handle *s = g_cached; s < g_cached + CACHED; s++)
 		if (s->mount == d->mount && s->ino == d->inode->ino)
 			return s;
 	return NULL;
 }
 
 /* The handle leaves the table: to be closed by the caller, without the lock. */
-static int take_out(struct spare *s)
+static int take_out(struct cached_handle *s)
 {
 	int handle = s->handle;
 
-	*s = (struct spare){ .handle = -1 };
+	*s = (struct cached_handle){ .handle = -1 };
 	return handle;
 }
 
-bool spare_waits(const struct dentry *d, int flags)
+bool handle_cache_waits(const struct dentry *d, int flags)
 {
 	if (!boot_handles_to_spare() || (flags & ~PLAIN_FLAGS))
 		return false;
 	mutex_lock(&g_lock);
-	const struct spare *s = find(d);
+	const struct cached_handle *s = find(d);
 	bool waits = s && s->handle >= 0 && !s->lent;
 	mutex_unlock(&g_lock);
 	return waits;
 }
 
-int spare_take(const struct dentry *d, const struct statx *now)
+int handle_cache_take(const struct dentry *d, const struct statx *now)
 {
 	int handle = -1, old = -1;
 
 	mutex_lock(&g_lock);
-	struct spare *s = find(d);
+	struct cached_handle *s = find(d);
 	if (s && s->handle >= 0 && !s->lent) {
 		s->lent = same_file(&s->was, now);
 		s->used = ++g_uses;
@@ -79,15 +79,15 @@ int spare_take(const struct dentry *d, const struct statx *now)
 	return handle;
 }
 
-static struct spare *lent_as(int handle)
+static struct cached_handle *lent_as(int handle)
 {
-	for (struct spare *s = g_spare; s < g_spare + SPARES; s++)
+	for (struct cached_handle *s = g_cached; s < g_cached + CACHED; s++)
 		if (s->lent && s->handle == handle)
 			return s;
 	return NULL;
 }
 
-void spare_give(int handle)
+void handle_cache_give(int handle)
 {
 	mutex_lock(&g_lock);
 	lent_as(handle)->lent = false;
@@ -97,15 +97,15 @@ void spare_give(int handle)
 /* Makes the least used entry that of a file which was closed for the first time. Returns a handle to close or -1. */
 static int note(const struct dentry *d)
 {
-	struct spare *oldest = NULL;
+	struct cached_handle *oldest = NULL;
 
-	for (struct spare *s = g_spare; s < g_spare + SPARES; s++)
+	for (struct cached_handle *s = g_cached; s < g_cached + CACHED; s++)
 		if (!s->lent && (!oldest || s->used < oldest->used))
 			oldest = s;
 	if (!oldest)
 		return -1;
 	int handle = oldest->mount ? take_out(oldest) : -1;
-	*oldest = (struct spare){ .mount = d->mount, .ino = d->inode->ino, .handle = -1, .used = ++g_uses };
+	*oldest = (struct cached_handle){ .mount = d->mount, .ino = d->inode->ino, .handle = -1, .used = ++g_uses };
 	return handle;
 }
 
@@ -126,11 +126,11 @@ static bool keep(const struct dentry *d, int handle)
 {
 	struct statx st;
 
-	if (hostcall(HC_file_stat, handle, 0, 0, SPARE_MASK, &st) || !S_ISREG(st.stx_mode) || st.stx_size > SPARE_SIZE ||
+	if (hostcall(HC_file_stat, handle, 0, 0, HANDLE_CACHE_MASK, &st) || !S_ISREG(st.stx_mode) || st.stx_size > CACHED_SIZE_MAX ||
 	    st.stx_ino != d->inode->ino || !tells_at_once(handle))
 		return false;
 	mutex_lock(&g_lock);
-	struct spare *s = find(d);
+	struct cached_handle *s = find(d);
 	bool kept = s && s->handle < 0;
 	if (kept) {
 		s->handle = handle;
@@ -140,15 +140,15 @@ static bool keep(const struct dentry *d, int handle)
 	return kept;
 }
 
-bool spare_keep(struct file *f)
+bool handle_cache_keep(struct file *f)
 {
 	const struct dentry *d = f->dentry;
 	bool again, plain = !(f->kind & HF_CHANGED) && !(f->flags & ~(uint32_t)PLAIN_FLAGS);
 	int old = -1;
 
-	if (f->kind & HF_SPARE) {
+	if (f->kind & HF_CACHED) {
 		mutex_lock(&g_lock);
-		struct spare *s = lent_as(hostfile_handle(f));
+		struct cached_handle *s = lent_as(hostfile_handle(f));
 		s->lent = false;
 		if (!plain)
 			take_out(s);
@@ -158,7 +158,7 @@ bool spare_keep(struct file *f)
 	if (!boot_handles_to_spare() || !plain || !d || (d->mount->type != BOOT_MOUNT_HOST && d->mount->type != BOOT_MOUNT_OVERLAY))
 		return false;
 	mutex_lock(&g_lock);
-	struct spare *s = find(d);
+	struct cached_handle *s = find(d);
 	again = s && s->handle < 0;
 	if (s)
 		s->used = ++g_uses;
@@ -169,11 +169,11 @@ bool spare_keep(struct file *f)
 	return again && keep(d, hostfile_handle(f));
 }
 
-bool spare_drop(void)
+bool handle_cache_drop(void)
 {
 	bool any = false;
 
-	for (struct spare *s = g_spare; s < g_spare + SPARES; s++) {
+	for (struct cached_handle *s = g_cached; s < g_cached + CACHED; s++) {
 		mutex_lock(&g_lock);
 		int handle = s->lent || !s->mount ? -1 : take_out(s);
 		mutex_unlock(&g_lock);

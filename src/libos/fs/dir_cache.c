@@ -1,18 +1,18 @@
 /*
- * Directories of an overlay's lower side that are kept open for a moment (fs/kept.h). A path below the mount costs the host an
+ * Directories of an overlay's lower side that are kept open for a moment (fs/dir_cache.h). A path below the mount costs the host an
  * openat2, a statx and a close, and grows with its depth; a name in a directory that is open already costs one statx. A
  * directory is opened when it is asked about for the second time and at most CACHE_MS old, as names are.
  */
-#include "fs/kept.h"
+#include "fs/dir_cache.h"
 #include "core/boot.h"
 #include "core/hostcall.h"
-#include "fs/spare.h"
+#include "fs/handle_cache.h"
 
-#define KEPT 8u
-#define KEPT_PATH 256u
+#define CACHED 8u
+#define CACHED_PATH 256u
 
-struct kept {
-	char path[KEPT_PATH];
+struct cached_dir {
+	char path[CACHED_PATH];
 	uint32_t size; /* of path; 0: unused */
 	int root;      /* the handle that path starts at */
 	int handle;    /* -1: seen once, or being opened */
@@ -21,11 +21,11 @@ struct kept {
 };
 
 static struct mutex g_lock; /* everything below */
-static struct kept g_kept[KEPT];
+static struct cached_dir g_cached[CACHED];
 static uint64_t g_uses;
 
 /* The handle leaves the table: to be closed by the caller, without the lock. */
-static int take_handle(struct kept *k)
+static int take_handle(struct cached_dir *k)
 {
 	int handle = k->handle;
 
@@ -33,9 +33,9 @@ static int take_handle(struct kept *k)
 	return handle;
 }
 
-static struct kept *find(int root, const char *path, size_t size)
+static struct cached_dir *find(int root, const char *path, size_t size)
 {
-	for (struct kept *k = g_kept; k < g_kept + KEPT; k++)
+	for (struct cached_dir *k = g_cached; k < g_cached + CACHED; k++)
 		if (k->size == size && k->root == root && memcmp(k->path, path, size) == 0)
 			return k;
 	return NULL;
@@ -44,9 +44,9 @@ static struct kept *find(int root, const char *path, size_t size)
 /* Makes the least used entry that of a directory which is asked about for the first time. Returns a handle to close or -1. */
 static int note(int root, const char *path, size_t size)
 {
-	struct kept *oldest = NULL;
+	struct cached_dir *oldest = NULL;
 
-	for (struct kept *k = g_kept; k < g_kept + KEPT; k++)
+	for (struct cached_dir *k = g_cached; k < g_cached + CACHED; k++)
 		if (!k->users && (!oldest || k->used < oldest->used))
 			oldest = k;
 	if (!oldest)
@@ -61,13 +61,13 @@ static int note(int root, const char *path, size_t size)
 }
 
 /* With one user more and a handle, or NULL. */
-static struct kept *kept_get(int root, const char *path, size_t size)
+static struct cached_dir *dir_cache_get(int root, const char *path, size_t size)
 {
-	struct kept *k;
+	struct cached_dir *k;
 	int old = -1;
 	bool open = false;
 
-	if (!boot_handles_to_spare() || !size || size > KEPT_PATH)
+	if (!boot_handles_to_spare() || !size || size > CACHED_PATH)
 		return NULL;
 	uint64_t now = cache_now_ms();
 	mutex_lock(&g_lock);
@@ -99,7 +99,7 @@ static struct kept *kept_get(int root, const char *path, size_t size)
 	return h < 0 ? NULL : k;
 }
 
-static void kept_put(struct kept *k)
+static void dir_cache_put(struct cached_dir *k)
 {
 	if (!k)
 		return;
@@ -108,11 +108,11 @@ static void kept_put(struct kept *k)
 	mutex_unlock(&g_lock);
 }
 
-bool kept_drop(void)
+bool dir_cache_drop(void)
 {
-	bool any = spare_drop();
+	bool any = handle_cache_drop();
 
-	for (struct kept *k = g_kept; k < g_kept + KEPT; k++) {
+	for (struct cached_dir *k = g_cached; k < g_cached + CACHED; k++) {
 		mutex_lock(&g_lock);
 		int handle = k->users || !k->size ? -1 : take_handle(k);
 		mutex_unlock(&g_lock);
@@ -130,31 +130,31 @@ static size_t name_at(const char *path, size_t size)
 	return size;
 }
 
-long kept_stat(int root, const char *path, size_t size, unsigned mask, struct statx *st)
+long dir_cache_stat(int root, const char *path, size_t size, unsigned mask, struct statx *st)
 {
 	size_t at = name_at(path, size);
-	struct kept *k = at > 1 ? kept_get(root, path, at - 1) : NULL;
+	struct cached_dir *k = at > 1 ? dir_cache_get(root, path, at - 1) : NULL;
 	long err;
 
 	if (!k)
 		return hostcall(HC_file_stat, root, path, size, mask, st);
 	err = hostcall(HC_file_stat, k->handle, path + at, size - at, mask, st);
-	kept_put(k);
+	dir_cache_put(k);
 	return err;
 }
 
-long kept_open(int root, const char *path, size_t size, unsigned flags)
+long dir_cache_open(int root, const char *path, size_t size, unsigned flags)
 {
 	size_t at = name_at(path, size);
-	struct kept *k = at > 1 ? kept_get(root, path, at - 1) : NULL;
+	struct cached_dir *k = at > 1 ? dir_cache_get(root, path, at - 1) : NULL;
 	long h;
 
 	if (k)
 		h = hostcall(HC_file_open, k->handle, path + at, size - at, flags, 0);
 	else
 		h = hostcall(HC_file_open, root, path, size, flags, 0);
-	kept_put(k);
-	if (h == -EMFILE && kept_drop())
+	dir_cache_put(k);
+	if (h == -EMFILE && dir_cache_drop())
 		h = hostcall(HC_file_open, root, path, size, flags, 0);
 	return h;
 }
