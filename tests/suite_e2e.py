@@ -260,6 +260,12 @@ def volume_that_is_a_file():
     volumes = ["-v", f"{PROGRAMS}:{PROGRAMS}:ro", "-v", f"{where}/ours:{where}/native"]
     expect_same(run([*command, f"{where}/native"]), cvm([*command, f"{where}/native"], volumes))
     expect(harness.read(f"{where}/ours") == harness.read(f"{where}/native") == "aga", "the host sees something else")
+    shutil.copy("/bin/true", f"{where}/program")  # nobody has it open for writing meanwhile: the host may execute it
+    with Started(cvm_command(["/bin/sh", "-c", "echo up; read x"], ["-v", f"{where}/program:/program"]), stdin=subprocess.PIPE) as started:
+        started.wait_for(lambda: "up" in started.output())
+        expect(run([f"{where}/program"]).status == 0, "the host cannot execute it")
+        started.process.stdin.close()
+        started.wait()
 
 
 def directories_of_one_file():

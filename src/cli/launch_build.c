@@ -113,6 +113,17 @@ static int open_root(struct launch_plan *plan, const struct host_places *writabl
 	return 0;
 }
 
+/* Names the file without having it open, as the monitor needs it: the host may execute it, and lease it, meanwhile. Closes fd. */
+static int name_only(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int named = open(path, O_PATH | O_CLOEXEC), error = errno;
+	close(fd);
+	return named < 0 ? -error : named;
+}
+
 static int open_volume(struct launch_plan *plan, const struct host_places *writable, const struct config_volume *volume, bool *is_file,
 		       struct launch_handle *handle, struct config_error *error)
 {
@@ -135,6 +146,8 @@ static int open_volume(struct launch_plan *plan, const struct host_places *writa
 			   *is_file && !volume->read_only ? "change its permissions or grant it :ro" : "change its permissions", error);
 	if (fd < 0)
 		return fd;
+	if (*is_file && (fd = name_only(fd)) < 0)
+		return config_fail(error, "cannot open %.200s on the host by its descriptor: %s (mount /proc)", volume->host, strerror(-fd));
 	inherit(plan, fd);
 	if (fstat(fd, &opened) < 0 || opened.st_dev != st.st_dev || opened.st_ino != st.st_ino)
 		return config_fail(error, "%.200s was replaced while it was opened (try again)", volume->host);
