@@ -24,7 +24,7 @@ echo "status $?"
 cat "$where"/order
 sleep 1000 &
 kill $!
-wait $!
+wait $! 2>/dev/null # says so on standard error, unless the job's end was heard before
 echo "status of a killed job: $?"
 for i in 1 2 3 4; do
 	(echo "job $i" >"$where"/job$i) &

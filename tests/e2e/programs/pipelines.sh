@@ -13,7 +13,7 @@ wait
 cat count1 count2 count3
 sleep 1000 &
 kill $!
-wait $!
+wait $! 2>/dev/null # says so on standard error, unless the job's end was heard before
 echo "killed $?"
 { echo first; echo second; } | while read -r line; do echo "read $line"; done
 yes | head -2
